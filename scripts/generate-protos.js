@@ -1,0 +1,40 @@
+// Generates src/common/proto/gen from Envoy's protos (as @grpc/grpc-js-xds ships them) and our own *.proto files.
+// Run it after changing roots.txt or a .proto file; the result is committed, so nobody else needs to.
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+const root = resolve(import.meta.dirname, '..')
+const protos = join(root, 'src/common/proto')
+const deps = join(root, 'node_modules/@grpc/grpc-js-xds/deps')
+const work = mkdtempSync(join(tmpdir(), 'mesh-protos-'))
+const module = join(work, 'protos')
+
+// validate.proto in grpc-js-xds is older than the Envoy protos beside it; the PyPI package protoc-gen-validate has the matching one.
+const validate = process.argv[2]
+if (!validate) {
+  console.error('usage: npm run generate -- PATH_OF_validate.proto   (from the PyPI package protoc-gen-validate >= 1.3)')
+  process.exit(2)
+}
+
+for (const tree of ['envoy-api/envoy', 'xds/xds', 'xds/udpa', 'googleapis/google']) {
+  cpSync(join(deps, tree), join(module, tree.split('/')[1]), { recursive: true, filter: (path) => !/envoy.*\/v2(alpha)?\d*(\/|$)/.test(path) })
+}
+cpSync(validate, join(module, 'validate/validate.proto'))
+const own = ['bbs.proto']
+for (const file of own) cpSync(join(protos, file), join(module, file))
+
+writeFileSync(join(work, 'buf.yaml'), 'version: v2\nmodules:\n  - path: protos\n')
+writeFileSync(join(work, 'buf.gen.yaml'), 'version: v2\nplugins:\n  - local: protoc-gen-es\n    out: gen\n    opt: target=js+dts,import_extension=js\n')
+const roots = readFileSync(join(protos, 'roots.txt'), 'utf8').split('\n').filter(Boolean)
+const bin = join(root, 'node_modules/.bin')
+execFileSync(join(bin, 'buf'), ['generate', '--include-imports', ...[...roots, ...own].flatMap((file) => ['--path', join('protos', file)])], {
+  cwd: work,
+  stdio: 'inherit',
+  env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
+})
+
+rmSync(join(protos, 'gen'), { recursive: true, force: true })
+cpSync(join(work, 'gen'), join(protos, 'gen'), { recursive: true })
+rmSync(work, { recursive: true })

@@ -1,0 +1,76 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import forge from 'node-forge'
+
+/** A certificate and its private key, both PEM. `certificate` may be followed by its chain. */
+export interface KeyPair {
+  certificate: string
+  key: string
+}
+
+export interface CertificateOptions {
+  commonName: string
+  /** DNS subject alternative names. */
+  dns?: string[]
+  /** IP subject alternative names. */
+  ips?: string[]
+  /** Organizational units: real cells put `app:GUID`, `space:GUID` and `organization:GUID` here. */
+  organizationalUnits?: string[]
+  /** Validity from now, days. */
+  days?: number
+  usages?: ('server' | 'client')[]
+}
+
+/** Makes a self-signed certificate authority with an RSA key. For development and tests; in production the deployment's CAs are used. */
+export function createAuthority(commonName: string, days = 3650): KeyPair {
+  const { publicKey, key } = rsaKey()
+  const certificate = blank(publicKey, commonName, [], days)
+  certificate.setIssuer(certificate.subject.attributes)
+  certificate.setExtensions([
+    { name: 'basicConstraints', cA: true, critical: true },
+    { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
+    { name: 'subjectKeyIdentifier' },
+  ])
+  certificate.sign(forge.pki.privateKeyFromPem(key), forge.md.sha256.create())
+  return { certificate: forge.pki.certificateToPem(certificate), key }
+}
+
+/** Issues a certificate with a fresh RSA key from `authority`. */
+export function issueCertificate(authority: KeyPair, options: CertificateOptions): KeyPair {
+  const { publicKey, key } = rsaKey()
+  const issuer = forge.pki.certificateFromPem(authority.certificate)
+  const certificate = blank(publicKey, options.commonName, options.organizationalUnits ?? [], options.days ?? 825)
+  const usages = options.usages ?? ['server', 'client']
+  certificate.setIssuer(issuer.subject.attributes)
+  certificate.setExtensions([
+    { name: 'basicConstraints', cA: false },
+    { name: 'keyUsage', digitalSignature: true, keyEncipherment: true, critical: true },
+    { name: 'extKeyUsage', serverAuth: usages.includes('server'), clientAuth: usages.includes('client') },
+    { name: 'subjectAltName', altNames: [...(options.dns ?? []).map((value) => ({ type: 2, value })), ...(options.ips ?? []).map((ip) => ({ type: 7, ip }))] },
+    { name: 'authorityKeyIdentifier', keyIdentifier: issuer.generateSubjectKeyIdentifier().getBytes() },
+  ])
+  certificate.sign(forge.pki.privateKeyFromPem(authority.key), forge.md.sha256.create())
+  return { certificate: forge.pki.certificateToPem(certificate), key }
+}
+
+function rsaKey(): { publicKey: string; key: string } {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  })
+  return { publicKey, key: privateKey }
+}
+
+function blank(publicKey: string, commonName: string, organizationalUnits: string[], days: number): forge.pki.Certificate {
+  const certificate = forge.pki.createCertificate()
+  certificate.publicKey = forge.pki.publicKeyFromPem(publicKey)
+  certificate.serialNumber = `00${randomBytes(16).toString('hex')}`
+  // A minute of slack, for clocks that differ.
+  certificate.validity.notBefore = new Date(Date.now() - 60_000)
+  certificate.validity.notAfter = new Date(Date.now() + days * 86_400_000)
+  certificate.setSubject([
+    ...organizationalUnits.map((value) => ({ name: 'organizationalUnitName', value })),
+    { name: 'commonName', value: commonName },
+  ])
+  return certificate
+}

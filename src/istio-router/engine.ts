@@ -1,0 +1,16 @@
+import type { Condition } from '../common/health.ts'
+import type { Part } from '../common/lifecycle.ts'
+import type { Refusal, ResourceUpdate } from '../common/xds/resources.ts'
+
+/** What proxies the traffic of a router: Envoy, or the embedded engine. Both take the same resources from the same agent. */
+export interface Engine extends Part {
+  /**
+   * Applies an update, as one step for requests that come after it. What cannot be used is refused resource by resource;
+   * the rest of the update holds, and of a refused resource its last good version.
+   */
+  apply(update: ResourceUpdate): Promise<Refusal[]>
+  /** Ready once it has listeners bound and serves. */
+  condition(): Condition
+  /** Stops accepting, answers what is in flight, and resolves when nothing is left or after `limit` milliseconds. */
+  drain(limit: number): Promise<void>
+}

@@ -1,0 +1,34 @@
+// npm test [-- FILE…]: sets up, runs the tests with tap, and ends with "N passed, N failed".
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { node24, root, setUp } from './setup.js'
+
+setUp()
+const args = process.argv.slice(2)
+const golden = args.includes('--golden')
+const files = args.filter((arg) => arg !== '--golden')
+const results = mkdtempSync(join(tmpdir(), 'mesh-test-'))
+const report = join(results, 'report.tap')
+
+const tap = spawnSync(
+  node24(),
+  [join(root, 'node_modules/tap/dist/esm/run.mjs'), `--reporter=${process.stdout.isTTY ? 'base' : 'terse'}`, `--output-file=${report}`, ...(golden ? ['test/pilot/translate.test.ts'] : files)],
+  { cwd: root, stdio: 'inherit', env: { ...process.env, ...(golden ? { MESH_GOLDEN: '1' } : {}) } },
+)
+
+// A file's tests stand one level in; below them are their assertions.
+const lines = readFileSync(report, 'utf8').split('\n')
+rmSync(results, { recursive: true })
+const tests = lines.filter((line) => /^ {4}(not )?ok \d/.test(line))
+const skipped = tests.filter((line) => / # SKIP/i.test(line))
+const failed = tests.filter((line) => line.startsWith('    not ok') && !/ # (SKIP|TODO)/i.test(line))
+const broken = lines.filter((line) => /^not ok \d/.test(line)).length
+
+for (const reason of new Set(skipped.map((line) => line.split(/# SKIP:?/i)[1]?.trim() || 'no reason'))) {
+  console.log(`skipped: ${reason} (${skipped.filter((line) => line.includes(reason)).length})`)
+}
+const failures = Math.max(failed.length, broken && !failed.length ? broken : 0)
+console.log(`${tests.length - skipped.length - failed.length} passed, ${failures} failed${skipped.length ? `, ${skipped.length} skipped` : ''}`)
+process.exit(tap.status || (failures ? 1 : 0))

@@ -43,7 +43,7 @@ export class Backoff {
  */
 export async function keepTrying(
   attempt: (backoff: Backoff) => Promise<void>,
-  { signal, onError, ...options }: BackoffOptions & { signal: AbortSignal; onError(error: unknown): void },
+  { signal, onError, ...options }: BackoffOptions & { signal: AbortSignal; onError: (error: unknown) => void },
 ): Promise<void> {
   const backoff = new Backoff(options)
   while (!signal.aborted) {

@@ -344,6 +344,120 @@ export declare type DesiredLRPsResponse = Message<"models.DesiredLRPsResponse"> 
 export declare const DesiredLRPsResponseSchema: GenMessage<DesiredLRPsResponse>;
 
 /**
+ * @generated from message models.DesiredLRPKey
+ */
+export declare type DesiredLRPKey = Message<"models.DesiredLRPKey"> & {
+  /**
+   * @generated from field: string process_guid = 1;
+   */
+  processGuid: string;
+
+  /**
+   * @generated from field: string domain = 2;
+   */
+  domain: string;
+
+  /**
+   * @generated from field: string log_guid = 3;
+   */
+  logGuid: string;
+};
+
+/**
+ * Describes the message models.DesiredLRPKey.
+ * Use `create(DesiredLRPKeySchema)` to create a new message.
+ */
+export declare const DesiredLRPKeySchema: GenMessage<DesiredLRPKey>;
+
+/**
+ * @generated from message models.DesiredLRPResource
+ */
+export declare type DesiredLRPResource = Message<"models.DesiredLRPResource"> & {
+  /**
+   * @generated from field: int32 memory_mb = 1;
+   */
+  memoryMb: number;
+
+  /**
+   * @generated from field: int32 disk_mb = 2;
+   */
+  diskMb: number;
+
+  /**
+   * @generated from field: string root_fs = 3;
+   */
+  rootFs: string;
+};
+
+/**
+ * Describes the message models.DesiredLRPResource.
+ * Use `create(DesiredLRPResourceSchema)` to create a new message.
+ */
+export declare const DesiredLRPResourceSchema: GenMessage<DesiredLRPResource>;
+
+/**
+ * @generated from message models.DesiredLRPSchedulingInfo
+ */
+export declare type DesiredLRPSchedulingInfo = Message<"models.DesiredLRPSchedulingInfo"> & {
+  /**
+   * @generated from field: models.DesiredLRPKey desired_lrp_key = 1;
+   */
+  desiredLrpKey?: DesiredLRPKey | undefined;
+
+  /**
+   * @generated from field: string annotation = 2;
+   */
+  annotation: string;
+
+  /**
+   * @generated from field: int32 instances = 3;
+   */
+  instances: number;
+
+  /**
+   * @generated from field: models.DesiredLRPResource desired_lrp_resource = 4;
+   */
+  desiredLrpResource?: DesiredLRPResource | undefined;
+
+  /**
+   * @generated from field: models.ProtoRoutes routes = 5;
+   */
+  routes?: ProtoRoutes | undefined;
+
+  /**
+   * @generated from field: models.ModificationTag modification_tag = 6;
+   */
+  modificationTag?: ModificationTag | undefined;
+};
+
+/**
+ * Describes the message models.DesiredLRPSchedulingInfo.
+ * Use `create(DesiredLRPSchedulingInfoSchema)` to create a new message.
+ */
+export declare const DesiredLRPSchedulingInfoSchema: GenMessage<DesiredLRPSchedulingInfo>;
+
+/**
+ * @generated from message models.DesiredLRPSchedulingInfosResponse
+ */
+export declare type DesiredLRPSchedulingInfosResponse = Message<"models.DesiredLRPSchedulingInfosResponse"> & {
+  /**
+   * @generated from field: models.Error error = 1;
+   */
+  error?: Error | undefined;
+
+  /**
+   * @generated from field: repeated models.DesiredLRPSchedulingInfo desired_lrp_scheduling_infos = 2;
+   */
+  desiredLrpSchedulingInfos: DesiredLRPSchedulingInfo[];
+};
+
+/**
+ * Describes the message models.DesiredLRPSchedulingInfosResponse.
+ * Use `create(DesiredLRPSchedulingInfosResponseSchema)` to create a new message.
+ */
+export declare const DesiredLRPSchedulingInfosResponseSchema: GenMessage<DesiredLRPSchedulingInfosResponse>;
+
+/**
  * @generated from message models.DesireLRPRequest
  */
 export declare type DesireLRPRequest = Message<"models.DesireLRPRequest"> & {
@@ -839,6 +953,27 @@ export declare type CrashActualLRPRequest = Message<"models.CrashActualLRPReques
  * Use `create(CrashActualLRPRequestSchema)` to create a new message.
  */
 export declare const CrashActualLRPRequestSchema: GenMessage<CrashActualLRPRequest>;
+
+/**
+ * @generated from message models.FailActualLRPRequest
+ */
+export declare type FailActualLRPRequest = Message<"models.FailActualLRPRequest"> & {
+  /**
+   * @generated from field: models.ActualLRPKey actual_lrp_key = 1;
+   */
+  actualLrpKey?: ActualLRPKey | undefined;
+
+  /**
+   * @generated from field: string error_message = 2;
+   */
+  errorMessage: string;
+};
+
+/**
+ * Describes the message models.FailActualLRPRequest.
+ * Use `create(FailActualLRPRequestSchema)` to create a new message.
+ */
+export declare const FailActualLRPRequestSchema: GenMessage<FailActualLRPRequest>;
 
 /**
  * @generated from message models.RetireActualLRPRequest

@@ -11,7 +11,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file bbs.proto.
  */
 export const file_bbs = /*@__PURE__*/
-  fileDesc("CgliYnMucHJvdG8SBm1vZGVscyImCgVFcnJvchIMCgR0eXBlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkiLwoPTW9kaWZpY2F0aW9uVGFnEg0KBWVwb2NoGAEgASgJEg0KBWluZGV4GAIgASgNIiEKDFBpbmdSZXNwb25zZRIRCglhdmFpbGFibGUYASABKAgiQAoPRG9tYWluc1Jlc3BvbnNlEhwKBWVycm9yGAEgASgLMg0ubW9kZWxzLkVycm9yEg8KB2RvbWFpbnMYAiADKAkiMgoTVXBzZXJ0RG9tYWluUmVxdWVzdBIOCgZkb21haW4YASABKAkSCwoDdHRsGAIgASgNIjQKFFVwc2VydERvbWFpblJlc3BvbnNlEhwKBWVycm9yGAEgASgLMg0ubW9kZWxzLkVycm9yIm0KC1Byb3RvUm91dGVzEi8KBnJvdXRlcxgBIAMoCzIfLm1vZGVscy5Qcm90b1JvdXRlcy5Sb3V0ZXNFbnRyeRotCgtSb3V0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAw6AjgBIjEKDk1ldHJpY1RhZ1ZhbHVlEg4KBnN0YXRpYxgBIAEoCRIPCgdkeW5hbWljGAIgASgFIjIKE0Vudmlyb25tZW50VmFyaWFibGUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSLfAwoKRGVzaXJlZExSUBIUCgxwcm9jZXNzX2d1aWQYASABKAkSDgoGZG9tYWluGAIgASgJEg8KB3Jvb3RfZnMYAyABKAkSEQoJaW5zdGFuY2VzGAQgASgFEjoKFWVudmlyb25tZW50X3ZhcmlhYmxlcxgFIAMoCzIbLm1vZGVscy5FbnZpcm9ubWVudFZhcmlhYmxlEg8KB2Rpc2tfbWIYCiABKAUSEQoJbWVtb3J5X21iGAsgASgFEhEKBXBvcnRzGA4gAygNQgIQABIjCgZyb3V0ZXMYDyABKAsyEy5tb2RlbHMuUHJvdG9Sb3V0ZXMSEgoKbG9nX3NvdXJjZRgQIAEoCRIQCghsb2dfZ3VpZBgRIAEoCRISCgphbm5vdGF0aW9uGBMgASgJEjEKEG1vZGlmaWNhdGlvbl90YWcYFSABKAsyFy5tb2RlbHMuTW9kaWZpY2F0aW9uVGFnEjcKC21ldHJpY190YWdzGCMgAygLMiIubW9kZWxzLkRlc2lyZWRMUlAuTWV0cmljVGFnc0VudHJ5GkkKD01ldHJpY1RhZ3NFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5tb2RlbHMuTWV0cmljVGFnVmFsdWU6AjgBIo8CChBEZXNpcmVkTFJQVXBkYXRlEhYKCWluc3RhbmNlcxgBIAEoBUgAiAEBEiMKBnJvdXRlcxgCIAEoCzITLm1vZGVscy5Qcm90b1JvdXRlcxIXCgphbm5vdGF0aW9uGAMgASgJSAGIAQESPQoLbWV0cmljX3RhZ3MYBCADKAsyKC5tb2RlbHMuRGVzaXJlZExSUFVwZGF0ZS5NZXRyaWNUYWdzRW50cnkaSQoPTWV0cmljVGFnc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLm1vZGVscy5NZXRyaWNUYWdWYWx1ZToCOAFCDAoKX2luc3RhbmNlc0INCgtfYW5ub3RhdGlvbiI7ChJEZXNpcmVkTFJQc1JlcXVlc3QSDgoGZG9tYWluGAEgASgJEhUKDXByb2Nlc3NfZ3VpZHMYAiADKAkiXQoTRGVzaXJlZExSUHNSZXNwb25zZRIcCgVlcnJvchgBIAEoCzINLm1vZGVscy5FcnJvchIoCgxkZXNpcmVkX2xycHMYAiADKAsyEi5tb2RlbHMuRGVzaXJlZExSUCI7ChBEZXNpcmVMUlBSZXF1ZXN0EicKC2Rlc2lyZWRfbHJwGAEgASgLMhIubW9kZWxzLkRlc2lyZWRMUlAiWQoXVXBkYXRlRGVzaXJlZExSUFJlcXVlc3QSFAoMcHJvY2Vzc19ndWlkGAEgASgJEigKBnVwZGF0ZRgCIAEoCzIYLm1vZGVscy5EZXNpcmVkTFJQVXBkYXRlIi8KF1JlbW92ZURlc2lyZWRMUlBSZXF1ZXN0EhQKDHByb2Nlc3NfZ3VpZBgBIAEoCSI7ChtEZXNpcmVkTFJQTGlmZWN5Y2xlUmVzcG9uc2USHAoFZXJyb3IYASABKAsyDS5tb2RlbHMuRXJyb3IidwoLUG9ydE1hcHBpbmcSFgoOY29udGFpbmVyX3BvcnQYASABKA0SEQoJaG9zdF9wb3J0GAIgASgNEiAKGGNvbnRhaW5lcl90bHNfcHJveHlfcG9ydBgDIAEoDRIbChNob3N0X3Rsc19wcm94eV9wb3J0GAQgASgNIkMKDEFjdHVhbExSUEtleRIUCgxwcm9jZXNzX2d1aWQYASABKAkSDQoFaW5kZXgYAiABKAUSDgoGZG9tYWluGAMgASgJIj4KFEFjdHVhbExSUEluc3RhbmNlS2V5EhUKDWluc3RhbmNlX2d1aWQYASABKAkSDwoHY2VsbF9pZBgCIAEoCSKbAQoQQWN0dWFsTFJQTmV0SW5mbxIPCgdhZGRyZXNzGAEgASgJEiIKBXBvcnRzGAIgAygLMhMubW9kZWxzLlBvcnRNYXBwaW5nEhgKEGluc3RhbmNlX2FkZHJlc3MYAyABKAkSGQoRcHJlZmVycmVkX2FkZHJlc3MYBCABKAUSHQoVaW5zdGFuY2VfaXB2Nl9hZGRyZXNzGAUgASgJIioKFkFjdHVhbExSUEludGVybmFsUm91dGUSEAoIaG9zdG5hbWUYASABKAkixAQKCUFjdHVhbExSUBIsCg5hY3R1YWxfbHJwX2tleRgBIAEoCzIULm1vZGVscy5BY3R1YWxMUlBLZXkSPQoXYWN0dWFsX2xycF9pbnN0YW5jZV9rZXkYAiABKAsyHC5tb2RlbHMuQWN0dWFsTFJQSW5zdGFuY2VLZXkSNQoTYWN0dWFsX2xycF9uZXRfaW5mbxgDIAEoCzIYLm1vZGVscy5BY3R1YWxMUlBOZXRJbmZvEhMKC2NyYXNoX2NvdW50GAQgASgFEhQKDGNyYXNoX3JlYXNvbhgFIAEoCRINCgVzdGF0ZRgGIAEoCRIXCg9wbGFjZW1lbnRfZXJyb3IYByABKAkSDQoFc2luY2UYCCABKAMSMQoQbW9kaWZpY2F0aW9uX3RhZxgJIAEoCzIXLm1vZGVscy5Nb2RpZmljYXRpb25UYWcSEAoIcHJlc2VuY2UYCiABKAUSQgoaYWN0dWFsX2xycF9pbnRlcm5hbF9yb3V0ZXMYCyADKAsyHi5tb2RlbHMuQWN0dWFsTFJQSW50ZXJuYWxSb3V0ZRI2CgttZXRyaWNfdGFncxgMIAMoCzIhLm1vZGVscy5BY3R1YWxMUlAuTWV0cmljVGFnc0VudHJ5EhUKCHJvdXRhYmxlGA0gASgISACIAQESGQoRYXZhaWxhYmlsaXR5X3pvbmUYDiABKAkaMQoPTWV0cmljVGFnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCwoJX3JvdXRhYmxlIqwCCg1BY3R1YWxMUlBJbmZvEjUKE2FjdHVhbF9scnBfbmV0X2luZm8YAyABKAsyGC5tb2RlbHMuQWN0dWFsTFJQTmV0SW5mbxITCgtjcmFzaF9jb3VudBgEIAEoBRIUCgxjcmFzaF9yZWFzb24YBSABKAkSDQoFc3RhdGUYBiABKAkSFwoPcGxhY2VtZW50X2Vycm9yGAcgASgJEg0KBXNpbmNlGAggASgDEjEKEG1vZGlmaWNhdGlvbl90YWcYCSABKAsyFy5tb2RlbHMuTW9kaWZpY2F0aW9uVGFnEhAKCHByZXNlbmNlGAogASgFEhUKCHJvdXRhYmxlGAsgASgISACIAQESGQoRYXZhaWxhYmlsaXR5X3pvbmUYDCABKAlCCwoJX3JvdXRhYmxlImgKEUFjdHVhbExSUHNSZXF1ZXN0Eg4KBmRvbWFpbhgBIAEoCRIPCgdjZWxsX2lkGAIgASgJEhQKDHByb2Nlc3NfZ3VpZBgDIAEoCRISCgVpbmRleBgEIAEoBUgAiAEBQggKBl9pbmRleCJaChJBY3R1YWxMUlBzUmVzcG9uc2USHAoFZXJyb3IYASABKAsyDS5tb2RlbHMuRXJyb3ISJgoLYWN0dWFsX2xycHMYAiADKAsyES5tb2RlbHMuQWN0dWFsTFJQInsKFUNsYWltQWN0dWFsTFJQUmVxdWVzdBIUCgxwcm9jZXNzX2d1aWQYASABKAkSDQoFaW5kZXgYAiABKAUSPQoXYWN0dWFsX2xycF9pbnN0YW5jZV9rZXkYAyABKAsyHC5tb2RlbHMuQWN0dWFsTFJQSW5zdGFuY2VLZXkitQMKFVN0YXJ0QWN0dWFsTFJQUmVxdWVzdBIsCg5hY3R1YWxfbHJwX2tleRgBIAEoCzIULm1vZGVscy5BY3R1YWxMUlBLZXkSPQoXYWN0dWFsX2xycF9pbnN0YW5jZV9rZXkYAiABKAsyHC5tb2RlbHMuQWN0dWFsTFJQSW5zdGFuY2VLZXkSNQoTYWN0dWFsX2xycF9uZXRfaW5mbxgDIAEoCzIYLm1vZGVscy5BY3R1YWxMUlBOZXRJbmZvEkIKGmFjdHVhbF9scnBfaW50ZXJuYWxfcm91dGVzGAQgAygLMh4ubW9kZWxzLkFjdHVhbExSUEludGVybmFsUm91dGUSQgoLbWV0cmljX3RhZ3MYBSADKAsyLS5tb2RlbHMuU3RhcnRBY3R1YWxMUlBSZXF1ZXN0Lk1ldHJpY1RhZ3NFbnRyeRIVCghyb3V0YWJsZRgGIAEoCEgAiAEBEhkKEWF2YWlsYWJpbGl0eV96b25lGAcgASgJGjEKD01ldHJpY1RhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgsKCV9yb3V0YWJsZSKbAQoVQ3Jhc2hBY3R1YWxMUlBSZXF1ZXN0EiwKDmFjdHVhbF9scnBfa2V5GAEgASgLMhQubW9kZWxzLkFjdHVhbExSUEtleRI9ChdhY3R1YWxfbHJwX2luc3RhbmNlX2tleRgCIAEoCzIcLm1vZGVscy5BY3R1YWxMUlBJbnN0YW5jZUtleRIVCg1lcnJvcl9tZXNzYWdlGAMgASgJIkYKFlJldGlyZUFjdHVhbExSUFJlcXVlc3QSLAoOYWN0dWFsX2xycF9rZXkYASABKAsyFC5tb2RlbHMuQWN0dWFsTFJQS2V5InwKFlJlbW92ZUFjdHVhbExSUFJlcXVlc3QSFAoMcHJvY2Vzc19ndWlkGAEgASgJEg0KBWluZGV4GAIgASgFEj0KF2FjdHVhbF9scnBfaW5zdGFuY2Vfa2V5GAMgASgLMhwubW9kZWxzLkFjdHVhbExSUEluc3RhbmNlS2V5IjoKGkFjdHVhbExSUExpZmVjeWNsZVJlc3BvbnNlEhwKBWVycm9yGAEgASgLMg0ubW9kZWxzLkVycm9yIkIKDENlbGxQcmVzZW5jZRIPCgdjZWxsX2lkGAEgASgJEhMKC3JlcF9hZGRyZXNzGAIgASgJEgwKBHpvbmUYAyABKAkiUgoNQ2VsbHNSZXNwb25zZRIcCgVlcnJvchgBIAEoCzINLm1vZGVscy5FcnJvchIjCgVjZWxscxgCIAMoCzIULm1vZGVscy5DZWxsUHJlc2VuY2UiIQoORXZlbnRzQnlDZWxsSWQSDwoHY2VsbF9pZBgBIAEoCSJTChZEZXNpcmVkTFJQQ3JlYXRlZEV2ZW50EicKC2Rlc2lyZWRfbHJwGAEgASgLMhIubW9kZWxzLkRlc2lyZWRMUlASEAoIdHJhY2VfaWQYAiABKAkicQoWRGVzaXJlZExSUENoYW5nZWRFdmVudBIiCgZiZWZvcmUYASABKAsyEi5tb2RlbHMuRGVzaXJlZExSUBIhCgVhZnRlchgCIAEoCzISLm1vZGVscy5EZXNpcmVkTFJQEhAKCHRyYWNlX2lkGAMgASgJIlMKFkRlc2lyZWRMUlBSZW1vdmVkRXZlbnQSJwoLZGVzaXJlZF9scnAYASABKAsyEi5tb2RlbHMuRGVzaXJlZExSUBIQCgh0cmFjZV9pZBgCIAEoCSJYCh1BY3R1YWxMUlBJbnN0YW5jZUNyZWF0ZWRFdmVudBIlCgphY3R1YWxfbHJwGAEgASgLMhEubW9kZWxzLkFjdHVhbExSUBIQCgh0cmFjZV9pZBgCIAEoCSLrAQodQWN0dWFsTFJQSW5zdGFuY2VDaGFuZ2VkRXZlbnQSLAoOYWN0dWFsX2xycF9rZXkYASABKAsyFC5tb2RlbHMuQWN0dWFsTFJQS2V5Ej0KF2FjdHVhbF9scnBfaW5zdGFuY2Vfa2V5GAIgASgLMhwubW9kZWxzLkFjdHVhbExSUEluc3RhbmNlS2V5EiUKBmJlZm9yZRgDIAEoCzIVLm1vZGVscy5BY3R1YWxMUlBJbmZvEiQKBWFmdGVyGAQgASgLMhUubW9kZWxzLkFjdHVhbExSUEluZm8SEAoIdHJhY2VfaWQYBSABKAkiWAodQWN0dWFsTFJQSW5zdGFuY2VSZW1vdmVkRXZlbnQSJQoKYWN0dWFsX2xycBgBIAEoCzIRLm1vZGVscy5BY3R1YWxMUlASEAoIdHJhY2VfaWQYAiABKAkivgEKFUFjdHVhbExSUENyYXNoZWRFdmVudBIsCg5hY3R1YWxfbHJwX2tleRgBIAEoCzIULm1vZGVscy5BY3R1YWxMUlBLZXkSPQoXYWN0dWFsX2xycF9pbnN0YW5jZV9rZXkYAiABKAsyHC5tb2RlbHMuQWN0dWFsTFJQSW5zdGFuY2VLZXkSEwoLY3Jhc2hfY291bnQYAyABKAUSFAoMY3Jhc2hfcmVhc29uGAQgASgJEg0KBXNpbmNlGAUgASgDYgZwcm90bzM");
+  fileDesc("CgliYnMucHJvdG8SBm1vZGVscyImCgVFcnJvchIMCgR0eXBlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkiLwoPTW9kaWZpY2F0aW9uVGFnEg0KBWVwb2NoGAEgASgJEg0KBWluZGV4GAIgASgNIiEKDFBpbmdSZXNwb25zZRIRCglhdmFpbGFibGUYASABKAgiQAoPRG9tYWluc1Jlc3BvbnNlEhwKBWVycm9yGAEgASgLMg0ubW9kZWxzLkVycm9yEg8KB2RvbWFpbnMYAiADKAkiMgoTVXBzZXJ0RG9tYWluUmVxdWVzdBIOCgZkb21haW4YASABKAkSCwoDdHRsGAIgASgNIjQKFFVwc2VydERvbWFpblJlc3BvbnNlEhwKBWVycm9yGAEgASgLMg0ubW9kZWxzLkVycm9yIm0KC1Byb3RvUm91dGVzEi8KBnJvdXRlcxgBIAMoCzIfLm1vZGVscy5Qcm90b1JvdXRlcy5Sb3V0ZXNFbnRyeRotCgtSb3V0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAw6AjgBIjEKDk1ldHJpY1RhZ1ZhbHVlEg4KBnN0YXRpYxgBIAEoCRIPCgdkeW5hbWljGAIgASgFIjIKE0Vudmlyb25tZW50VmFyaWFibGUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSLfAwoKRGVzaXJlZExSUBIUCgxwcm9jZXNzX2d1aWQYASABKAkSDgoGZG9tYWluGAIgASgJEg8KB3Jvb3RfZnMYAyABKAkSEQoJaW5zdGFuY2VzGAQgASgFEjoKFWVudmlyb25tZW50X3ZhcmlhYmxlcxgFIAMoCzIbLm1vZGVscy5FbnZpcm9ubWVudFZhcmlhYmxlEg8KB2Rpc2tfbWIYCiABKAUSEQoJbWVtb3J5X21iGAsgASgFEhEKBXBvcnRzGA4gAygNQgIQABIjCgZyb3V0ZXMYDyABKAsyEy5tb2RlbHMuUHJvdG9Sb3V0ZXMSEgoKbG9nX3NvdXJjZRgQIAEoCRIQCghsb2dfZ3VpZBgRIAEoCRISCgphbm5vdGF0aW9uGBMgASgJEjEKEG1vZGlmaWNhdGlvbl90YWcYFSABKAsyFy5tb2RlbHMuTW9kaWZpY2F0aW9uVGFnEjcKC21ldHJpY190YWdzGCMgAygLMiIubW9kZWxzLkRlc2lyZWRMUlAuTWV0cmljVGFnc0VudHJ5GkkKD01ldHJpY1RhZ3NFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5tb2RlbHMuTWV0cmljVGFnVmFsdWU6AjgBIo8CChBEZXNpcmVkTFJQVXBkYXRlEhYKCWluc3RhbmNlcxgBIAEoBUgAiAEBEiMKBnJvdXRlcxgCIAEoCzITLm1vZGVscy5Qcm90b1JvdXRlcxIXCgphbm5vdGF0aW9uGAMgASgJSAGIAQESPQoLbWV0cmljX3RhZ3MYBCADKAsyKC5tb2RlbHMuRGVzaXJlZExSUFVwZGF0ZS5NZXRyaWNUYWdzRW50cnkaSQoPTWV0cmljVGFnc0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLm1vZGVscy5NZXRyaWNUYWdWYWx1ZToCOAFCDAoKX2luc3RhbmNlc0INCgtfYW5ub3RhdGlvbiI7ChJEZXNpcmVkTFJQc1JlcXVlc3QSDgoGZG9tYWluGAEgASgJEhUKDXByb2Nlc3NfZ3VpZHMYAiADKAkiXQoTRGVzaXJlZExSUHNSZXNwb25zZRIcCgVlcnJvchgBIAEoCzINLm1vZGVscy5FcnJvchIoCgxkZXNpcmVkX2xycHMYAiADKAsyEi5tb2RlbHMuRGVzaXJlZExSUCJHCg1EZXNpcmVkTFJQS2V5EhQKDHByb2Nlc3NfZ3VpZBgBIAEoCRIOCgZkb21haW4YAiABKAkSEAoIbG9nX2d1aWQYAyABKAkiSQoSRGVzaXJlZExSUFJlc291cmNlEhEKCW1lbW9yeV9tYhgBIAEoBRIPCgdkaXNrX21iGAIgASgFEg8KB3Jvb3RfZnMYAyABKAkigwIKGERlc2lyZWRMUlBTY2hlZHVsaW5nSW5mbxIuCg9kZXNpcmVkX2xycF9rZXkYASABKAsyFS5tb2RlbHMuRGVzaXJlZExSUEtleRISCgphbm5vdGF0aW9uGAIgASgJEhEKCWluc3RhbmNlcxgDIAEoBRI4ChRkZXNpcmVkX2xycF9yZXNvdXJjZRgEIAEoCzIaLm1vZGVscy5EZXNpcmVkTFJQUmVzb3VyY2USIwoGcm91dGVzGAUgASgLMhMubW9kZWxzLlByb3RvUm91dGVzEjEKEG1vZGlmaWNhdGlvbl90YWcYBiABKAsyFy5tb2RlbHMuTW9kaWZpY2F0aW9uVGFnIokBCiFEZXNpcmVkTFJQU2NoZWR1bGluZ0luZm9zUmVzcG9uc2USHAoFZXJyb3IYASABKAsyDS5tb2RlbHMuRXJyb3ISRgocZGVzaXJlZF9scnBfc2NoZWR1bGluZ19pbmZvcxgCIAMoCzIgLm1vZGVscy5EZXNpcmVkTFJQU2NoZWR1bGluZ0luZm8iOwoQRGVzaXJlTFJQUmVxdWVzdBInCgtkZXNpcmVkX2xycBgBIAEoCzISLm1vZGVscy5EZXNpcmVkTFJQIlkKF1VwZGF0ZURlc2lyZWRMUlBSZXF1ZXN0EhQKDHByb2Nlc3NfZ3VpZBgBIAEoCRIoCgZ1cGRhdGUYAiABKAsyGC5tb2RlbHMuRGVzaXJlZExSUFVwZGF0ZSIvChdSZW1vdmVEZXNpcmVkTFJQUmVxdWVzdBIUCgxwcm9jZXNzX2d1aWQYASABKAkiOwobRGVzaXJlZExSUExpZmVjeWNsZVJlc3BvbnNlEhwKBWVycm9yGAEgASgLMg0ubW9kZWxzLkVycm9yIncKC1BvcnRNYXBwaW5nEhYKDmNvbnRhaW5lcl9wb3J0GAEgASgNEhEKCWhvc3RfcG9ydBgCIAEoDRIgChhjb250YWluZXJfdGxzX3Byb3h5X3BvcnQYAyABKA0SGwoTaG9zdF90bHNfcHJveHlfcG9ydBgEIAEoDSJDCgxBY3R1YWxMUlBLZXkSFAoMcHJvY2Vzc19ndWlkGAEgASgJEg0KBWluZGV4GAIgASgFEg4KBmRvbWFpbhgDIAEoCSI+ChRBY3R1YWxMUlBJbnN0YW5jZUtleRIVCg1pbnN0YW5jZV9ndWlkGAEgASgJEg8KB2NlbGxfaWQYAiABKAkimwEKEEFjdHVhbExSUE5ldEluZm8SDwoHYWRkcmVzcxgBIAEoCRIiCgVwb3J0cxgCIAMoCzITLm1vZGVscy5Qb3J0TWFwcGluZxIYChBpbnN0YW5jZV9hZGRyZXNzGAMgASgJEhkKEXByZWZlcnJlZF9hZGRyZXNzGAQgASgFEh0KFWluc3RhbmNlX2lwdjZfYWRkcmVzcxgFIAEoCSIqChZBY3R1YWxMUlBJbnRlcm5hbFJvdXRlEhAKCGhvc3RuYW1lGAEgASgJIsQECglBY3R1YWxMUlASLAoOYWN0dWFsX2xycF9rZXkYASABKAsyFC5tb2RlbHMuQWN0dWFsTFJQS2V5Ej0KF2FjdHVhbF9scnBfaW5zdGFuY2Vfa2V5GAIgASgLMhwubW9kZWxzLkFjdHVhbExSUEluc3RhbmNlS2V5EjUKE2FjdHVhbF9scnBfbmV0X2luZm8YAyABKAsyGC5tb2RlbHMuQWN0dWFsTFJQTmV0SW5mbxITCgtjcmFzaF9jb3VudBgEIAEoBRIUCgxjcmFzaF9yZWFzb24YBSABKAkSDQoFc3RhdGUYBiABKAkSFwoPcGxhY2VtZW50X2Vycm9yGAcgASgJEg0KBXNpbmNlGAggASgDEjEKEG1vZGlmaWNhdGlvbl90YWcYCSABKAsyFy5tb2RlbHMuTW9kaWZpY2F0aW9uVGFnEhAKCHByZXNlbmNlGAogASgFEkIKGmFjdHVhbF9scnBfaW50ZXJuYWxfcm91dGVzGAsgAygLMh4ubW9kZWxzLkFjdHVhbExSUEludGVybmFsUm91dGUSNgoLbWV0cmljX3RhZ3MYDCADKAsyIS5tb2RlbHMuQWN0dWFsTFJQLk1ldHJpY1RhZ3NFbnRyeRIVCghyb3V0YWJsZRgNIAEoCEgAiAEBEhkKEWF2YWlsYWJpbGl0eV96b25lGA4gASgJGjEKD01ldHJpY1RhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgsKCV9yb3V0YWJsZSKsAgoNQWN0dWFsTFJQSW5mbxI1ChNhY3R1YWxfbHJwX25ldF9pbmZvGAMgASgLMhgubW9kZWxzLkFjdHVhbExSUE5ldEluZm8SEwoLY3Jhc2hfY291bnQYBCABKAUSFAoMY3Jhc2hfcmVhc29uGAUgASgJEg0KBXN0YXRlGAYgASgJEhcKD3BsYWNlbWVudF9lcnJvchgHIAEoCRINCgVzaW5jZRgIIAEoAxIxChBtb2RpZmljYXRpb25fdGFnGAkgASgLMhcubW9kZWxzLk1vZGlmaWNhdGlvblRhZxIQCghwcmVzZW5jZRgKIAEoBRIVCghyb3V0YWJsZRgLIAEoCEgAiAEBEhkKEWF2YWlsYWJpbGl0eV96b25lGAwgASgJQgsKCV9yb3V0YWJsZSJoChFBY3R1YWxMUlBzUmVxdWVzdBIOCgZkb21haW4YASABKAkSDwoHY2VsbF9pZBgCIAEoCRIUCgxwcm9jZXNzX2d1aWQYAyABKAkSEgoFaW5kZXgYBCABKAVIAIgBAUIICgZfaW5kZXgiWgoSQWN0dWFsTFJQc1Jlc3BvbnNlEhwKBWVycm9yGAEgASgLMg0ubW9kZWxzLkVycm9yEiYKC2FjdHVhbF9scnBzGAIgAygLMhEubW9kZWxzLkFjdHVhbExSUCJ7ChVDbGFpbUFjdHVhbExSUFJlcXVlc3QSFAoMcHJvY2Vzc19ndWlkGAEgASgJEg0KBWluZGV4GAIgASgFEj0KF2FjdHVhbF9scnBfaW5zdGFuY2Vfa2V5GAMgASgLMhwubW9kZWxzLkFjdHVhbExSUEluc3RhbmNlS2V5IrUDChVTdGFydEFjdHVhbExSUFJlcXVlc3QSLAoOYWN0dWFsX2xycF9rZXkYASABKAsyFC5tb2RlbHMuQWN0dWFsTFJQS2V5Ej0KF2FjdHVhbF9scnBfaW5zdGFuY2Vfa2V5GAIgASgLMhwubW9kZWxzLkFjdHVhbExSUEluc3RhbmNlS2V5EjUKE2FjdHVhbF9scnBfbmV0X2luZm8YAyABKAsyGC5tb2RlbHMuQWN0dWFsTFJQTmV0SW5mbxJCChphY3R1YWxfbHJwX2ludGVybmFsX3JvdXRlcxgEIAMoCzIeLm1vZGVscy5BY3R1YWxMUlBJbnRlcm5hbFJvdXRlEkIKC21ldHJpY190YWdzGAUgAygLMi0ubW9kZWxzLlN0YXJ0QWN0dWFsTFJQUmVxdWVzdC5NZXRyaWNUYWdzRW50cnkSFQoIcm91dGFibGUYBiABKAhIAIgBARIZChFhdmFpbGFiaWxpdHlfem9uZRgHIAEoCRoxCg9NZXRyaWNUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfcm91dGFibGUimwEKFUNyYXNoQWN0dWFsTFJQUmVxdWVzdBIsCg5hY3R1YWxfbHJwX2tleRgBIAEoCzIULm1vZGVscy5BY3R1YWxMUlBLZXkSPQoXYWN0dWFsX2xycF9pbnN0YW5jZV9rZXkYAiABKAsyHC5tb2RlbHMuQWN0dWFsTFJQSW5zdGFuY2VLZXkSFQoNZXJyb3JfbWVzc2FnZRgDIAEoCSJbChRGYWlsQWN0dWFsTFJQUmVxdWVzdBIsCg5hY3R1YWxfbHJwX2tleRgBIAEoCzIULm1vZGVscy5BY3R1YWxMUlBLZXkSFQoNZXJyb3JfbWVzc2FnZRgCIAEoCSJGChZSZXRpcmVBY3R1YWxMUlBSZXF1ZXN0EiwKDmFjdHVhbF9scnBfa2V5GAEgASgLMhQubW9kZWxzLkFjdHVhbExSUEtleSJ8ChZSZW1vdmVBY3R1YWxMUlBSZXF1ZXN0EhQKDHByb2Nlc3NfZ3VpZBgBIAEoCRINCgVpbmRleBgCIAEoBRI9ChdhY3R1YWxfbHJwX2luc3RhbmNlX2tleRgDIAEoCzIcLm1vZGVscy5BY3R1YWxMUlBJbnN0YW5jZUtleSI6ChpBY3R1YWxMUlBMaWZlY3ljbGVSZXNwb25zZRIcCgVlcnJvchgBIAEoCzINLm1vZGVscy5FcnJvciJCCgxDZWxsUHJlc2VuY2USDwoHY2VsbF9pZBgBIAEoCRITCgtyZXBfYWRkcmVzcxgCIAEoCRIMCgR6b25lGAMgASgJIlIKDUNlbGxzUmVzcG9uc2USHAoFZXJyb3IYASABKAsyDS5tb2RlbHMuRXJyb3ISIwoFY2VsbHMYAiADKAsyFC5tb2RlbHMuQ2VsbFByZXNlbmNlIiEKDkV2ZW50c0J5Q2VsbElkEg8KB2NlbGxfaWQYASABKAkiUwoWRGVzaXJlZExSUENyZWF0ZWRFdmVudBInCgtkZXNpcmVkX2xycBgBIAEoCzISLm1vZGVscy5EZXNpcmVkTFJQEhAKCHRyYWNlX2lkGAIgASgJInEKFkRlc2lyZWRMUlBDaGFuZ2VkRXZlbnQSIgoGYmVmb3JlGAEgASgLMhIubW9kZWxzLkRlc2lyZWRMUlASIQoFYWZ0ZXIYAiABKAsyEi5tb2RlbHMuRGVzaXJlZExSUBIQCgh0cmFjZV9pZBgDIAEoCSJTChZEZXNpcmVkTFJQUmVtb3ZlZEV2ZW50EicKC2Rlc2lyZWRfbHJwGAEgASgLMhIubW9kZWxzLkRlc2lyZWRMUlASEAoIdHJhY2VfaWQYAiABKAkiWAodQWN0dWFsTFJQSW5zdGFuY2VDcmVhdGVkRXZlbnQSJQoKYWN0dWFsX2xycBgBIAEoCzIRLm1vZGVscy5BY3R1YWxMUlASEAoIdHJhY2VfaWQYAiABKAki6wEKHUFjdHVhbExSUEluc3RhbmNlQ2hhbmdlZEV2ZW50EiwKDmFjdHVhbF9scnBfa2V5GAEgASgLMhQubW9kZWxzLkFjdHVhbExSUEtleRI9ChdhY3R1YWxfbHJwX2luc3RhbmNlX2tleRgCIAEoCzIcLm1vZGVscy5BY3R1YWxMUlBJbnN0YW5jZUtleRIlCgZiZWZvcmUYAyABKAsyFS5tb2RlbHMuQWN0dWFsTFJQSW5mbxIkCgVhZnRlchgEIAEoCzIVLm1vZGVscy5BY3R1YWxMUlBJbmZvEhAKCHRyYWNlX2lkGAUgASgJIlgKHUFjdHVhbExSUEluc3RhbmNlUmVtb3ZlZEV2ZW50EiUKCmFjdHVhbF9scnAYASABKAsyES5tb2RlbHMuQWN0dWFsTFJQEhAKCHRyYWNlX2lkGAIgASgJIr4BChVBY3R1YWxMUlBDcmFzaGVkRXZlbnQSLAoOYWN0dWFsX2xycF9rZXkYASABKAsyFC5tb2RlbHMuQWN0dWFsTFJQS2V5Ej0KF2FjdHVhbF9scnBfaW5zdGFuY2Vfa2V5GAIgASgLMhwubW9kZWxzLkFjdHVhbExSUEluc3RhbmNlS2V5EhMKC2NyYXNoX2NvdW50GAMgASgFEhQKDGNyYXNoX3JlYXNvbhgEIAEoCRINCgVzaW5jZRgFIAEoA2IGcHJvdG8z");
 
 /**
  * Describes the message models.Error.
@@ -105,205 +105,240 @@ export const DesiredLRPsResponseSchema = /*@__PURE__*/
   messageDesc(file_bbs, 12);
 
 /**
+ * Describes the message models.DesiredLRPKey.
+ * Use `create(DesiredLRPKeySchema)` to create a new message.
+ */
+export const DesiredLRPKeySchema = /*@__PURE__*/
+  messageDesc(file_bbs, 13);
+
+/**
+ * Describes the message models.DesiredLRPResource.
+ * Use `create(DesiredLRPResourceSchema)` to create a new message.
+ */
+export const DesiredLRPResourceSchema = /*@__PURE__*/
+  messageDesc(file_bbs, 14);
+
+/**
+ * Describes the message models.DesiredLRPSchedulingInfo.
+ * Use `create(DesiredLRPSchedulingInfoSchema)` to create a new message.
+ */
+export const DesiredLRPSchedulingInfoSchema = /*@__PURE__*/
+  messageDesc(file_bbs, 15);
+
+/**
+ * Describes the message models.DesiredLRPSchedulingInfosResponse.
+ * Use `create(DesiredLRPSchedulingInfosResponseSchema)` to create a new message.
+ */
+export const DesiredLRPSchedulingInfosResponseSchema = /*@__PURE__*/
+  messageDesc(file_bbs, 16);
+
+/**
  * Describes the message models.DesireLRPRequest.
  * Use `create(DesireLRPRequestSchema)` to create a new message.
  */
 export const DesireLRPRequestSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 13);
+  messageDesc(file_bbs, 17);
 
 /**
  * Describes the message models.UpdateDesiredLRPRequest.
  * Use `create(UpdateDesiredLRPRequestSchema)` to create a new message.
  */
 export const UpdateDesiredLRPRequestSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 14);
+  messageDesc(file_bbs, 18);
 
 /**
  * Describes the message models.RemoveDesiredLRPRequest.
  * Use `create(RemoveDesiredLRPRequestSchema)` to create a new message.
  */
 export const RemoveDesiredLRPRequestSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 15);
+  messageDesc(file_bbs, 19);
 
 /**
  * Describes the message models.DesiredLRPLifecycleResponse.
  * Use `create(DesiredLRPLifecycleResponseSchema)` to create a new message.
  */
 export const DesiredLRPLifecycleResponseSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 16);
+  messageDesc(file_bbs, 20);
 
 /**
  * Describes the message models.PortMapping.
  * Use `create(PortMappingSchema)` to create a new message.
  */
 export const PortMappingSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 17);
+  messageDesc(file_bbs, 21);
 
 /**
  * Describes the message models.ActualLRPKey.
  * Use `create(ActualLRPKeySchema)` to create a new message.
  */
 export const ActualLRPKeySchema = /*@__PURE__*/
-  messageDesc(file_bbs, 18);
+  messageDesc(file_bbs, 22);
 
 /**
  * Describes the message models.ActualLRPInstanceKey.
  * Use `create(ActualLRPInstanceKeySchema)` to create a new message.
  */
 export const ActualLRPInstanceKeySchema = /*@__PURE__*/
-  messageDesc(file_bbs, 19);
+  messageDesc(file_bbs, 23);
 
 /**
  * Describes the message models.ActualLRPNetInfo.
  * Use `create(ActualLRPNetInfoSchema)` to create a new message.
  */
 export const ActualLRPNetInfoSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 20);
+  messageDesc(file_bbs, 24);
 
 /**
  * Describes the message models.ActualLRPInternalRoute.
  * Use `create(ActualLRPInternalRouteSchema)` to create a new message.
  */
 export const ActualLRPInternalRouteSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 21);
+  messageDesc(file_bbs, 25);
 
 /**
  * Describes the message models.ActualLRP.
  * Use `create(ActualLRPSchema)` to create a new message.
  */
 export const ActualLRPSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 22);
+  messageDesc(file_bbs, 26);
 
 /**
  * Describes the message models.ActualLRPInfo.
  * Use `create(ActualLRPInfoSchema)` to create a new message.
  */
 export const ActualLRPInfoSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 23);
+  messageDesc(file_bbs, 27);
 
 /**
  * Describes the message models.ActualLRPsRequest.
  * Use `create(ActualLRPsRequestSchema)` to create a new message.
  */
 export const ActualLRPsRequestSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 24);
+  messageDesc(file_bbs, 28);
 
 /**
  * Describes the message models.ActualLRPsResponse.
  * Use `create(ActualLRPsResponseSchema)` to create a new message.
  */
 export const ActualLRPsResponseSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 25);
+  messageDesc(file_bbs, 29);
 
 /**
  * Describes the message models.ClaimActualLRPRequest.
  * Use `create(ClaimActualLRPRequestSchema)` to create a new message.
  */
 export const ClaimActualLRPRequestSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 26);
+  messageDesc(file_bbs, 30);
 
 /**
  * Describes the message models.StartActualLRPRequest.
  * Use `create(StartActualLRPRequestSchema)` to create a new message.
  */
 export const StartActualLRPRequestSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 27);
+  messageDesc(file_bbs, 31);
 
 /**
  * Describes the message models.CrashActualLRPRequest.
  * Use `create(CrashActualLRPRequestSchema)` to create a new message.
  */
 export const CrashActualLRPRequestSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 28);
+  messageDesc(file_bbs, 32);
+
+/**
+ * Describes the message models.FailActualLRPRequest.
+ * Use `create(FailActualLRPRequestSchema)` to create a new message.
+ */
+export const FailActualLRPRequestSchema = /*@__PURE__*/
+  messageDesc(file_bbs, 33);
 
 /**
  * Describes the message models.RetireActualLRPRequest.
  * Use `create(RetireActualLRPRequestSchema)` to create a new message.
  */
 export const RetireActualLRPRequestSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 29);
+  messageDesc(file_bbs, 34);
 
 /**
  * Describes the message models.RemoveActualLRPRequest.
  * Use `create(RemoveActualLRPRequestSchema)` to create a new message.
  */
 export const RemoveActualLRPRequestSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 30);
+  messageDesc(file_bbs, 35);
 
 /**
  * Describes the message models.ActualLRPLifecycleResponse.
  * Use `create(ActualLRPLifecycleResponseSchema)` to create a new message.
  */
 export const ActualLRPLifecycleResponseSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 31);
+  messageDesc(file_bbs, 36);
 
 /**
  * Describes the message models.CellPresence.
  * Use `create(CellPresenceSchema)` to create a new message.
  */
 export const CellPresenceSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 32);
+  messageDesc(file_bbs, 37);
 
 /**
  * Describes the message models.CellsResponse.
  * Use `create(CellsResponseSchema)` to create a new message.
  */
 export const CellsResponseSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 33);
+  messageDesc(file_bbs, 38);
 
 /**
  * Describes the message models.EventsByCellId.
  * Use `create(EventsByCellIdSchema)` to create a new message.
  */
 export const EventsByCellIdSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 34);
+  messageDesc(file_bbs, 39);
 
 /**
  * Describes the message models.DesiredLRPCreatedEvent.
  * Use `create(DesiredLRPCreatedEventSchema)` to create a new message.
  */
 export const DesiredLRPCreatedEventSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 35);
+  messageDesc(file_bbs, 40);
 
 /**
  * Describes the message models.DesiredLRPChangedEvent.
  * Use `create(DesiredLRPChangedEventSchema)` to create a new message.
  */
 export const DesiredLRPChangedEventSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 36);
+  messageDesc(file_bbs, 41);
 
 /**
  * Describes the message models.DesiredLRPRemovedEvent.
  * Use `create(DesiredLRPRemovedEventSchema)` to create a new message.
  */
 export const DesiredLRPRemovedEventSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 37);
+  messageDesc(file_bbs, 42);
 
 /**
  * Describes the message models.ActualLRPInstanceCreatedEvent.
  * Use `create(ActualLRPInstanceCreatedEventSchema)` to create a new message.
  */
 export const ActualLRPInstanceCreatedEventSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 38);
+  messageDesc(file_bbs, 43);
 
 /**
  * Describes the message models.ActualLRPInstanceChangedEvent.
  * Use `create(ActualLRPInstanceChangedEventSchema)` to create a new message.
  */
 export const ActualLRPInstanceChangedEventSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 39);
+  messageDesc(file_bbs, 44);
 
 /**
  * Describes the message models.ActualLRPInstanceRemovedEvent.
  * Use `create(ActualLRPInstanceRemovedEventSchema)` to create a new message.
  */
 export const ActualLRPInstanceRemovedEventSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 40);
+  messageDesc(file_bbs, 45);
 
 /**
  * Describes the message models.ActualLRPCrashedEvent.
  * Use `create(ActualLRPCrashedEventSchema)` to create a new message.
  */
 export const ActualLRPCrashedEventSchema = /*@__PURE__*/
-  messageDesc(file_bbs, 41);
+  messageDesc(file_bbs, 46);
 

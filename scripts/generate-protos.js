@@ -22,6 +22,21 @@ for (const tree of ['envoy-api/envoy', 'xds/xds', 'xds/udpa', 'googleapis/google
   cpSync(join(deps, tree), join(module, tree.split('/')[1]), { recursive: true, filter: (path) => !/envoy.*\/v2(alpha)?\d*(\/|$)/.test(path) })
 }
 cpSync(validate, join(module, 'validate/validate.proto'))
+
+// Fields that Envoy 1.40 has and the protos of grpc-js-xds do not have yet, each put before the line that it names.
+const additions = [
+  ['envoy/extensions/transport_sockets/tls/v3/tls.proto', '  bool allow_renegotiation = 3;', '  bool auto_host_sni = 6;\n  bool auto_sni_san_validation = 7;'],
+  ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', 'import "google/protobuf/wrappers.proto";', 'import "envoy/type/matcher/v3/string.proto";'],
+  ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', '  oneof action {', '  message RemoveOnMatch {\n    type.matcher.v3.StringMatcher key_matcher = 1;\n  }'],
+  ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', '    string remove = 1', '    RemoveOnMatch remove_on_match = 3;'],
+]
+for (const [file, line, addition] of additions) {
+  const text = readFileSync(join(module, file), 'utf8')
+  if (text.includes(addition)) continue
+  if (!text.includes(line)) throw new Error(`${file} has no line ${line}`)
+  writeFileSync(join(module, file), text.replace(line, `${addition}\n${line}`))
+}
+
 const own = ['bbs.proto']
 for (const file of own) cpSync(join(protos, file), join(module, file))
 

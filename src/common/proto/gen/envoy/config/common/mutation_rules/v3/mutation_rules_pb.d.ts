@@ -6,6 +6,7 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { RegexMatcher } from "../../../../type/matcher/v3/regex_pb.js";
 import type { HeaderValueOption } from "../../../core/v3/base_pb.js";
+import type { StringMatcher } from "../../../../type/matcher/v3/string_pb.js";
 
 /**
  * Describes the file envoy/config/common/mutation_rules/v3/mutation_rules.proto.
@@ -133,6 +134,12 @@ export declare type HeaderMutation = Message<"envoy.config.common.mutation_rules
     /**
      * Remove the specified header if it exists.
      *
+     * @generated from field: envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch remove_on_match = 3;
+     */
+    value: HeaderMutation_RemoveOnMatch;
+    case: "removeOnMatch";
+  } | {
+    /**
      * @generated from field: string remove = 1;
      */
     value: string;
@@ -153,4 +160,20 @@ export declare type HeaderMutation = Message<"envoy.config.common.mutation_rules
  * Use `create(HeaderMutationSchema)` to create a new message.
  */
 export declare const HeaderMutationSchema: GenMessage<HeaderMutation>;
+
+/**
+ * @generated from message envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch
+ */
+export declare type HeaderMutation_RemoveOnMatch = Message<"envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch"> & {
+  /**
+   * @generated from field: envoy.type.matcher.v3.StringMatcher key_matcher = 1;
+   */
+  keyMatcher?: StringMatcher | undefined;
+};
+
+/**
+ * Describes the message envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch.
+ * Use `create(HeaderMutation_RemoveOnMatchSchema)` to create a new message.
+ */
+export declare const HeaderMutation_RemoveOnMatchSchema: GenMessage<HeaderMutation_RemoveOnMatch>;
 

@@ -48,6 +48,16 @@ export declare type UpstreamTlsContext = Message<"envoy.extensions.transport_soc
    *
    *   TLS renegotiation is considered insecure and shouldn't be used unless absolutely necessary.
    *
+   * @generated from field: bool auto_host_sni = 6;
+   */
+  autoHostSni: boolean;
+
+  /**
+   * @generated from field: bool auto_sni_san_validation = 7;
+   */
+  autoSniSanValidation: boolean;
+
+  /**
    * @generated from field: bool allow_renegotiation = 3;
    */
   allowRenegotiation: boolean;

@@ -8,19 +8,18 @@ export interface CertificateFiles {
   key: string
 }
 
-/** The development PKI in a folder: one CA, and the certificates that it issued. What is there and good for a month is kept. */
+/** A development CA in a folder, and the certificates that it issues. What is there and good for a month is kept. */
 export class Certificates {
   readonly #folder: string
   readonly #authority: KeyPair
-  /** File with the CA's certificate. */
-  readonly ca: string
+  /** The files of the CA itself. */
+  readonly ca: CertificateFiles
 
-  constructor(folder: string) {
+  constructor(folder: string, commonName: string) {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     this.#folder = folder
-    const files = this.#files('ca')
-    this.ca = files.certificate
-    this.#authority = this.#kept(files, []) ?? this.#write(files, createAuthority('mesh-release development CA'))
+    this.ca = this.#files('ca')
+    this.#authority = this.#kept(this.ca, []) ?? this.#write(this.ca, createAuthority(commonName))
   }
 
   /** The files of the certificate called `name`, issued now if they are missing, about to expire or for other names. */

@@ -23,12 +23,15 @@ export interface Program {
 /** One program as a child process, started again with backoff whenever it ends by itself. */
 export class SupervisedProgram {
   readonly program: Program
+  readonly #spawned: () => void
   #child: ChildProcess | undefined
   readonly #stopping = new AbortController()
   #supervision = Promise.resolve()
 
-  constructor(program: Program) {
+  /** `spawned` is called each time the program has a new process id. */
+  constructor(program: Program, spawned: () => void) {
     this.program = program
+    this.#spawned = spawned
   }
 
   get pid(): number | undefined {
@@ -83,6 +86,7 @@ export class SupervisedProgram {
       // A process group of its own: Ctrl-C reaches the supervisor only, which then stops everything in order.
       const child = spawn(process.execPath, [this.program.main, '--config', this.program.config], { stdio: ['ignore', output, output], detached: true })
       this.#child = child
+      this.#spawned()
       await Promise.race([once(child, 'exit'), once(child, 'error')])
     } finally {
       closeSync(output)

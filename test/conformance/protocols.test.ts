@@ -1,0 +1,215 @@
+import { once } from 'node:events'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import { text } from 'node:stream/consumers'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { setImmediate as turn } from 'node:timers/promises'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { WebSocket, WebSocketServer } from 'ws'
+import { conformance } from '../support/conformance.ts'
+import { ask, askHttp2, http2, raw } from '../support/client.ts'
+
+const { behaviour } = conformance()
+
+behaviour('HTTP/2 is spoken over TLS by ALPN, and in clear text with prior knowledge', async ({ t, router, mesh }) => {
+  const { host, instances } = await mesh.serve()
+  for (const [port, tls] of [[router.https, { ca: router.ca, servername: host }], [router.http, undefined]] as const) {
+    const session = http2(port, tls)
+    const answer = await askHttp2(session, { ':path': '/', ':authority': host })
+    t.equal(answer.headers[':status'], 200)
+    t.equal(answer.body.toString(), `instance ${instances[0]?.guid}`)
+    session.close()
+  }
+})
+
+behaviour('an app mapped with http2 is spoken to in HTTP/2, and gRPC trailers reach the client', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({
+    protocol: 'http2',
+    handler: (request: Http2ServerRequest, response: Http2ServerResponse) => {
+      request.resume()
+      request.on('end', () => {
+        response.stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-version': request.httpVersion }, { waitForTrailers: true })
+        response.stream.on('wantTrailers', () => response.stream.sendTrailers({ 'grpc-status': '0', 'grpc-message': 'fine' }))
+        response.stream.end(Buffer.from([0, 0, 0, 0, 0]))
+      })
+    },
+  })
+  const session = http2(router.https, { ca: router.ca, servername: host })
+  const answer = await askHttp2(session, { ':method': 'POST', ':path': '/s/M', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' }, Buffer.from([0, 0, 0, 0, 0]))
+  t.equal(answer.headers[':status'], 200)
+  t.equal(answer.headers['x-version'], '2.0')
+  t.equal(answer.trailers['grpc-status'], '0')
+  t.equal(answer.trailers['grpc-message'], 'fine')
+  t.same(answer.body, Buffer.from([0, 0, 0, 0, 0]))
+  session.close()
+})
+
+behaviour('a bidirectional stream flows both ways at once', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({
+    protocol: 'http2',
+    handler: (_request: Http2ServerRequest, response: Http2ServerResponse) => {
+      response.stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
+      response.stream.pipe(response.stream)
+    },
+  })
+  const session = http2(router.http)
+  const stream = session.request({ ':method': 'POST', ':path': '/s/Chat', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' })
+  for (const message of ['one', 'two', 'three']) {
+    stream.write(message)
+    const [echo] = (await once(stream, 'data')) as [Buffer]
+    t.equal(echo.toString(), message)
+  }
+  stream.end()
+  await once(stream, 'end')
+  session.close()
+})
+
+behaviour('WebSockets work in clear text and over TLS', async ({ t, router, mesh }) => {
+  const { host, instances } = await mesh.serve()
+  const sockets = new WebSocketServer({ noServer: true })
+  instances[0]?.app.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => sockets.handleUpgrade(request, socket, head, (client) => client.on('message', (data) => client.send(data))))
+  for (const url of [`ws://127.0.0.1:${router.http}`, `wss://127.0.0.1:${router.https}`]) {
+    const client = new WebSocket(url, { headers: { host }, ca: router.ca, servername: host })
+    await once(client, 'open')
+    client.send('hello')
+    const [data] = (await once(client, 'message')) as [Buffer]
+    t.equal(data.toString(), 'hello', url)
+    client.close()
+    await once(client, 'close')
+  }
+})
+
+behaviour('a WebSocket over HTTP/2 reaches an HTTP/1.1 app (RFC 8441)', async ({ t, router, mesh }) => {
+  const { host, instances } = await mesh.serve()
+  const sockets = new WebSocketServer({ noServer: true })
+  instances[0]?.app.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => sockets.handleUpgrade(request, socket, head, (client) => client.on('message', (data) => client.send(data))))
+  const session = http2(router.https, { ca: router.ca, servername: host })
+  const [settings] = (await once(session, 'remoteSettings')) as [{ enableConnectProtocol?: boolean }]
+  t.ok(settings.enableConnectProtocol)
+  const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'https', ':path': '/', ':authority': host, 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' })
+  const [headers] = (await once(stream, 'response')) as [{ ':status'?: number }]
+  t.equal(headers[':status'], 200)
+  // A masked text frame "hi", and its echo unmasked (RFC 6455 §5.2).
+  stream.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]))
+  const [frame] = (await once(stream, 'data')) as [Buffer]
+  t.same(frame, Buffer.from([0x81, 0x02, 0x68, 0x69]))
+  stream.close()
+  session.close()
+})
+
+behaviour('large bodies pass whole in both directions', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({ handler: (request, response) => request.pipe(response) })
+  const body = Buffer.alloc(5_000_000, 'mesh')
+  const answer = await ask(router.http, host, { method: 'POST', body })
+  t.equal(answer.body.length, body.length)
+  t.equal(answer.body, body.toString())
+  const session = http2(router.https, { ca: router.ca, servername: host })
+  const second = await askHttp2(session, { ':method': 'POST', ':path': '/', ':authority': host }, body)
+  t.ok(second.body.equals(body))
+  session.close()
+})
+
+behaviour('a slow reader holds the app back instead of filling memory', async ({ t, router, mesh }) => {
+  let written = 0
+  const { host } = await mesh.serve({
+    handler: async (_request, response) => {
+      const chunk = Buffer.alloc(65_536)
+      while (!response.destroyed && written < 500_000_000) {
+        written += chunk.length
+        if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+        await turn()
+      }
+    },
+  })
+  const outgoing = httpRequest({ host: '127.0.0.1', port: router.http, headers: { host } })
+  outgoing.on('error', () => {})
+  outgoing.end()
+  const [response] = (await once(outgoing, 'response')) as [IncomingMessage]
+  response.on('error', () => {})
+  let last = -1
+  await mesh.eventually(async () => {
+    const stalled = written === last
+    last = written
+    for (let i = 0; i < 100; i++) await turn()
+    return stalled
+  })
+  t.ok(written < 60_000_000, `${written} bytes written while nobody read`)
+  outgoing.destroy()
+})
+
+behaviour('100-continue is passed on', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({ handler: (request, response) => void text(request).then((body) => response.end(`got ${body}`)) })
+  const outgoing = httpRequest({ host: '127.0.0.1', port: router.http, method: 'POST', headers: { host, expect: '100-continue', 'content-length': 4 } })
+  outgoing.flushHeaders()
+  await once(outgoing, 'continue')
+  outgoing.end('body')
+  const [response] = (await once(outgoing, 'response')) as [IncomingMessage]
+  t.equal(await text(response), 'got body')
+})
+
+behaviour('HEAD, 204 and 304 have no body and keep their headers', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({
+    handler: (request, response) => {
+      if (request.method === 'HEAD') response.setHeader('content-length', '1234')
+      response.statusCode = request.method === 'HEAD' ? 200 : Number(request.url?.slice(1))
+      response.setHeader('x-kept', 'yes')
+      response.end()
+    },
+  })
+  const head = await ask(router.http, host, { method: 'HEAD' })
+  t.match(head, { status: 200, body: '', headers: { 'content-length': '1234', 'x-kept': 'yes' } })
+  for (const status of [204, 304]) t.match(await ask(router.http, host, { path: `/${status}` }), { status, body: '', headers: { 'x-kept': 'yes' } })
+})
+
+behaviour('trailers of HTTP/1.1 pass', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({
+    handler: (_request, response) => {
+      response.writeHead(200, { trailer: 'x-sum' })
+      response.write('body')
+      response.addTrailers({ 'x-sum': '42' })
+      response.end()
+    },
+  })
+  t.equal((await ask(router.http, host, { headers: { te: 'trailers' } })).trailers['x-sum'], '42')
+})
+
+behaviour('a client that goes away ends its request at the app', async ({ t, router, mesh }) => {
+  let aborted = false
+  const { host, instances } = await mesh.serve({ handler: (_request, response) => response.on('close', () => (aborted = true)) && undefined })
+  const outgoing = httpRequest({ host: '127.0.0.1', port: router.http, headers: { host } })
+  outgoing.on('error', () => {})
+  outgoing.end()
+  await mesh.eventually(() => instances[0]?.requests)
+  outgoing.destroy()
+  t.ok(await mesh.eventually(() => aborted))
+})
+
+behaviour('connections to an instance are used again', async ({ t, router, mesh }) => {
+  const { host, instances } = await mesh.serve()
+  for (let i = 0; i < 20; i++) await ask(router.http, host)
+  t.ok((instances[0]?.connections ?? 99) <= 4, `${instances[0]?.connections} connections for 20 requests`)
+})
+
+behaviour('the certificate is chosen by the name asked for', async ({ t, router }) => {
+  for (const [servername, common] of [['x.mesh.test', 'mesh.test'], ['x.other.test', 'other.test']] as const) {
+    const socket: TLSSocket = connectTls({ port: router.https, host: '127.0.0.1', servername, ca: router.ca })
+    await once(socket, 'secureConnect')
+    t.equal(socket.getPeerCertificate().subject.CN, common)
+    socket.destroy()
+  }
+})
+
+behaviour('ambiguous and oversized requests are refused', async ({ t, router, mesh }) => {
+  const { host, instances } = await mesh.serve()
+  const refused: [string, string][] = [
+    ['length and chunked', `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+    ['two lengths', `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde`],
+    ['two hosts', `GET / HTTP/1.1\r\nHost: ${host}\r\nHost: other.test\r\n\r\n`],
+    ['no host', 'GET / HTTP/1.1\r\n\r\n'],
+    ['chunked twice', `POST / HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`],
+    ['space before the colon', `GET / HTTP/1.1\r\nHost : ${host}\r\n\r\n`],
+    ['a huge header', `GET / HTTP/1.1\r\nHost: ${host}\r\nX-Big: ${'x'.repeat(200_000)}\r\n\r\n`],
+    ['a huge url', `GET /${'x'.repeat(200_000)} HTTP/1.1\r\nHost: ${host}\r\n\r\n`],
+  ]
+  for (const [what, bytes] of refused) t.notMatch(await raw(router.http, bytes, '\r\n\r\n'), /^HTTP\/1\.1 [123]/, what)
+  t.equal(instances[0]?.requests, 0, 'the app saw none of them')
+})

@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createH2cServer, type Http2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
+import { issueCertificate, type KeyPair } from '../../src/common/pki.ts'
+import { dnsNames } from '../../src/common/tls.ts'
+import type { Instance } from '../../src/mesh/records.ts'
+
+export interface InstanceOptions {
+  guid?: string
+  index?: number
+  /** The CA that issues instance identities. */
+  identities: KeyPair
+  /** PEM of the CA that the router's certificate comes from. */
+  routerCa: string
+  /** Speak HTTP/2 without TLS behind the proxy, as an app mapped with `--app-protocol http2` does. */
+  http2?: boolean
+  /** Name on the certificate if it is not to be the instance's own: a recycled address. */
+  identity?: string
+  handler?: RequestListener | ((request: Http2ServerRequest, response: Http2ServerResponse) => void)
+}
+
+/** An app instance as a Diego cell offers it: a TLS proxy with the instance's identity that accepts only the router, and the app behind. */
+export class TestInstance {
+  readonly guid: string
+  readonly index: number
+  /** How many TLS connections got past the handshake. */
+  connections = 0
+  requests = 0
+  readonly app: Server | Http2Server
+  readonly #proxy: TlsServer
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(options: InstanceOptions, guid: string) {
+    this.guid = guid
+    this.index = options.index ?? 0
+    const identity = issueCertificate(options.identities, { commonName: guid, dns: [options.identity ?? guid], organizationalUnits: ['app:test'] })
+    const handler = options.handler ?? ((_request: unknown, response: { end: (body: string) => void }) => response.end(`instance ${guid}`))
+    this.app = options.http2 ? createH2cServer() : createServer()
+    this.app.on('request', () => this.requests++)
+    this.app.on('request', handler as RequestListener)
+    this.#proxy = createTlsServer({ cert: identity.certificate, key: identity.key, ca: options.routerCa, requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {
+      if (!dnsNames(socket.getPeerCertificate()).includes('gorouter.service.cf.internal')) return socket.destroy()
+      this.connections++
+      this.app.emit('connection', socket)
+    })
+    this.#proxy.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+    })
+    this.#proxy.on('tlsClientError', () => {})
+  }
+
+  static async start(options: InstanceOptions): Promise<TestInstance> {
+    const instance = new TestInstance(options, options.guid ?? randomUUID())
+    instance.#proxy.listen(0, '127.0.0.1')
+    await once(instance.#proxy, 'listening')
+    return instance
+  }
+
+  get port(): number {
+    return (this.#proxy.address() as AddressInfo).port
+  }
+
+  /** Its record, as route-syncer would send it. */
+  record(process: string): Instance {
+    return { process, index: this.index, address: '127.0.0.1', ports: [{ app: 8080, plain: 0, tls: this.port }], zone: 'z1', since: String(Date.now() * 1e6) }
+  }
+
+  /** Breaks every connection and listens no more, as a container that dies does. */
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.#proxy.close(resolve))
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+}

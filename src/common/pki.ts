@@ -1,4 +1,5 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { generateKeyPair, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { promisify } from 'node:util'
 import forge from 'node-forge'
 
 /** A certificate and its private key, both PEM. `certificate` may be followed by its chain. */
@@ -34,9 +35,9 @@ export function createAuthority(commonName: string, days = 3650): KeyPair {
   return { certificate: forge.pki.certificateToPem(certificate), key }
 }
 
-/** Issues a certificate with a fresh RSA key from `authority`. */
-export function issueCertificate(authority: KeyPair, options: CertificateOptions): KeyPair {
-  const { publicKey, key } = rsaKey()
+/** Issues a certificate from `authority`, with a fresh RSA key unless one made by `createKeys` is given. */
+export function issueCertificate(authority: KeyPair, options: CertificateOptions, keys: Keys = rsaKey()): KeyPair {
+  const { publicKey, key } = keys
   const issuer = forge.pki.certificateFromPem(authority.certificate)
   const certificate = blank(publicKey, options.commonName, options.organizationalUnits ?? [], options.days ?? 825)
   const usages = options.usages ?? ['server', 'client']
@@ -52,14 +53,28 @@ export function issueCertificate(authority: KeyPair, options: CertificateOptions
   return { certificate: forge.pki.certificateToPem(certificate), key }
 }
 
-function rsaKey(): { publicKey: string; key: string } {
-  const { publicKey, privateKey } = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-  })
+/** An RSA key, both halves PEM. */
+export interface Keys {
+  publicKey: string
+  key: string
+}
+
+/** Makes an RSA key without holding up the event loop, which takes a tenth of a second or more. */
+export async function createKeys(): Promise<Keys> {
+  const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', rsa)
   return { publicKey, key: privateKey }
 }
+
+function rsaKey(): Keys {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', rsa)
+  return { publicKey, key: privateKey }
+}
+
+const rsa = {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+} as const
 
 function blank(publicKey: string, commonName: string, organizationalUnits: string[], days: number): forge.pki.Certificate {
   const certificate = forge.pki.createCertificate()

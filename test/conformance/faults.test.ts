@@ -100,7 +100,7 @@ behaviour('an upgraded connection outlives the request timeout', async ({ t, rou
   const { host, instances } = await mesh.serve()
   instances[0]?.app.on('upgrade', (_request, socket) => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
-    socket.on('data', (data) => socket.write(data))
+    socket.on('data', (data: Buffer) => socket.write(data))
   })
   const client = connect({ port: router.http, host: '127.0.0.1' })
   client.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { text } from 'node:stream/consumers'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -23,8 +22,7 @@ behaviour('HTTP/2 is spoken over TLS by ALPN, and in clear text with prior knowl
 
 behaviour('an app mapped with http2 is spoken to in HTTP/2, and gRPC trailers reach the client', async ({ t, router, mesh }) => {
   const { host } = await mesh.serve({
-    protocol: 'http2',
-    handler: (request: Http2ServerRequest, response: Http2ServerResponse) => {
+    http2Handler: (request, response) => {
       request.resume()
       request.on('end', () => {
         response.stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-version': request.httpVersion }, { waitForTrailers: true })
@@ -45,8 +43,7 @@ behaviour('an app mapped with http2 is spoken to in HTTP/2, and gRPC trailers re
 
 behaviour('a bidirectional stream flows both ways at once', async ({ t, router, mesh }) => {
   const { host } = await mesh.serve({
-    protocol: 'http2',
-    handler: (_request: Http2ServerRequest, response: Http2ServerResponse) => {
+    http2Handler: (_request, response) => {
       response.stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
       response.stream.pipe(response.stream)
     },
@@ -68,7 +65,7 @@ behaviour('WebSockets work in clear text and over TLS', async ({ t, router, mesh
   const sockets = new WebSocketServer({ noServer: true })
   instances[0]?.app.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => sockets.handleUpgrade(request, socket, head, (client) => client.on('message', (data) => client.send(data))))
   for (const url of [`ws://127.0.0.1:${router.http}`, `wss://127.0.0.1:${router.https}`]) {
-    const client = new WebSocket(url, { headers: { host }, ca: router.ca, servername: host })
+    const client = new WebSocket(url, { headers: { host }, ca: router.ca, ...({ servername: host } as object) })
     await once(client, 'open')
     client.send('hello')
     const [data] = (await once(client, 'message')) as [Buffer]
@@ -174,7 +171,7 @@ behaviour('trailers of HTTP/1.1 pass', async ({ t, router, mesh }) => {
 
 behaviour('a client that goes away ends its request at the app', async ({ t, router, mesh }) => {
   let aborted = false
-  const { host, instances } = await mesh.serve({ handler: (_request, response) => response.on('close', () => (aborted = true)) && undefined })
+  const { host, instances } = await mesh.serve({ handler: (_request, response) => void response.on('close', () => (aborted = true)) })
   const outgoing = httpRequest({ host: '127.0.0.1', port: router.http, headers: { host } })
   outgoing.on('error', () => {})
   outgoing.end()

@@ -15,11 +15,11 @@ export interface InstanceOptions {
   identities: KeyPair
   /** PEM of the CA that the router's certificate comes from. */
   routerCa: string
-  /** Speak HTTP/2 without TLS behind the proxy, as an app mapped with `--app-protocol http2` does. */
-  http2?: boolean
   /** Name on the certificate if it is not to be the instance's own: a recycled address. */
   identity?: string
-  handler?: RequestListener | ((request: Http2ServerRequest, response: Http2ServerResponse) => void)
+  handler?: RequestListener
+  /** Makes the app speak HTTP/2 without TLS behind the proxy, as one mapped with `--app-protocol http2` does. */
+  http2Handler?: (request: Http2ServerRequest, response: Http2ServerResponse) => void
 }
 
 /** An app instance as a Diego cell offers it: a TLS proxy with the instance's identity that accepts only the router, and the app behind. */
@@ -37,10 +37,9 @@ export class TestInstance {
     this.guid = guid
     this.index = options.index ?? 0
     const identity = issueCertificate(options.identities, { commonName: guid, dns: [options.identity ?? guid], organizationalUnits: ['app:test'] })
-    const handler = options.handler ?? ((_request: unknown, response: { end: (body: string) => void }) => response.end(`instance ${guid}`))
-    this.app = options.http2 ? createH2cServer() : createServer()
+    const handler = options.handler ?? ((_request, response) => response.end(`instance ${guid}`))
+    this.app = options.http2Handler ? createH2cServer(options.http2Handler) : createServer(handler)
     this.app.on('request', () => this.requests++)
-    this.app.on('request', handler as RequestListener)
     this.#proxy = createTlsServer({ cert: identity.certificate, key: identity.key, ca: options.routerCa, requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {
       if (!dnsNames(socket.getPeerCertificate()).includes('gorouter.service.cf.internal')) return socket.destroy()
       this.connections++

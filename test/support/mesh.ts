@@ -1,0 +1,258 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Agent, request } from 'undici'
+import { routeKey, type Change, type Destination, type Exposure, type RouteOptions } from '../../src/mesh/records.ts'
+import type { Answer } from './client.ts'
+import { TestInstance, type InstanceOptions } from './instance.ts'
+import { TestAuthority } from './pki.ts'
+import { freePort, TestProgram } from './program.ts'
+import { eventually } from './wait.ts'
+
+export type EngineName = 'embedded' | 'envoy'
+
+/** One istio-router process and its ports. */
+export interface TestRouter {
+  engine: EngineName
+  http: number
+  https: number
+  /** The internal listener. */
+  internal: number
+  /** A public listener that expects the PROXY protocol. */
+  proxied: number
+  /** The HTTP port of a second router which trusts 127.0.0.1 to be a load balancer. */
+  trusting: number
+  /** PEM of the CA of its certificates. */
+  ca: string
+  program: TestProgram
+  /** The lines of its access log so far. */
+  accessLog(): Record<string, unknown>[]
+}
+
+export interface MeshOptions {
+  /** pilot's `translation` settings. */
+  translation?: object
+}
+
+export interface ServeOptions extends Pick<InstanceOptions, 'identity' | 'handler' | 'http2Handler'> {
+  host?: string
+  path?: string
+  exposure?: Exposure
+  instances?: number
+  options?: RouteOptions
+}
+
+/** An app that is served on a route: what a test changes and looks at. */
+export interface Served {
+  host: string
+  /** Guid of the app. */
+  app: string
+  instances: TestInstance[]
+  addInstance(options?: { identity?: string; awaited?: boolean }): Promise<TestInstance>
+  /** Takes an instance out of the mesh; its process goes on. */
+  removeInstance(instance: TestInstance): Promise<void>
+  stopInstances(options?: { keepRunning?: boolean }): Promise<void>
+  unmap(): Promise<void>
+}
+
+export const envoyAbsent = existsSync(resolve(import.meta.dirname, '../../vendor/envoy')) ? undefined : 'Envoy is absent: npm run envoy'
+
+/** copilot, pilot and a router of each engine as real processes; the test is the route-syncer and runs the app instances. */
+export class Mesh {
+  readonly folder = mkdtempSync(join(tmpdir(), 'mesh-'))
+  readonly #authority = new TestAuthority(join(this.folder, 'pki'))
+  readonly #identities = new TestAuthority(join(this.folder, 'identities'))
+  readonly #epoch = randomUUID()
+  readonly #programs: TestProgram[] = []
+  readonly #instances: TestInstance[] = []
+  readonly routers = new Map<EngineName, TestRouter>()
+  readonly #syncer = new Agent({ connect: { ...this.#pem('route-syncer'), servername: 'copilot.service.cf.internal' } })
+  #copilot = ''
+  #hosts = 0
+
+  static async start(options: MeshOptions = {}): Promise<Mesh> {
+    const mesh = new Mesh()
+    try {
+      await mesh.#start(options)
+    } catch (error) {
+      await mesh.stop()
+      throw error
+    }
+    return mesh
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#programs.toReversed().map((program) => program.stop('SIGKILL')))
+    await Promise.all(this.#instances.map((instance) => instance.stop()))
+    await this.#syncer.close()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** A host name that nothing else in this mesh has. */
+  host(): string {
+    return `host-${++this.#hosts}.mesh.test`
+  }
+
+  /** Applies changes, as a route-syncer would; resolves when copilot has them. */
+  async change(changes: Change[]): Promise<void> {
+    await this.#send('POST', `/v1/sources/cf/changes?epoch=${this.#epoch}`, JSON.stringify({ changes }))
+  }
+
+  /** Starts instances of a new app, maps a route to it, and waits until every router answers it. */
+  async serve(options: ServeOptions = {}): Promise<Served> {
+    const host = options.host ?? this.host()
+    const app = await this.#app(options)
+    const route = { host, path: options.path ?? '', exposure: options.exposure ?? 'pub' } as const
+    const destinations = [app.destination()]
+    await this.change([{ kind: 'route', key: routeKey(route), value: { ...route, space: 'space', labels: {}, options: options.options ?? {}, destinations } }])
+    await this.#known(routeKey(route), app.instances)
+
+    return {
+      host,
+      app: app.guid,
+      instances: app.instances,
+      addInstance: async ({ awaited = true, ...changed } = {}) => {
+        const instance = await app.add(changed)
+        if (awaited) await this.#known(routeKey(route), app.instances)
+        return instance
+      },
+      removeInstance: (instance) => this.change([{ kind: 'instance', key: instance.guid, value: null }]),
+      stopInstances: async ({ keepRunning = false } = {}) => {
+        await this.change(app.instances.map(({ guid }) => ({ kind: 'instance', key: guid, value: null })))
+        if (!keepRunning) await Promise.all(app.instances.map((instance) => instance.stop()))
+      },
+      unmap: () => this.change([{ kind: 'route', key: routeKey(route), value: null }]),
+    }
+  }
+
+  /** One route with several apps, each with a weight and a number of instances. */
+  async serveWeighted(shares: { weight: number; instances: number }[], handler?: InstanceOptions['handler']): Promise<{ host: string; apps: TestInstance[][] }> {
+    const host = this.host()
+    const apps = await Promise.all(shares.map(({ instances }) => this.#app({ instances, handler })))
+    const destinations = apps.map((app, i) => ({ ...app.destination(), weight: shares[i]?.weight ?? 1 }))
+    const route = { host, path: '', exposure: 'pub' } as const
+    await this.change([{ kind: 'route', key: routeKey(route), value: { ...route, space: 'space', labels: {}, options: {}, destinations } }])
+    await this.#known(routeKey(route), apps.flatMap(({ instances }) => instances))
+    return { host, apps: apps.map(({ instances }) => instances) }
+  }
+
+  /** Asks until the status is `status`, and answers that. */
+  until(send: () => Promise<Answer>, status: number): Promise<Answer> {
+    return eventually(async () => {
+      const answer = await send()
+      return answer.status === status ? answer : undefined
+    })
+  }
+
+  readonly eventually = eventually
+
+  async #app({ instances = 1, identity, handler, http2Handler }: ServeOptions) {
+    const guid = randomUUID()
+    const process = `${guid}-1`
+    const running: TestInstance[] = []
+    const add = async (changed: { identity?: string } = { identity }): Promise<TestInstance> => {
+      const instance = await TestInstance.start({ index: running.length, identities: this.#identities.pair, routerCa: this.#authority.pair.certificate, handler, http2Handler, ...changed })
+      running.push(instance)
+      this.#instances.push(instance)
+      await this.change([
+        { kind: 'process', key: process, value: { app: guid, type: 'web', instances: running.length } },
+        { kind: 'instance', key: instance.guid, value: instance.record(process) },
+      ])
+      return instance
+    }
+    await this.change([
+      { kind: 'app', key: guid, value: { name: `app-${guid.slice(0, 8)}`, space: 'space', labels: {}, annotations: {} } },
+      { kind: 'process', key: process, value: { app: guid, type: 'web', instances } },
+    ])
+    for (let i = 0; i < instances; i++) await add()
+    return { guid, instances: running, add, destination: (): Destination => ({ app: guid, type: 'web', port: 8080, protocol: http2Handler ? 'http2' : 'http1', processes: [process] }) }
+  }
+
+  /** Waits until every router has acknowledged the route with these instances. */
+  async #known(route: string, instances: TestInstance[]): Promise<void> {
+    const guids = instances.map(({ guid }) => guid)
+    for (const router of this.routers.values()) {
+      await eventually(async () => {
+        const { body } = await request(`http://127.0.0.1:${router.program.healthPort}/debug/resources?cluster=${encodeURIComponent(route)}`)
+        const { instances } = (await body.json()) as { instances?: string[] }
+        return guids.every((guid) => instances?.includes(guid))
+      })
+    }
+  }
+
+  async #start({ translation }: MeshOptions): Promise<void> {
+    const [copilot, api, pilot, debug] = [await freePort(), await freePort(), await freePort(), await freePort()]
+    this.#copilot = `https://127.0.0.1:${copilot}`
+    await this.#run('copilot', {
+      listen: { port: copilot },
+      tls: this.#authority.issue('copilot'),
+      api: { listen: { port: api } },
+      store: { file: join(this.folder, 'copilot.db') },
+    })
+    await this.#send('PUT', `/v1/sources/cf/records?epoch=${this.#epoch}`, `${JSON.stringify({ commit: { count: 0 } })}\n`)
+    await this.#run('pilot', {
+      listen: { port: pilot },
+      tls: this.#authority.issue('pilot'),
+      debug: { listen: { port: debug } },
+      copilot: { url: this.#copilot, tls: this.#authority.issue('pilot-client', { dns: ['pilot.service.cf.internal'] }) },
+      ...(translation && { translation }),
+    })
+    for (const engine of ['embedded', 'envoy'] as const) {
+      if (engine === 'envoy' && envoyAbsent) continue
+      this.routers.set(engine, await this.#router(engine, pilot))
+    }
+  }
+
+  async #router(engine: EngineName, pilot: number): Promise<TestRouter> {
+    const [http, https, internal, proxied, trusting] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
+    const server = (name: string) => ({ name, ...withoutCa(this.#authority.issue(name, { dns: [name, `*.${name}`], usages: ['server'] })) })
+    const keypairs = [server('mesh.test'), server('other.test')]
+    const common = {
+      engine,
+      pilot: { addresses: [`127.0.0.1:${pilot}`], tls: this.#authority.issue('istio-router') },
+      keypairs,
+      backend: { ...withoutCa(this.#authority.issue('backend', { dns: ['gorouter.service.cf.internal'] })), ca: this.#identities.ca },
+    }
+    const listener = (name: string, port: number, more: object = {}) => ({ name, address: '127.0.0.1', port, tls: false, exposure: 'pub', ...more })
+    const program = await this.#run('istio-router', {
+      ...common,
+      name: engine,
+      cache: join(this.folder, engine),
+      listeners: [listener('http', http), listener('https', https, { tls: true }), listener('internal', internal, { exposure: 'int' }), listener('proxied', proxied, { proxyProtocol: true })],
+    }, engine)
+    await this.#run('istio-router', { ...common, name: `${engine}-trusting`, cache: join(this.folder, `${engine}-trusting`), trustedCidrs: ['127.0.0.0/8'], listeners: [listener('http', trusting)] }, `${engine}-trusting`)
+    return { engine, http, https, internal, proxied, trusting, ca: this.#authority.pair.certificate, program, accessLog: () => jsonLines(program.output).filter((line) => 'duration_ms' in line) }
+  }
+
+  async #run(program: string, config: object, name = program): Promise<TestProgram> {
+    const started = await TestProgram.start(program, config, this.folder, name)
+    this.#programs.push(started)
+    return started.ready()
+  }
+
+  async #send(method: 'PUT' | 'POST', path: string, body: string): Promise<void> {
+    const answer = await request(`${this.#copilot}${path}`, { method, body, dispatcher: this.#syncer, headers: { 'content-type': method === 'PUT' ? 'application/x-ndjson' : 'application/json' } })
+    const text = await answer.body.text()
+    if (answer.statusCode !== 200) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`)
+  }
+
+  #pem(name: string): { cert: Buffer; key: Buffer; ca: Buffer } {
+    const files = this.#authority.issue(name)
+    return { cert: readFileSync(files.certificate), key: readFileSync(files.key), ca: readFileSync(files.ca) }
+  }
+}
+
+function withoutCa<Files extends { ca: string }>({ ca: _ca, ...files }: Files): Omit<Files, 'ca'> {
+  return files
+}
+
+function jsonLines(output: string): Record<string, unknown>[] {
+  return output.split('\n').flatMap((line) => {
+    try {
+      return [JSON.parse(line) as Record<string, unknown>]
+    } catch {
+      return []
+    }
+  })
+}

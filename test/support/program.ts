@@ -1,0 +1,62 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join, resolve } from 'node:path'
+import { stringify } from 'yaml'
+import { eventually } from './wait.ts'
+
+/** One of our programs as a process of its own, with what it wrote to standard output and error. */
+export class TestProgram {
+  readonly name: string
+  readonly child: ChildProcess
+  readonly healthPort: number
+  output = ''
+
+  private constructor(name: string, child: ChildProcess, healthPort: number) {
+    this.name = name
+    this.child = child
+    this.healthPort = healthPort
+    const collect = (chunk: Buffer): void => void (this.output += chunk.toString())
+    child.stdout?.on('data', collect)
+    child.stderr?.on('data', collect)
+  }
+
+  /** Starts `src/NAME/main.ts` with a configuration file in `folder`, on which `health` is set to a free port. */
+  static async start(program: string, config: object, folder: string, name = program): Promise<TestProgram> {
+    const port = await freePort()
+    const file = join(folder, `${name}.yml`)
+    writeFileSync(file, stringify({ health: { listen: { port } }, ...config }))
+    const child = spawn(process.execPath, [resolve(import.meta.dirname, `../../src/${program}/main.ts`), '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+    return new TestProgram(name, child, port)
+  }
+
+  /** Waits until `/ready` answers 200. */
+  async ready(): Promise<this> {
+    try {
+      await eventually(async () => {
+        if (this.child.exitCode !== null) throw new Error(`${this.name} ended with ${this.child.exitCode}`)
+        return (await fetch(`http://127.0.0.1:${this.healthPort}/ready`)).status === 200
+      }, 30_000)
+    } catch (error) {
+      throw new Error(`${this.name} is not ready; it wrote:\n${this.output.slice(-4000)}`, { cause: error })
+    }
+    return this
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
+    this.child.kill(signal)
+    await once(this.child, 'exit')
+  }
+}
+
+/** A port of 127.0.0.1 that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -1,0 +1,103 @@
+import { Client, type ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
+import { DeltaDiscoveryRequestSchema } from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
+import { messageOf } from '../problem.ts'
+import { deltaClientMethod, flowControlWindow, refusalStatus, type DeltaDiscoveryRequest, type DeltaDiscoveryResponse } from './protocol.ts'
+import type { Refusal, ResourceUpdate } from './resources.ts'
+
+export interface ConnectionOptions {
+  credentials: ChannelCredentials
+  /** The name that the server's certificate must bear. */
+  serverName: string
+  node: Node
+  /** What to subscribe to, each with the versions that we have by name. */
+  subscriptions: { typeUrl: string; versions: Record<string, string> }[]
+  /** Takes an update and resolves with what of it is refused. Calls may overlap; an update takes effect in the order of the calls. */
+  apply: (update: ResourceUpdate) => Promise<Refusal[]>
+  /** Milliseconds until the server must have accepted the stream. */
+  timeout: number
+}
+
+const channelOptions = {
+  'grpc-node.flow_control_window': flowControlWindow,
+  'grpc.max_receive_message_length': -1,
+  'grpc.max_send_message_length': -1,
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.enable_retries': 0,
+  'grpc.enable_http_proxy': 0,
+  'grpc.use_local_subchannel_pool': 1,
+}
+
+/** One delta ADS stream to one server, wildcard for each of its types. */
+export class Connection {
+  readonly address: string
+  readonly since = new Date()
+  /** Resolves with the reason when the stream has ended, for whatever reason. */
+  readonly ended: Promise<string>
+  readonly #client: Client
+  readonly #call: ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>
+  readonly #apply: ConnectionOptions['apply']
+  #open = true
+
+  /** Opens a stream; resolves once the server has accepted it. Throws with the server's reason, or when it takes too long. */
+  static async open(address: string, options: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
+    const connection = new Connection(address, options)
+    const tooLate = AbortSignal.timeout(options.timeout)
+    const given = AbortSignal.any([signal, tooLate])
+    const accepted = await Promise.race([
+      new Promise<true>((resolve) => void connection.#call.once('metadata', () => resolve(true))),
+      connection.ended,
+      new Promise<string>((resolve) => given.addEventListener('abort', () => resolve(tooLate.aborted ? `no answer in ${options.timeout} ms` : 'stopped'), { once: true })),
+    ])
+    if (accepted === true) return connection
+    connection.close()
+    throw new Error(accepted)
+  }
+
+  private constructor(address: string, { credentials, serverName, node, subscriptions, apply }: ConnectionOptions) {
+    this.address = address
+    this.#apply = apply
+    this.#client = new Client(address, credentials, { ...channelOptions, 'grpc.ssl_target_name_override': serverName, 'grpc.default_authority': serverName })
+    const { path, requestSerialize, responseDeserialize } = deltaClientMethod
+    this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize)
+    this.#call.on('data', (response) => void this.#take(response))
+    this.ended = new Promise((resolve) => {
+      const end = (reason: string): void => {
+        this.close()
+        resolve(reason)
+      }
+      this.#call.on('error', (error) => end(messageOf(error)))
+      this.#call.on('end', () => end('the server ended the stream'))
+    })
+    for (const [index, { typeUrl, versions }] of subscriptions.entries()) {
+      this.#send({ ...(index ? {} : { node }), typeUrl, resourceNamesSubscribe: ['*'], initialResourceVersions: versions })
+    }
+  }
+
+  /** Tells the server of resources that turned out unusable after their message was acknowledged. */
+  refuse(refusals: Refusal[]): void {
+    for (const [typeUrl, ofType] of Map.groupBy(refusals, (refusal) => refusal.typeUrl)) this.#send({ typeUrl, errorDetail: refusalStatus(ofType) })
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#call.cancel()
+    this.#client.close()
+  }
+
+  async #take({ typeUrl, nonce, resources, removedResources }: DeltaDiscoveryResponse): Promise<void> {
+    const changed = resources.flatMap(({ name, version, resource }) => (resource ? [{ typeUrl, name, version, any: resource }] : []))
+    const refusals = await this.#apply({ changed, removed: removedResources.map((name) => ({ typeUrl, name })) }).catch((error: unknown) =>
+      changed.map(({ name, version }) => ({ typeUrl, name, version, reason: messageOf(error) })),
+    )
+    this.#send({ typeUrl, responseNonce: nonce, ...(refusals.length ? { errorDetail: refusalStatus(refusals) } : {}) })
+  }
+
+  #send(request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): void {
+    if (this.#open) this.#call.write(create(DeltaDiscoveryRequestSchema, request))
+  }
+}

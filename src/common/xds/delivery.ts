@@ -1,0 +1,199 @@
+import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
+import type { Epoch } from './pending.ts'
+import type { DeltaDiscoveryRequest, DeltaMessage } from './protocol.ts'
+import { typeUrls, type Resource, type ResourceUpdate } from './resources.ts'
+import { Subscription, type Flight, type StandingRefusal } from './subscription.ts'
+
+const { secret, cluster, endpoint, listener, route } = typeUrls
+
+/** Make before break: a type's changes wait until the client has taken what they refer to. What a warming cluster needs waits for nothing. */
+const changesAfter: Record<string, string[]> = { [listener]: [cluster, endpoint], [route]: [cluster, endpoint, listener] }
+
+/** And its removals, until the client no longer uses them. */
+const removalsAfter: Record<string, string[]> = { [cluster]: [listener, route], [endpoint]: [cluster], [secret]: [cluster, listener] }
+
+const limits = {
+  /** Resources in one message. */
+  count: 2000,
+  /** Bytes of one message, unless a single resource is larger. */
+  bytes: 4 * 1024 * 1024,
+  /** Messages of one type that may be unanswered. */
+  flights: 3,
+  /** The same, counting those that are overdue. */
+  overdueFlights: 8,
+}
+
+export interface DeliveryTimes {
+  /** Milliseconds after which an unanswered message no longer holds others back. */
+  overdue: number
+  /** Milliseconds at a stream's start in which nothing is removed, so that the client can name all its types first. */
+  grace: number
+}
+
+/** What the stream of one client needs to know of the resources that everybody shares. */
+export interface Shelf {
+  get(typeUrl: string, name: string): Resource | undefined
+  all(typeUrl: string): ReadonlyMap<string, Resource>
+}
+
+/** One client's side of the delta protocol, without its transport: takes requests and changes, gives the messages to send. */
+export class Delivery {
+  readonly startedAt = performance.now()
+  readonly #shared: Shelf
+  readonly #times: DeliveryTimes
+  #own = new Map<string, Map<string, Resource>>()
+  #node: Node | undefined
+  readonly #subscriptions = new Map<string, Subscription>()
+  #nonce = 0
+
+  constructor(shared: Shelf, times: DeliveryTimes) {
+    this.#shared = shared
+    this.#times = times
+  }
+
+  get node(): Node | undefined {
+    return this.#node
+  }
+
+  get subscriptions(): ReadonlyMap<string, Subscription> {
+    return this.#subscriptions
+  }
+
+  /** Names the client and gives it the resources that depend on it, in place of the last ones. */
+  identify(node: Node, own: Resource[], epoch: Epoch): void {
+    this.#node = node
+    const before = this.#own
+    this.#own = new Map()
+    for (const resource of own) {
+      const names = this.#own.get(resource.typeUrl) ?? new Map<string, Resource>()
+      this.#own.set(resource.typeUrl, names.set(resource.name, resource))
+    }
+    const changed = own.filter(({ typeUrl, name, version }) => before.get(typeUrl)?.get(name)?.version !== version)
+    const removed = [...before.values()].flatMap((names) => [...names.values()]).filter(({ typeUrl, name }) => !this.#own.get(typeUrl)?.has(name))
+    this.change({ changed, removed }, epoch)
+  }
+
+  /** Notes what of an update this client is to get. */
+  change({ changed, removed }: ResourceUpdate, epoch: Epoch): void {
+    for (const { typeUrl, name } of changed) this.#touch(this.#subscriptions.get(typeUrl), typeUrl, name, epoch)
+    for (const { typeUrl, name } of removed) this.#touch(this.#subscriptions.get(typeUrl), typeUrl, name, epoch)
+  }
+
+  /** Takes a request. Returns the flight that it answers, if any, and the refusals that it brings. */
+  receive(request: DeltaDiscoveryRequest, epoch: Epoch): { flight?: Flight; refused: StandingRefusal[] } {
+    const { typeUrl, responseNonce, errorDetail } = request
+    let subscription = this.#subscriptions.get(typeUrl)
+    const first = !subscription
+    if (!subscription) this.#subscriptions.set(typeUrl, (subscription = new Subscription()))
+    this.#unsubscribe(subscription, request)
+    this.#subscribe(subscription, request, first, epoch)
+    if (errorDetail) return { refused: subscription.refuse(responseNonce, errorDetail) }
+    return { flight: subscription.acknowledge(responseNonce), refused: [] }
+  }
+
+  /** The next message to send now, if there is one that need not wait. */
+  next(now = performance.now()): DeltaMessage | undefined {
+    for (const typeUrl of Object.values(typeUrls)) {
+      const subscription = this.#subscriptions.get(typeUrl)
+      const message = subscription && this.#message(typeUrl, subscription, now)
+      if (message) return message
+    }
+    return undefined
+  }
+
+  /** The oldest change that the client has not answered, of all types. */
+  unsettled(now = performance.now()): Epoch | undefined {
+    return this.#oldest([...this.#subscriptions.keys()], now, { removals: true })
+  }
+
+  refusals(): StandingRefusal[] {
+    return [...this.#subscriptions.values()].flatMap(({ refused }) => [...refused.values()])
+  }
+
+  #get(typeUrl: string, name: string): Resource | undefined {
+    return this.#own.get(typeUrl)?.get(name) ?? this.#shared.get(typeUrl, name)
+  }
+
+  #touch(subscription: Subscription | undefined, typeUrl: string, name: string, epoch: Epoch): void {
+    if (!subscription?.wants(name)) return
+    const there = this.#get(typeUrl, name) !== undefined
+    subscription[there ? 'changed' : 'removed'].add(name, epoch)
+    subscription[there ? 'removed' : 'changed'].delete(name)
+  }
+
+  #unsubscribe(subscription: Subscription, { resourceNamesUnsubscribe }: DeltaDiscoveryRequest): void {
+    for (const name of resourceNamesUnsubscribe) {
+      if (name === '*') subscription.wildcard = false
+      else subscription.names.delete(name)
+      if (!subscription.wants(name)) {
+        subscription.changed.delete(name)
+        subscription.removed.delete(name)
+        subscription.refused.delete(name)
+      }
+    }
+  }
+
+  #subscribe(subscription: Subscription, request: DeltaDiscoveryRequest, first: boolean, epoch: Epoch): void {
+    const { typeUrl, initialResourceVersions: has } = request
+    const asked = request.resourceNamesSubscribe.filter((name) => name !== '*')
+    for (const name of asked) {
+      subscription.names.add(name)
+      const version = this.#get(typeUrl, name)?.version
+      if (!(first && version !== undefined && has[name] === version)) this.#touch(subscription, typeUrl, name, epoch)
+    }
+    // A first request without names means everything, but only of these two types (xDS protocol, "how the client specifies what resources to return").
+    const implied = first && !asked.length && (typeUrl === cluster || typeUrl === listener)
+    const all = implied || request.resourceNamesSubscribe.includes('*')
+    if (!all || subscription.wildcard) return
+    subscription.wildcard = true
+    const own = this.#own.get(typeUrl)
+    for (const shelf of [this.#shared.all(typeUrl), own ?? new Map<string, Resource>()]) {
+      for (const { name } of shelf.values()) if (has[name] !== this.#get(typeUrl, name)?.version) subscription.changed.add(name, epoch)
+    }
+    for (const name of Object.keys(has)) if (!this.#get(typeUrl, name)) subscription.removed.add(name, epoch)
+    subscription.greeting = !Object.keys(has).length && !subscription.changed.size
+  }
+
+  #message(typeUrl: string, subscription: Subscription, now: number): DeltaMessage | undefined {
+    const { flights, retries, changed, removed } = subscription
+    if (flights.size >= limits.overdueFlights) return undefined
+    if ([...flights.values()].filter(({ sentAt }) => sentAt > now - this.#times.overdue).length >= limits.flights) return undefined
+    const retry = retries.shift()
+    if (retry) return this.#send(typeUrl, subscription, retry.names, retry.removed, retry.epoch, now)
+
+    const epoch = changed.oldest()
+    const removal = removed.oldest()
+    if (!epoch && !removal && !subscription.greeting) return undefined
+    const weigh = (name: string): number => Math.max(limits.bytes / limits.count, this.#get(typeUrl, name)?.any.value.length ?? 0)
+    const names = epoch ? changed.take(limits.bytes, this.#oldest(changesAfter[typeUrl], now, { removals: false })?.number ?? Infinity, weigh) : []
+    const mayRemove = removal && now - this.startedAt >= this.#times.grace
+    const gone = mayRemove ? removed.take(limits.bytes, this.#oldest(removalsAfter[typeUrl], now, { removals: true })?.number ?? Infinity, weigh) : []
+    const oldest = [...(names.length && epoch ? [epoch] : []), ...(gone.length && removal ? [removal] : [])].sort((a, b) => a.number - b.number)[0]
+    if (!oldest && !subscription.greeting) return undefined
+    subscription.greeting = false
+    return this.#send(typeUrl, subscription, names, gone, oldest ?? { number: 0, at: now }, now)
+  }
+
+  #send(typeUrl: string, subscription: Subscription, names: string[], gone: string[], epoch: Epoch, now: number): DeltaMessage {
+    const resources: Resource[] = []
+    const removed = [...gone]
+    for (const name of names) {
+      if (!subscription.wants(name)) continue
+      const resource = this.#get(typeUrl, name)
+      if (resource) resources.push(resource)
+      else removed.push(name)
+    }
+    const nonce = String(++this.#nonce)
+    subscription.flights.set(nonce, { resources, removed, epoch, sentAt: now })
+    return { typeUrl, nonce, resources, removed }
+  }
+
+  #oldest(types: string[] | undefined, now: number, options: { removals: boolean }): Epoch | undefined {
+    let oldest: Epoch | undefined
+    for (const typeUrl of types ?? []) {
+      const epoch = this.#subscriptions.get(typeUrl)?.unsettled(now - this.#times.overdue, options)
+      if (epoch && !(oldest && oldest.number <= epoch.number)) oldest = epoch
+    }
+    return oldest
+  }
+}

@@ -1,0 +1,92 @@
+import type { MethodDefinition } from '@grpc/grpc-js'
+import { create, fromBinary, fromJson, toBinary, toJson, type JsonObject } from '@bufbuild/protobuf'
+import { anyPack, anyUnpack, StructSchema } from '@bufbuild/protobuf/wkt'
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import {
+  DeltaDiscoveryRequestSchema,
+  DeltaDiscoveryResponseSchema,
+  type DeltaDiscoveryRequest,
+  type DeltaDiscoveryResponse,
+} from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
+import { StatusSchema, type Status } from '../proto/gen/google/rpc/status_pb.js'
+import { typeUrls, type Refusal, type Resource } from './resources.ts'
+
+export type { DeltaDiscoveryRequest, DeltaDiscoveryResponse, Status }
+
+/** HTTP/2 flow-control window, so that 100,000 resources stream without waiting for the reader's round trips; bytes. */
+export const flowControlWindow = 64 * 1024 * 1024
+
+const method = {
+  path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: (request: DeltaDiscoveryRequest) => Buffer.from(toBinary(DeltaDiscoveryRequestSchema, request)),
+  requestDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryRequestSchema, bytes),
+  responseDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
+} as const
+
+/** The method as a server sees it: it writes responses that are encoded already. */
+export const deltaServerMethod: MethodDefinition<DeltaDiscoveryRequest, Buffer> = { ...method, responseSerialize: (bytes: Buffer) => bytes, responseDeserialize: (bytes: Buffer) => bytes }
+
+/** The method as a client sees it. */
+export const deltaClientMethod: MethodDefinition<DeltaDiscoveryRequest, DeltaDiscoveryResponse> = {
+  ...method,
+  responseSerialize: (response: DeltaDiscoveryResponse) => Buffer.from(toBinary(DeltaDiscoveryResponseSchema, response)),
+}
+
+export interface DeltaMessage {
+  typeUrl: string
+  nonce: string
+  resources: Resource[]
+  removed: string[]
+}
+
+/** Encodes a DeltaDiscoveryResponse around the resources' own bytes, which everybody shares. */
+export function encodeResponse({ typeUrl, nonce, resources, removed }: DeltaMessage): Buffer {
+  const writer = new BinaryWriter()
+  const text = (field: number, value: string): BinaryWriter => writer.tag(field, WireType.LengthDelimited).string(value)
+  for (const { name, version, any } of resources) {
+    writer.tag(2, WireType.LengthDelimited).fork()
+    text(1, version)
+    writer.tag(2, WireType.LengthDelimited).fork()
+    text(1, any.typeUrl)
+    writer.tag(2, WireType.LengthDelimited).bytes(any.value)
+    writer.join()
+    text(3, name)
+    writer.join()
+  }
+  text(4, typeUrl)
+  text(5, nonce)
+  for (const name of removed) text(6, name)
+  const { buffer, byteOffset, byteLength } = writer.finish()
+  return Buffer.from(buffer, byteOffset, byteLength)
+}
+
+/**
+ * The `error_detail` of a NACK that names what was refused: a `google.protobuf.Struct` {typeUrl, name, version, reason} for each.
+ * The rest of the message holds. Envoy sends no such details.
+ */
+export function refusalStatus(refusals: Refusal[]): Status {
+  return create(StatusSchema, {
+    code: 3,
+    message: refusals.map(({ name, reason }) => `${name}: ${reason}`).join('; ').slice(0, 4096),
+    details: refusals.map(({ typeUrl, name, version, reason }) => anyPack(StructSchema, fromJson(StructSchema, { typeUrl, name, version, reason }))),
+  })
+}
+
+/** The refusals that a NACK names; empty if it names none. */
+export function refusalsOf(status: Status): Refusal[] {
+  return status.details.flatMap((detail) => {
+    const struct = anyUnpack(detail, StructSchema)
+    if (!struct) return []
+    const { typeUrl, name, version, reason } = toJson(StructSchema, struct) as JsonObject
+    return [typeUrl, name, version, reason].every((field) => typeof field === 'string') ? [{ typeUrl, name, version, reason } as Refusal] : []
+  })
+}
+
+const shortNames = new Map<string, string>(Object.entries(typeUrls).map(([name, typeUrl]) => [typeUrl, name]))
+
+/** A resource type as people say it: `cluster`, `endpoint`, `listener`, `route`, `secret`. */
+export function typeName(typeUrl: string): string {
+  return shortNames.get(typeUrl) ?? typeUrl.slice(typeUrl.lastIndexOf('.') + 1)
+}

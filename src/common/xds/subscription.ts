@@ -1,0 +1,121 @@
+import { Pending, type Epoch } from './pending.ts'
+import { namedCulprits } from './culprits.ts'
+import { refusalsOf, type Status } from './protocol.ts'
+import type { Refusal, Resource } from './resources.ts'
+
+/** A message that was sent and not answered yet. */
+export interface Flight {
+  resources: Resource[]
+  removed: string[]
+  /** The oldest change in it. */
+  epoch: Epoch
+  /** When it was sent, milliseconds of `performance.now`. */
+  sentAt: number
+}
+
+/** A refusal that stands. */
+export interface StandingRefusal extends Refusal {
+  /** When it was refused, ISO 8601. */
+  since: string
+}
+
+/** Names to send again together, since the message that had them was refused for one of them. */
+interface Retry {
+  names: string[]
+  removed: string[]
+  epoch: Epoch
+}
+
+/** One client's subscription to one resource type: what it wants, what it is yet to get, and how it answered. */
+export class Subscription {
+  wildcard = false
+  readonly names = new Set<string>()
+  readonly changed = new Pending()
+  readonly removed = new Pending()
+  readonly retries: Retry[] = []
+  readonly flights = new Map<string, Flight>()
+  readonly refused = new Map<string, StandingRefusal>()
+  /** A client that subscribes to everything and gets nothing is told so, once; Envoy waits for it. */
+  greeting = false
+  acknowledgedAt: Date | undefined
+
+  wants(name: string): boolean {
+    return this.wildcard || this.names.has(name)
+  }
+
+  /** The oldest change that the client has not answered yet; flights sent before `stale` no longer count. */
+  unsettled(stale: number, { removals }: { removals: boolean }): Epoch | undefined {
+    let oldest = this.changed.oldest()
+    const consider = (epoch: Epoch | undefined): void => {
+      if (epoch && !(oldest && oldest.number <= epoch.number)) oldest = epoch
+    }
+    if (removals) consider(this.removed.oldest())
+    for (const { epoch } of this.retries) consider(epoch)
+    for (const { epoch, sentAt } of this.flights.values()) if (sentAt > stale) consider(epoch)
+    return oldest
+  }
+
+  /** Takes the client's ACK of a message. Returns the flight that it answers, if it answers one. */
+  acknowledge(nonce: string): Flight | undefined {
+    const flight = this.#land(nonce)
+    if (!flight) return undefined
+    for (const { name } of flight.resources) this.refused.delete(name)
+    for (const name of flight.removed) this.refused.delete(name)
+    this.acknowledgedAt = new Date()
+    return flight
+  }
+
+  /**
+   * Takes the client's NACK and returns the refusals that are certain. Where the client names the culprits the rest of the message
+   * holds; otherwise nothing of it is known to hold, and it is sent again in halves until a message of one resource is refused.
+   */
+  refuse(nonce: string, status: Status): StandingRefusal[] {
+    const flight = this.#land(nonce)
+    const named = refusalsOf(status)
+    if (named.length) {
+      if (flight) this.#hold(flight, new Set(named.map(({ name }) => name)))
+      return this.#stand(named.filter(({ name }) => this.wants(name)))
+    }
+    if (!flight) return []
+    const culprits = namedCulprits(status.message, flight.resources)
+    if (culprits.length) {
+      this.#hold(flight, new Set(culprits.map(({ name }) => name)))
+      return this.#stand(culprits)
+    }
+    const [only] = flight.resources
+    if (flight.resources.length === 1 && !flight.removed.length && only) {
+      return this.#stand([{ typeUrl: only.typeUrl, name: only.name, version: only.version, reason: status.message }])
+    }
+    this.#halve(flight)
+    return []
+  }
+
+  #land(nonce: string): Flight | undefined {
+    const flight = this.flights.get(nonce)
+    this.flights.delete(nonce)
+    return flight
+  }
+
+  #hold({ resources, removed }: Flight, refused: Set<string>): void {
+    for (const { name } of resources) if (!refused.has(name)) this.refused.delete(name)
+    for (const name of removed) this.refused.delete(name)
+  }
+
+  #stand(refusals: Refusal[]): StandingRefusal[] {
+    const since = new Date().toISOString()
+    const standing = refusals.map((refusal) => ({ ...refusal, since }))
+    for (const refusal of standing) this.refused.set(refusal.name, refusal)
+    return standing
+  }
+
+  #halve({ resources, removed, epoch }: Flight): void {
+    const names = resources.map(({ name }) => name)
+    const middle = Math.ceil(names.length / 2)
+    const parts: Retry[] = [
+      { names: names.slice(0, middle), removed: [], epoch },
+      { names: names.slice(middle), removed: [], epoch },
+    ]
+    if (removed.length && names.length) parts.push({ names: [], removed, epoch })
+    this.retries.unshift(...parts.filter((part) => part.names.length || part.removed.length))
+  }
+}

@@ -1,0 +1,92 @@
+import { isDeepStrictEqual } from 'node:util'
+import { kinds, type Change, type Instance, type Kind, type Process, type Records, type Route } from '../../mesh/records.ts'
+import { Relation } from './relation.ts'
+
+/** What a set of changes touches: routes whose own record changed, and routes of which only an instance or process did. */
+export interface Touched {
+  routes: Set<string>
+  endpoints: Set<string>
+}
+
+/** The records in memory, with the indexes that lead from each to the routes it has an effect on. */
+export class Model {
+  readonly #records: { [K in Kind]: Map<string, Records[K]> } = {
+    organization: new Map(),
+    space: new Map(),
+    app: new Map(),
+    process: new Map(),
+    instance: new Map(),
+    route: new Map(),
+  }
+  /** Process → its instances. */
+  readonly #instances = new Relation()
+  /** Process → the routes that send to it. */
+  readonly #routes = new Relation()
+
+  get<K extends Kind>(kind: K, key: string): Records[K] | undefined {
+    return this.#records[kind].get(key)
+  }
+
+  size(kind: Kind): number {
+    return this.#records[kind].size
+  }
+
+  /** Guids of the instances of a process. */
+  instancesOf(process: string): Iterable<string> {
+    return this.#instances.of(process)
+  }
+
+  /** Applies changes in their order. Those of unknown kinds, from a newer copilot, are ignored. */
+  apply(changes: Iterable<Change>): Touched {
+    const touched: Touched = { routes: new Set(), endpoints: new Set() }
+    for (const change of changes) this.#applyOne(change, touched)
+    return touched
+  }
+
+  /** The changes that make the model's records equal to `records`: what is new or different, and what is no longer there. */
+  difference(records: Iterable<Change>): Change[] {
+    const wanted = new Map<string, Change>()
+    for (const record of records) wanted.set(`${record.kind} ${record.key}`, record)
+    const changes: Change[] = []
+    for (const kind of kinds) {
+      for (const [key, value] of this.#records[kind]) {
+        const record = wanted.get(`${kind} ${key}`)
+        if (!record) changes.push({ kind, key, value: null })
+        else if (isDeepStrictEqual(record.value, value)) wanted.delete(`${kind} ${key}`)
+      }
+    }
+    // Additions first, so that nothing is without its successor for a moment.
+    return [...wanted.values(), ...changes]
+  }
+
+  #applyOne({ kind, key, value }: Change, touched: Touched): void {
+    const records = this.#records[kind] as Map<string, Records[Kind]> | undefined
+    if (!records) return
+    const before = records.get(key)
+    if (value === null) records.delete(key)
+    else records.set(key, value)
+    if (kind === 'route') this.#reindexRoute(key, before as Route | undefined, value, touched)
+    if (kind === 'instance') this.#reindexInstance(key, before as Instance | undefined, value, touched)
+    if (kind === 'process' && (before as Process | undefined)?.instances !== value?.instances) this.#touchRoutesOf(key, touched)
+  }
+
+  #reindexRoute(key: string, before: Route | undefined, after: Route | null, touched: Touched): void {
+    for (const process of processesOf(before)) this.#routes.remove(process, key)
+    for (const process of processesOf(after)) this.#routes.add(process, key)
+    touched.routes.add(key)
+  }
+
+  #reindexInstance(guid: string, before: Instance | undefined, after: Instance | null, touched: Touched): void {
+    if (before) this.#instances.remove(before.process, guid)
+    if (after) this.#instances.add(after.process, guid)
+    for (const process of new Set([before?.process, after?.process])) if (process) this.#touchRoutesOf(process, touched)
+  }
+
+  #touchRoutesOf(process: string, { endpoints }: Touched): void {
+    for (const route of this.#routes.of(process)) endpoints.add(route)
+  }
+}
+
+function processesOf(route: Route | null | undefined): string[] {
+  return route?.destinations.flatMap((destination) => destination.processes) ?? []
+}

@@ -1,0 +1,53 @@
+import { FileAccessLogSchema } from '../../common/proto/gen/envoy/extensions/access_loggers/file/v3/file_pb.js'
+import { appGuid } from './app-headers.ts'
+import type { Feature } from './feature.ts'
+import { packed } from './proto.ts'
+
+/** One JSON object a request. The path is logged without its query, which may hold secrets. */
+const fields = {
+  time: '%START_TIME%',
+  request_id: '%STREAM_ID%',
+  client: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
+  forwarded_for: '%REQ(X-FORWARDED-FOR)%',
+  method: '%REQ(:METHOD)%',
+  scheme: '%REQ(X-FORWARDED-PROTO)%',
+  host: '%REQ(:AUTHORITY)%',
+  path: '%PATH(NQ)%',
+  protocol: '%PROTOCOL%',
+  tls: '%DOWNSTREAM_TLS_VERSION%',
+  user_agent: '%REQ(USER-AGENT)%',
+  status: '%RESPONSE_CODE%',
+  flags: '%RESPONSE_FLAGS%',
+  details: '%RESPONSE_CODE_DETAILS%',
+  failure: '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
+  bytes_received: '%BYTES_RECEIVED%',
+  bytes_sent: '%BYTES_SENT%',
+  duration_ms: '%DURATION%',
+  attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
+  route: '%UPSTREAM_CLUSTER%',
+  app: appGuid,
+  instance: '%UPSTREAM_HOST_NAME%',
+  instance_index: '%UPSTREAM_METADATA(mesh:i)%',
+  upstream: '%UPSTREAM_HOST%',
+}
+
+/** The access log, where the router's node asks for one. */
+export const accessLog: Feature = {
+  manager: ({ node }) =>
+    node.accessLog === ''
+      ? {}
+      : {
+          accessLog: [
+            {
+              name: 'envoy.access_loggers.file',
+              configType: {
+                case: 'typedConfig',
+                value: packed(FileAccessLogSchema, {
+                  path: node.accessLog,
+                  accessLogFormat: { case: 'logFormat', value: { format: { case: 'jsonFormat', value: fields }, omitEmptyValues: true } },
+                }),
+              },
+            },
+          ],
+        },
+}

@@ -1,0 +1,35 @@
+import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
+import { HeaderMutationSchema } from '../../common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
+import type { Feature } from './feature.ts'
+import { packed } from './proto.ts'
+
+const header = (key: string, value: string, appendAction: Append) => ({
+  action: { case: 'append' as const, value: { header: { key, value }, appendAction } },
+})
+const set = (key: string, value: string) => header(key, value, Append.OVERWRITE_IF_EXISTS_OR_ADD)
+const setIfAbsent = (key: string, value: string) => header(key, value, Append.ADD_IF_ABSENT)
+
+/** The app's guid, from the cluster where a route has one app, else from the endpoint; the other is empty. */
+export const appGuid = '%CLUSTER_METADATA(mesh:app)%%UPSTREAM_METADATA(mesh:a)%'
+
+/** The headers that gorouter gives an app about itself and the request, and the request's id on its answer. */
+export const appHeaders: Feature = {
+  upstreamFilter: () => ({
+    name: 'envoy.filters.http.header_mutation',
+    configType: {
+      case: 'typedConfig',
+      value: packed(HeaderMutationSchema, {
+        mutations: {
+          requestMutations: [
+            set('X-CF-ApplicationID', appGuid),
+            set('X-CF-InstanceID', '%UPSTREAM_HOST_NAME%'),
+            set('X-CF-InstanceIndex', '%UPSTREAM_METADATA(mesh:i)%'),
+            set('X-Vcap-Request-Id', '%STREAM_ID%'),
+            setIfAbsent('X-Request-Start', '%START_TIME(%s%3f)%'),
+          ],
+          responseMutations: [set('X-Vcap-Request-Id', '%STREAM_ID%')],
+        },
+      }),
+    },
+  }),
+}

@@ -1,0 +1,24 @@
+import { create } from '@bufbuild/protobuf'
+import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
+import { encodeResource, type Resource } from '../../common/xds/resources.ts'
+import type { Server } from '../model/serving.ts'
+import type { RouteTraits } from './traits.ts'
+import { endpointWeights } from './weights.ts'
+
+/** The instances that serve a route; none when all of its apps are stopped, which is answered 503. */
+export function endpointsOf({ key, route, app }: RouteTraits, servers: Server[]): Resource {
+  const { weights } = endpointWeights(route.destinations, servers)
+  const lbEndpoints = servers.map((server, position) => ({
+    hostIdentifier: {
+      case: 'endpoint' as const,
+      value: {
+        hostname: server.guid,
+        address: { address: { case: 'socketAddress' as const, value: { address: server.address, portSpecifier: { case: 'portValue' as const, value: server.port } } } },
+      },
+    },
+    ...(weights ? { loadBalancingWeight: weights[position]! } : {}),
+    metadata: { filterMetadata: { mesh: { i: String(server.index), ...(app === undefined ? { a: server.app } : {}) } } },
+  }))
+  const assignment = create(ClusterLoadAssignmentSchema, { clusterName: key, endpoints: lbEndpoints.length ? [{ lbEndpoints }] : [] })
+  return encodeResource(ClusterLoadAssignmentSchema, key, assignment)
+}

@@ -1,0 +1,33 @@
+import { accessLog } from './access-log.ts'
+import { appHeaders } from './app-headers.ts'
+import { circuitBreakers } from './circuit-breakers.ts'
+import type { Feature } from './feature.ts'
+import { forwardedHeaders } from './forwarded-headers.ts'
+import { loadBalancing } from './load-balancing.ts'
+import { localReplies } from './local-replies.ts'
+import { paths } from './paths.ts'
+import { platformRoute } from './platform-route.ts'
+import { protocols } from './protocols.ts'
+import { requestHygiene } from './request-hygiene.ts'
+import { retries } from './retries.ts'
+import { timeouts } from './timeouts.ts'
+import { upgrades } from './upgrades.ts'
+import { upstreamTls } from './upstream-tls.ts'
+
+/** Every feature; the order is that of their filters. */
+export const features: Feature[] = [
+  requestHygiene,
+  forwardedHeaders,
+  paths,
+  protocols,
+  upgrades,
+  platformRoute,
+  retries,
+  timeouts,
+  loadBalancing,
+  circuitBreakers,
+  upstreamTls,
+  appHeaders,
+  localReplies,
+  accessLog,
+]

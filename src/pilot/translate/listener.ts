@@ -1,0 +1,72 @@
+import { create } from '@bufbuild/protobuf'
+import { ListenerSchema } from '../../common/proto/gen/envoy/config/listener/v3/listener_pb.js'
+import { ProxyProtocolSchema } from '../../common/proto/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js'
+import { TlsInspectorSchema } from '../../common/proto/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
+import { HttpConnectionManagerSchema } from '../../common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
+import { RouterSchema } from '../../common/proto/gen/envoy/extensions/filters/http/router/v3/router_pb.js'
+import { UpstreamCodecSchema } from '../../common/proto/gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js'
+import { encodeResource, type Resource } from '../../common/xds/resources.ts'
+import { downstreamTls } from './downstream-tls.ts'
+import { together, type FilterInit, type ListenerContext } from './feature.ts'
+import { features } from './features.ts'
+import { ads, packed } from './proto.ts'
+import type { ListenerSpec, RouterNode } from './router-node.ts'
+import type { TranslationSettings } from './settings.ts'
+
+/** The listeners of one router, as its node asks for them. */
+export function listenersFor(node: RouterNode, settings: TranslationSettings): Resource[] {
+  return node.listeners.map((listener) => encodeResource(ListenerSchema, listener.name, create(ListenerSchema, listenerOf(listener, node, settings))))
+}
+
+function listenerOf(listener: ListenerSpec, node: RouterNode, settings: TranslationSettings) {
+  return {
+    name: listener.name,
+    address: { address: { case: 'socketAddress' as const, value: { address: listener.address, portSpecifier: { case: 'portValue' as const, value: listener.port } } } },
+    perConnectionBufferLimitBytes: 65_536,
+    listenerFilters: [
+      ...(listener.proxyProtocol ? [listenerFilter('envoy.filters.listener.proxy_protocol', packed(ProxyProtocolSchema, {}))] : []),
+      ...(listener.tls ? [listenerFilter('envoy.filters.listener.tls_inspector', packed(TlsInspectorSchema, {}))] : []),
+    ],
+    filterChains: chains(listener, node, settings),
+  }
+}
+
+/**
+ * One filter chain; or two where only some addresses are trusted: for connections from there, whose `X-Forwarded-*` are
+ * believed, and for all others, whose are not.
+ */
+function chains(listener: ListenerSpec, node: RouterNode, settings: TranslationSettings) {
+  const chain = (trustedHops: number) => ({
+    filters: [{ name: 'envoy.filters.network.http_connection_manager', configType: { case: 'typedConfig' as const, value: managerOf({ settings, node, listener, trustedHops }) } }],
+    ...(listener.tls ? downstreamTls(node, settings) : {}),
+  })
+  if (node.trustedCidrs.length === 0) return [{ name: 'all', ...chain(node.trustedHops) }]
+  const directSourcePrefixRanges = node.trustedCidrs.map((cidr) => {
+    const [addressPrefix, length] = cidr.split('/') as [string, string]
+    return { addressPrefix, prefixLen: Number(length) }
+  })
+  return [
+    { name: 'trusted', filterChainMatch: { directSourcePrefixRanges }, ...chain(Math.max(1, node.trustedHops)) },
+    { name: 'others', ...chain(0) },
+  ]
+}
+
+function managerOf(context: ListenerContext) {
+  const { listener } = context
+  const base = {
+    statPrefix: listener.name,
+    routeSpecifier: { case: 'rds' as const, value: { routeConfigName: listener.exposure, configSource: ads } },
+    httpFilters: [...filters('filter', context), routerFilter(context)],
+  }
+  return packed(HttpConnectionManagerSchema, together([base, ...features.flatMap((feature) => feature.manager?.(context) ?? [])]))
+}
+
+function routerFilter(context: ListenerContext): FilterInit {
+  const codec: FilterInit = { name: 'envoy.filters.http.upstream_codec', configType: { case: 'typedConfig', value: packed(UpstreamCodecSchema, {}) } }
+  const router = packed(RouterSchema, { suppressEnvoyHeaders: true, upstreamHttpFilters: [...filters('upstreamFilter', context), codec] })
+  return { name: 'envoy.filters.http.router', configType: { case: 'typedConfig', value: router } }
+}
+
+const filters = (kind: 'filter' | 'upstreamFilter', context: ListenerContext): FilterInit[] => features.flatMap((feature) => feature[kind]?.(context) ?? [])
+
+const listenerFilter = (name: string, value: ReturnType<typeof packed>) => ({ name, configType: { case: 'typedConfig' as const, value } })

@@ -1,0 +1,30 @@
+import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
+import type { Feature } from './feature.ts'
+
+/** What the router answers in an app's place: Envoy's response flags, then the answer as gorouter gives it. */
+const replies = [
+  { flags: ['NR', 'NC'], status: 404, error: 'unknown_route', body: "404 Not Found: Requested route ('%REQ(:AUTHORITY)%') does not exist." },
+  { flags: ['UO'], status: 503, error: 'overflow', body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') is at its limit." },
+  { flags: ['UH'], status: 503, error: 'no_endpoints', body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') has no available endpoints." },
+  { flags: ['UT', 'SI', 'DT', 'UMSDR'], status: 504, error: 'timeout', body: '504 Gateway Timeout: Registered endpoint did not answer in time.' },
+  { flags: ['UF', 'UC', 'UR', 'LR', 'UPE'], status: 502, error: 'endpoint_failure', body: '502 Bad Gateway: Registered endpoint failed to handle the request.' },
+]
+
+const set = (key: string, value: string) => ({ header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD })
+
+/** `X-Cf-RouterError` and a plain body on the answers that are the router's own. */
+export const localReplies: Feature = {
+  manager: () => ({
+    localReplyConfig: {
+      mappers: replies.map(({ flags, status, error, body }) => ({
+        filter: { filterSpecifier: { case: 'responseFlagFilter', value: { flags } } },
+        statusCode: status,
+        headersToAdd: [set('X-Cf-RouterError', error), set('X-Content-Type-Options', 'nosniff'), set('Cache-Control', 'no-cache, no-store')],
+        bodyFormatOverride: {
+          format: { case: 'textFormatSource', value: { specifier: { case: 'inlineString', value: `${body}\n` } } },
+          contentType: 'text/plain; charset=utf-8',
+        },
+      })),
+    },
+  }),
+}

@@ -1,0 +1,35 @@
+import { HttpProtocolOptionsSchema } from '../../common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
+import { HttpConnectionManager_CodecType } from '../../common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
+import type { Feature } from './feature.ts'
+import { packed, seconds } from './proto.ts'
+
+/** Windows as Envoy advises for proxies that face the internet, so that a slow reader holds little memory. */
+const streamWindow = 65_536
+const connectionWindow = 1_048_576
+
+/** HTTP/1.1 and HTTP/2, from clients either, to an app what its destination says. */
+export const protocols: Feature = {
+  manager: ({ settings }) => ({
+    codecType: HttpConnectionManager_CodecType.AUTO,
+    http2ProtocolOptions: { maxConcurrentStreams: 100, initialStreamWindowSize: streamWindow, initialConnectionWindowSize: connectionWindow, allowConnect: true },
+    commonHttpProtocolOptions: { idleTimeout: seconds(settings.clientIdleTimeout), maxHeadersCount: settings.maxHeaders },
+    maxRequestHeadersKb: settings.maxHeadersKilobytes,
+  }),
+
+  cluster: ({ protocol }, { settings }) => ({
+    typedExtensionProtocolOptions: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': packed(HttpProtocolOptionsSchema, {
+        commonHttpProtocolOptions: { idleTimeout: seconds(settings.instanceIdleTimeout) },
+        upstreamProtocolOptions: {
+          case: 'explicitHttpConfig',
+          value: {
+            protocolConfig:
+              protocol === 'http2'
+                ? { case: 'http2ProtocolOptions', value: { initialStreamWindowSize: streamWindow, initialConnectionWindowSize: connectionWindow } }
+                : { case: 'httpProtocolOptions', value: {} },
+          },
+        },
+      }),
+    },
+  }),
+}

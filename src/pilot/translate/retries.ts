@@ -1,0 +1,19 @@
+import { PreviousHostsPredicateSchema } from '../../common/proto/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js'
+import type { Feature } from './feature.ts'
+import { packed, seconds } from './proto.ts'
+
+/** While nothing was sent, any request can go to another instance. */
+const nothingSent = 'connect-failure,refused-stream'
+
+/** Tries another instance when one fails before it has answered; one that was tried is left out as long as there is another. */
+export const retries: Feature = {
+  route: ({ name }, { settings }) => ({
+    retryPolicy: {
+      retryOn: name === 'idempotent' ? `${nothingSent},reset` : nothingSent,
+      numRetries: settings.attempts - 1,
+      retryHostPredicate: [{ name: 'envoy.retry_host_predicates.previous_hosts', configType: { case: 'typedConfig', value: packed(PreviousHostsPredicateSchema, {}) } }],
+      hostSelectionRetryMaxAttempts: 5n,
+      retryBackOff: { baseInterval: seconds(0.005), maxInterval: seconds(0.05) },
+    },
+  }),
+}

@@ -29,6 +29,14 @@ const broken = lines.filter((line) => /^not ok \d/.test(line)).length
 for (const reason of new Set(skipped.map((line) => line.split(/# SKIP:?/i)[1]?.trim() || 'no reason'))) {
   console.log(`skipped: ${reason} (${skipped.filter((line) => line.includes(reason)).length})`)
 }
-const failures = Math.max(failed.length, broken && !failed.length ? broken : 0)
+let failures = failed.length || broken
+
+// The conformance cases are called "ENGINE: BEHAVIOUR"; where Envoy is asked for, each must have run on both engines.
+const ran = (engine) => tests.filter((line) => line.includes(` - ${engine}: `) && !skipped.includes(line)).length
+console.log(`conformance cases: ${ran('embedded')} embedded, ${ran('envoy')} envoy`)
+if (process.env.MESH_REQUIRE_ENVOY && ran('embedded') !== ran('envoy')) {
+  console.log('not every case ran on both engines')
+  failures++
+}
 console.log(`${tests.length - skipped.length - failed.length} passed, ${failures} failed${skipped.length ? `, ${skipped.length} skipped` : ''}`)
 process.exit(tap.status || (failures ? 1 : 0))

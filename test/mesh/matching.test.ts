@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { normalizeHost } from '../../src/mesh/host.ts'
 import { normalizePath, splitTarget } from '../../src/mesh/path.ts'
 import { candidates, findRoute, limits, routeFault } from '../../src/mesh/matching.ts'

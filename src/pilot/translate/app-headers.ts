@@ -3,11 +3,9 @@ import { HeaderMutationSchema } from '../../common/proto/gen/envoy/extensions/fi
 import type { Feature } from './feature.ts'
 import { packed } from './proto.ts'
 
-const header = (key: string, value: string, appendAction: Append) => ({
-  action: { case: 'append' as const, value: { header: { key, value }, appendAction } },
+const set = (key: string, value: string) => ({
+  action: { case: 'append' as const, value: { header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD } },
 })
-const set = (key: string, value: string) => header(key, value, Append.OVERWRITE_IF_EXISTS_OR_ADD)
-const setIfAbsent = (key: string, value: string) => header(key, value, Append.ADD_IF_ABSENT)
 
 /** The app's guid, from the cluster where a route has one app, else from the endpoint; the other is empty. */
 export const appGuid = '%CLUSTER_METADATA(mesh:app)%%UPSTREAM_METADATA(mesh:a)%'
@@ -25,7 +23,7 @@ export const appHeaders: Feature = {
             set('X-CF-InstanceID', '%UPSTREAM_HOST_NAME%'),
             set('X-CF-InstanceIndex', '%UPSTREAM_METADATA(mesh:i)%'),
             set('X-Vcap-Request-Id', '%STREAM_ID%'),
-            setIfAbsent('X-Request-Start', '%START_TIME(%s%3f)%'),
+            set('X-Request-Start', '%START_TIME(%s%3f)%'),
           ],
           responseMutations: [set('X-Vcap-Request-Id', '%STREAM_ID%')],
         },

@@ -1,13 +1,14 @@
-import { create, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf'
+import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf'
 import { DurationSchema, type Any, type Duration } from '@bufbuild/protobuf/wkt'
-import { type DescMessage } from '@bufbuild/protobuf'
 import { ConfigSourceSchema, ApiVersion, type ConfigSource } from '../../common/proto/gen/envoy/config/core/v3/config_source_pb.js'
 import { pack } from '../../common/xds/resources.ts'
 
-/** `amount` seconds. */
-export function seconds(amount: number): Duration {
-  const nanos = Math.round((amount % 1) * 1e9)
-  return create(DurationSchema, { seconds: BigInt(Math.trunc(amount)), nanos })
+const milliseconds = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
+
+/** A duration from how it is written: `500ms`, `30s`, `15m`, `1h`. */
+export function duration(text: string): Duration {
+  const amount = Number.parseInt(text, 10) * milliseconds[text.replace(/^\d+/, '') as keyof typeof milliseconds]
+  return create(DurationSchema, { seconds: BigInt(Math.floor(amount / 1000)), nanos: (amount % 1000) * 1_000_000 })
 }
 
 /** An extension: its name and its configuration. */
@@ -17,7 +18,7 @@ export function extension<Desc extends DescMessage>(name: string, schema: Desc, 
 
 /** `init` as a message in a `google.protobuf.Any`. */
 export function packed<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): Any {
-  return pack(schema, create(schema, init) as MessageShape<Desc>)
+  return pack(schema, create(schema, init))
 }
 
 /** "Over the stream that this came by." */

@@ -1,7 +1,7 @@
 import { HttpProtocolOptionsSchema } from '../../common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
 import { HttpConnectionManager_CodecType } from '../../common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
 import type { Feature } from './feature.ts'
-import { packed, seconds } from './proto.ts'
+import { duration, packed } from './proto.ts'
 
 /** Windows as Envoy advises for proxies that face the internet, so that a slow reader holds little memory. */
 const streamWindow = 65_536
@@ -12,14 +12,14 @@ export const protocols: Feature = {
   manager: ({ settings }) => ({
     codecType: HttpConnectionManager_CodecType.AUTO,
     http2ProtocolOptions: { maxConcurrentStreams: 100, initialStreamWindowSize: streamWindow, initialConnectionWindowSize: connectionWindow, allowConnect: true },
-    commonHttpProtocolOptions: { idleTimeout: seconds(settings.clientIdleTimeout), maxHeadersCount: settings.maxHeaders },
+    commonHttpProtocolOptions: { idleTimeout: duration(settings.clientIdleTimeout), maxHeadersCount: settings.maxHeaders },
     maxRequestHeadersKb: settings.maxHeadersKilobytes,
   }),
 
   cluster: ({ protocol }, { settings }) => ({
     typedExtensionProtocolOptions: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': packed(HttpProtocolOptionsSchema, {
-        commonHttpProtocolOptions: { idleTimeout: seconds(settings.instanceIdleTimeout) },
+        commonHttpProtocolOptions: { idleTimeout: duration(settings.instanceIdleTimeout) },
         upstreamProtocolOptions: {
           case: 'explicitHttpConfig',
           value: {

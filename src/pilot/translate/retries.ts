@@ -1,6 +1,6 @@
 import { PreviousHostsPredicateSchema } from '../../common/proto/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js'
 import type { Feature } from './feature.ts'
-import { packed, seconds } from './proto.ts'
+import { duration, packed } from './proto.ts'
 
 /** While nothing was sent, any request can go to another instance. */
 const nothingSent = 'connect-failure,refused-stream'
@@ -13,7 +13,7 @@ export const retries: Feature = {
       numRetries: settings.attempts - 1,
       retryHostPredicate: [{ name: 'envoy.retry_host_predicates.previous_hosts', configType: { case: 'typedConfig', value: packed(PreviousHostsPredicateSchema, {}) } }],
       hostSelectionRetryMaxAttempts: 5n,
-      retryBackOff: { baseInterval: seconds(0.005), maxInterval: seconds(0.05) },
+      retryBackOff: { baseInterval: duration('5ms'), maxInterval: duration('50ms') },
     },
   }),
 }

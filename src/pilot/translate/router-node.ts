@@ -29,17 +29,16 @@ const RouterNode = Type.Object({
 /** What a router tells of itself in its xDS node's metadata (docs/architecture.md, contract 3). */
 export type RouterNode = Static<typeof RouterNode>
 
-const validate = new Ajv({ allErrors: true, useDefaults: true, strict: false }).compile(RouterNode)
+const validate = new Ajv({ allErrors: true, useDefaults: true, strict: false }).compile<RouterNode>(RouterNode)
 
 /** Reads the metadata of a router's xDS node. Unknown fields are ignored. Throws `NodeInvalid` with every fault. */
 export function readNode(id: string, metadata: unknown): RouterNode {
-  const node = structuredClone(metadata ?? {})
+  const node: unknown = structuredClone(metadata ?? {})
   if (!validate(node)) throw NodeInvalid(id, (validate.errors ?? []).map(describeFault))
-  const described = node as RouterNode
-  const faults = [...duplicates(described.listeners.map(({ name }) => name)).map((name) => `listeners: two are named ${name}`)]
-  if (described.listeners.some(({ tls }) => tls) && described.keypairs.length === 0) faults.push('keypairs: a listener with TLS needs at least one')
+  const faults = duplicates(node.listeners.map(({ name }) => name)).map((name) => `listeners: two are named ${name}`)
+  if (node.listeners.some(({ tls }) => tls) && node.keypairs.length === 0) faults.push('keypairs: a listener with TLS needs at least one')
   if (faults.length) throw NodeInvalid(id, faults)
-  return described
+  return node
 }
 
 function duplicates(names: string[]): string[] {

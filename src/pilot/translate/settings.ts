@@ -1,16 +1,16 @@
 import { Type, type Static } from 'typebox'
 
-const seconds = (fallback: number, description: string, minimum = 0.001) => Type.Number({ minimum, maximum: 31_536_000, default: fallback, description: `${description}, in seconds` })
+const duration = (fallback: string, description: string) => Type.String({ pattern: '^\\d{1,6}(ms|s|m|h)$', default: fallback, description: `${description}; as 500ms, 30s, 15m or 1h` })
 
 /** What an operator sets about how routes are served; `translation` in pilot's configuration. */
 export const TranslationSettings = Type.Object(
   {
-    requestTimeout: seconds(900, 'Time from a request\'s end until its answer must be complete; upgrades and gRPC are exempt'),
-    connectTimeout: seconds(5, 'Time for connecting to an instance, TLS included'),
-    streamIdleTimeout: seconds(3600, 'Time without a byte either way after which a request or upgraded connection is ended'),
-    requestHeadersTimeout: seconds(60, 'Time for a client to send its request headers'),
-    clientIdleTimeout: seconds(900, 'Time after which a client\'s idle connection is closed'),
-    instanceIdleTimeout: seconds(60, 'Time after which an idle connection to an instance is closed'),
+    requestTimeout: duration('15m', 'Time from the end of a request until its answer must be complete; upgrades and gRPC are exempt'),
+    connectTimeout: duration('5s', 'Time for connecting to an instance, TLS included'),
+    streamIdleTimeout: duration('1h', 'Time without a byte either way after which a request or upgraded connection is ended'),
+    requestHeadersTimeout: duration('1m', 'Time for a client to send its request headers'),
+    clientIdleTimeout: duration('15m', 'Time after which an idle connection of a client is closed'),
+    instanceIdleTimeout: duration('1m', 'Time after which an idle connection to an instance is closed'),
     attempts: Type.Integer({ minimum: 1, maximum: 10, default: 3, description: 'Instances tried for one request' }),
     loadBalancing: Type.Enum(['round-robin', 'least-connection', 'random'], { default: 'round-robin', description: 'How a route without its own option chooses an instance' }),
     maxHeadersKilobytes: Type.Integer({ minimum: 1, maximum: 8192, default: 64, description: 'Largest request headers, URL included; more is answered 431' }),

@@ -1,0 +1,171 @@
+import { credentials } from '@grpc/grpc-js'
+import { Gauge, type Registry } from 'prom-client'
+import type { Condition } from '../../common/health.ts'
+import type { Part } from '../../common/lifecycle.ts'
+import type { Logger } from '../../common/log.ts'
+import { readTls, watchTls } from '../../common/tls.ts'
+import { DeltaClient } from '../../common/xds/client.ts'
+import { typeName } from '../../common/xds/protocol.ts'
+import { typeUrls, type Refusal, type Resource, type ResourceUpdate } from '../../common/xds/resources.ts'
+import type { RouterConfig } from '../config.ts'
+import type { Engine } from '../engine.ts'
+import { routerNode } from './node.ts'
+import { readSecret, routerSecrets, watchSecrets } from './secrets.ts'
+import { ResourceStore } from './store.ts'
+
+const fromPilot = [typeUrls.cluster, typeUrls.endpoint, typeUrls.listener, typeUrls.route]
+
+/** How often the store is told that what it holds is still pilot's word, milliseconds. */
+const confirmEvery = 10_000
+
+/**
+ * The one client of pilot on this VM. Hands what pilot sends to the engine, keeps what the engine accepted on disk, starts with that
+ * while no pilot is there, and serves the engine the secrets that lie in files.
+ */
+export class Agent implements Part {
+  readonly name = 'agent'
+  readonly #config: RouterConfig
+  readonly #engine: Engine
+  readonly #log: Logger
+  readonly #client: DeltaClient
+  /** What the engine accepted, by type. */
+  readonly #versions = new Map(fromPilot.map((typeUrl) => [typeUrl as string, new Map<string, string>()]))
+  readonly #refused = new Map<string, Refusal>()
+  readonly #cleanups: (() => void)[] = []
+  #store: ResourceStore | undefined
+  #confirmedAt: Date | undefined
+
+  constructor({ config, engine, log, metrics }: { config: RouterConfig; engine: Engine; log: Logger; metrics: Registry }) {
+    this.#config = config
+    this.#engine = engine
+    this.#log = log
+    const node = routerNode(config)
+    this.#client = new DeltaClient({
+      addresses: config.pilot.addresses,
+      log,
+      metrics,
+      connect: () => {
+        const { cert, key, ca } = readTls(config.pilot.tls)
+        const subscriptions = fromPilot.map((typeUrl) => ({ typeUrl, versions: Object.fromEntries(this.#versions.get(typeUrl) ?? []) }))
+        return { credentials: credentials.createSsl(ca, key, cert), serverName: config.pilot.serverName, node, subscriptions }
+      },
+      apply: (update) => this.#apply(update),
+    })
+    this.#observe(metrics)
+  }
+
+  /** Reads the secrets and the last good resources, gives them to the engine, and begins to follow pilot. Throws if a secret's file is unusable. */
+  async start(): Promise<void> {
+    const secrets = routerSecrets(this.#config)
+    const store = (this.#store = ResourceStore.open(this.#config.cache, this.#log))
+    this.#confirmedAt = store.confirmedAt()
+    const kept = store.load()
+    for (const { typeUrl, name, version } of kept) this.#versions.get(typeUrl)?.set(name, version)
+    if (kept.length) this.#log.info({ resources: kept.length, confirmedAt: this.#confirmedAt }, 'starting with the last good configuration')
+    void this.#give({ changed: [...secrets.map(readSecret), ...kept], removed: [] })
+
+    this.#engine.onRefused?.((refusals) => {
+      this.#forget(refusals)
+      this.#client.refuse(refusals)
+    })
+    const confirming = setInterval(() => this.#confirm(), confirmEvery)
+    this.#cleanups.push(
+      () => clearInterval(confirming),
+      watchSecrets(secrets, (secret) => {
+        this.#log.info({ secret: secret.name }, 'certificate files changed')
+        void this.#give({ changed: [secret], removed: [] })
+      }),
+      watchTls(this.#config.pilot.tls, () => this.#client.renew()),
+    )
+    await this.#client.start()
+  }
+
+  async stop(): Promise<void> {
+    for (const cleanup of this.#cleanups) cleanup()
+    this.#confirm()
+    await this.#client.stop()
+    this.#store?.close()
+    this.#store = undefined
+  }
+
+  /** Always ready: with pilot away the router serves its last good configuration. Tells how old that is. */
+  condition(): Condition {
+    const pilot = this.#client.status()
+    const refused = [...this.#refused.values()].map((refusal) => ({ ...refusal, typeUrl: undefined, type: typeName(refusal.typeUrl) }))
+    const reasons = [
+      ...(pilot.connected ? [] : [`no pilot answers (${pilot.reason}); serving the configuration of ${this.#confirmedAt?.toISOString() ?? 'never'}`]),
+      ...(refused.length ? [`${refused.length} resources are refused`] : []),
+    ]
+    return { ready: true, reason: reasons.join('; ') || undefined, pilot, age: this.#age(), refused }
+  }
+
+  async #apply(update: ResourceUpdate): Promise<Refusal[]> {
+    const refusals = await this.#engine.apply(update)
+    const refused = new Set(refusals.map(key))
+    const accepted = { changed: update.changed.filter((resource) => !refused.has(key(resource))), removed: update.removed }
+    for (const { typeUrl, name, version } of accepted.changed) this.#versions.get(typeUrl)?.set(name, version)
+    for (const { typeUrl, name } of accepted.removed) this.#versions.get(typeUrl)?.delete(name)
+    for (const resource of [...accepted.changed, ...accepted.removed]) this.#refused.delete(key(resource))
+    this.#refuse(refusals)
+    this.#store?.write(accepted)
+    this.#confirm()
+    return refusals
+  }
+
+  /** Gives the engine what doesn't come from pilot. */
+  async #give(update: ResourceUpdate): Promise<void> {
+    try {
+      this.#forget(await this.#engine.apply(update))
+    } catch (error) {
+      this.#log.error({ err: error }, 'the engine failed')
+    }
+  }
+
+  /** Drops what had been accepted once and is unusable now, so that pilot sends it again when it next can. */
+  #forget(refusals: Refusal[]): void {
+    this.#refuse(refusals)
+    for (const { typeUrl, name } of refusals) this.#versions.get(typeUrl)?.delete(name)
+    this.#store?.write({ changed: [], removed: refusals })
+  }
+
+  #refuse(refusals: Refusal[]): void {
+    for (const refusal of refusals) {
+      this.#refused.set(key(refusal), refusal)
+      this.#log.warn({ type: typeName(refusal.typeUrl), name: refusal.name, version: refusal.version, reason: refusal.reason }, 'the engine refused a resource')
+    }
+  }
+
+  #confirm(): void {
+    if (!this.#client.status().connected) return
+    this.#confirmedAt = new Date()
+    this.#store?.confirm(this.#confirmedAt)
+  }
+
+  /** Seconds since the configuration was pilot's word; 0 while connected, undefined if it never was. */
+  #age(): number | undefined {
+    if (this.#client.status().connected) return 0
+    return this.#confirmedAt && (Date.now() - this.#confirmedAt.getTime()) / 1000
+  }
+
+  #observe(metrics: Registry): void {
+    const registers = [metrics]
+    const age = (): number => this.#age() ?? NaN
+    const refused = (): number => this.#refused.size
+    const versions = this.#versions
+    new Gauge({ name: 'mesh_router_configuration_age_seconds', help: 'Time since pilot last confirmed the configuration; 0 while connected', registers, collect() { this.set(age()) } })
+    new Gauge({ name: 'mesh_router_refused_resources', help: 'Resources that the engine refuses', registers, collect() { this.set(refused()) } })
+    new Gauge({
+      name: 'mesh_router_resources',
+      help: 'Resources that the engine accepted',
+      labelNames: ['type'],
+      registers,
+      collect() {
+        for (const [typeUrl, names] of versions) this.set({ type: typeName(typeUrl) }, names.size)
+      },
+    })
+  }
+}
+
+function key({ typeUrl, name }: Pick<Resource, 'typeUrl' | 'name'>): string {
+  return `${typeUrl} ${name}`
+}

@@ -1,0 +1,75 @@
+import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { create } from '@bufbuild/protobuf'
+import { SecretSchema, type Secret } from '../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
+import type { DataSource } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
+import { messageOf, problem } from '../../common/problem.ts'
+import { encodeResource, type Resource } from '../../common/xds/resources.ts'
+import type { RouterConfig } from '../config.ts'
+
+export const SecretUnusable = problem('MESH_SECRET_UNUSABLE', 500, (field: string, why: string) => `${field}: ${why}`)
+
+/** A secret that is made of files. */
+export interface SecretFiles {
+  /** The configuration's field, for messages. */
+  field: string
+  /** The SDS name. */
+  name: string
+  files: { certificate: string; key: string } | { ca: string }
+}
+
+/** The secrets of a router: its keypairs as `tls/NAME`, and `backend/client` and `backend/ca` for instances. */
+export function routerSecrets({ keypairs, backend }: Pick<RouterConfig, 'keypairs' | 'backend'>): SecretFiles[] {
+  return [
+    ...keypairs.map(({ name, certificate, key }, index) => ({ field: `keypairs[${index}]`, name: `tls/${name}`, files: { certificate, key } })),
+    { field: 'backend', name: 'backend/client', files: { certificate: backend.certificate, key: backend.key } },
+    { field: 'backend.ca', name: 'backend/ca', files: { ca: backend.ca } },
+  ]
+}
+
+/** Reads a secret. Throws `SecretUnusable` if a file is missing or broken, or the key isn't the certificate's. */
+export function readSecret({ field, name, files }: SecretFiles): Resource {
+  try {
+    return encodeResource(SecretSchema, name, 'ca' in files ? authorities(name, files.ca) : keypair(name, files.certificate, files.key))
+  } catch (error) {
+    throw SecretUnusable(field, messageOf(error))
+  }
+}
+
+/** Calls `changed` with a secret each time its files have changed and are whole. Returns a function that ends it. */
+export function watchSecrets(secrets: SecretFiles[], changed: (secret: Resource) => void, interval = 1000): () => void {
+  const stamp = ({ files }: SecretFiles): string => Object.values(files).map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs).join()
+  const stamps = new Map(secrets.map((secret) => [secret, stamp(secret)]))
+  const timer = setInterval(() => {
+    for (const secret of secrets) {
+      const now = stamp(secret)
+      if (stamps.get(secret) === now) continue
+      try {
+        const resource = readSecret(secret)
+        stamps.set(secret, now)
+        changed(resource)
+      } catch {
+        // Half written: looked at again next time.
+      }
+    }
+  }, interval)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+function keypair(name: string, certificate: string, key: string): Secret {
+  const chain = readFileSync(certificate)
+  const privateKey = readFileSync(key)
+  if (!new X509Certificate(chain).checkPrivateKey(createPrivateKey(privateKey))) throw new Error(`${key} is not the key of ${certificate}`)
+  return create(SecretSchema, { name, type: { case: 'tlsCertificate', value: { certificateChain: bytes(chain), privateKey: bytes(privateKey) } } })
+}
+
+function authorities(name: string, file: string): Secret {
+  const ca = readFileSync(file)
+  void new X509Certificate(ca)
+  return create(SecretSchema, { name, type: { case: 'validationContext', value: { trustedCa: bytes(ca) } } })
+}
+
+function bytes(value: Buffer): Pick<DataSource, 'specifier'> {
+  return { specifier: { case: 'inlineBytes', value } }
+}

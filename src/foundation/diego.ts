@@ -92,6 +92,8 @@ export interface StagingInput {
   dropletFile: string
   /** Names the user asked for; empty to detect. */
   buildpacks: string[]
+  /** The app's own web command, if it has one: what has a command needs no buildpack that knows it. */
+  command?: string
   environment: Record<string, string>
 }
 

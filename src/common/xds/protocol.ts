@@ -1,5 +1,5 @@
 import type { MethodDefinition } from '@grpc/grpc-js'
-import { create, fromBinary, fromJson, toBinary, toJson, type JsonObject } from '@bufbuild/protobuf'
+import { create, fromBinary, fromJson, toBinary, toJson } from '@bufbuild/protobuf'
 import { anyPack, anyUnpack, StructSchema } from '@bufbuild/protobuf/wkt'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import {
@@ -79,7 +79,7 @@ export function refusalsOf(status: Status): Refusal[] {
   return status.details.flatMap((detail) => {
     const struct = anyUnpack(detail, StructSchema)
     if (!struct) return []
-    const { typeUrl, name, version, reason } = toJson(StructSchema, struct) as JsonObject
+    const { typeUrl, name, version, reason } = toJson(StructSchema, struct)
     return [typeUrl, name, version, reason].every((field) => typeof field === 'string') ? [{ typeUrl, name, version, reason } as Refusal] : []
   })
 }

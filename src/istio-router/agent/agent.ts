@@ -148,21 +148,41 @@ export class Agent implements Part {
   }
 
   #observe(metrics: Registry): void {
-    const registers = [metrics]
+    const registers: Registry[] = []
     const age = (): number => this.#age() ?? NaN
     const refused = (): number => this.#refused.size
     const versions = this.#versions
-    new Gauge({ name: 'mesh_router_configuration_age_seconds', help: 'Time since pilot last confirmed the configuration; 0 while connected', registers, collect() { this.set(age()) } })
-    new Gauge({ name: 'mesh_router_refused_resources', help: 'Resources that the engine refuses', registers, collect() { this.set(refused()) } })
-    new Gauge({
-      name: 'mesh_router_resources',
-      help: 'Resources that the engine accepted',
-      labelNames: ['type'],
-      registers,
-      collect() {
-        for (const [typeUrl, names] of versions) this.set({ type: typeName(typeUrl) }, names.size)
-      },
-    })
+    metrics.registerMetric(
+      new Gauge({
+        name: 'mesh_router_configuration_age_seconds',
+        help: 'Time since pilot last confirmed the configuration; 0 while connected',
+        registers,
+        collect() {
+          this.set(age())
+        },
+      }),
+    )
+    metrics.registerMetric(
+      new Gauge({
+        name: 'mesh_router_refused_resources',
+        help: 'Resources that the engine refuses',
+        registers,
+        collect() {
+          this.set(refused())
+        },
+      }),
+    )
+    metrics.registerMetric(
+      new Gauge({
+        name: 'mesh_router_resources',
+        help: 'Resources that the engine accepted',
+        labelNames: ['type'],
+        registers,
+        collect() {
+          for (const [typeUrl, names] of versions) this.set({ type: typeName(typeUrl) }, names.size)
+        },
+      }),
+    )
   }
 }
 

@@ -36,8 +36,11 @@ export function fieldPath(pointer: string): string {
     .join('')
 }
 
+/** What a schema cannot say of a configuration: its faults, each a sentence that begins with the field's path. */
+export type ConfigCheck<Schema extends TSchema> = (config: Static<Schema>) => string[]
+
 /** Reads and checks a YAML configuration file. */
-export function readConfig<Schema extends TSchema>(schema: Schema, file: string): Static<Schema> {
+export function readConfig<Schema extends TSchema>(schema: Schema, file: string, check: ConfigCheck<Schema> = () => []): Static<Schema> {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -46,14 +49,17 @@ export function readConfig<Schema extends TSchema>(schema: Schema, file: string)
   }
   const document = parseDocument(text, { prettyErrors: true })
   if (document.errors.length) throw ConfigInvalid(file, document.errors.map(messageOf))
-  return validateConfig(schema, document.toJS(), file)
+  const config = validateConfig(schema, document.toJS(), file)
+  const faults = check(config)
+  if (faults.length) throw ConfigInvalid(file, faults)
+  return config
 }
 
 /**
  * The configuration of a program started as `PROGRAM --config FILE`. Prints help for `--help`; a wrong argument ends the
  * process with exit code 2, a wrong configuration with 1, each after a sentence that says what to change.
  */
-export function loadConfig<Schema extends TSchema>(program: string, schema: Schema, argv = process.argv.slice(2)): Static<Schema> {
+export function loadConfig<Schema extends TSchema>(program: string, schema: Schema, argv = process.argv.slice(2), check?: ConfigCheck<Schema>): Static<Schema> {
   const usage = `Usage: ${program} --config FILE [--check]\n\n  --config FILE  the YAML configuration; docs/configuration.md lists its fields\n  --check        only check the configuration\n\nExample:\n  ${program} --config ${program}.yml\n`
   let args: { config?: string; check?: boolean; help?: boolean }
   try {
@@ -71,7 +77,7 @@ export function loadConfig<Schema extends TSchema>(program: string, schema: Sche
     process.exit(2)
   }
   try {
-    const config = readConfig(schema, args.config)
+    const config = readConfig(schema, args.config, check)
     if (args.check) process.exit(0)
     return config
   } catch (error) {

@@ -1,0 +1,91 @@
+/** What a component says of itself; `version` and `ready` always, other fields as docs/architecture.md lists them. */
+export interface Report {
+  version: string
+  ready: boolean
+  /** The last of our revisions that it has applied. */
+  revision?: number
+  [detail: string]: unknown
+}
+
+/** A sync that a route-syncer holds because it would remove too much. */
+export interface Held {
+  id: string
+  since: string
+  source: string
+  reason: string
+  removes: { routes: number; instances: number }
+}
+
+/** A route that is not served because another space has its host and path. */
+export interface Conflict {
+  /** `routeKey` of what both claim. */
+  key: string
+  /** Guid of the route that is not served. */
+  route?: string
+  /** Guid of the space that owns it. */
+  space: string
+  /** Guid of the space whose route is served instead. */
+  servedSpace: string
+  reason: string
+}
+
+export interface Component {
+  kind: string
+  name: string
+  report: Report
+  /** Milliseconds since 1970. */
+  lastSeen: number
+  lost: boolean
+}
+
+const lostAfter = 15_000
+const forgottenAfter = 24 * 3_600_000
+
+/** What components report, and what operators ask of them. Kept in memory: after a restart all is told again within seconds. */
+export class Components {
+  readonly #reports = new Map<string, Omit<Component, 'lost'>>()
+  readonly #accepted = new Set<string>()
+  readonly #now: () => number
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now
+  }
+
+  /** Takes a report and answers with the orders for that component. */
+  report(kind: string, name: string, report: Report): Record<string, unknown> {
+    this.#reports.set(`${kind}/${name}`, { kind, name, report, lastSeen: this.#now() })
+    const held = heldIn(report)
+    if (held && this.#accepted.has(held.id)) return { acceptSync: held.id }
+    return {}
+  }
+
+  list(): Component[] {
+    const now = this.#now()
+    for (const [id, { lastSeen }] of this.#reports) if (now - lastSeen > forgottenAfter) this.#reports.delete(id)
+    return [...this.#reports.values()]
+      .map((component) => ({ ...component, lost: now - component.lastSeen > lostAfter }))
+      .sort((a, b) => a.kind.localeCompare(b.kind) || a.name.localeCompare(b.name))
+  }
+
+  /** The syncs that live route-syncers hold. */
+  held(): Held[] {
+    return this.#syncers().flatMap(({ report }) => heldIn(report) ?? [])
+  }
+
+  conflicts(): Conflict[] {
+    return this.#syncers().flatMap(({ report }) => (Array.isArray(report['conflicts']) ? (report['conflicts'] as Conflict[]) : []))
+  }
+
+  /** Lets the syncer that holds this sync know, at its next report, that it is wanted. */
+  accept(id: string): void {
+    this.#accepted.add(id)
+  }
+
+  #syncers(): Component[] {
+    return this.list().filter(({ kind, lost }) => kind === 'route-syncer' && !lost)
+  }
+}
+
+function heldIn({ held }: Report): Held | undefined {
+  return held && typeof held === 'object' ? (held as Held) : undefined
+}

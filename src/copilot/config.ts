@@ -1,0 +1,81 @@
+import { Type, type Static } from 'typebox'
+import { HealthConfig, ListenConfig, LogConfig, TlsConfig } from '../common/config.ts'
+
+const closed = { additionalProperties: false } as const
+const Names = (name: string, who: string) =>
+  Type.Array(Type.String(), { minItems: 1, default: [`${name}.service.cf.internal`], description: `DNS names in the client certificate of ${who}` })
+
+export const UaaConfig = Type.Object(
+  {
+    url: Type.String({ pattern: '^https?://', description: "UAA's address; its /token_keys are read from there" }),
+    issuer: Type.String({ description: 'The `iss` that tokens must bear, for example https://uaa.SYSTEM-DOMAIN/oauth/token' }),
+    audience: Type.String({ default: 'cloud_controller', description: 'The `aud` that tokens must bear' }),
+    ca: Type.Optional(Type.String({ description: "File with the CAs that UAA's certificate comes from, PEM; the system's where absent" })),
+  },
+  { ...closed, description: 'Who may use the API: the holders of a UAA token with a suitable scope' },
+)
+export type UaaConfig = Static<typeof UaaConfig>
+
+export const CopilotConfig = Type.Object(
+  {
+    log: LogConfig,
+    health: HealthConfig,
+    listen: ListenConfig(),
+    tls: TlsConfig,
+    clients: Type.Object(
+      {
+        'route-syncer': Names('route-syncer', 'route-syncers, which may write the records of a source'),
+        pilot: Names('pilot', 'pilots, which may watch'),
+        'istio-router': Names('istio-router', 'istio-routers, which may report'),
+      },
+      { ...closed, default: {}, description: 'Which component a client certificate makes its bearer' },
+    ),
+    api: Type.Object(
+      {
+        listen: ListenConfig(),
+        tls: Type.Optional(
+          Type.Object(
+            {
+              certificate: Type.String({ description: 'File with the certificate chain, PEM' }),
+              key: Type.String({ description: 'File with the private key, PEM' }),
+            },
+            { ...closed, description: 'HTTPS for people; required where `listen` is not loopback' },
+          ),
+        ),
+        uaa: Type.Optional(UaaConfig),
+      },
+      { ...closed, description: 'The API for people, meshctl and the console. On loopback it may go without `tls` and `uaa`: then everybody on this machine may use it' },
+    ),
+    store: Type.Object(
+      {
+        file: Type.String({ description: 'The database; made where absent. Its folder also holds what a full sync has sent so far' }),
+        retention: Type.Integer({ default: 100_000, minimum: 1, description: 'Number of revisions for which removals are remembered; a watcher that was away for longer is sent a snapshot' }),
+        maxMegabytes: Type.Optional(Type.Integer({ minimum: 1, description: 'Largest size of the database, MiB; changes that need more are refused' })),
+      },
+      closed,
+    ),
+    limits: Type.Object(
+      {
+        records: Type.Integer({ default: 2_000_000, minimum: 1, description: 'Most records of one full sync' }),
+        lineBytes: Type.Integer({ default: 1_048_576, minimum: 1024, description: 'Longest line of a full sync, bytes' }),
+        bodyBytes: Type.Integer({ default: 16_777_216, minimum: 1024, description: 'Largest other body, bytes' }),
+        stallSeconds: Type.Number({ default: 30, exclusiveMinimum: 0, description: 'A watcher that takes nothing for this long is cut off' }),
+      },
+      { ...closed, default: {} },
+    ),
+  },
+  closed,
+)
+export type CopilotConfig = Static<typeof CopilotConfig>
+
+const loopback = /^(127(\.\d{1,3}){3}|::1|localhost)$/
+
+export const isLoopback = (host: string): boolean => loopback.test(host)
+
+/** What the schema cannot say: everybody could use an API without authentication that is not on loopback. */
+export function configFaults({ api }: CopilotConfig): string[] {
+  if (isLoopback(api.listen.host)) return []
+  return (['tls', 'uaa'] as const)
+    .filter((field) => !api[field])
+    .map((field) => `api.${field}: is required because api.listen.host ${api.listen.host} is not loopback; give it, or listen on 127.0.0.1`)
+}

@@ -1,0 +1,30 @@
+import { loadConfig } from '../common/config.ts'
+import { createMetrics, HealthServer } from '../common/health.ts'
+import { run } from '../common/lifecycle.ts'
+import { createLogger } from '../common/log.ts'
+import { componentApi } from './api/components.ts'
+import { peopleApi } from './api/people.ts'
+import { Components } from './components.ts'
+import { configFaults, CopilotConfig } from './config.ts'
+import type { Copilot } from './copilot.ts'
+import { measureRequests, measureStore } from './metrics.ts'
+import { SqliteStore } from './store/sqlite.ts'
+import { Watchers } from './watchers.ts'
+
+const config = loadConfig('copilot', CopilotConfig, process.argv.slice(2), configFaults)
+const log = createLogger('copilot', config.log.level)
+const metrics = createMetrics('copilot')
+const store = new SqliteStore(config.store)
+const watchers = new Watchers()
+const copilot: Copilot = { config, log, store, watchers, components: new Components(), measured: measureRequests(metrics) }
+measureStore(metrics, copilot)
+
+await run(
+  [
+    store,
+    new HealthServer({ component: 'copilot', listen: config.health.listen, metrics, conditions: { store: () => store.condition() } }),
+    await componentApi(copilot),
+    await peopleApi(copilot),
+  ],
+  log,
+)

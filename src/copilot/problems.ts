@@ -1,0 +1,75 @@
+import { Problem, problem, type ProblemBody } from '../common/problem.ts'
+
+/** What is wrong with a request: the first fault as the problem itself, all of them in `problems`. */
+export class Faults extends Problem {
+  readonly problems: ProblemBody[]
+
+  /** `faults` are sentences that begin with the field's path; `where` stands before each, `line 3, `. */
+  constructor(faults: string[], where = '') {
+    const code = 'MESH_REQUEST_INVALID'
+    const problems = faults.map((fault) => ({ code, message: `${where}${fault}`, path: fault.slice(0, fault.indexOf(': ')) }))
+    super(code, 422, problems.map(({ message }) => message).join('; '), problems[0]?.path)
+    this.problems = problems
+  }
+
+  override toJSON(): ProblemBody & { problems: ProblemBody[] } {
+    return { ...super.toJSON(), problems: this.problems }
+  }
+}
+
+export const PathUnknown = problem('MESH_PATH_UNKNOWN', 404, (method: string, url: string) => `there is no ${method} ${url}; /docs lists what there is`)
+export const BodyTooLarge = problem('MESH_BODY_TOO_LARGE', 413, (limit: number) => `the body is larger than ${limit} bytes`)
+export const BodyType = problem('MESH_BODY_TYPE', 415, () => 'this type of body is not understood here; send application/json')
+export const BodyUnreadable = problem('MESH_BODY_UNREADABLE', 400, (why: string) => `the body cannot be read: ${why}`)
+
+export const LineInvalid = problem('MESH_LINE_INVALID', 422, (line: number, message: string) => `line ${line} ${message}`)
+export const LineTooLong = problem('MESH_LINE_TOO_LONG', 413, (line: number, limit: number) => `line ${line} is longer than ${limit} bytes`)
+export const SyncTooLarge = problem('MESH_SYNC_TOO_LARGE', 413, (limit: number) => `a full sync has at most ${limit} records; raise limits.records if that many are meant`)
+export const SyncUncommitted = problem('MESH_SYNC_UNCOMMITTED', 422, () => 'the stream ended without its commit line; nothing was applied, send all again')
+export const SyncMiscounted = problem(
+  'MESH_SYNC_MISCOUNTED',
+  422,
+  (announced: number, received: number) => `the commit line counts ${announced} lines, ${received} came; nothing was applied, send all again`,
+)
+
+export const EpochUnknown = problem(
+  'MESH_EPOCH_UNKNOWN',
+  409,
+  (source: string) => `no full sync of this epoch has been committed for source ${source}; send all again by PUT /v1/sources/${source}/records`,
+)
+export const EpochSuperseded = problem(
+  'MESH_EPOCH_SUPERSEDED',
+  409,
+  (source: string) => `another syncer has since taken over source ${source} by a full sync; this one is to stop sending until it is started anew`,
+)
+
+export const StoreFull = problem('MESH_STORE_FULL', 507, (why: string) => `the store has no space left (${why}); nothing was applied. Free space on its disk, or raise store.maxMegabytes`)
+export const StoreFailed = problem('MESH_STORE_FAILED', 503, (why: string) => `the store failed (${why}); nothing was applied, try again`)
+export const StoreUnusable = problem(
+  'MESH_STORE_UNUSABLE',
+  500,
+  (file: string, why: string) => `${file} is not a usable copilot database (${why}). It was left as it is: restore a backup, or move it away to begin anew`,
+)
+export const StoreTooNew = problem(
+  'MESH_STORE_TOO_NEW',
+  500,
+  (file: string, found: number, known: number) => `${file} has schema ${found}, this copilot knows up to ${known}: run the newer copilot that wrote it, or restore a backup`,
+)
+export const StoreInUse = problem('MESH_STORE_IN_USE', 500, (file: string) => `another process has ${file} open; one copilot a store`)
+
+export const CertificateRefused = problem(
+  'MESH_CERTIFICATE_REFUSED',
+  403,
+  (names: string[], wanted: string[]) => `the client certificate names ${names.join(', ') || 'nobody'}; this needs one of ${wanted.join(', ')}`,
+)
+export const HostRefused = problem('MESH_HOST_REFUSED', 403, (host: string) => `the Host header ${host} is not a loopback name; without authentication only those are answered`)
+export const TokenMissing = problem('MESH_TOKEN_MISSING', 401, () => 'send a UAA access token as Authorization: Bearer TOKEN (`cf oauth-token` prints one)')
+export const TokenInvalid = problem('MESH_TOKEN_INVALID', 401, (why: string) => `the access token is refused: ${why}; get a new one with \`cf oauth-token\``)
+export const ScopeMissing = problem('MESH_SCOPE_MISSING', 403, (scopes: readonly string[]) => `this needs one of the scopes ${scopes.join(', ')}, which the token does not have`)
+export const UaaUnreachable = problem('MESH_UAA_UNREACHABLE', 503, (why: string) => `UAA's token keys cannot be read (${why}), so no token can be checked; try again`)
+
+export const RouteUnknown = problem('MESH_ROUTE_UNKNOWN', 404, (name: string) => `no route answers ${name}`)
+export const CursorInvalid = problem('MESH_CURSOR_INVALID', 422, () => 'cursor: is not one that an answer of this list gave as `next`', () => 'cursor')
+export const NothingHeld = problem('MESH_NOTHING_HELD', 404, (what: string) => `no held sync${what}; \`meshctl status\` shows what is held`)
+export const SeveralHeld = problem('MESH_SEVERAL_HELD', 409, (held: string[]) => `several syncs are held: name one by its source or id (${held.join(', ')})`)
+export const Unforeseen = problem('MESH_INTERNAL', 500, () => 'copilot failed to answer this; its log says why')

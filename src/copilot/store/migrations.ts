@@ -1,0 +1,55 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { StoreTooNew } from '../problems.ts'
+
+/**
+ * The schema's steps, forward only: the nth brings a database from schema n-1 to n. A step that was released is never
+ * changed; what follows is a new one.
+ *
+ * `records` is state and change log in one: every record bears the revision of its last change, and a removed one stays
+ * as a row without value until retention takes it.
+ */
+export const migrations = [
+  `
+  create table store (history text, revision integer not null, floor integer not null);
+  insert into store values (null, 0, 0);
+
+  create table sources (name text primary key, epoch text not null, synced_at integer not null, changed_at integer not null);
+  create table superseded (id integer primary key, source text not null, epoch text not null, unique (source, epoch));
+
+  create table records (
+    id integer primary key,
+    kind text not null,
+    key text not null,
+    source text not null,
+    value text,
+    revision integer not null,
+    unique (kind, key)
+  );
+  create index records_by_revision on records (revision);
+  create index records_removed on records (revision, kind) where value is null;
+  create index records_by_name on records (kind, value ->> '$.name') where kind in ('organization', 'space', 'app');
+  create index spaces_by_organization on records (value ->> '$.organization') where kind = 'space';
+  create index apps_by_space on records (value ->> '$.space') where kind = 'app';
+  create index processes_by_app on records (value ->> '$.app') where kind = 'process';
+  create index instances_by_process on records (value ->> '$.process') where kind = 'instance';
+  create index routes_by_host on records (value ->> '$.host') where kind = 'route';
+  create index routes_by_space on records (value ->> '$.space') where kind = 'route';
+  `,
+]
+
+/** Brings the database to the newest schema, a transaction a step. Throws `MESH_STORE_TOO_NEW`. */
+export function migrate(database: DatabaseSync, file: string, steps: readonly string[] = migrations): void {
+  const { user_version: found } = database.prepare('pragma user_version').get() as { user_version: number }
+  if (found > steps.length) throw StoreTooNew(file, found, steps.length)
+  for (const [position, step] of steps.entries()) {
+    if (position < found) continue
+    database.exec('begin immediate')
+    try {
+      database.exec(`${step}; pragma user_version = ${position + 1}`)
+      database.exec('commit')
+    } catch (error) {
+      database.exec('rollback')
+      throw error
+    }
+  }
+}

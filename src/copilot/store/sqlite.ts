@@ -1,0 +1,116 @@
+import type { Condition } from '../../common/health.ts'
+import type { Part } from '../../common/lifecycle.ts'
+import type { Problem } from '../../common/problem.ts'
+import type { Kind, Records } from '../../mesh/records.ts'
+import { storeProblem } from './database.ts'
+import { Reader } from './reader.ts'
+import { Remote } from './remote.ts'
+import type { Filter, Keyed, Page, Revision, SourceState, Store, StoredChange, StoredRecord, StoreHealth, StoreState, Sync } from './store.ts'
+import { Writer, type WriterOptions } from './writer.ts'
+
+/**
+ * The embedded store. Changes are made by one thread and people's questions answered by another; what watchers read,
+ * short pages by index, is read in this one.
+ */
+export class SqliteStore implements Store, Part {
+  readonly name = 'store'
+  readonly #file: string
+  readonly #writer: Remote<Writer>
+  readonly #questions: Remote<Reader>
+  readonly #listeners = new Set<() => void>()
+  readonly health: StoreHealth = { failures: {} }
+  #log: Reader | undefined
+  #state: StoreState | undefined
+
+  constructor(options: WriterOptions) {
+    this.#file = options.file
+    this.#writer = new Remote<Writer>({ role: 'writer', options })
+    this.#questions = new Remote<Reader>({ role: 'reader', file: options.file })
+  }
+
+  async start(): Promise<void> {
+    await this.#writer.open()
+    this.#state = await this.#writer.call('state')
+    await this.#questions.open()
+    this.#log = new Reader(this.#file)
+  }
+
+  async stop(): Promise<void> {
+    this.#log?.close()
+    await this.#questions.close()
+    await this.#writer.close()
+  }
+
+  condition(): Condition {
+    const { failing } = this.health
+    return { ready: failing === undefined, ...(failing && { reason: failing }), revision: this.state.revision }
+  }
+
+  get state(): StoreState {
+    return this.#state!
+  }
+
+  onCommit(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async beginSync(source: string, epoch: string): Promise<Sync> {
+    const sync = await this.#noting(this.#writer.call('beginSync', source, epoch))
+    return {
+      stage: (records) => this.#noting(this.#writer.call('stage', sync, records)),
+      commit: () => this.#committed(this.#writer.call('commitSync', sync)),
+      discard: () => this.#noting(this.#writer.call('discardSync', sync)),
+    }
+  }
+
+  change(source: string, epoch: string, changes: StoredChange[]): Promise<{ revision: number }> {
+    return this.#committed(this.#writer.call('change', source, epoch, changes))
+  }
+
+  sources(): Promise<SourceState[]> {
+    return this.#noting(this.#questions.call('sources'))
+  }
+
+  changesAfter(revision: number): Promise<Revision[] | undefined> {
+    return this.#noting(this.#read((log) => log.changesAfter(revision)))
+  }
+
+  scan(kind: Kind, of: { upTo: number } | { source: string }, page: Required<Page>): Promise<StoredRecord[]> {
+    return this.#noting(this.#read((log) => log.scan(kind, of, page)))
+  }
+
+  async list<K extends Kind>(kind: K, filter: Filter, page?: Page): Promise<Keyed<K>[]> {
+    const records = await this.#noting(this.#questions.call('list', kind, filter, page))
+    return records.map(({ key, value }) => ({ key, value: JSON.parse(value) as Records[K] }))
+  }
+
+  async #read<Result>(read: (log: Reader) => Result): Promise<Result> {
+    try {
+      return read(this.#log!)
+    } catch (error) {
+      throw storeProblem(error)
+    }
+  }
+
+  async #committed<Outcome extends { revision: number }>(commit: Promise<Outcome>): Promise<Outcome> {
+    const outcome = await this.#noting(commit)
+    this.#state = await this.#writer.call('state')
+    delete this.health.failing
+    for (const listener of this.#listeners) listener()
+    return outcome
+  }
+
+  async #noting<Result>(call: Promise<Result>): Promise<Result> {
+    try {
+      return await call
+    } catch (error) {
+      const { code, message, status } = error as Problem
+      if (status >= 500) {
+        this.health.failing = message
+        this.health.failures[code] = (this.health.failures[code] ?? 0) + 1
+      }
+      throw error
+    }
+  }
+}

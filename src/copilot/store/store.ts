@@ -1,0 +1,124 @@
+import type { Kind, Records } from '../../mesh/records.ts'
+
+/** The most changes that share one revision; a larger transaction takes several in a row. */
+export const changesPerRevision = 1000
+
+/** A record as the store keeps it: its value as canonical JSON, so that equal values are equal text. */
+export interface StoredRecord {
+  kind: Kind
+  key: string
+  value: string
+}
+
+/** A change of the stored state; `value: null` removes the record. */
+export interface StoredChange {
+  kind: Kind
+  key: string
+  value: string | null
+}
+
+/** Changes that one revision brought and no later one has replaced since. */
+export interface Revision {
+  revision: number
+  changes: StoredChange[]
+}
+
+export interface StoreState {
+  /** Names the store's life: another one after a backup was restored. */
+  history: string
+  /** Of the newest change; 0 before the first. */
+  revision: number
+  /** How many records there are of each kind. */
+  records: Record<Kind, number>
+}
+
+export interface StoreHealth {
+  /** What failed last, until a change succeeds. */
+  failing?: string
+  /** Failures since the start, by the problem's code. */
+  failures: Record<string, number>
+}
+
+export interface SourceState {
+  name: string
+  epoch: string
+  /** When its last full sync was committed, milliseconds since 1970. */
+  syncedAt: number
+  /** When it last sent anything that was committed, milliseconds since 1970. */
+  changedAt: number
+}
+
+export interface SyncOutcome {
+  revision: number
+  added: number
+  changed: number
+  removed: number
+}
+
+/** A full sync under way. Nothing of it shows before `commit`; it ends by `commit` or `discard`. */
+export interface Sync {
+  stage(records: StoredRecord[]): Promise<void>
+  /** Makes the source's records what was staged, in one transaction. */
+  commit(): Promise<SyncOutcome>
+  /** Forgets what was staged; does nothing after a commit. */
+  discard(): Promise<void>
+}
+
+/** Which records of a kind are meant; all conditions hold together, a list means any of its values. */
+export interface Filter {
+  keys?: string[]
+  /** Name of an organization, space or app. */
+  name?: string
+  /** Guid of the organization of a space. */
+  organization?: string[]
+  /** Guid of the space of an app or route. */
+  space?: string[]
+  /** Guid of the app of a process, or of one of a route's destinations. */
+  app?: string[]
+  /** Process guid of an instance. */
+  process?: string[]
+  /** Host of a route. */
+  host?: string
+  /** Domain that a route's host is or ends with. */
+  domain?: string
+}
+
+export interface Page {
+  /** Only records whose key is greater. */
+  after?: string
+  limit?: number
+}
+
+export interface Keyed<K extends Kind> {
+  key: string
+  value: Records[K]
+}
+
+/**
+ * Where the desired state is kept. Every method may throw `MESH_STORE_FULL` or `MESH_STORE_FAILED`, after which nothing
+ * of the call was applied. A change that leaves a record as it was makes no revision.
+ */
+export interface Store {
+  /** As of the last commit that this process knows of. */
+  readonly state: StoreState
+  readonly health: StoreHealth
+  /** Calls `listener` after every commit that made a revision; returns a function that stops it. */
+  onCommit(listener: () => void): () => void
+
+  /** Throws `MESH_EPOCH_SUPERSEDED`. */
+  beginSync(source: string, epoch: string): Promise<Sync>
+  /** Applies changes in one transaction. A source removes only what it owns. Throws `MESH_EPOCH_UNKNOWN`, `MESH_EPOCH_SUPERSEDED`. */
+  change(source: string, epoch: string, changes: StoredChange[]): Promise<{ revision: number }>
+  sources(): Promise<SourceState[]>
+
+  /**
+   * The revisions after `revision` in order, about `changesPerRevision` changes at once; empty at the newest. A record
+   * that has changed again since shows up only under its newest revision. Undefined where removals after `revision` are
+   * forgotten already, or there was no such revision: only a snapshot helps.
+   */
+  changesAfter(revision: number): Promise<Revision[] | undefined>
+  /** Records of one kind in key order, as they are stored: those that have not changed after a revision, or those of a source. */
+  scan(kind: Kind, of: { upTo: number } | { source: string }, page: Required<Page>): Promise<StoredRecord[]>
+  /** Records of one kind in key order. */
+  list<K extends Kind>(kind: K, filter: Filter, page?: Page): Promise<Keyed<K>[]>
+}

@@ -1,0 +1,100 @@
+import { kinds } from '../mesh/records.ts'
+import type { Revision, Store, StoredChange } from './store/store.ts'
+
+/** Milliseconds between two lines of a watch where nothing changes. */
+const heartbeat = 5000
+/** Records of one line of a snapshot. */
+const recordsPerLine = 500
+
+export interface Watcher {
+  /** Address of the other end. */
+  peer: string
+  /** Milliseconds since 1970. */
+  since: number
+  /** The last revision that it was sent. */
+  revision: number
+}
+
+/**
+ * The lines of one watch (contract 2 of docs/architecture.md), without end. What follows `from` is read from the store
+ * only as the consumer asks for more. `sent` is told each revision that a line brings.
+ */
+export async function* feed(store: Store, from: number | undefined, sent: (revision: number) => void, signal: AbortSignal): AsyncGenerator<string> {
+  const { history } = store.state
+  let revision = from
+  let synced = false
+  using commits = new Commits(store, signal)
+  while (!signal.aborted) {
+    const revisions: Revision[] | undefined = revision === undefined ? undefined : await store.changesAfter(revision)
+    if (!revisions) {
+      revision = store.state.revision
+      yield line({ snapshot: { history, revision } })
+      yield* snapshot(store, revision)
+      synced = false
+      continue
+    }
+    for (const { revision: next, changes } of revisions) {
+      yield `{"revision":${next},"changes":[${changes.map(encode).join()}]}\n`
+      revision = next
+      sent(next)
+    }
+    if (revisions.length) continue
+    const changed = synced && (await commits.next(heartbeat))
+    if (changed) continue
+    yield line({ synced: { history, revision } })
+    sent(revision!)
+    synced = true
+  }
+}
+
+/** Every record that has not changed after `revision`; those that have come with the changes that follow. */
+async function* snapshot(store: Store, revision: number): AsyncGenerator<string> {
+  for (const kind of kinds) {
+    let after = ''
+    for (;;) {
+      const records = await store.scan(kind, { upTo: revision }, { after, limit: recordsPerLine })
+      if (records.length) yield `{"records":[${records.map(encode).join()}]}\n`
+      if (records.length < recordsPerLine) break
+      after = records.at(-1)!.key
+    }
+  }
+}
+
+const line = (value: object): string => `${JSON.stringify(value)}\n`
+const encode = ({ kind, key, value }: StoredChange): string => `{"kind":"${kind}","key":${JSON.stringify(key)},"value":${value}}`
+
+/** Notices commits, also those between two waits. */
+class Commits implements Disposable {
+  readonly #stop: () => void
+  #happened = false
+  #wake = (): void => {}
+
+  constructor(store: Store, signal: AbortSignal) {
+    const notice = (): void => {
+      this.#happened = true
+      this.#wake()
+    }
+    const ignore = store.onCommit(notice)
+    signal.addEventListener('abort', notice)
+    this.#stop = () => {
+      ignore()
+      signal.removeEventListener('abort', notice)
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop()
+  }
+
+  /** True once there was a commit since it was last true, or the signal aborted; false after `limit` milliseconds. */
+  async next(limit: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#wake = resolve
+    const timer = setTimeout(resolve, limit)
+    if (!this.#happened) await promise
+    clearTimeout(timer)
+    const happened = this.#happened
+    this.#happened = false
+    return happened
+  }
+}

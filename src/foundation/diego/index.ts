@@ -23,7 +23,7 @@ export interface DiegoOptions {
   /** Folder for the instance identity authority, instances and builds. */
   dataDir: string
   /** File of a droplet that staging has made. */
-  dropletFile(dropletGuid: string): string
+  dropletFile: (dropletGuid: string) => string
   /** Where BBS listens, with its certificate and the CA of its clients. */
   bbs: { listen: { host: string; port: number }; tls: TlsMaterial }
   /** CAs of the routers that instances accept, PEM. */

@@ -26,7 +26,7 @@ export interface Foundation {
   diego: EmbeddedDiego
   dataDir: string
   /** Makes a droplet of the given files. */
-  droplet(files: Record<string, string>): Promise<string>
+  droplet: (files: Record<string, string>) => Promise<string>
 }
 
 /** A Diego of its own, quick about restarts, that is stopped and removed after the test. */

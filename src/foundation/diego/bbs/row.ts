@@ -23,5 +23,5 @@ export class Row<Schema extends DescMessage> {
 /** A new message with the fields of `message` but for `changes`. What is not changed is shared, unknown fields included. */
 export function revised<Schema extends DescMessage>(schema: Schema, message: MessageShape<Schema>, changes: MessageInitShape<Schema>): MessageShape<Schema> {
   const { $typeName: _, ...fields } = message
-  return create(schema, { ...fields, ...changes } as MessageInitShape<Schema>)
+  return create(schema, { ...fields, ...changes })
 }

@@ -32,7 +32,7 @@ const preferHost = 2
 export interface RunnerOptions {
   settings: RunnerSettings
   restart: RestartPolicy
-  emitLog(envelope: Omit<LogEnvelope, 'timestamp'>): void
+  emitLog: (envelope: Omit<LogEnvelope, 'timestamp'>) => void
   log: Logger
 }
 

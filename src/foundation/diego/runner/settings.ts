@@ -13,7 +13,7 @@ export interface RunnerSettings {
   /** CAs of the routers that instances' TLS ports accept, PEM. */
   routerCa: string
   /** File of a droplet. */
-  dropletFile(dropletGuid: string): string
+  dropletFile: (dropletGuid: string) => string
   /** From SIGTERM to SIGKILL. */
   stopGraceMs: number
   /** Between two checks of a starting instance. */

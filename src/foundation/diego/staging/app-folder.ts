@@ -13,7 +13,7 @@ export interface PackageJson {
 /** What staging looks at in an app's files. */
 export interface AppFolder {
   path: string
-  has(name: string): boolean
+  has: (name: string) => boolean
   packageJson: PackageJson | undefined
   /** Command by process type. */
   procfile: Record<string, string>

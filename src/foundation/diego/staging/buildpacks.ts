@@ -6,7 +6,7 @@ import { staticfile } from './staticfile.ts'
 export interface Compilation {
   app: AppFolder
   environment: Record<string, string>
-  log(line: string): void
+  log: (line: string) => void
 }
 
 /** One way to make an app runnable. */

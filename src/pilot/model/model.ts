@@ -43,10 +43,17 @@ export class Model {
     return touched
   }
 
-  /** The changes that make the model's records equal to `records`: what is new or different, and what is no longer there. */
+  /**
+   * The changes that make the model's records equal to `records`, of which a later one overrides an earlier, and null takes it
+   * back: what is new or different, and what is no longer there.
+   */
   difference(records: Iterable<Change>): Change[] {
     const wanted = new Map<string, Change>()
-    for (const record of records) wanted.set(`${record.kind} ${record.key}`, record)
+    for (const record of records) {
+      const name = `${record.kind} ${record.key}`
+      if (record.value === null) wanted.delete(name)
+      else wanted.set(name, record)
+    }
     const changes: Change[] = []
     for (const kind of kinds) {
       for (const [key, value] of this.#records[kind]) {

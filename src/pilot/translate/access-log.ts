@@ -1,4 +1,5 @@
 import { FileAccessLogSchema } from '../../common/proto/gen/envoy/extensions/access_loggers/file/v3/file_pb.js'
+import { StdoutAccessLogSchema } from '../../common/proto/gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
 import { appGuid } from './app-headers.ts'
 import type { Feature } from './feature.ts'
 import { packed } from './proto.ts'
@@ -31,23 +32,22 @@ const fields = {
   upstream: '%UPSTREAM_HOST%',
 }
 
+const accessLogFormat = { case: 'logFormat' as const, value: { format: { case: 'jsonFormat' as const, value: fields }, omitEmptyValues: true } }
+
+/** Standard output has a logger of its own: as a socket, which a supervisor gives its child, it cannot be opened as `/dev/stdout`. */
+const stdout = {
+  name: 'envoy.access_loggers.stdout',
+  configType: { case: 'typedConfig' as const, value: packed(StdoutAccessLogSchema, { accessLogFormat }) },
+}
+const file = (path: string) => ({
+  name: 'envoy.access_loggers.file',
+  configType: { case: 'typedConfig' as const, value: packed(FileAccessLogSchema, { path, accessLogFormat }) },
+})
+
 /** The access log, where the router's node asks for one. */
 export const accessLog: Feature = {
-  manager: ({ node }) =>
-    node.accessLog === ''
-      ? {}
-      : {
-          accessLog: [
-            {
-              name: 'envoy.access_loggers.file',
-              configType: {
-                case: 'typedConfig',
-                value: packed(FileAccessLogSchema, {
-                  path: node.accessLog,
-                  accessLogFormat: { case: 'logFormat', value: { format: { case: 'jsonFormat', value: fields }, omitEmptyValues: true } },
-                }),
-              },
-            },
-          ],
-        },
+  manager({ node }) {
+    if (node.accessLog === '') return {}
+    return { accessLog: [node.accessLog === '/dev/stdout' ? stdout : file(node.accessLog)] }
+  },
 }

@@ -1,0 +1,92 @@
+import type { Destination, Exposure, RouteOptions } from '../mesh/records.ts'
+import { candidates } from '../mesh/matching.ts'
+import { normalizeHost } from '../mesh/host.ts'
+import { normalizePath, splitTarget } from '../mesh/path.ts'
+import { servingOf, type LeftOut } from './model/serving.ts'
+import { traitsOf } from './translate/traits.ts'
+import type { Translator } from './translate/translator.ts'
+import { endpointWeights } from './translate/weights.ts'
+
+/** Why a request goes where it goes. */
+export interface Explanation {
+  /** What the request is matched by. */
+  host: string
+  /** Absent where the path is none. */
+  path?: string
+  exposure: Exposure
+  /** What the router answers by itself, if no instance is asked. */
+  answer?: { status: 400 | 404 | 503; reason: string }
+  /** Keys looked up, from the most specific; the last one is the route that was found, if any was. */
+  tried: string[]
+  route?: {
+    key: string
+    guid?: string
+    space: { guid: string; name?: string }
+    mirrors?: string
+    options: RouteOptions
+    protocol: 'http1' | 'http2'
+    loadBalancing: string
+    /** What was asked for and is not so. */
+    notes: string[]
+    /** Why its newest record is not in force, where an earlier one is. */
+    fault?: string
+    destinations: (Omit<Destination, 'app'> & { app: { guid: string; name?: string }; share: number })[]
+  }
+  instances: { guid: string; app: string; process: string; index: number; address: string; weight: number; share: number }[]
+  leftOut: LeftOut[]
+}
+
+/** Explains what becomes of a request for `host` and `path`, which may have a query, at the listeners of `exposure`. */
+export function explain(translator: Translator, host: string, path: string, { exposure = 'pub' }: { exposure?: Exposure } = {}): Explanation {
+  const nothing = { tried: [], instances: [], leftOut: [] }
+  const normalHost = normalizeHost(host)
+  const normalPath = normalizePath(splitTarget(path || '/').path)
+  if (normalPath === undefined) return { host: normalHost, exposure, answer: { status: 400, reason: `${JSON.stringify(path)} is no path` }, ...nothing }
+
+  const request = { host: normalHost, path: normalPath, exposure }
+  const keys = candidates(exposure, normalHost, normalPath)
+  const at = keys.findIndex((key) => translator.inForce(key))
+  const tried = at < 0 ? keys : keys.slice(0, at + 1)
+  const key = keys[at]
+  const route = key === undefined ? undefined : translator.inForce(key)
+  if (key === undefined || !route) return { ...request, answer: { status: 404, reason: faultOf(translator, tried) ?? 'no route has this host and path' }, ...nothing, tried }
+
+  const { model, settings } = translator
+  const traits = traitsOf(key, route, settings)
+  const { servers, leftOut } = servingOf(route, model)
+  const { weights, error } = endpointWeights(route.destinations, servers)
+  const total = weights?.reduce((sum, weight) => sum + weight, 0) ?? servers.length
+  const instances = servers.map(({ guid, app, process, index, address, port }, position) => {
+    const weight = weights?.[position] ?? 1
+    return { guid, app, process, index, address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`, weight, share: weight / total }
+  })
+  const shareOf = (destination: number): number => instances.reduce((sum, { share }, position) => (servers[position]?.destination === destination ? sum + share : sum), 0)
+  return {
+    ...request,
+    ...(servers.length ? {} : { answer: { status: 503, reason: 'none of its apps has an instance that can be asked' } }),
+    tried,
+    route: {
+      key,
+      guid: route.guid,
+      space: { guid: route.space, name: model.get('space', route.space)?.name },
+      mirrors: route.mirrors,
+      options: route.options,
+      protocol: traits.protocol,
+      loadBalancing: traits.loadBalancing,
+      notes: [...traits.notes, ...(error > 0 ? [`weights are rounded by up to ${(error * 100).toPrecision(2)} %`] : [])],
+      fault: translator.faults.get(key)?.reason,
+      destinations: route.destinations.map((destination, position) => ({
+        ...destination,
+        app: { guid: destination.app, name: model.get('app', destination.app)?.name },
+        share: shareOf(position),
+      })),
+    },
+    instances,
+    leftOut,
+  }
+}
+
+function faultOf(translator: Translator, tried: string[]): string | undefined {
+  const fault = tried.map((key) => translator.faults.get(key)).find(Boolean)
+  return fault && `the route ${fault.key} cannot be served: ${fault.reason}`
+}

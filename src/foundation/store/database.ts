@@ -1,0 +1,58 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+
+/** One row to be written, or removed where `value` is null. */
+export interface Write {
+  kind: string
+  guid: string
+  seq: number
+  value: object | null
+}
+
+/** The foundation's file: one SQLite table of JSON rows, written in transactions. */
+export class Database {
+  readonly #db: DatabaseSync
+  readonly #put: StatementSync
+  readonly #delete: StatementSync
+
+  /** Opens or creates `file`; `:memory:` keeps nothing. */
+  constructor(file: string) {
+    if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    this.#db = new DatabaseSync(file)
+    this.#db.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = NORMAL;
+      PRAGMA busy_timeout = 5000;
+      CREATE TABLE IF NOT EXISTS rows (kind TEXT NOT NULL, guid TEXT NOT NULL, seq INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, guid)) WITHOUT ROWID;
+    `)
+    this.#put = this.#db.prepare('INSERT INTO rows (kind, guid, seq, value) VALUES (?, ?, ?, ?) ON CONFLICT (kind, guid) DO UPDATE SET value = excluded.value, seq = excluded.seq')
+    this.#delete = this.#db.prepare('DELETE FROM rows WHERE kind = ? AND guid = ?')
+  }
+
+  /** Every row, in the order of creation. */
+  *read(): Generator<{ kind: string; value: unknown }> {
+    for (const { kind, value } of this.#db.prepare('SELECT kind, value FROM rows ORDER BY seq').iterate()) {
+      yield { kind: kind as string, value: JSON.parse(value as string) }
+    }
+  }
+
+  /** Writes all or nothing. */
+  write(writes: Iterable<Write>): void {
+    this.#db.exec('BEGIN IMMEDIATE')
+    try {
+      for (const { kind, guid, seq, value } of writes) {
+        if (value) this.#put.run(kind, guid, seq, JSON.stringify(value))
+        else this.#delete.run(kind, guid)
+      }
+      this.#db.exec('COMMIT')
+    } catch (error) {
+      this.#db.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+}

@@ -1,0 +1,78 @@
+import { status, type ServerDuplexStream } from '@grpc/grpc-js'
+import type { Registry } from 'prom-client'
+import type { Condition } from '../../common/health.ts'
+import type { Part } from '../../common/lifecycle.ts'
+import type { Logger } from '../../common/log.ts'
+import { dnsNames } from '../../common/tls.ts'
+import type { ResourceCache } from '../../common/xds/cache.ts'
+import { serverCredentials } from '../../common/xds/credentials.ts'
+import { DeltaServer, type ClientStatus } from '../../common/xds/server.ts'
+import type { PilotConfig } from '../config.ts'
+import { listenersFor } from '../translate/listener.ts'
+import { readNode } from '../translate/router-node.ts'
+
+export interface AdsServerOptions {
+  config: Pick<PilotConfig, 'listen' | 'tls' | 'clientName' | 'translation'>
+  cache: ResourceCache
+  /** False until there is something whole to serve; until then routers are sent away, to another pilot or to try again. */
+  ready: () => boolean
+  log: Logger
+  metrics: Registry
+}
+
+/** Serves routers by delta ADS over mutual TLS. */
+export class AdsServer implements Part {
+  readonly name = 'ads'
+  readonly #options: AdsServerOptions
+  readonly #server: DeltaServer
+  #stopWatching: (() => void) | undefined
+  #port: number | undefined
+
+  constructor(options: AdsServerOptions) {
+    this.#options = options
+    const { cache, log, metrics, config } = options
+    this.#server = new DeltaServer({
+      cache,
+      log,
+      metrics,
+      admit: (call) => this.#admit(call),
+      perNode: ({ id, metadata }) => listenersFor(readNode(id, metadata), config.translation),
+    })
+  }
+
+  async start(): Promise<void> {
+    const { listen, tls } = this.#options.config
+    const { credentials, stop } = serverCredentials(tls)
+    this.#stopWatching = stop
+    this.#port = await this.#server.listen(`${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`, credentials)
+    this.#options.log.info({ ...listen, port: this.#port }, 'serving routers')
+  }
+
+  async stop(): Promise<void> {
+    this.#stopWatching?.()
+    this.#server.close()
+  }
+
+  /** The port that it listens on. */
+  get port(): number | undefined {
+    return this.#port
+  }
+
+  routers(): ClientStatus[] {
+    return this.#server.clients()
+  }
+
+  condition(): Condition {
+    const routers = this.routers()
+    const refused = routers.filter((router) => router.refused.length).map(({ id }) => id)
+    return { ready: true, reason: refused.length ? `refuse resources: ${refused.join(', ')}` : undefined, routers: routers.length }
+  }
+
+  #admit(call: ServerDuplexStream<unknown, unknown>): { code: status; details: string } | undefined {
+    const { clientName } = this.#options.config
+    const names = dnsNames(call.getAuthContext().sslPeerCertificate)
+    if (!names.includes(clientName)) return { code: status.PERMISSION_DENIED, details: `the client's certificate is for ${names.join(', ') || 'no name'}, not ${clientName}` }
+    if (!this.#options.ready()) return { code: status.UNAVAILABLE, details: 'pilot has not heard from copilot yet' }
+    return undefined
+  }
+}

@@ -1,0 +1,23 @@
+import { Type, type Static } from 'typebox'
+import { HealthConfig, ListenConfig, LogConfig, TlsConfig } from '../common/config.ts'
+import { CopilotClientConfig } from './copilot-client.ts'
+import { TranslationSettings } from './translate/settings.ts'
+
+const closed = { additionalProperties: false } as const
+
+/** The configuration of pilot. */
+export const PilotConfig = Type.Object(
+  {
+    name: Type.String({ minLength: 1, default: 'pilot', description: 'Name of this pilot in reports, unique in the deployment' }),
+    listen: ListenConfig(),
+    tls: TlsConfig,
+    clientName: Type.String({ default: 'istio-router.service.cf.internal', description: "DNS name that a router's certificate must bear" }),
+    debug: Type.Object({ listen: ListenConfig() }, { ...closed, description: 'Where `/debug/routers`, `/debug/route` and `/debug/nacks` are served; without authentication, so keep it on loopback' }),
+    copilot: CopilotClientConfig,
+    translation: TranslationSettings,
+    health: HealthConfig,
+    log: LogConfig,
+  },
+  closed,
+)
+export type PilotConfig = Static<typeof PilotConfig>

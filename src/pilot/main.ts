@@ -1,0 +1,34 @@
+import { loadConfig } from '../common/config.ts'
+import { createMetrics, HealthServer } from '../common/health.ts'
+import { run } from '../common/lifecycle.ts'
+import { createLogger } from '../common/log.ts'
+import { ResourceCache } from '../common/xds/cache.ts'
+import { DebugServer } from './ads/debug.ts'
+import { Publisher } from './ads/publisher.ts'
+import { Reporter } from './ads/report.ts'
+import { AdsServer } from './ads/server.ts'
+import { PilotConfig } from './config.ts'
+import { CopilotClient } from './copilot-client.ts'
+import { explain } from './explain.ts'
+import { Translator } from './translate/translator.ts'
+
+const config = loadConfig('pilot', PilotConfig)
+const log = createLogger('pilot', config.log.level)
+const metrics = createMetrics('pilot')
+
+const cache = new ResourceCache()
+const translator = new Translator(config.translation)
+const publisher = new Publisher(translator, cache)
+const copilot = new CopilotClient(config.copilot, publisher, log)
+const ads = new AdsServer({ config, cache, ready: () => publisher.whole, log, metrics })
+const routers = () => ads.routers()
+const debug = new DebugServer({ listen: config.debug.listen, routers, explain: (host, path, exposure) => explain(translator, host, path, { exposure }) })
+const reporter = new Reporter({ name: config.name, copilot, routers, log })
+const health = new HealthServer({
+  component: 'pilot',
+  listen: config.health.listen,
+  metrics,
+  conditions: { copilot: () => copilot.condition(), ads: () => ads.condition() },
+})
+
+await run([health, copilot, ads, debug, reporter], log)

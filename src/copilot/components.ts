@@ -4,6 +4,9 @@ export interface Report {
   ready: boolean
   /** The last of our revisions that it has applied. */
   revision?: number
+  held?: Held | null
+  conflicts?: Conflict[]
+  routers?: { name: string; [detail: string]: unknown }[]
   [detail: string]: unknown
 }
 
@@ -54,9 +57,8 @@ export class Components {
   /** Takes a report and answers with the orders for that component. */
   report(kind: string, name: string, report: Report): Record<string, unknown> {
     this.#reports.set(`${kind}/${name}`, { kind, name, report, lastSeen: this.#now() })
-    const held = heldIn(report)
-    if (held && this.#accepted.has(held.id)) return { acceptSync: held.id }
-    return {}
+    const accepted = report.held && this.#accepted.has(report.held.id)
+    return accepted ? { acceptSync: report.held!.id } : {}
   }
 
   list(): Component[] {
@@ -69,11 +71,11 @@ export class Components {
 
   /** The syncs that live route-syncers hold. */
   held(): Held[] {
-    return this.#syncers().flatMap(({ report }) => heldIn(report) ?? [])
+    return this.#syncers().flatMap(({ report }) => report.held ?? [])
   }
 
   conflicts(): Conflict[] {
-    return this.#syncers().flatMap(({ report }) => (Array.isArray(report['conflicts']) ? (report['conflicts'] as Conflict[]) : []))
+    return this.#syncers().flatMap(({ report }) => report.conflicts ?? [])
   }
 
   /** Lets the syncer that holds this sync know, at its next report, that it is wanted. */
@@ -84,8 +86,4 @@ export class Components {
   #syncers(): Component[] {
     return this.list().filter(({ kind, lost }) => kind === 'route-syncer' && !lost)
   }
-}
-
-function heldIn({ held }: Report): Held | undefined {
-  return held && typeof held === 'object' ? (held as Held) : undefined
 }

@@ -70,6 +70,11 @@ export const UaaUnreachable = problem('MESH_UAA_UNREACHABLE', 503, (why: string)
 
 export const RouteUnknown = problem('MESH_ROUTE_UNKNOWN', 404, (name: string) => `no route answers ${name}`)
 export const CursorInvalid = problem('MESH_CURSOR_INVALID', 422, () => 'cursor: is not one that an answer of this list gave as `next`', () => 'cursor')
-export const NothingHeld = problem('MESH_NOTHING_HELD', 404, (what: string) => `no held sync${what}; \`meshctl status\` shows what is held`)
+export const NothingHeld = problem(
+  'MESH_NOTHING_HELD',
+  404,
+  (wanted: string | undefined, held: string[]) => `no sync${wanted ? ` ${wanted}` : ''} is held; ${held.length ? `those of ${held.join(', ')} are` : 'there is nothing to accept'}`,
+)
 export const SeveralHeld = problem('MESH_SEVERAL_HELD', 409, (held: string[]) => `several syncs are held: name one by its source or id (${held.join(', ')})`)
 export const Unforeseen = problem('MESH_INTERNAL', 500, () => 'copilot failed to answer this; its log says why')
+export const NameUnknown = problem('MESH_NAME_UNKNOWN', 404, (kind: string, name: string) => `there is no ${kind} with the name or guid ${name}`)

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { Copilot } from './harness.ts'
-import { app, hello, route } from './records.ts'
+import { app, hello } from './records.ts'
 
 test('what a source sends whole is what a watcher gets', async (t) => {
   const copilot = await Copilot.start(t)

@@ -34,6 +34,16 @@ export const migrations = [
   create index instances_by_process on records (value ->> '$.process') where kind = 'instance';
   create index routes_by_host on records (value ->> '$.host') where kind = 'route';
   create index routes_by_space on records (value ->> '$.space') where kind = 'route';
+
+  create table destinations (route integer not null, app text not null, primary key (route, app)) without rowid;
+  create index destinations_by_app on destinations (app);
+  create trigger route_added after insert on records when new.kind = 'route' begin
+    insert or ignore into destinations select new.id, value ->> '$.app' from json_each(new.value, '$.destinations');
+  end;
+  create trigger route_changed after update of value on records when new.kind = 'route' begin
+    delete from destinations where route = new.id;
+    insert or ignore into destinations select new.id, value ->> '$.app' from json_each(new.value, '$.destinations');
+  end;
   `,
 ]
 

@@ -10,9 +10,7 @@ const conditions: Record<keyof Filter, Partial<Record<Kind, string>>> = {
   space: { app: anyOf(`value ->> '$.space'`), route: anyOf(`value ->> '$.space'`) },
   app: {
     process: anyOf(`value ->> '$.app'`),
-    // The text is searched first, since that is ten times as fast as parsing each.
-    route: `exists (select 1 from json_each(?) app where instr(records.value, '"app":' || json_quote(app.value))
-      and exists (select 1 from json_each(records.value, '$.destinations') d where d.value ->> 'app' = app.value))`,
+    route: `id in (select route from destinations where ${anyOf('app')})`,
   },
   process: { instance: anyOf(`value ->> '$.process'`) },
   host: { route: `value ->> '$.host' = ?` },
@@ -46,7 +44,7 @@ export class Reader {
 
   scan(kind: Kind, of: { upTo: number } | { source: string }, { after, limit }: Required<Page>): StoredRecord[] {
     const [condition, value] = 'source' in of ? ['source = ?', of.source] : ['revision <= ?', of.upTo]
-    return this.#all(`select kind, key, value from records where kind = ? and key > ? and ${condition} and value is not null order by key limit ?`, kind, after, value!, limit)
+    return this.#all(`select kind, key, value from records where kind = ? and key > ? and ${condition} and value is not null order by key limit ?`, kind, after, value, limit)
   }
 
   list(kind: Kind, filter: Filter, { after, limit }: Page = {}): { key: string; value: string }[] {

@@ -1,11 +1,11 @@
 import { Type } from 'typebox'
-import type { Logger } from '../../common/log.ts'
-import { requireRole, type RoleNames } from '../identity.ts'
-import type { Store } from '../store/store.ts'
-import { stream } from '../stream.ts'
-import { feed } from '../watch.ts'
-import type { Watchers } from '../watchers.ts'
-import type { Api } from './server.ts'
+import type { Logger } from '../../../common/log.ts'
+import { requireRole, type RoleNames } from '../../identity.ts'
+import type { Store } from '../../store/store.ts'
+import { stream } from '../../stream.ts'
+import { feed } from '../../watch.ts'
+import type { Watchers } from '../../watchers.ts'
+import type { Api } from '../server.ts'
 
 const Since = Type.Object(
   {

@@ -1,12 +1,12 @@
 import { Type, type Static } from 'typebox'
-import { kinds, type Change } from '../../mesh/records.ts'
-import { requireRole, type RoleNames } from '../identity.ts'
-import { lines } from '../ndjson.ts'
-import { Faults, LineInvalid, SyncMiscounted, SyncTooLarge, SyncUncommitted } from '../problems.ts'
-import { canonical, recordFaults } from '../records.ts'
-import type { Store, StoredChange, StoredRecord, SyncOutcome } from '../store/store.ts'
-import { stream } from '../stream.ts'
-import type { Api } from './server.ts'
+import { kinds, type Change } from '../../../mesh/records.ts'
+import { requireRole, type RoleNames } from '../../identity.ts'
+import { lines } from '../../ndjson.ts'
+import { Faults, LineInvalid, SyncMiscounted, SyncTooLarge, SyncUncommitted } from '../../problems.ts'
+import { canonical, recordFaults } from '../../records.ts'
+import type { Store, StoredChange, StoredRecord, SyncOutcome } from '../../store/store.ts'
+import { stream } from '../../stream.ts'
+import type { Api } from '../server.ts'
 
 const closed = { additionalProperties: false } as const
 const Source = Type.Object({ source: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Name of the source' }) }, closed)

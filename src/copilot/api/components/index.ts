@@ -1,10 +1,9 @@
-import type { SecureContextOptions } from 'node:tls'
-import type { Part } from '../../common/lifecycle.ts'
-import { readTls, watchTls } from '../../common/tls.ts'
-import type { Copilot } from '../copilot.ts'
+import type { Part } from '../../../common/lifecycle.ts'
+import { readTls } from '../../../common/tls.ts'
+import type { Copilot } from '../../copilot.ts'
+import { served } from '../part.ts'
+import { createApi, type Api } from '../server.ts'
 import { reports } from './reports.ts'
-import { served } from './part.ts'
-import { createApi, type Api } from './server.ts'
 import { sources } from './sources.ts'
 import { watch } from './watch.ts'
 
@@ -17,9 +16,5 @@ export async function componentApi({ config, log, store, components, watchers, m
   await api.register(async (scope: Api) => sources(scope, { store, clients, limits: { ...limits, stall }, signal: watchers.signal }))
   await api.register(async (scope: Api) => watch(scope, { store, clients, watchers, stall, log }))
   await api.register(async (scope: Api) => reports(scope, { components, clients }))
-  const stopWatching = watchTls(tls, (material) => (api.server as unknown as { setSecureContext(options: SecureContextOptions): void }).setSecureContext(material))
-  return served('component api', api, listen, () => {
-    stopWatching()
-    watchers.end()
-  })
+  return served('component api', api, { listen, tls, ending: () => watchers.end() })
 }

@@ -1,29 +1,26 @@
-import { Type } from 'typebox'
-import type { Components } from '../components.ts'
-import { requireRole, roles, type RoleNames } from '../identity.ts'
-import type { Api } from './server.ts'
+import { Type, type Static } from 'typebox'
+import type { Components } from '../../components.ts'
+import { requireRole, roles, type RoleNames } from '../../identity.ts'
+import type { Api } from '../server.ts'
 
 const Sender = Type.Object(
   { kind: Type.Enum([...roles]), name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$', description: 'Name of the process, unique among its kind' }) },
   { additionalProperties: false },
 )
+export const HeldSync = Type.Object({
+  id: Type.String({ minLength: 1 }),
+  since: Type.String({ description: 'ISO 8601' }),
+  source: Type.String(),
+  reason: Type.String(),
+  removes: Type.Object({ routes: Type.Integer(), instances: Type.Integer() }),
+})
+
 const Report = Type.Object(
   {
     version: Type.String({ maxLength: 100 }),
     ready: Type.Boolean(),
     revision: Type.Optional(Type.Integer({ minimum: 0, description: 'The last of our revisions that it has applied' })),
-    held: Type.Optional(
-      Type.Union([
-        Type.Null(),
-        Type.Object({
-          id: Type.String({ minLength: 1 }),
-          since: Type.String({ description: 'ISO 8601' }),
-          source: Type.String(),
-          reason: Type.String(),
-          removes: Type.Object({ routes: Type.Integer(), instances: Type.Integer() }),
-        }),
-      ]),
-    ),
+    held: Type.Optional(Type.Unsafe<Static<typeof HeldSync> | null>({ ...HeldSync, type: ['object', 'null'] })),
     conflicts: Type.Optional(
       Type.Array(Type.Object({ key: Type.String(), route: Type.Optional(Type.String()), space: Type.String(), servedSpace: Type.String(), reason: Type.String() })),
     ),

@@ -18,6 +18,8 @@ export interface HealthOptions {
   metrics: Registry
   /** Each part's condition, asked anew for every request. */
   conditions: Record<string, () => Condition>
+  /** Adds what else this process tells of itself, for example `/debug/...`. */
+  routes?: (server: FastifyInstance) => void
 }
 
 /** A metrics registry with the default process metrics and a constant `component` label. */
@@ -46,6 +48,7 @@ export class HealthServer implements Part {
       const body = report()
       return reply.code(body.ready ? 200 : 503).send(body)
     })
+    options.routes?.(this.#server)
     this.#server.get('/metrics', async (_request, reply) => reply.type(options.metrics.contentType).send(await options.metrics.metrics()))
   }
 

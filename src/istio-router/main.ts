@@ -4,6 +4,7 @@ import { run } from '../common/lifecycle.ts'
 import { createLogger } from '../common/log.ts'
 import { Agent } from './agent/agent.ts'
 import { RouterConfig } from './config.ts'
+import { debugRoutes } from './debug.ts'
 import { Drain } from './drain.ts'
 import { EmbeddedEngine } from './embedded/engine.ts'
 import { EnvoyEngine } from './envoy/engine.ts'
@@ -20,6 +21,7 @@ const health = new HealthServer({
   listen: config.health.listen,
   metrics,
   conditions: { engine: () => engine.condition(), agent: () => agent.condition(), drain: () => drain.condition() },
+  routes: (server) => debugRoutes(server, agent),
 })
 
 await run([health, engine, agent, drain], log)

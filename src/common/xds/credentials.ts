@@ -12,6 +12,7 @@ export function serverCredentials(config: TlsConfig): { credentials: ServerCrede
 type CaListener = (update: { caCertificate: Buffer }) => void
 type IdentityListener = (update: { certificate: Buffer; privateKey: Buffer }) => void
 
+/** grpc-js must be told after it has added its listener, not while it does. */
 class Provider implements experimental.CertificateProvider {
   readonly #caListeners = new Set<CaListener>()
   readonly #identityListeners = new Set<IdentityListener>()
@@ -29,7 +30,7 @@ class Provider implements experimental.CertificateProvider {
 
   addCaCertificateListener(listener: CaListener): void {
     this.#caListeners.add(listener)
-    this.#tellCa(listener)
+    queueMicrotask(() => this.#tellCa(listener))
   }
 
   removeCaCertificateListener(listener: CaListener): void {
@@ -38,7 +39,7 @@ class Provider implements experimental.CertificateProvider {
 
   addIdentityCertificateListener(listener: IdentityListener): void {
     this.#identityListeners.add(listener)
-    this.#tellIdentity(listener)
+    queueMicrotask(() => this.#tellIdentity(listener))
   }
 
   removeIdentityCertificateListener(listener: IdentityListener): void {

@@ -183,9 +183,17 @@ export class Delivery {
       if (resource) resources.push(resource)
       else removed.push(name)
     }
+    if (typeUrl === cluster) this.#resendEndpoints(resources, epoch)
     const nonce = String(++this.#nonce)
     subscription.flights.set(nonce, { resources, removed, epoch, sentAt: now })
     return { typeUrl, nonce, resources, removed }
+  }
+
+  /** A changed cluster warms anew in Envoy until its endpoints come, and Envoy, being subscribed to them already, doesn't ask for them. */
+  #resendEndpoints(clusters: Resource[], epoch: Epoch): void {
+    const endpoints = this.#subscriptions.get(endpoint)
+    if (!endpoints || endpoints.wildcard) return
+    for (const { name } of clusters) this.#touch(endpoints, endpoint, name, epoch)
   }
 
   #oldest(types: string[] | undefined, now: number, options: { removals: boolean }): Epoch | undefined {

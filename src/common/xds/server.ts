@@ -31,7 +31,7 @@ export interface DeltaServerOptions {
 /** What a server knows of one client. */
 export interface ClientStatus {
   /** The node's id; empty until it has told. */
-  id: string
+  name: string
   address: string
   /** ISO 8601. */
   connectedSince: string
@@ -252,7 +252,7 @@ export class DeltaServer {
 function describe({ call, delivery, connectedSince }: Client): ClientStatus {
   const oldest = delivery.unsettled()
   return {
-    id: delivery.node?.id ?? '',
+    name: delivery.node?.id ?? '',
     address: call.getPeer(),
     connectedSince: connectedSince.toISOString(),
     lag: oldest ? (performance.now() - oldest.at) / 1000 : 0,
@@ -285,7 +285,7 @@ function createServerMetrics(registry: Registry, clients: () => ClientStatus[]) 
       registers,
       collect() {
         this.reset()
-        for (const { id, lag } of clients()) this.set({ client: id }, lag)
+        for (const { name, lag } of clients()) this.set({ client: name }, lag)
       },
     }),
     refused: new Gauge({
@@ -295,7 +295,7 @@ function createServerMetrics(registry: Registry, clients: () => ClientStatus[]) 
       registers,
       collect() {
         this.reset()
-        for (const { id, refused } of clients()) for (const { typeUrl } of refused) this.inc({ client: id, type: typeName(typeUrl) })
+        for (const { name, refused } of clients()) for (const { typeUrl } of refused) this.inc({ client: name, type: typeName(typeUrl) })
       },
     }),
   }

@@ -1,8 +1,10 @@
+import { fromBinary } from '@bufbuild/protobuf'
 import { credentials } from '@grpc/grpc-js'
 import { Gauge, type Registry } from 'prom-client'
 import type { Condition } from '../../common/health.ts'
 import type { Part } from '../../common/lifecycle.ts'
 import type { Logger } from '../../common/log.ts'
+import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
 import { readTls, watchTls } from '../../common/tls.ts'
 import { DeltaClient } from '../../common/xds/client.ts'
 import { typeName } from '../../common/xds/protocol.ts'
@@ -97,6 +99,14 @@ export class Agent implements Part {
       ...(refused.length ? [`${refused.length} resources are refused`] : []),
     ]
     return { ready: true, reason: reasons.join('; ') || undefined, pilot, age: this.#age(), refused }
+  }
+
+  /** What the engine accepted under a cluster's name: its version, and the instances that it sends to. */
+  accepted(cluster: string): { version?: string; instances: string[] } {
+    const bytes = this.#store?.get(typeUrls.endpoint, cluster)
+    const endpoints = bytes ? fromBinary(ClusterLoadAssignmentSchema, bytes).endpoints.flatMap(({ lbEndpoints }) => lbEndpoints) : []
+    const instances = endpoints.flatMap(({ hostIdentifier }) => (hostIdentifier.case === 'endpoint' ? [hostIdentifier.value.hostname] : []))
+    return { version: this.#versions.get(typeUrls.cluster)?.get(cluster), instances }
   }
 
   async #apply(update: ResourceUpdate): Promise<Refusal[]> {

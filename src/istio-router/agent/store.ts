@@ -63,6 +63,11 @@ export class ResourceStore {
       })
   }
 
+  /** The bytes of one resource. */
+  get(typeUrl: string, name: string): Uint8Array | undefined {
+    return this.#database.prepare('SELECT value FROM resource WHERE type = ? AND name = ?').get(typeUrl, name)?.['value'] as Uint8Array | undefined
+  }
+
   /** Writes an update as one transaction. */
   write({ changed, removed }: ResourceUpdate): void {
     this.#database.exec('BEGIN')

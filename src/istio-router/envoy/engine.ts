@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -19,7 +19,7 @@ import { LastGood } from './last-good.ts'
 import { EnvoyProcess } from './process.ts'
 
 export interface EnvoyEngineOptions {
-  config: Pick<RouterConfig, 'name' | 'envoy' | 'cache' | 'drain'>
+  config: Pick<RouterConfig, 'name' | 'envoy'>
   log: Logger
   metrics: Registry
 }
@@ -62,7 +62,7 @@ export class EnvoyEngine implements Engine {
   async start(): Promise<void> {
     const { config, log } = this.#options
     const binary = findEnvoy(config.envoy.path)
-    // Not in the cache folder: a Unix socket's path may have 107 bytes at most.
+    // Not in the cache folder, since a Unix socket's path may have 107 bytes at most.
     const folder = (this.#folder = mkdtempSync(join(tmpdir(), 'istio-router-')))
     const sockets = { ads: join(folder, 'ads'), admin: join(folder, 'admin') }
     const file = join(folder, 'envoy.json')
@@ -70,10 +70,9 @@ export class EnvoyEngine implements Engine {
     await this.#server.listen(`unix:${sockets.ads}`, ServerCredentials.createInsecure())
     chmodSync(sockets.ads, 0o600)
 
-    mkdirSync(config.cache, { recursive: true, mode: 0o700 })
     const args = ['--config-path', file, '--disable-hot-restart', '--log-level', config.envoy.logLevel]
     if (config.envoy.concurrency) args.push('--concurrency', String(config.envoy.concurrency))
-    this.#process = new EnvoyProcess({ binary, args, pidFile: join(config.cache, 'envoy.pid'), log })
+    this.#process = new EnvoyProcess({ binary, args, log })
     this.#admin = new Admin(sockets.admin)
     await this.#process.start()
     this.#watching = this.#watch(this.#admin, this.#process)

@@ -1,8 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../../common/backoff.ts'
 import type { Logger } from '../../common/log.ts'
 import { logLine, logFormat } from './log.ts'
@@ -10,8 +8,6 @@ import { logLine, logFormat } from './log.ts'
 export interface EnvoyProcessOptions {
   binary: string
   args: string[]
-  /** Remembers the process's id, so that an Envoy that outlived us is found. */
-  pidFile: string
   log: Logger
 }
 
@@ -43,7 +39,6 @@ export class EnvoyProcess {
   }
 
   async start(): Promise<void> {
-    await this.#endLeftover()
     this.#running = this.#supervise()
   }
 
@@ -69,12 +64,11 @@ export class EnvoyProcess {
       this.#options.log.error({ reason: this.#lastExit, restarts: this.#restarts }, 'Envoy ended; starting it again')
       await backoff.wait(signal).catch(() => {})
     }
-    rmSync(this.#options.pidFile, { force: true })
   }
 
   /** Resolves with the reason once Envoy has ended. The access log goes straight to our standard output; Envoy's own log comes on its standard error. */
   async #runOnce(): Promise<string> {
-    const { binary, args, pidFile, log } = this.#options
+    const { binary, args, log } = this.#options
     const child = spawn(binary, [...args, '--log-format', logFormat], { stdio: ['ignore', 'inherit', 'pipe'] })
     createInterface({ input: child.stderr }).on('line', (line) => logLine(log, line))
     try {
@@ -83,31 +77,21 @@ export class EnvoyProcess {
       return String(error)
     }
     this.#child = child
-    writeFileSync(pidFile, `${child.pid} ${binary}`, { mode: 0o600 })
+    const unguard = guard(child.pid ?? 0)
     const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
+    unguard()
     this.#child = undefined
     return signal ? `ended by ${signal}` : `exit code ${code}`
   }
-
-  /** Ends the Envoy of an earlier run that was killed itself: until now it kept serving, but nobody feeds it any more. */
-  async #endLeftover(): Promise<void> {
-    const { pidFile, log } = this.#options
-    const pid = leftover(pidFile)
-    if (pid === undefined) return
-    log.warn({ pid }, 'ending the Envoy of an earlier run')
-    process.kill(pid, 'SIGTERM')
-    for (const end = Date.now() + 5000; leftover(pidFile) !== undefined; await delay(20)) {
-      if (Date.now() > end) process.kill(pid, 'SIGKILL')
-    }
-  }
 }
 
-/** The process that a pid file names, if it is still there and still runs that binary. */
-function leftover(pidFile: string): number | undefined {
-  try {
-    const [pid, binary] = readFileSync(pidFile, 'utf8').split(/ (.*)/)
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] === binary ? Number(pid) : undefined
-  } catch {
-    return undefined
-  }
+/**
+ * Ends Envoy when we are gone without having been able to (killed, out of memory): a shell of its own process group waits for the end
+ * of our pipe. An Envoy that nobody feeds would go on answering beside the one of the next start. Returns a function that ends the guard.
+ */
+function guard(pid: number): () => void {
+  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$0"', String(pid)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
+  shell.on('error', () => {})
+  shell.unref()
+  return () => shell.kill('SIGKILL')
 }

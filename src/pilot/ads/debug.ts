@@ -27,7 +27,7 @@ export class DebugServer implements Part {
     const { routers, explain } = options
     this.#server.get('/debug/routers', () => ({ routers: routers() }))
     this.#server.get('/debug/nacks', () => ({
-      nacks: routers().flatMap(({ id, refused }) => refused.map(({ typeUrl, ...refusal }) => ({ router: id, type: typeName(typeUrl), ...refusal }))),
+      nacks: routers().flatMap(({ name: router, refused }) => refused.map(({ typeUrl, ...refusal }) => ({ router, type: typeName(typeUrl), ...refusal }))),
     }))
     this.#server.get<{ Querystring: Static<typeof Where> }>('/debug/route', { schema: { querystring: Where } }, ({ query }) => explain(query.host, query.path, query.exposure))
   }

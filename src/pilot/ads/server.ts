@@ -64,7 +64,7 @@ export class AdsServer implements Part {
 
   condition(): Condition {
     const routers = this.routers()
-    const refused = routers.filter((router) => router.refused.length).map(({ id }) => id)
+    const refused = routers.filter((router) => router.refused.length).map(({ name }) => name)
     return { ready: true, reason: refused.length ? `refuse resources: ${refused.join(', ')}` : undefined, routers: routers.length }
   }
 

@@ -1,0 +1,176 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { keepTrying } from '../../common/backoff.ts'
+import type { Condition } from '../../common/health.ts'
+import type { Part } from '../../common/lifecycle.ts'
+import type { Logger } from '../../common/log.ts'
+import { messageOf } from '../../common/problem.ts'
+import type { Bbs } from '../../platform/bbs/client.ts'
+import type { Guard, Tally } from '../guard.ts'
+import type { Model } from '../model.ts'
+import { inSlices } from '../slices.ts'
+
+export interface DiegoFollowerOptions {
+  bbs: Bbs
+  model: Model
+  guard: Guard
+  /** Milliseconds between full reads. */
+  fullInterval: number
+  log: Logger
+  /** Called after each full read. */
+  onRead: () => void
+}
+
+/** Follows BBS: its events as they come, and a full read after each connection and every while, which repairs what was missed. */
+export class DiegoFollower implements Part {
+  readonly name = 'bbs'
+  readonly #options: DiegoFollowerOptions
+  readonly #stop = new AbortController()
+  #running: Promise<unknown> | undefined
+  #reading: Promise<void> | undefined
+  #again = false
+  #connected = false
+  #readAt: number | undefined
+  #heardAt: number | undefined
+  #fault: { stream?: string | undefined; read?: string | undefined } = {}
+
+  constructor(options: DiegoFollowerOptions) {
+    this.#options = options
+  }
+
+  get condition(): Condition {
+    const reason = this.#fault.read ?? this.#fault.stream ?? (this.#readAt === undefined ? 'BBS was not read yet' : undefined)
+    return { ready: this.#readAt !== undefined && this.#connected, ...(reason && { reason }), connected: this.#connected, readAgeMs: age(this.#readAt), heardAgeMs: age(this.#heardAt), ...this.#options.model.diego.counts }
+  }
+
+  /** Milliseconds since BBS was last known to be read whole; undefined before. */
+  get ageMs(): number | undefined {
+    return age(this.#readAt)
+  }
+
+  start(): Promise<void> {
+    const { signal } = this.#stop
+    this.#running = Promise.all([
+      keepTrying((backoff) => this.#follow(() => backoff.reset()), { signal, min: 200, max: 5_000, onError: (error) => this.#disconnected(error) }),
+      this.#repair(),
+    ])
+    return Promise.resolve()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+    await this.#reading
+  }
+
+  async #follow(opened: () => void): Promise<void> {
+    const { bbs, model, log } = this.#options
+    await bbs.follow({
+      signal: this.#stop.signal,
+      onOpen: () => {
+        opened()
+        this.#connected = true
+        this.#fault.stream = undefined
+        log.info({ address: bbs.address }, 'following BBS')
+        this.#read()
+      },
+      onEvent: (event) => {
+        this.#heardAt = Date.now()
+        model.diego.apply(event, model.clock.tick())
+      },
+    })
+  }
+
+  #disconnected(error: unknown): void {
+    this.#connected = false
+    this.#fault.stream = messageOf(error)
+    this.#options.log.warn({ err: error }, 'the event stream of BBS was lost')
+  }
+
+  async #repair(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      const failed = this.#fault.read !== undefined
+      await delay(failed ? Math.min(2_000, this.#options.fullInterval) : this.#options.fullInterval, undefined, { signal }).catch(() => {})
+      if (!signal.aborted) this.#read()
+    }
+  }
+
+  /** Begins a full read; one that is asked for while another runs comes after it. */
+  #read(): void {
+    this.#again = this.#reading !== undefined
+    this.#reading ??= this.#readAll()
+      .then(() => {
+        this.#readAt = Date.now()
+        this.#fault.read = undefined
+        this.#options.onRead()
+      })
+      .catch((error: unknown) => {
+        if (this.#stop.signal.aborted) return
+        this.#fault.read = messageOf(error)
+        this.#options.log.warn({ err: error }, 'BBS could not be read')
+      })
+      .finally(() => {
+        this.#reading = undefined
+        if (this.#again && !this.#stop.signal.aborted) this.#read()
+      })
+  }
+
+  async #readAll(): Promise<void> {
+    const { bbs, model } = this.#options
+    const { diego, clock } = model
+    const { signal } = this.#stop
+    const begun = clock.tick()
+    const seen = { processes: new Set<string>(), actuals: new Set<string>() }
+    const fresh = await bbs.freshDomains(signal)
+    for await (const lrp of bbs.desiredLrps(signal)) {
+      seen.processes.add(lrp.processGuid)
+      diego.applyDesired(lrp, begun)
+    }
+    for await (const lrp of bbs.actualLrps(signal)) {
+      const key = diego.applyActual(lrp, begun)
+      if (key) seen.actuals.add(key)
+    }
+    this.#remove(diego.missing(seen, begun, fresh), begun)
+    diego.forgetRemovals(begun)
+  }
+
+  #remove(missing: { processes: string[]; actuals: string[] }, begun: number): void {
+    const { model, guard } = this.#options
+    const { diego, clock } = model
+    const going = this.#instancesGoing(missing)
+    guard.submit({
+      source: 'bbs',
+      has: model.tally,
+      removes: { routes: 0, instances: going.size, apps: 0 },
+      disputed: () => this.#disputed(going),
+      apply: () => {
+        const at = clock.tick()
+        void inSlices(missing.actuals, (key) => diego.stillMissing('actual', key, begun) && diego.dropActual(key))
+          .then(() => inSlices(missing.processes, (guid) => diego.stillMissing('process', guid, begun) && diego.dropProcess(guid, at)))
+      },
+    })
+  }
+
+  /** Instances that copilot has and would lose. */
+  #instancesGoing(missing: { processes: string[]; actuals: string[] }): Set<string> {
+    const { diego } = this.#options.model
+    const rows = missing.actuals.flatMap((key) => diego.instanceOfRow(key)?.guid ?? [])
+    const whole = missing.processes.flatMap((process) => [...diego.instancesOf(process)])
+    return new Set([...rows, ...whole].filter((guid) => this.#options.model.isServed(guid)))
+  }
+
+  /** Of these instances, those that Cloud Controller wants and that no other one replaces. */
+  #disputed(going: Set<string>): Tally {
+    const { model } = this.#options
+    let instances = 0
+    for (const guid of going) {
+      const instance = model.diego.instance(guid)
+      if (instance && model.isWanted(instance.process, instance.index) && !model.isReplaced(guid, going)) instances++
+    }
+    return { routes: 0, instances, apps: 0 }
+  }
+}
+
+function age(time: number | undefined): number | undefined {
+  return time === undefined ? undefined : Date.now() - time
+}

@@ -1,0 +1,313 @@
+import type { Duplex } from 'node:stream'
+import { normalizePath, splitTarget } from '../../mesh/path.ts'
+import type { Downstream, Peer, RequestHead } from './downstream.ts'
+import { Forward } from './forward.ts'
+import { settleClient, type Client } from './forwarded.ts'
+import type { Flag } from './http/failure.ts'
+import { Headers } from './http/headers.ts'
+import type { Manager } from './manager.ts'
+import { makeReply } from './reply.ts'
+import type { Route } from './routing/route.ts'
+import { tunnel } from './tunnel.ts'
+import type { RequestBody } from './upstream/attempt.ts'
+import type { Cluster, Endpoint } from './upstream/cluster.ts'
+
+/** Times in whole milliseconds since the request's head was there; undefined for what has not happened. */
+export interface Durations {
+  total: number
+  /** Until the request was there as a whole. */
+  request: number | undefined
+  /** Until the response began. */
+  response: number | undefined
+  /** From the begin of the response to its end. */
+  transmission: number | undefined
+}
+
+/** One request and its response; what filters, formats and the access log read. */
+export class Exchange {
+  readonly manager: Manager
+  readonly method: string
+  readonly scheme: string
+  readonly authority: string
+  readonly protocol: string
+  readonly headers: Headers
+  /** Path and query as the client sent them. */
+  readonly originalPath: string
+  readonly peer: Peer
+  /** Milliseconds since 1970. */
+  readonly startedAt = Date.now()
+  /** Path and query as they are matched and sent on. */
+  path: string
+  client: Client
+  /** Id of the request, also its `x-request-id`. */
+  id = ''
+  route: Route | undefined
+  cluster: Cluster | undefined
+  endpoint: Endpoint | undefined
+  attempts = 0
+  /** Status of the response, 0 before there is one. */
+  status = 0
+  flags: Flag[] = []
+  detail: string | undefined
+  transportFailure: string | undefined
+  localReplyBody: string | undefined
+  responseHeaders = none
+  responseTrailers = none
+  bytesReceived = 0
+  bytesSent = 0
+
+  readonly #downstream: Downstream
+  readonly #head: RequestHead
+  readonly #body: RequestBody | undefined
+  readonly #start = performance.now()
+  #state: 'request' | 'response' | 'tunnel' | 'done' = 'request'
+  #nextFilter = 0
+  #forward: Forward | undefined
+  #closeTunnel: (() => void) | undefined
+  #timer: NodeJS.Timeout | undefined
+  #requestEndedAt = 0
+  #responseAt = 0
+  #lastActivity = this.#start
+
+  constructor(manager: Manager, downstream: Downstream, head: RequestHead) {
+    this.manager = manager
+    this.method = head.method
+    this.scheme = head.scheme
+    this.authority = head.authority
+    this.protocol = head.protocol
+    this.headers = head.headers
+    this.path = this.originalPath = head.target
+    this.peer = head.peer
+    this.client = { address: head.peer.remoteAddress, port: head.peer.remotePort }
+    this.#downstream = downstream
+    this.#head = head
+    this.#body = head.body && Object.assign(head.body, { passed: (bytes: number) => this.#bodyPassed(bytes) })
+    downstream.exchange = this
+    manager.shared.metrics.active++
+    manager.add(this)
+  }
+
+  get clusters(): ReadonlyMap<string, Cluster> {
+    return this.manager.shared.clusters
+  }
+
+  get durations(): Durations {
+    const now = performance.now()
+    const since = (at: number): number | undefined => (at === 0 ? undefined : Math.round(at - this.#start))
+    return {
+      total: Math.round(now - this.#start),
+      request: since(this.#requestEndedAt),
+      response: since(this.#responseAt),
+      transmission: this.#responseAt === 0 ? undefined : Math.round(now - this.#responseAt),
+    }
+  }
+
+  /** True as long as nothing of the request's body has been passed on. */
+  get bodyUntouched(): boolean {
+    return this.bytesReceived === 0 && this.#requestEndedAt === 0
+  }
+
+  /** A header of the request, pseudo headers included. */
+  requestHeader(name: string): string | undefined {
+    switch (name) {
+      case ':method': return this.method
+      case ':path': return this.path
+      case ':authority': case 'host': return this.authority
+      case ':scheme': return this.scheme
+      default: return this.headers.getAll(name)
+    }
+  }
+
+  /** Sends the request on its way. */
+  start(): void {
+    const { config } = this.manager
+    config.early?.(this.headers, this)
+    const { client, id } = settleClient(this.headers, config, this.peer, this.scheme)
+    this.client = client
+    this.id = id
+    if (this.#body) this.#body.stream.once('end', () => this.#requestEnded())
+    else this.#requestEndedAt = this.#start
+    if (config.requestTimeout > 0 && this.#body) this.#startTimer(config.requestTimeout, 408, 'request timeout', 'DI')
+    if (config.normalizePath && !this.#normalize()) return
+    const { upgrade } = this.#head
+    if (upgrade !== undefined && !config.upgrades.has(upgrade)) this.reply(403, '', undefined, 'upgrade_failed')
+    else this.proceed()
+  }
+
+  /** Goes on with the filters that have not seen the request yet, and then with the route. */
+  proceed(): void {
+    const { filters } = this.manager.config.chain
+    while (this.#nextFilter < filters.length) {
+      if (filters[this.#nextFilter++]!.request?.(this.headers, this) === false) return
+    }
+    if (this.#state === 'request') this.#findRoute()
+  }
+
+  /** Answers by ourselves; where the response has begun already it is broken off instead. */
+  reply(status: number, text: string, flag: Flag | undefined, detail: string, headers: string[] = []): void {
+    if (this.#state === 'done') return
+    if (flag) this.flags.push(flag)
+    this.detail = detail
+    if (this.#state !== 'request') {
+      this.#breakOff()
+      return
+    }
+    const reply = makeReply(this, status, text, headers)
+    const body = this.method === 'HEAD' ? '' : reply.body
+    this.#forward?.stop()
+    this.respond(reply.status, reply.headers, body === '')
+    if (body === '') return
+    this.write(Buffer.from(body))
+    this.end([])
+  }
+
+  informational(status: number, headers: string[]): void {
+    this.#downstream.informational(status, headers)
+  }
+
+  /** Begins the response; `ended` if it is whole with its head. */
+  respond(status: number, headers: Headers, ended: boolean): void {
+    this.#state = 'response'
+    this.#responseAt = this.#lastActivity = performance.now()
+    this.status = status
+    this.#mutateResponse(headers)
+    this.#downstream.respond(status, headers, ended)
+    if (ended) this.#finish()
+  }
+
+  /** False asks to wait for `resume`. */
+  write(chunk: Buffer): boolean {
+    this.bytesSent += chunk.length
+    this.#lastActivity = performance.now()
+    return this.#downstream.write(chunk)
+  }
+
+  end(trailers: string[]): void {
+    if (this.#state === 'done') return
+    if (trailers.length > 0) this.responseTrailers = new Headers(trailers)
+    this.#downstream.end(trailers)
+    this.#finish()
+  }
+
+  /** Switches to another protocol: from now on bytes flow both ways. */
+  tunnel(headers: Headers, socket: Duplex): void {
+    clearTimeout(this.#timer)
+    this.#state = 'tunnel'
+    this.#responseAt = this.#lastActivity = performance.now()
+    this.status = this.protocol === 'HTTP/2' ? 200 : 101
+    this.#mutateResponse(headers)
+    this.#closeTunnel = tunnel(this.#downstream.upgrade(headers), socket, {
+      received: (bytes) => this.#bodyPassed(bytes),
+      sent: (bytes) => {
+        this.bytesSent += bytes
+        this.#lastActivity = performance.now()
+      },
+      closed: () => this.#finish(),
+    })
+  }
+
+  /** The client takes more of the response again. */
+  resume(): void {
+    this.#forward?.resume()
+  }
+
+  /** The client is gone before the response was whole. */
+  clientGone(): void {
+    if (this.#state === 'done') return
+    this.flags.push('DC')
+    this.detail = 'downstream_remote_disconnect'
+    this.#breakOff()
+  }
+
+  /** Called now and then: ends an exchange in which nothing has moved for too long. */
+  checkIdle(now: number): void {
+    const limit = this.route?.idleTimeout ?? this.manager.config.streamIdleTimeout
+    if (limit === 0 || now - this.#lastActivity < limit) return
+    this.reply(this.#requestEndedAt === 0 ? 408 : 504, 'stream timeout', 'SI', 'stream_idle_timeout')
+  }
+
+  #normalize(): boolean {
+    const { path, query } = splitTarget(this.path)
+    const normal = normalizePath(path)
+    if (normal !== undefined) {
+      this.path = query === '' ? normal : normal + query
+      return true
+    }
+    this.reply(400, '', undefined, 'path_normalization_failed')
+    return false
+  }
+
+  #findRoute(): void {
+    const route = this.manager.shared.routes.get(this.manager.config.routes)?.find(this)
+    if (!route) {
+      this.reply(404, '', 'NR', 'route_not_found')
+      return
+    }
+    this.route = route
+    const name = route.cluster(this)
+    const cluster = name === undefined ? undefined : this.clusters.get(name)
+    if (!cluster) {
+      this.reply(route.clusterMissing, '', 'NC', 'cluster_not_found')
+      return
+    }
+    this.cluster = cluster
+    route.request?.(this.headers, this)
+    const { expectContinue, upgrade } = this.#head
+    this.#forward = new Forward(this, cluster, route, { body: this.#body, expectContinue, upgrade })
+    if (this.#requestEndedAt !== 0) this.#startRouteTimer()
+    this.#forward.start()
+  }
+
+  #mutateResponse(headers: Headers): void {
+    const { config } = this.manager
+    this.responseHeaders = headers
+    this.route?.response?.(headers, this)
+    for (const filter of config.chain.filters) filter.response?.(headers, this)
+    if (config.requestIdInResponse) headers.set('x-request-id', this.id)
+  }
+
+  #bodyPassed(bytes: number): void {
+    this.bytesReceived += bytes
+    this.#lastActivity = performance.now()
+  }
+
+  #requestEnded(): void {
+    if (this.#state === 'done') return
+    this.#requestEndedAt = performance.now()
+    clearTimeout(this.#timer)
+    if (this.#forward) this.#startRouteTimer()
+  }
+
+  /** A route's timeout runs from the end of the request, so that streams and upgrades, whose requests go on, are exempt. */
+  #startRouteTimer(): void {
+    const { timeout } = this.route!
+    if (timeout > 0 && this.#head.upgrade === undefined) this.#startTimer(timeout, 504, 'upstream request timeout', 'UT')
+  }
+
+  #startTimer(limit: number, status: number, text: string, flag: Flag): void {
+    this.#timer = setTimeout(() => this.reply(status, text, flag, text.replaceAll(' ', '_')), limit)
+  }
+
+  #breakOff(): void {
+    if (this.#closeTunnel) {
+      this.#closeTunnel()
+      return
+    }
+    this.#downstream.abort()
+    this.#finish()
+  }
+
+  #finish(): void {
+    if (this.#state === 'done') return
+    this.#state = 'done'
+    clearTimeout(this.#timer)
+    this.#forward?.stop()
+    const { config, shared } = this.manager
+    shared.metrics.active--
+    shared.metrics.requests[Math.floor(this.status / 100)]!++
+    this.manager.delete(this)
+    for (const { path, wanted, line } of config.accessLogs) if (wanted(this)) shared.log.write(path, line(this))
+  }
+}
+
+const none = new Headers()

@@ -1,0 +1,199 @@
+import type { Duplex } from 'node:stream'
+import type { Exchange } from './exchange.ts'
+import type { Failure } from './http/failure.ts'
+import { Headers, isHopByHop, removeNominated } from './http/headers.ts'
+import type { Route } from './routing/route.ts'
+import type { Attempt, AttemptEvents, RequestBody } from './upstream/attempt.ts'
+import type { Cluster, Endpoint } from './upstream/cluster.ts'
+
+/** What a request carries besides its headers. */
+export interface Payload {
+  body: RequestBody | undefined
+  expectContinue: boolean
+  upgrade: string | undefined
+}
+
+/** Brings one request to an endpoint of a cluster, and to another where the first one fails and the route allows it. */
+export class Forward implements AttemptEvents {
+  readonly #exchange: Exchange
+  readonly #cluster: Cluster
+  readonly #route: Route
+  readonly #payload: Payload
+  #entered = false
+  #retrying = false
+  #responded = false
+  /** The endpoint whose turn it is; it counts as busy. */
+  #trying: Endpoint | undefined
+  #attempt: Attempt | undefined
+  #waiting: (() => void) | undefined
+  #timer: NodeJS.Timeout | undefined
+  #tried: Set<Endpoint> | undefined
+  #failure: Failure | undefined
+
+  constructor(exchange: Exchange, cluster: Cluster, route: Route, payload: Payload) {
+    this.#exchange = exchange
+    this.#cluster = cluster
+    this.#route = route
+    this.#payload = payload
+  }
+
+  start(): void {
+    if (this.#cluster.active >= this.#cluster.config.limits.requests) {
+      this.#overflow()
+      return
+    }
+    this.#cluster.active++
+    this.#entered = true
+    this.#try()
+  }
+
+  /** The client takes more of the response again. */
+  resume(): void {
+    this.#attempt?.resume()
+  }
+
+  /** Gives up whatever is under way and gives back what is held; nothing happens if all is over. */
+  stop(): void {
+    if (!this.#entered) return
+    this.#entered = false
+    this.#cluster.active--
+    if (this.#retrying) this.#cluster.retrying--
+    if (this.#waiting) this.#cluster.cancel(this.#waiting)
+    const attempt = this.#attempt
+    this.#endTry()
+    attempt?.abort()
+  }
+
+  informational(status: number, headers: string[]): void {
+    if (!this.#responded) this.#exchange.informational(status, headers)
+  }
+
+  head(status: number, list: string[], ended: boolean): boolean {
+    if (this.#route.retries?.onStatus?.(status) && this.#mayRetry()) {
+      this.#retry()
+      return true
+    }
+    this.#responded = true
+    clearTimeout(this.#timer)
+    const headers = new Headers(list)
+    const connection = headers.get('connection')
+    if (connection !== undefined) removeNominated(headers, connection)
+    headers.removeWhere(isHopByHop)
+    for (const filter of this.#exchange.manager.config.chain.upstream) filter.response?.(headers, this.#exchange)
+    this.#exchange.respond(status, headers, ended)
+    return true
+  }
+
+  data(chunk: Buffer): boolean {
+    return this.#exchange.write(chunk)
+  }
+
+  end(trailers: string[]): void {
+    this.#attempt = undefined
+    this.#exchange.end(trailers)
+  }
+
+  fail(failure: Failure): void {
+    const { metrics } = this.#exchange.manager.shared
+    if (failure.flag === 'UF') metrics.connectFailures++
+    this.#attempt = undefined
+    this.#failure = failure
+    this.#exchange.transportFailure = failure.detail
+    if (!this.#responded && this.#route.retries?.onFailure(failure) && this.#mayRetry()) this.#retry()
+    else this.#giveUp(failure)
+  }
+
+  upgraded(list: string[], socket: Duplex): void {
+    this.#responded = true
+    this.#attempt = undefined
+    clearTimeout(this.#timer)
+    const headers = new Headers(list)
+    headers.removeWhere((name) => name !== 'upgrade' && isHopByHop(name))
+    this.#exchange.tunnel(headers, socket)
+  }
+
+  #try(): void {
+    const endpoint = this.#cluster.pick(this.#tried)
+    if (!endpoint) {
+      if (this.#failure) this.#giveUp(this.#failure)
+      else this.#exchange.reply(503, 'no healthy upstream', 'UH', 'no_healthy_upstream')
+      return
+    }
+    this.#exchange.endpoint = endpoint
+    const ready = (): void => {
+      this.#waiting = undefined
+      this.#send(endpoint)
+    }
+    this.#waiting = ready
+    if (this.#cluster.enter(ready)) return
+    this.#waiting = undefined
+    this.#overflow()
+  }
+
+  #send(endpoint: Endpoint): void {
+    const exchange = this.#exchange
+    const { config, shared } = exchange.manager
+    exchange.attempts++
+    this.#trying = endpoint
+    endpoint.active++
+    const headers = exchange.headers.copy()
+    for (const filter of config.chain.upstream) filter.request?.(headers, exchange)
+    const { method, path, authority, scheme } = exchange
+    const { body, expectContinue, upgrade } = this.#payload
+    const limit = this.#route.retries?.perTryTimeout
+    if (limit) this.#timer = setTimeout(() => this.#timeOut(), limit)
+    const attempt = endpoint.pool(this.#cluster.config, shared.secrets).send({ method, path, authority, scheme, headers: headers.list, body, expectContinue, upgrade }, this)
+    if (this.#trying === endpoint) this.#attempt = attempt
+  }
+
+  #timeOut(): void {
+    const attempt = this.#attempt
+    this.#attempt = undefined
+    attempt?.abort()
+    if (this.#route.retries?.onFailure({ flag: 'UC', unsent: false, detail: 'per_try_timeout' }) && this.#mayRetry()) this.#retry()
+    else this.#exchange.reply(504, 'upstream request timeout', 'UT', 'upstream_per_try_timeout')
+  }
+
+  /** A request can be sent again as long as nothing of its body is gone and there are tries left. */
+  #mayRetry(): boolean {
+    const { body } = this.#payload
+    const { retries } = this.#cluster.config.limits
+    const room = this.#retrying || this.#cluster.retrying < retries
+    return room && this.#exchange.attempts <= this.#route.retries!.limit && (!body || this.#exchange.bodyUntouched)
+  }
+
+  #retry(): void {
+    const retries = this.#route.retries!
+    const attempt = this.#attempt
+    if (!this.#retrying) this.#cluster.retrying++
+    this.#retrying = true
+    this.#exchange.manager.shared.metrics.retries++
+    if (retries.avoidPrevious) (this.#tried ??= new Set()).add(this.#trying!)
+    this.#endTry()
+    attempt?.abort()
+    this.#timer = setTimeout(() => this.#try(), retries.backoff(this.#exchange.attempts))
+  }
+
+  #giveUp({ flag }: Failure): void {
+    const limit = this.#route.retries?.limit
+    if (!this.#responded && limit && this.#exchange.attempts > limit) this.#exchange.flags.push('URX')
+    this.#exchange.reply(flag === 'UPE' ? 502 : 503, `upstream connect error or disconnect/reset before headers. reset reason: ${reasons[flag]}`, flag, 'upstream_reset')
+  }
+
+  #overflow(): void {
+    this.#exchange.manager.shared.metrics.overflows++
+    this.#exchange.reply(503, 'upstream connect error or disconnect/reset before headers. reset reason: overflow', 'UO', 'overflow', ['x-envoy-overloaded', 'true'])
+  }
+
+  /** Gives back what a try holds: its place among the connections. */
+  #endTry(): void {
+    clearTimeout(this.#timer)
+    this.#attempt = undefined
+    if (!this.#trying) return
+    this.#trying.active--
+    this.#trying = undefined
+    this.#cluster.leave()
+  }
+}
+
+const reasons = { UF: 'connection failure', UC: 'connection termination', UR: 'remote reset', UPE: 'protocol error' }

@@ -1,0 +1,43 @@
+import type { StringMatcher } from '../../../common/proto/gen/envoy/type/matcher/v3/string_pb.js'
+import { Unsupported } from '../resources/support.ts'
+
+/** Compiles a `StringMatcher`; a regular expression must match the whole text. Throws `Unsupported`. */
+export function compileString(matcher: StringMatcher | undefined, path: string): (text: string) => boolean {
+  const pattern = matcher?.matchPattern
+  if (!matcher || !pattern) throw new Unsupported(path, 'is missing')
+  const fold = (text: string): string => (matcher.ignoreCase ? text.toLowerCase() : text)
+  switch (pattern.case) {
+    case 'exact': {
+      const exact = fold(pattern.value)
+      return (text) => fold(text) === exact
+    }
+    case 'prefix': {
+      const prefix = fold(pattern.value)
+      return (text) => fold(text).startsWith(prefix)
+    }
+    case 'suffix': {
+      const suffix = fold(pattern.value)
+      return (text) => fold(text).endsWith(suffix)
+    }
+    case 'contains': {
+      const part = fold(pattern.value)
+      return (text) => fold(text).includes(part)
+    }
+    case 'safeRegex': {
+      const regex = compileRegex(pattern.value.regex, path)
+      return (text) => regex.test(text)
+    }
+    default:
+      throw new Unsupported(`${path}.${pattern.case ?? 'match_pattern'}`)
+  }
+}
+
+/** A regular expression in RE2's syntax that must match the whole text. Throws `Unsupported` for what JavaScript has no word for. */
+export function compileRegex(regex: string, path: string): RegExp {
+  const insensitive = regex.startsWith('(?i)')
+  try {
+    return new RegExp(`^(?:${insensitive ? regex.slice(4) : regex})$`, insensitive ? 'isu' : 'su')
+  } catch {
+    throw new Unsupported(path, `${regex} is not a regular expression that the embedded engine knows`)
+  }
+}

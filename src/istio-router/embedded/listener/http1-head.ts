@@ -1,0 +1,116 @@
+import type { IncomingMessage } from 'node:http'
+import type { Peer, RequestHead } from '../downstream.ts'
+import { Headers, removeNominated } from '../http/headers.ts'
+import type { ManagerConfig } from '../resources/manager.ts'
+
+/** Why a request cannot be served. */
+export interface Fault {
+  status: number
+  detail: string
+}
+
+/**
+ * Reads a request's head strictly: what two servers could read in two ways is a fault (RFC 9112 §3.2, §6.3). The fields of
+ * the connection are taken out; names become lower case.
+ */
+export function readHead(request: IncomingMessage, config: ManagerConfig, peer: Peer, expectContinue: boolean): { head: RequestHead; fault: Fault | undefined } {
+  const raw = request.rawHeaders
+  const list: string[] = []
+  let hosts = 0
+  let host = ''
+  let lengths = 0
+  let length = ''
+  let encoding: string | undefined
+  let connection: string | undefined
+  let fault = raw.length / 2 > config.maxHeaderCount ? tooManyHeaders : undefined
+
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!.toLowerCase()
+    const value = raw[i + 1]!
+    switch (name) {
+      case 'host':
+        hosts++
+        host = value
+        break
+      case 'content-length':
+        lengths++
+        length = value
+        list.push(name, value)
+        break
+      case 'transfer-encoding':
+        encoding = encoding === undefined ? value : `${encoding},${value}`
+        break
+      case 'connection':
+        connection = connection === undefined ? value : `${connection},${value}`
+        break
+      case 'te':
+        if (/\btrailers\b/i.test(value)) list.push(name, 'trailers')
+        break
+      case 'expect': case 'keep-alive': case 'proxy-connection': case 'upgrade': case 'http2-settings':
+        break
+      default:
+        if (config.underscores !== 'allow' && name.includes('_')) {
+          if (config.underscores === 'reject') fault ??= underscore
+        } else {
+          list.push(name, value)
+        }
+    }
+  }
+
+  const headers = new Headers(list)
+  if (connection !== undefined && connection !== 'keep-alive') removeNominated(headers, connection)
+  const target = targetOf(request, host)
+  fault ??= framingFault(request, hosts, lengths, encoding) ?? (request.httpVersionMinor === 0 && !config.acceptHttp10 ? upgradeRequired : undefined)
+  if (target.path === undefined || !authorityPattern.test(target.authority)) fault ??= badTarget
+  const chunked = encoding !== undefined
+  return {
+    head: {
+      method: request.method!,
+      target: target.path ?? '/',
+      authority: target.authority,
+      scheme: peer.tlsVersion === undefined ? 'http' : 'https',
+      protocol: request.httpVersionMinor === 0 ? 'HTTP/1.0' : 'HTTP/1.1',
+      headers,
+      body: chunked || (lengths > 0 && !/^0+$/.test(length)) ? { stream: request, sized: !chunked, trailers: () => trailersOf(request) } : undefined,
+      expectContinue,
+      upgrade: upgradeOf(request, connection),
+      peer,
+    },
+    fault,
+  }
+}
+
+const tooManyHeaders: Fault = { status: 431, detail: 'too_many_headers' }
+const underscore: Fault = { status: 400, detail: 'header_name_with_underscore' }
+const upgradeRequired: Fault = { status: 426, detail: 'http_1_0' }
+const badTarget: Fault = { status: 400, detail: 'bad_request_target' }
+const badFraming: Fault = { status: 400, detail: 'ambiguous_framing' }
+const badHost: Fault = { status: 400, detail: 'bad_host' }
+const unknownEncoding: Fault = { status: 501, detail: 'unknown_transfer_encoding' }
+
+/** What can stand as the authority of a request. */
+export const authorityPattern = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/
+
+function framingFault({ httpVersionMinor }: IncomingMessage, hosts: number, lengths: number, encoding: string | undefined): Fault | undefined {
+  if (hosts > 1 || (hosts === 0 && httpVersionMinor === 1)) return badHost
+  if (lengths > 1 || (encoding !== undefined && (lengths > 0 || httpVersionMinor === 0))) return badFraming
+  return encoding !== undefined && encoding.toLowerCase() !== 'chunked' ? unknownEncoding : undefined
+}
+
+/** The parts of a request's target; an absolute one overrides the Host header (RFC 9112 §3.2.2). */
+function targetOf({ url, method }: IncomingMessage, host: string): { authority: string; path: string | undefined } {
+  if (url!.startsWith('/')) return { authority: host, path: url }
+  if (method === 'CONNECT') return { authority: url!, path: '' }
+  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url!)
+  if (absolute) return { authority: absolute[1]!, path: absolute[2]!.startsWith('/') ? absolute[2] : `/${absolute[2]}` }
+  return { authority: host, path: url === '*' && method === 'OPTIONS' ? '*' : undefined }
+}
+
+function upgradeOf({ headers, upgrade }: IncomingMessage & { upgrade?: boolean }, connection: string | undefined): string | undefined {
+  if (!upgrade || connection === undefined || !/\bupgrade\b/i.test(connection)) return undefined
+  return headers.upgrade?.trim().toLowerCase()
+}
+
+function trailersOf({ rawTrailers }: IncomingMessage): string[] {
+  return rawTrailers.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text))
+}

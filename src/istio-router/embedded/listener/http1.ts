@@ -1,0 +1,174 @@
+import http, { ServerResponse, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Downstream, Peer } from '../downstream.ts'
+import { Exchange } from '../exchange.ts'
+import type { Headers } from '../http/headers.ts'
+import type { Manager } from '../manager.ts'
+import { readHead } from './http1-head.ts'
+
+/** Time that a client gets to send the rest of a request that has been answered already, milliseconds. */
+const lingerTime = 5000
+
+/** Serves HTTP/1.1 on connections that are handed to it. */
+export class Http1Server {
+  readonly #server: http.Server
+  readonly #manager: Manager
+  readonly #peers = new WeakMap<Duplex, Peer>()
+
+  constructor(manager: Manager) {
+    const { config } = manager
+    this.#manager = manager
+    const options = {
+      maxHeaderSize: config.maxHeaderBytes,
+      insecureHTTPParser: false,
+      requireHostHeader: false,
+      headersTimeout: config.headersTimeout,
+      requestTimeout: 0,
+      keepAliveTimeout: config.idleTimeout,
+      connectionsCheckingInterval: Math.max(100, Math.min(config.headersTimeout / 4 || 30_000, 30_000)),
+      // A request to upgrade to h2c is served as it is, as every other server may.
+      shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() !== 'h2c',
+    }
+    this.#server = http.createServer(options)
+    this.#server.maxHeadersCount = 0
+    this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response, false))
+    this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response, true))
+    this.#server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => response.writeHead(417, { connection: 'close' }).end())
+    for (const event of ['upgrade', 'connect']) {
+      this.#server.on(event, (request: IncomingMessage, socket: Socket, head: Buffer) => this.#serveUpgrade(request, socket, head))
+    }
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuse(error, socket))
+    // Begins the watch over slow headers, which a server that listens by itself begins when it does.
+    this.#server.emit('listening')
+  }
+
+  accept(socket: Duplex, peer: Peer): void {
+    this.#peers.set(socket, peer)
+    this.#server.emit('connection', socket)
+    socket.resume()
+  }
+
+  closeIdle(): void {
+    this.#server.closeIdleConnections()
+  }
+
+  close(): void {
+    this.#server.close()
+    this.#server.closeAllConnections()
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse, expectContinue: boolean): void {
+    const peer = this.#peers.get(request.socket)!
+    const { head, fault } = readHead(request, this.#manager.config, peer, expectContinue)
+    const exchange = new Exchange(this.#manager, new Http1Downstream(this.#manager, request, response, fault !== undefined), head)
+    if (fault) exchange.reply(fault.status, '', 'DPE', fault.detail)
+    else exchange.start()
+  }
+
+  /** Node hands over the bare connection; until it is known what comes of it, it is answered through a response of its own. */
+  #serveUpgrade(request: IncomingMessage, socket: Socket, rest: Buffer): void {
+    const response = new ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(socket)
+    response.on('finish', () => {
+      response.detachSocket(socket)
+      socket.destroySoon()
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => response.emit('close'))
+    if (rest.length > 0) socket.unshift(rest)
+    this.#serve(request, response, false)
+  }
+
+  #refuse({ code }: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: ServerResponse | null }): void {
+    this.#manager.shared.metrics.requests[4]!++
+    if (socket.writable && !socket._httpMessage) socket.write(`HTTP/1.1 ${refusals[code ?? ''] ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+    socket.destroySoon()
+  }
+}
+
+const refusals: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Payload Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}
+
+class Http1Downstream implements Downstream {
+  exchange: Downstream['exchange']
+  readonly #manager: Manager
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #close: boolean
+
+  constructor(manager: Manager, request: IncomingMessage, response: ServerResponse, close: boolean) {
+    this.#manager = manager
+    this.#request = request
+    this.#response = response
+    this.#close = close
+    response.on('close', () => this.exchange?.clientGone())
+  }
+
+  informational(status: number, headers: string[]): void {
+    const { socket } = this.#response
+    if (!socket || this.#request.httpVersionMinor === 0) return
+    socket.write(rawHead(status, headers), 'latin1')
+  }
+
+  respond(status: number, headers: Headers, ended: boolean): void {
+    const response = this.#response
+    if (this.#close || this.#manager.draining) headers.set('connection', 'close')
+    response.writeHead(status, headers.list)
+    if (ended) this.#end()
+    else process.nextTick(flush, response)
+  }
+
+  write(chunk: Buffer): boolean {
+    const room = this.#response.write(chunk)
+    if (!room) this.#response.once('drain', () => this.exchange?.resume())
+    return room
+  }
+
+  end(trailers: string[]): void {
+    if (trailers.length > 0) this.#response.addTrailers(pairs(trailers))
+    this.#end()
+  }
+
+  upgrade(headers: Headers): Duplex {
+    const response = this.#response
+    const socket = response.socket!
+    response.detachSocket(socket)
+    socket.setTimeout(0)
+    socket.write(rawHead(101, ['connection', 'Upgrade', ...headers.list]), 'latin1')
+    return socket
+  }
+
+  abort(): void {
+    this.#request.socket.destroy()
+  }
+
+  #end(): void {
+    const request = this.#request
+    this.#response.end()
+    if (request.complete) return
+    // The rest of the request is read and dropped, but not for ever.
+    const timer = setTimeout(() => request.socket.destroy(), lingerTime)
+    request.once('close', () => clearTimeout(timer))
+    request.resume()
+  }
+}
+
+/** Sends a head whose body does not come at once. */
+function flush(response: ServerResponse): void {
+  if (!response.writableEnded && !response.destroyed) response.flushHeaders()
+}
+
+function rawHead(status: number, headers: string[]): string {
+  let head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n`
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
+  return `${head}\r\n`
+}
+
+function pairs(flat: string[]): [string, string][] {
+  return Array.from({ length: flat.length / 2 }, (_, index) => [flat[2 * index]!, flat[2 * index + 1]!])
+}

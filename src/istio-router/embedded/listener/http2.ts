@@ -1,0 +1,114 @@
+import http2, { type Http2Server as Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Downstream, Peer } from '../downstream.ts'
+import { Exchange } from '../exchange.ts'
+import type { Headers } from '../http/headers.ts'
+import type { Manager } from '../manager.ts'
+import { pseudoFree } from '../upstream/http2.ts'
+import { readHead } from './http2-head.ts'
+
+const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = http2.constants
+
+/** Serves HTTP/2 on connections that are handed to it. */
+export class Http2Server {
+  readonly #server: Server
+  readonly #manager: Manager
+  readonly #sessions = new Map<ServerHttp2Session, Peer>()
+  #accepting: Peer | undefined
+
+  constructor(manager: Manager) {
+    const { maxHeaderBytes, maxHeaderCount, http2: limits, idleTimeout } = manager.config
+    this.#manager = manager
+    this.#server = http2.createServer({
+      maxHeaderListPairs: maxHeaderCount + 16,
+      maxSessionMemory: 64,
+      settings: { enableConnectProtocol: true, maxConcurrentStreams: limits.maxStreams, initialWindowSize: limits.streamWindow, maxHeaderListSize: maxHeaderBytes },
+    })
+    this.#server.on('session', (session) => {
+      const peer = this.#accepting!
+      this.#sessions.set(session, peer)
+      session.setLocalWindowSize(limits.connectionWindow)
+      session.setTimeout(idleTimeout, () => session.close())
+      session.on('error', () => session.destroy())
+      session.on('close', () => this.#sessions.delete(session))
+      session.on('stream', (stream, _headers, flags, raw) => this.#serve(stream, flags, raw as unknown as string[], peer))
+    })
+    this.#server.on('sessionError', () => {})
+  }
+
+  accept(socket: Duplex, peer: Peer): void {
+    this.#accepting = peer
+    this.#server.emit('connection', socket as Socket)
+    this.#accepting = undefined
+  }
+
+  /** Tells every client to take new requests elsewhere; streams in flight go on. */
+  closeIdle(): void {
+    for (const session of this.#sessions.keys()) if (!session.closed) session.close()
+  }
+
+  close(): void {
+    for (const session of this.#sessions.keys()) session.destroy()
+  }
+
+  #serve(stream: ServerHttp2Stream, flags: number, raw: string[], peer: Peer): void {
+    stream.on('error', () => {})
+    const { head, fault } = readHead(stream, flags, raw, this.#manager.config, peer)
+    const exchange = new Exchange(this.#manager, new Http2Downstream(stream), head)
+    if (fault) exchange.reply(fault.status, '', fault.status === 404 ? 'NR' : 'DPE', fault.detail)
+    else exchange.start()
+  }
+}
+
+class Http2Downstream implements Downstream {
+  exchange: Downstream['exchange']
+  readonly #stream: ServerHttp2Stream
+  #trailers: string[] = []
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream
+    stream.on('close', () => this.exchange?.clientGone())
+  }
+
+  informational(status: number, headers: string[]): void {
+    if (!this.#stream.headersSent && !this.#stream.destroyed) this.#stream.additionalHeaders({ ...pseudoFree(headers), ':status': status })
+  }
+
+  respond(status: number, headers: Headers, ended: boolean): void {
+    if (this.#stream.destroyed) return
+    if (!ended) this.#stream.on('wantTrailers', () => this.#stream.sendTrailers(pseudoFree(this.#trailers)))
+    this.#stream.respond({ ...pseudoFree(headers.list), ':status': status }, { endStream: ended, waitForTrailers: !ended })
+    if (ended) this.#ignoreRest()
+  }
+
+  write(chunk: Buffer): boolean {
+    const room = this.#stream.write(chunk)
+    if (!room) this.#stream.once('drain', () => this.exchange?.resume())
+    return room
+  }
+
+  end(trailers: string[]): void {
+    this.#trailers = trailers
+    this.#stream.end()
+    this.#ignoreRest()
+  }
+
+  upgrade(headers: Headers): Duplex {
+    headers.removeWhere((name) => name === 'upgrade' || name === 'sec-websocket-accept')
+    this.#stream.respond({ ...pseudoFree(headers.list), ':status': 200 })
+    return this.#stream
+  }
+
+  abort(): void {
+    this.#stream.close(NGHTTP2_INTERNAL_ERROR)
+  }
+
+  /** Tells the client not to send what is left of a request that has its answer. */
+  #ignoreRest(): void {
+    const stream = this.#stream
+    if (stream.readableEnded || stream.endAfterHeaders) return
+    if (stream.writableFinished) stream.close(NGHTTP2_NO_ERROR)
+    else stream.once('finish', () => stream.close(NGHTTP2_NO_ERROR))
+  }
+}

@@ -1,0 +1,62 @@
+import { createWriteStream } from 'node:fs'
+import type { Logger } from '../../common/log.ts'
+import type { EngineMetrics } from './metrics.ts'
+
+/** Bytes of access log that may wait for a slow reader; what comes beyond is dropped and counted. */
+const maxWaiting = 16 * 1024 * 1024
+
+/** Writes access log lines, those of one turn of the event loop together. */
+export class LogSink {
+  readonly #stdout: NodeJS.WritableStream
+  readonly #metrics: Pick<EngineMetrics, 'logLinesDropped'>
+  readonly #log: Logger
+  readonly #files = new Map<string, LogFile>()
+
+  constructor(stdout: NodeJS.WritableStream, metrics: Pick<EngineMetrics, 'logLinesDropped'>, log: Logger) {
+    this.#stdout = stdout
+    this.#metrics = metrics
+    this.#log = log
+  }
+
+  write(path: string, line: string): void {
+    let file = this.#files.get(path)
+    if (!file) this.#files.set(path, (file = { stream: this.#open(path), lines: '', waiting: 0 }))
+    if (file.waiting + file.lines.length > maxWaiting) {
+      this.#metrics.logLinesDropped++
+      return
+    }
+    if (file.lines === '') setImmediate(flush, file)
+    file.lines += line
+  }
+
+  /** Writes what waits and resolves once it is out. */
+  async close(): Promise<void> {
+    const files = [...this.#files.values()]
+    this.#files.clear()
+    for (const file of files) flush(file)
+    await Promise.all(files.map(async ({ stream }) => {
+      if (stream !== this.#stdout && stream !== process.stderr) await new Promise<void>((resolve) => stream.end(resolve))
+    }))
+  }
+
+  #open(path: string): NodeJS.WritableStream {
+    if (path === '/dev/stdout') return this.#stdout
+    if (path === '/dev/stderr') return process.stderr
+    return createWriteStream(path, { flags: 'a', mode: 0o600 }).on('error', (error) => this.#log.error({ path, err: error }, 'cannot write the access log'))
+  }
+}
+
+interface LogFile {
+  stream: NodeJS.WritableStream
+  lines: string
+  /** Characters handed to the stream and not yet out. */
+  waiting: number
+}
+
+function flush(file: LogFile): void {
+  const { lines } = file
+  if (lines === '') return
+  file.lines = ''
+  file.waiting += lines.length
+  file.stream.write(lines, () => (file.waiting -= lines.length))
+}

@@ -1,0 +1,25 @@
+import { fromBinary } from '@bufbuild/protobuf'
+import type { DataSource } from '../../../common/proto/gen/envoy/config/core/v3/base_pb.js'
+import { SecretSchema } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
+import { Unsupported } from './support.ts'
+
+/** A certificate with its key, or the CAs to check others' certificates by. PEM. */
+export type Secret = { kind: 'keypair'; certificate: Buffer; key: Buffer } | { kind: 'ca'; ca: Buffer }
+
+/** Compiles an `envoy.extensions.transport_sockets.tls.v3.Secret` with inline contents. Throws `Unsupported`. */
+export function compileSecret(bytes: Uint8Array): Secret {
+  const { type } = fromBinary(SecretSchema, bytes)
+  if (type.case === 'tlsCertificate') {
+    return { kind: 'keypair', certificate: inline(type.value.certificateChain, 'certificate_chain'), key: inline(type.value.privateKey, 'private_key') }
+  }
+  if (type.case === 'validationContext') return { kind: 'ca', ca: inline(type.value.trustedCa, 'trusted_ca') }
+  throw new Unsupported(`type ${type.case ?? '(none)'}`)
+}
+
+/** The inline bytes of a data source. */
+export function inline(source: DataSource | undefined, path: string): Buffer {
+  const specifier = source?.specifier
+  if (specifier?.case === 'inlineBytes') return Buffer.from(specifier.value)
+  if (specifier?.case === 'inlineString') return Buffer.from(specifier.value)
+  throw new Unsupported(path, 'must be inline')
+}

@@ -1,0 +1,65 @@
+import type { Any } from '@bufbuild/protobuf/wkt'
+import type { SecureVersion } from 'node:tls'
+import { TlsParameters_TlsProtocol, type TlsParameters } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js'
+import { UpstreamTlsContextSchema } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import { Unsupported, unpack } from './support.ts'
+
+/** TLS towards endpoints. */
+export interface UpstreamTls {
+  /** Server name to ask for where an endpoint has no hostname. */
+  sni: string
+  /** Ask each endpoint for its own hostname. */
+  hostSni: boolean
+  /** The server's certificate must bear the very name that was asked for. */
+  checkName: boolean
+  /** Names of the secrets with the client certificate and the CAs. */
+  keypair: string | undefined
+  ca: string
+  versions: TlsVersions
+}
+
+export interface TlsVersions {
+  minVersion?: SecureVersion
+  maxVersion?: SecureVersion
+}
+
+/** Compiles an `UpstreamTlsContext`. Throws `Unsupported`. */
+export function compileUpstreamTls(any: Any): UpstreamTls {
+  const path = 'transport_socket'
+  const context = unpack(UpstreamTlsContextSchema, any, {
+    common_tls_context: {
+      tls_params: { tls_minimum_protocol_version: true, tls_maximum_protocol_version: true },
+      tls_certificate_sds_secret_configs: { name: true, sds_config: true },
+      validation_context_sds_secret_config: { name: true, sds_config: true },
+      alpn_protocols: true,
+    },
+    sni: true,
+    max_session_keys: true,
+    auto_host_sni: true,
+    auto_sni_san_validation: true,
+  }, path)
+  const common = context.commonTlsContext
+  const validation = common?.validationContextType
+  if (validation?.case !== 'validationContextSdsSecretConfig') throw new Unsupported(`${path}.common_tls_context`, 'needs a validation_context_sds_secret_config')
+  return {
+    sni: context.sni,
+    hostSni: context.autoHostSni,
+    checkName: context.autoSniSanValidation,
+    keypair: common?.tlsCertificateSdsSecretConfigs[0]?.name,
+    ca: validation.value.name,
+    versions: tlsVersions(common?.tlsParams),
+  }
+}
+
+const versions: Partial<Record<TlsParameters_TlsProtocol, SecureVersion>> = {
+  [TlsParameters_TlsProtocol.TLSv1_0]: 'TLSv1',
+  [TlsParameters_TlsProtocol.TLSv1_1]: 'TLSv1.1',
+  [TlsParameters_TlsProtocol.TLSv1_2]: 'TLSv1.2',
+  [TlsParameters_TlsProtocol.TLSv1_3]: 'TLSv1.3',
+}
+
+/** The TLS versions of `TlsParameters` in Node's words; at least TLS 1.2 unless told otherwise. */
+export function tlsVersions(params: TlsParameters | undefined): TlsVersions {
+  const maxVersion = versions[params?.tlsMaximumProtocolVersion ?? 0]
+  return { minVersion: versions[params?.tlsMinimumProtocolVersion ?? 0] ?? 'TLSv1.2', ...(maxVersion ? { maxVersion } : {}) }
+}

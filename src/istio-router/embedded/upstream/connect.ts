@@ -1,0 +1,67 @@
+import net from 'node:net'
+import tls, { type PeerCertificate } from 'node:tls'
+import { dnsNames } from '../../../common/tls.ts'
+import type { ClusterConfig } from '../resources/cluster.ts'
+import type { Secrets } from '../secrets.ts'
+
+/** Where and how to connect. */
+export interface Target {
+  address: string
+  port: number
+  hostname: string
+  cluster: ClusterConfig
+  secrets: Secrets
+}
+
+export type Connected = (error: Error | null, socket: net.Socket | null) => void
+
+/**
+ * Connects to an endpoint and, where the cluster says so, speaks TLS and checks who is there. `done` is called with a socket
+ * only after the check; until then not a byte of a request can have left. Sessions are never resumed, since that would skip the check.
+ */
+export function connect(target: Target, alpn: string, done: Connected): void {
+  const { address: host, port, cluster } = target
+  let settled = false
+  let socket: net.Socket
+  const settle = (error: Error | null): void => {
+    if (settled) return
+    settled = true
+    clearTimeout(timer)
+    if (error) socket.destroy()
+    done(error, error ? null : socket)
+  }
+  const timer = setTimeout(() => settle(new Error(`no connection to ${host}:${port} after ${cluster.connectTimeout} ms`)), cluster.connectTimeout)
+
+  try {
+    socket = cluster.tls ? connectTls(target, alpn, settle) : net.connect({ host, port, noDelay: true, keepAlive: true, autoSelectFamily: false }, () => settle(null))
+  } catch (error) {
+    clearTimeout(timer)
+    queueMicrotask(() => done(error as Error, null))
+    return
+  }
+  socket.on('error', settle)
+  socket.on('close', () => settle(new Error(`${host}:${port} closed the connection`)))
+}
+
+function connectTls({ address: host, port, hostname, cluster, secrets }: Target, alpn: string, settle: (error: Error | null) => void): tls.TLSSocket {
+  const settings = cluster.tls!
+  const name = (settings.hostSni && hostname) || settings.sni
+  const socket = tls.connect({
+    host,
+    port,
+    servername: name,
+    secureContext: secrets.clientContext(settings),
+    ALPNProtocols: [alpn],
+    rejectUnauthorized: true,
+    checkServerIdentity: (_host, certificate) => (settings.checkName ? checkName(name, certificate) : undefined),
+  }, () => settle(alpn === 'h2' && socket.alpnProtocol !== 'h2' ? new Error('the endpoint does not speak HTTP/2') : null))
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true)
+  return socket
+}
+
+/** An error unless `certificate` bears exactly the DNS name `name`. */
+function checkName(name: string, certificate: PeerCertificate): Error | undefined {
+  const names = dnsNames(certificate)
+  return name !== '' && names.includes(name.toLowerCase()) ? undefined : new Error(`the certificate is for ${names.join(', ') || 'nobody'}, not ${name}`)
+}

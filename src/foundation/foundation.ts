@@ -6,12 +6,14 @@ import { appSettingRoutes } from './cc/app-settings.ts'
 import { auditEventRoutes } from './cc/audit-events.ts'
 import { buildRoutes } from './cc/builds.ts'
 import type { Platform } from './cc/context.ts'
+import { deploymentRoutes } from './cc/deployments.ts'
 import { destinationRoutes } from './cc/destinations.ts'
 import { DiegoSync } from './cc/diego-sync.ts'
 import { domainRoutes } from './cc/domains.ts'
 import { dropletRoutes, sweepBlobs } from './cc/droplets.ts'
 import { featureFlagRoutes } from './cc/feature-flags.ts'
 import { jobRoutes } from './cc/jobs.ts'
+import { manifestRoutes } from './cc/manifest/routes.ts'
 import { organizationRoutes } from './cc/organizations.ts'
 import { packageRoutes } from './cc/packages.ts'
 import { platformRoutes } from './cc/platform.ts'
@@ -35,7 +37,7 @@ import { createUaa } from './uaa/server.ts'
 
 const resources = [
   organizationRoutes, spaceRoutes, userRoutes, roleRoutes, domainRoutes, routeRoutes, destinationRoutes, routeSharingRoutes, appRoutes, appSettingRoutes, processRoutes,
-  packageRoutes, buildRoutes, dropletRoutes, revisionRoutes, jobRoutes, auditEventRoutes, quotaRoutes, featureFlagRoutes, platformRoutes,
+  packageRoutes, buildRoutes, dropletRoutes, deploymentRoutes, revisionRoutes, manifestRoutes, jobRoutes, auditEventRoutes, quotaRoutes, featureFlagRoutes, platformRoutes,
 ]
 
 export type FoundationOptions = Pick<FoundationConfig, 'data' | 'cloudController' | 'uaa' | 'logCache' | 'admin' | 'clients' | 'tokens' | 'systemDomain' | 'domains' | 'rateLimit'> & {

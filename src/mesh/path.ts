@@ -1,5 +1,5 @@
-/** Bytes that a request line or `:path` cannot have: controls, space, DEL, anything beyond ASCII, a fragment; and an encoded NUL. */
-const forbidden = /[^!-~]|#|%00/
+/** Bytes that a request line or `:path` cannot have: controls, space, DEL, anything beyond ASCII, and a fragment's `#`. */
+const forbidden = /[^!-~]|#/
 
 const escapedSpecials = /["<>^`{|}]/g
 const unreserved = /[\w.~-]/
@@ -8,16 +8,19 @@ const unreserved = /[\w.~-]/
  * The one normal form of a request's path, by which routes are matched and which the app receives, exactly as Envoy makes it
  * (`normalize_path`, `merge_slashes`, `path_with_escaped_slashes_action: KEEP_UNCHANGED`); a test holds the two equal:
  *
+ * - a plainly written dot segment loses its parameters (`/..;x/` is `/../`);
  * - `\` is `/`; escapes of unreserved characters are decoded (`%41` is `A`), all others stay as they came, so that `%2F`
  *   and `%5C` never part segments; a `%` that begins no escape stays, or becomes `%25` where decoding would make it one;
  * - `"<>^{|}` and the backtick are escaped;
  * - dot segments, written plainly or escaped, are resolved; then repeated slashes are merged.
  *
- * `path` is without query. Undefined for what is no path: the answer is then 400.
+ * `path` is without query. Undefined for what is no path, or has an encoded NUL: the answer is then 400.
  */
 export function normalizePath(path: string): string | undefined {
   if (!path.startsWith('/') || forbidden.test(path)) return undefined
-  return mergeSlashes(resolveDots(canonicalEscapes(path.replaceAll('\\', '/'))))
+  const bare = path.includes('/.') ? path.replace(/\/(\.\.?);[^/]*/g, '/$1') : path
+  if (bare.includes('%00')) return undefined
+  return mergeSlashes(resolveDots(canonicalEscapes(bare.replaceAll('\\', '/'))))
 }
 
 /** A request target as its path and its query, which begins with `?` or is empty. */

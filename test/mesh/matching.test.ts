@@ -22,7 +22,7 @@ test('a host loses its case, its port and one trailing dot', (t) => {
   t.end()
 })
 
-// What Envoy 1.40 made of each, observed; test/pilot/normalization.test.ts asks it again about random ones.
+// What Envoy 1.40 made of each, observed; test/pilot/matching.test.ts asks it again about random ones.
 const observed: [path: string, normal: string | undefined][] = [
   ['/', '/'],
   ['/a/../b', '/b'],
@@ -36,6 +36,13 @@ const observed: [path: string, normal: string | undefined][] = [
   ['//', '//'],
   ['/a//../b', '/a/b'],
   ['/a//..', '/a/'],
+  ['/a/..;x;y/b', '/b'],
+  ['/a/.;', '/a/'],
+  ['/a/%2e%2e;x/b', '/a/..;x/b'],
+  ['/a/..%3bx/b', '/a/..%3bx/b'],
+  ['/a/..;x\\b', '/'],
+  ['/a\\..;x/b', '/a/..;x/b'],
+  ['/a/b;x/..', '/a/'],
   ['/a%2Fb', '/a%2Fb'],
   ['/%2f/a', '/%2f/a'],
   ['/%61%2f%2e%2e%2fb', '/a%2f..%2fb'],

@@ -1,0 +1,109 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createRegistry, fromBinary, toJson, type DescMessage } from '@bufbuild/protobuf'
+import { test } from 'tap'
+import { parse, stringify } from 'yaml'
+import { ClusterSchema } from '../../../src/common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
+import { ClusterLoadAssignmentSchema } from '../../../src/common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
+import { ListenerSchema } from '../../../src/common/proto/gen/envoy/config/listener/v3/listener_pb.js'
+import { RouteConfigurationSchema } from '../../../src/common/proto/gen/envoy/config/route/v3/route_pb.js'
+import { FileAccessLogSchema } from '../../../src/common/proto/gen/envoy/extensions/access_loggers/file/v3/file_pb.js'
+import { StdoutAccessLogSchema } from '../../../src/common/proto/gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
+import { HeaderMutationSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
+import { RouterSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/router/v3/router_pb.js'
+import { UpstreamCodecSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js'
+import { ProxyProtocolSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js'
+import { TlsInspectorSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
+import { HttpConnectionManagerSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
+import { HeaderMutationSchema as EarlyHeaderMutationSchema } from '../../../src/common/proto/gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js'
+import { PreviousHostsPredicateSchema } from '../../../src/common/proto/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js'
+import { LuaConfigSchema } from '../../../src/common/proto/gen/envoy/extensions/router/cluster_specifiers/lua/v3/lua_pb.js'
+import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from '../../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import { HttpProtocolOptionsSchema } from '../../../src/common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
+import { ResourceCache } from '../../../src/common/xds/cache.ts'
+import { typeUrls, type Resource } from '../../../src/common/xds/resources.ts'
+import type { Change } from '../../../src/mesh/records.ts'
+import { listenersFor } from '../../../src/pilot/translate/listener.ts'
+import { readNode } from '../../../src/pilot/translate/router-node.ts'
+import { Translator } from '../../../src/pilot/translate/translator.ts'
+import { envoyAbsent, freePort, Rig, settingsOf } from '../rig.ts'
+
+/** A case: what goes in, and which kinds of what comes out are of interest. */
+interface Input {
+  show: (keyof typeof shown)[]
+  settings?: object
+  /** A router's metadata. */
+  node?: { listeners: object[] }
+  records: Change[]
+}
+
+const shown = { cluster: ClusterSchema, endpoint: ClusterLoadAssignmentSchema, route: RouteConfigurationSchema, listener: ListenerSchema } satisfies Record<string, DescMessage>
+const registry = createRegistry(
+  ...Object.values(shown),
+  DownstreamTlsContextSchema,
+  EarlyHeaderMutationSchema,
+  FileAccessLogSchema,
+  HeaderMutationSchema,
+  HttpConnectionManagerSchema,
+  HttpProtocolOptionsSchema,
+  LuaConfigSchema,
+  PreviousHostsPredicateSchema,
+  ProxyProtocolSchema,
+  RouterSchema,
+  StdoutAccessLogSchema,
+  TlsInspectorSchema,
+  UpstreamCodecSchema,
+  UpstreamTlsContextSchema,
+)
+
+const cases = readdirSync(import.meta.dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name)
+const rewrite = process.env['MESH_GOLDEN'] === '1'
+
+function translate(input: Input): { resources: Resource[]; translator: Translator } {
+  const translator = new Translator(settingsOf(input.settings))
+  const cache = new ResourceCache()
+  cache.apply({ changed: translator.constants, removed: [] })
+  cache.apply(translator.apply(input.records))
+  return { translator, resources: [typeUrls.cluster, typeUrls.endpoint, typeUrls.route].flatMap((typeUrl) => [...cache.all(typeUrl).values()]) }
+}
+
+const inputOf = (name: string): Input => parse(readFileSync(join(import.meta.dirname, name, 'input.yaml'), 'utf8')) as Input
+
+for (const name of cases) {
+  test(`${name} is translated as written down`, (t) => {
+    const input = inputOf(name)
+    const { resources, translator } = translate(input)
+    const listeners = input.node ? listenersFor(readNode('golden', input.node), translator.settings) : []
+    const output = {
+      ...Object.fromEntries(
+        input.show.map((kind) => {
+          const schema: DescMessage = shown[kind]
+          const ofKind = [...resources, ...listeners].filter(({ typeUrl }) => typeUrl === typeUrls[kind])
+          return [kind, ofKind.map(({ any }) => toJson(schema, fromBinary(schema, any.value), { registry, useProtoFieldName: true }))]
+        }),
+      ),
+      ...(translator.faults.size ? { faults: [...translator.faults.values()] } : {}),
+    }
+    const file = join(import.meta.dirname, name, 'output.yaml')
+    const text = stringify(output, { lineWidth: 160, aliasDuplicateObjects: false })
+    if (rewrite) writeFileSync(file, text)
+    t.ok(existsSync(file), 'MESH_GOLDEN=1 writes the output; review it')
+    t.equal(text, readFileSync(file, 'utf8'))
+    t.end()
+  })
+}
+
+test('the real Envoy takes every case', { skip: envoyAbsent }, async (t) => {
+  const rig = await Rig.start({ listeners: [{ exposure: 'pub' }, { exposure: 'int' }] })
+  t.teardown(() => rig.stop())
+  for (const name of cases) {
+    const input = inputOf(name)
+    const { resources } = translate(input)
+    const listeners = await Promise.all((input.node?.listeners ?? []).map(async (listener) => ({ ...listener, address: '127.0.0.1', port: await freePort() })))
+    const changed = [...resources, ...listenersFor(readNode('golden', { ...input.node, keypairs: ['default'], listeners }), settingsOf(input.settings))]
+    rig.cache.apply({ changed, removed: [] })
+    await rig.settled()
+    t.same(rig.refused.splice(0), [], name)
+    rig.cache.apply({ changed: [], removed: changed.filter(({ typeUrl }) => typeUrl !== typeUrls.route) })
+  }
+})

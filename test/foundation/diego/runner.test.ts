@@ -1,5 +1,13 @@
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'tap'
+import { ActualLRPsRequestSchema, ActualLRPsResponseSchema } from '../../../src/common/proto/gen/bbs_pb.js'
+import { ProcessGroup } from '../../../src/foundation/diego/runner/process-group.ts'
 import { eventually, startDiego, webProcess } from './harness.ts'
+import { call, subscribe } from './wire.ts'
 
 const hello = { 'app.js': `require('http').createServer((q, s) => s.end(JSON.stringify(process.env))).listen(process.env.PORT, () => console.log('listening'))` }
 
@@ -39,3 +47,156 @@ test('an instance starts, is given what Diego gives, and goes when it is removed
     /CELL Container became healthy/,
   ])
 })
+
+test('instances are spread over zones, and scaled and rerouted in place', async (t) => {
+  const { diego, droplet } = await startDiego(t)
+  const process = webProcess('p-1', await droplet(hello), { instances: 2 })
+  diego.desire(process)
+  const running = (count: number) =>
+    eventually(`${count} running`, () => {
+      const instances = diego.instances('p-1')
+      return instances.length === count && instances.every(({ state }) => state === 'RUNNING') && instances
+    })
+  const before = await running(2)
+  const { actualLrps } = await call(diego.bbsPort, '/v1/actual_lrps/list', ActualLRPsRequestSchema, {}, ActualLRPsResponseSchema)
+  t.same(actualLrps.map(({ availabilityZone }) => availabilityZone).toSorted(), ['z1', 'z2'])
+  t.match(actualLrps[0]!.actualLrpNetInfo, { address: '127.0.0.1', preferredAddress: 2, ports: [{ containerPort: 8080, containerTlsProxyPort: 61001 }] })
+
+  const stream = await subscribe(diego.bbsPort)
+  diego.desire({ ...process, instances: 3, routes: [{ hostname: 'a.test/v2', port: 8080, protocol: 'http2', options: { loadbalancing: 'hash' } }] })
+  const after = await running(3)
+  t.same(after.slice(0, 2).map(({ instanceGuid }) => instanceGuid), before.map(({ instanceGuid }) => instanceGuid), 'those that ran go on')
+  const changed = await eventually('told', () => stream.messages.find(({ name }) => name === 'desired_lrp_changed'))
+  t.same(JSON.parse(Buffer.from(changed.message['after'].routes.routes['cf-router']).toString()), [
+    { hostnames: ['a.test/v2'], port: 8080, protocol: 'http2', options: { loadbalancing: 'hash' } },
+  ])
+
+  diego.desire({ ...process, internalRoutes: [{ hostname: 'a.apps.internal' }] })
+  t.equal(diego.instances('p-1').length, 2)
+  await eventually('gone', () => fetch(`http://127.0.0.1:${after[2]!.ports[0]!.external}/`).then(() => false, () => true))
+  await eventually('removed', () => stream.names.includes('actual_lrp_instance_removed'))
+  const internal = await call(diego.bbsPort, '/v1/actual_lrps/list', ActualLRPsRequestSchema, { processGuid: 'p-1', index: 0 }, ActualLRPsResponseSchema)
+  t.match(internal.actualLrps, [{ actualLrpInternalRoutes: [{ hostname: 'a.apps.internal' }] }])
+  const count = stream.names.length
+  diego.desire({ ...process, internalRoutes: [{ hostname: 'a.apps.internal' }] })
+  diego.remove('p-1')
+  await eventually('told', () => stream.names.length > count)
+  t.equal(stream.names[count], 'desired_lrp_removed', 'desiring what is there already tells nothing')
+})
+
+test('a crashing app is started again at once, then after growing delays, each time as a new instance', async (t) => {
+  const { diego, droplet } = await startDiego(t)
+  const stream = await subscribe(diego.bbsPort)
+  diego.desire(webProcess('p-1', await droplet({ 'app.js': 'console.error("out of luck"); process.exit(3)' })))
+  await eventually('crashes', () => stream.names.filter((name) => name === 'actual_lrp_crashed').length === 4)
+  const crashes = stream.messages.filter(({ name }) => name === 'actual_lrp_crashed').map(({ message }) => message)
+  t.same(crashes.map(({ crashCount }) => crashCount), [1, 2, 3, 4])
+  t.equal(new Set(crashes.map(({ actualLrpInstanceKey }) => actualLrpInstanceKey.instanceGuid)).size, 4)
+  t.equal(crashes[0]!['crashReason'], 'APP/PROC/WEB: Exited with status 3')
+  t.match(diego.instances('p-1'), [{ details: 'APP/PROC/WEB: Exited with status 3' }])
+  const waited = stream.messages.filter(({ name, message }) => name === 'actual_lrp_instance_changed' && message['after'].state === 'CRASHED')
+  t.match(waited.map(({ message }) => message['after'].crashCount), [3, 4], 'the first two started again at once')
+  const [third, fourth] = crashes.slice(2).map(({ since }) => Number(since) / 1e6)
+  t.ok(fourth! - third! >= 200, 'and then after the delay')
+  const logs = diego.logs('app-of-p-1', { limit: 1000 })
+  t.match(logs.find(({ message }) => message === 'out of luck'), { sourceType: 'APP/PROC/WEB', instance: '0', type: 'ERR' })
+  t.ok(logs.some(({ message }) => message === 'Exit status 3'))
+})
+
+test('a port that never opens, and an http check that never passes, are crashes with the reason', async (t) => {
+  const { diego, droplet } = await startDiego(t)
+  const dropletGuid = await droplet({
+    'silent.js': 'setInterval(() => {}, 1000)',
+    'sick.js': `require('http').createServer((q, s) => { s.statusCode = q.url === '/ok' ? 200 : 500; s.end() }).listen(process.env.PORT)`,
+  })
+  const check = (type: 'port' | 'http' | 'process', endpoint = '/health') => ({ type, endpoint, timeoutMs: 700 })
+  diego.desire(webProcess('port', dropletGuid, { command: 'node silent.js', healthCheck: check('port') }))
+  diego.desire(webProcess('http', dropletGuid, { command: 'node sick.js', healthCheck: check('http') }))
+  diego.desire(webProcess('ok', dropletGuid, { command: 'node sick.js', healthCheck: check('http', '/ok') }))
+  diego.desire(webProcess('worker', dropletGuid, { command: 'node silent.js', type: 'worker', ports: [], healthCheck: check('process') }))
+  await eventually('running', () => ['ok', 'worker'].every((guid) => diego.instances(guid)[0]!.state === 'RUNNING'))
+  const details = await eventually('crashed', () => diego.instances('port')[0]!.details && diego.instances('http')[0]!.details && [diego.instances('port')[0]!.details, diego.instances('http')[0]!.details])
+  t.match(details, [
+    /^Instance never healthy after 0\.7s: Failed to make TCP connection to 127\.0\.0\.1:\d+: connection refused$/,
+    /^Instance never healthy after 0\.7s: Failed to make http request to 'http:.*\/health': received status code 500$/,
+  ])
+})
+
+test('a running instance that no longer passes its check is replaced', async (t) => {
+  const { diego, droplet } = await startDiego(t, { livenessCheckIntervalMs: 50 })
+  const code = `let sick = false; require('http').createServer((q, s) => { if (q.url === '/poison') sick = true; s.statusCode = sick ? 503 : 200; s.end() }).listen(process.env.PORT)`
+  diego.desire(webProcess('p-1', await droplet({ 'app.js': code }), { healthCheck: { type: 'http', endpoint: '/' } }))
+  const first = await eventually('running', () => diego.instances('p-1').find(({ state }) => state === 'RUNNING'))
+  await fetch(`http://127.0.0.1:${first.ports[0]!.external}/poison`)
+  const second = await eventually('another', () => diego.instances('p-1').find(({ state, instanceGuid }) => state === 'RUNNING' && instanceGuid !== first.instanceGuid))
+  t.match(second.details, /^Instance became unhealthy: /)
+})
+
+test('an app with children ends as a whole: those that obey at once, the others after the grace period', async (t) => {
+  const { diego, droplet, dataDir } = await startDiego(t, { stopGraceMs: 400 })
+  const files = {
+    'app.js': `
+      const { spawn } = require('child_process')
+      const child = spawn('node', ['stubborn.js'])
+      const server = require('http').createServer((q, s) => s.end(JSON.stringify([process.pid, child.pid])))
+      child.stdout.once('data', () => server.listen(process.env.PORT))
+      process.on('SIGTERM', () => { require('fs').writeFileSync(process.env.GOODBYE, 'goodbye'); process.exit() })`,
+    'stubborn.js': `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('ready')`,
+  }
+  const goodbye = join(dataDir, 'goodbye')
+  diego.desire(webProcess('p-1', await droplet(files), { command: 'echo begin; node app.js', environment: { GOODBYE: goodbye } }))
+  const { ports } = await eventually('running', () => diego.instances('p-1').find(({ state }) => state === 'RUNNING'))
+  const pids = (await (await fetch(`http://127.0.0.1:${ports[0]!.external}/`)).json()) as number[]
+  const began = Date.now()
+  diego.remove('p-1')
+  await eventually('all gone', () => !pids.some(isAlive))
+  t.ok(Date.now() - began >= 400, 'the stubborn one had its time')
+  t.equal(await readFile(goodbye, 'utf8'), 'goodbye', 'it was asked first')
+})
+
+test('a restarted instance is replaced by another', async (t) => {
+  const { diego, droplet } = await startDiego(t)
+  diego.desire(webProcess('p-1', await droplet(hello), { instances: 2 }))
+  const running = () => diego.instances('p-1').every(({ state }) => state === 'RUNNING') && diego.instances('p-1')
+  const before = await eventually('running', running)
+  diego.restartInstance('p-1', 1)
+  const after = await eventually('another', () => {
+    const instances = running()
+    return instances && instances[1]!.instanceGuid !== before[1]!.instanceGuid && instances
+  })
+  t.equal(after[0]!.instanceGuid, before[0]!.instanceGuid)
+})
+
+test('what a killed foundation left running is ended at the next start', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'diego-test-'))
+  const folder = join(dataDir, 'containers', 'left-behind')
+  await mkdir(folder, { recursive: true })
+  const orphan = new ProcessGroup({ command: 'sleep 1000 & sleep 1000', folder, environment: { PATH: process.env['PATH']! }, pidFile: join(folder, 'pid') })
+  // A process that has since got the number of another's is not ours.
+  const innocent = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' })
+  t.teardown(() => innocent.kill())
+  await mkdir(join(dataDir, 'containers', 'long-gone'))
+  await writeFile(join(dataDir, 'containers', 'long-gone', 'pid'), `${innocent.pid} 1`)
+  await startDiego(t, { dataDir })
+  t.equal(await orphan.ended, 'Terminated by SIGKILL')
+  t.ok(isAlive(innocent.pid!))
+  t.same(await readdir(join(dataDir, 'containers')), [])
+})
+
+test('a droplet that is not there is a crash, not the end of the cell', async (t) => {
+  const { diego, droplet } = await startDiego(t)
+  diego.desire(webProcess('none', 'no-such-droplet'))
+  diego.desire(webProcess('good', await droplet(hello)))
+  await eventually('running', () => diego.instances('good')[0]!.state === 'RUNNING')
+  await eventually('crashed', () => diego.instances('none')[0]!.details?.includes('no-such-droplet'))
+  t.pass()
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}

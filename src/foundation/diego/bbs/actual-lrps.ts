@@ -15,10 +15,23 @@ import {
 import { CannotBeClaimed, CannotBeCrashed, CannotBeFailed, CannotBeStarted, CannotBeUnclaimed, ResourceNotFound } from './errors.ts'
 import { actualChanged, actualCrashed, actualCreated, actualRemoved, type EventHub } from './events.ts'
 import { type RestartPolicy, restartDelay } from './restart-policy.ts'
-import { revised, Row } from './row.ts'
+import { Element, revised } from './row.ts'
 
 export type State = 'UNCLAIMED' | 'CLAIMED' | 'RUNNING' | 'CRASHED'
-export type ActualRow = Row<typeof ActualLRPSchema>
+
+/** One version of an actual LRP, never changed. */
+export class ActualRow {
+  readonly message: ActualLRP
+  #element: Element | undefined
+
+  constructor(message: ActualLRP) {
+    this.message = message
+  }
+
+  get element(): Element {
+    return (this.#element ??= Element.of(ActualLRPSchema, () => this.message))
+  }
+}
 
 export interface ActualFilter {
   domain?: string
@@ -168,7 +181,7 @@ export class ActualLrps {
     const { processGuid, index } = lrp.actualLrpKey!
     let process = this.#processes.get(processGuid)
     if (!process) this.#processes.set(processGuid, (process = new Map()))
-    process.set(index, new Row(ActualLRPSchema, lrp))
+    process.set(index, new ActualRow(lrp))
   }
 
   #change(before: ActualLRP, changes: MessageInitShape<typeof ActualLRPSchema> & { state?: State }): ActualLRP {

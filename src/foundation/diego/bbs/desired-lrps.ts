@@ -11,7 +11,7 @@ import { type ActualLrps, next } from './actual-lrps.ts'
 import type { Cells } from './cells.ts'
 import { InvalidField, ResourceExists, ResourceNotFound } from './errors.ts'
 import { desiredChanged, desiredCreated, desiredRemoved, type EventHub } from './events.ts'
-import { revised, Row } from './row.ts'
+import { Element, revised } from './row.ts'
 
 export interface DesiredFilter {
   domain?: string
@@ -21,12 +21,12 @@ export interface DesiredFilter {
 const maxAnnotation = 10 * 1024
 const maxRoutes = 128 * 1024
 
-/** The desired LRPs, each version with its three encodings. */
+/** The desired LRPs, and what a change of one means for the actual ones. */
 export class DesiredLrps {
   readonly #hub: EventHub
   readonly #actual: ActualLrps
   readonly #cells: Cells
-  readonly #rows = new Map<string, DesiredRows>()
+  readonly #rows = new Map<string, DesiredRow>()
 
   constructor(hub: EventHub, actual: ActualLrps, cells: Cells) {
     this.#hub = hub
@@ -34,7 +34,7 @@ export class DesiredLrps {
     this.#cells = cells
   }
 
-  list({ domain, processGuids = [] }: DesiredFilter = {}): DesiredRows[] {
+  list({ domain, processGuids = [] }: DesiredFilter = {}): DesiredRow[] {
     const rows = processGuids.length ? [...new Set(processGuids)].flatMap((guid) => this.#rows.get(guid) ?? []) : [...this.#rows.values()]
     return domain ? rows.filter((row) => row.lrp.domain === domain) : rows
   }
@@ -112,44 +112,40 @@ export class DesiredLrps {
   }
 
   #put(lrp: DesiredLRP): DesiredLRP {
-    this.#rows.set(lrp.processGuid, new DesiredRows(lrp))
+    this.#rows.set(lrp.processGuid, new DesiredRow(lrp))
     return lrp
   }
 }
 
-/** One version of a desired LRP as the list endpoints show it: whole, for routing only, for scheduling. */
-export class DesiredRows {
+/** One version of a desired LRP, never changed, as the list endpoints show it: whole, for routing only, for scheduling. */
+export class DesiredRow {
   readonly lrp: DesiredLRP
-  #whole: Row<typeof DesiredLRPSchema> | undefined
-  #routing: Row<typeof DesiredLRPSchema> | undefined
-  #scheduling: Row<typeof DesiredLRPSchedulingInfoSchema> | undefined
+  #whole: Element | undefined
+  #routing: Element | undefined
+  #scheduling: Element | undefined
 
   constructor(lrp: DesiredLRP) {
     this.lrp = lrp
   }
 
-  get whole(): Row<typeof DesiredLRPSchema> {
-    return (this.#whole ??= new Row(DesiredLRPSchema, this.lrp))
+  get whole(): Element {
+    return (this.#whole ??= Element.of(DesiredLRPSchema, () => this.lrp))
   }
 
-  get routing(): Row<typeof DesiredLRPSchema> {
-    const { processGuid, domain, logGuid, instances, routes, modificationTag, metricTags } = this.lrp
-    return (this.#routing ??= new Row(DesiredLRPSchema, create(DesiredLRPSchema, { processGuid, domain, logGuid, instances, routes, modificationTag, metricTags })))
+  get routing(): Element {
+    return (this.#routing ??= Element.of(DesiredLRPSchema, () => {
+      const { processGuid, domain, logGuid, instances, routes, modificationTag, metricTags } = this.lrp
+      return create(DesiredLRPSchema, { processGuid, domain, logGuid, instances, routes, modificationTag, metricTags })
+    }))
   }
 
-  get scheduling(): Row<typeof DesiredLRPSchedulingInfoSchema> {
-    const { processGuid, domain, logGuid, memoryMb, diskMb, rootFs, annotation, instances, routes, modificationTag } = this.lrp
-    return (this.#scheduling ??= new Row(
-      DesiredLRPSchedulingInfoSchema,
-      create(DesiredLRPSchedulingInfoSchema, {
-        desiredLrpKey: { processGuid, domain, logGuid },
-        desiredLrpResource: { memoryMb, diskMb, rootFs },
-        annotation,
-        instances,
-        routes,
-        modificationTag,
-      }),
-    ))
+  get scheduling(): Element {
+    return (this.#scheduling ??= Element.of(DesiredLRPSchedulingInfoSchema, () => {
+      const { processGuid, domain, logGuid, memoryMb, diskMb, rootFs, annotation, instances, routes, modificationTag } = this.lrp
+      const desiredLrpKey = { processGuid, domain, logGuid }
+      const desiredLrpResource = { memoryMb, diskMb, rootFs }
+      return create(DesiredLRPSchedulingInfoSchema, { desiredLrpKey, desiredLrpResource, annotation, instances, routes, modificationTag })
+    }))
   }
 }
 

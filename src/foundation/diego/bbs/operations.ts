@@ -23,10 +23,10 @@ import {
 } from '../../../common/proto/gen/bbs_pb.js'
 import type { Bbs } from './bbs.ts'
 import { BadRequest, InvalidField } from './errors.ts'
-import type { Row } from './row.ts'
+import type { Element } from './row.ts'
 
 /** An answer: bytes of a message, or the elements of a list. */
-export type Answer = Uint8Array | Row<DescMessage>[]
+export type Answer = Uint8Array | Element[]
 
 /** What one path does with a request's body. Throws `BbsError`. */
 export type Operation = (bbs: Bbs, body: Uint8Array) => Answer
@@ -41,9 +41,9 @@ export const operations: Record<string, Operation> = {
   }),
   '/v1/cells/list.r1': ({ cells }) => toBinary(CellsResponseSchema, create(CellsResponseSchema, { cells: cells.presences() })),
 
-  '/v1/desired_lrps/list.r3': read(DesiredLRPsRequestSchema, ({ desired }, filter) => desired.list(filter).map((rows) => rows.whole)),
-  '/v1/desired_lrp_routing_infos/list': read(DesiredLRPsRequestSchema, ({ desired }, { processGuids }) => desired.list({ processGuids }).map((rows) => rows.routing)),
-  '/v1/desired_lrp_scheduling_infos/list': read(DesiredLRPsRequestSchema, ({ desired }, filter) => desired.list(filter).map((rows) => rows.scheduling)),
+  '/v1/desired_lrps/list.r3': read(DesiredLRPsRequestSchema, ({ desired }, filter) => desired.list(filter).map((row) => row.whole)),
+  '/v1/desired_lrp_routing_infos/list': read(DesiredLRPsRequestSchema, ({ desired }, { processGuids }) => desired.list({ processGuids }).map((row) => row.routing)),
+  '/v1/desired_lrp_scheduling_infos/list': read(DesiredLRPsRequestSchema, ({ desired }, filter) => desired.list(filter).map((row) => row.scheduling)),
   '/v1/desired_lrp/desire.r2': write(DesireLRPRequestSchema, DesiredLRPLifecycleResponseSchema, ({ desired }, { desiredLrp }) => {
     if (!desiredLrp) throw InvalidField('desired_lrp')
     desired.desire(desiredLrp)
@@ -57,7 +57,7 @@ export const operations: Record<string, Operation> = {
     desired.remove(processGuid)
   }),
 
-  '/v1/actual_lrps/list': read(ActualLRPsRequestSchema, ({ actual }, filter) => actual.list(filter)),
+  '/v1/actual_lrps/list': read(ActualLRPsRequestSchema, ({ actual }, filter) => actual.list(filter).map((row) => row.element)),
   '/v1/actual_lrps/claim': write(ClaimActualLRPRequestSchema, ActualLRPLifecycleResponseSchema, ({ actual }, { processGuid, index, actualLrpInstanceKey }) => {
     if (!processGuid) throw InvalidField('process_guid')
     actual.claim(processGuid, index, instanceKey(actualLrpInstanceKey))
@@ -96,7 +96,7 @@ export function parse<Schema extends DescMessage>(schema: Schema, body: Uint8Arr
   }
 }
 
-function read<Schema extends DescMessage>(schema: Schema, list: (bbs: Bbs, request: MessageShape<Schema>) => Row<DescMessage>[]): Operation {
+function read<Schema extends DescMessage>(schema: Schema, list: (bbs: Bbs, request: MessageShape<Schema>) => Element[]): Operation {
   return (bbs, body) => list(bbs, parse(schema, body))
 }
 

@@ -4,19 +4,25 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire'
 /** Field 2 with length: where every list answer of BBS has its elements. */
 const elementTag = (2 << 3) | 2
 
-/** One version of a message, never changed, with its bytes as an element of a list answer, made once when first asked for. */
-export class Row<Schema extends DescMessage> {
-  readonly message: MessageShape<Schema>
-  readonly #schema: Schema
-  #element: Uint8Array | undefined
+/** An element of a list answer. Its bytes are made when first asked for, and kept. */
+export class Element {
+  #encode: (() => Uint8Array) | undefined
+  #bytes: Uint8Array | undefined
 
-  constructor(schema: Schema, message: MessageShape<Schema>) {
-    this.#schema = schema
-    this.message = message
+  constructor(encode: () => Uint8Array) {
+    this.#encode = encode
   }
 
-  get element(): Uint8Array {
-    return (this.#element ??= new BinaryWriter().uint32(elementTag).bytes(toBinary(this.#schema, this.message)).finish())
+  static of<Schema extends DescMessage>(schema: Schema, message: () => MessageShape<Schema>): Element {
+    return new Element(() => toBinary(schema, message()))
+  }
+
+  get bytes(): Uint8Array {
+    if (!this.#bytes) {
+      this.#bytes = new BinaryWriter().uint32(elementTag).bytes(this.#encode!()).finish()
+      this.#encode = undefined
+    }
+    return this.#bytes
   }
 }
 

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { create, type DescMessage, toBinary } from '@bufbuild/protobuf'
+import { create, toBinary } from '@bufbuild/protobuf'
 import { DesiredLRPLifecycleResponseSchema, EventsByCellIdSchema } from '../../../common/proto/gen/bbs_pb.js'
 import type { Part } from '../../../common/lifecycle.ts'
 import type { Logger } from '../../../common/log.ts'
@@ -13,7 +13,7 @@ import type { Bbs } from './bbs.ts'
 import { BbsError } from './errors.ts'
 import { streamEvents } from './event-stream.ts'
 import { operations, parse } from './operations.ts'
-import type { Row } from './row.ts'
+import type { Element } from './row.ts'
 
 const eventsPath = '/v1/events/lrp_instances.r1'
 const maxBody = 16 * 1024 * 1024
@@ -120,26 +120,26 @@ async function send(response: ServerResponse, bytes: Uint8Array): Promise<void> 
 }
 
 /** Sends a list as it stands now; encodes and writes it in turns, so that others are served meanwhile. */
-async function sendList(response: ServerResponse, rows: Row<DescMessage>[]): Promise<void> {
+async function sendList(response: ServerResponse, elements: Element[]): Promise<void> {
   let length = 0
   let until = performance.now() + turn
-  for (const row of rows) {
-    length += row.element.length
+  for (const { bytes } of elements) {
+    length += bytes.length
     if (performance.now() < until) continue
     await nextTurn()
     until = performance.now() + turn
   }
   response.writeHead(200, { 'Content-Type': 'application/x-protobuf', 'Content-Length': length })
   // A client that goes away meanwhile is no error of ours.
-  await pipeline(batches(rows), response).catch(() => {})
+  await pipeline(batches(elements), response).catch(() => {})
 }
 
-function* batches(rows: Row<DescMessage>[]): Generator<Buffer> {
+function* batches(elements: Element[]): Generator<Buffer> {
   let parts: Uint8Array[] = []
   let size = 0
-  for (const { element } of rows) {
-    parts.push(element)
-    size += element.length
+  for (const { bytes } of elements) {
+    parts.push(bytes)
+    size += bytes.length
     if (size < batch) continue
     yield Buffer.concat(parts, size)
     parts = []

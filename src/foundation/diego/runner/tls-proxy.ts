@@ -76,8 +76,8 @@ export class TlsProxy {
     const app = connect({ ...this.#options.target, allowHalfOpen: true, noDelay: true })
     this.#track(app)
     app.on('error', () => client.destroy())
-    client.once('close', () => app.destroy())
-    app.once('close', () => client.destroy())
+    client.once('close', () => app.destroySoon())
+    app.once('close', () => client.destroySoon())
     client.pipe(app)
     app.pipe(client)
   }

@@ -56,12 +56,17 @@ export interface Foundation {
   parts: Part[]
 }
 
+/** Where packages and droplets lie. */
+export function blobFolder(data: string): string {
+  return join(data, 'blobs')
+}
+
 /** Cloud Controller, UAA and log cache over one store. */
 export async function createFoundation({ diego, certificate, log, ...config }: FoundationOptions): Promise<Foundation> {
   const store = new Store(join(config.data, 'foundation.db'))
   const key = new SigningKey(config.data)
   const directory = new Directory()
-  const blobs = join(config.data, 'blobs')
+  const blobs = blobFolder(config.data)
   const platform: Platform = { store, diego, directory, log, blobs, systemDomain: config.systemDomain }
   await ensureAdmin(store, config.admin.username, config.admin.password)
   ensureDomains(store, config.domains)

@@ -24,6 +24,7 @@ export interface DeploymentRequest {
 export class RollingDeployments {
   readonly #store: Store
   readonly #diego: Diego
+  readonly #pending = new Set<string>()
 
   constructor({ store, diego }: Platform) {
     this.#store = store
@@ -95,10 +96,17 @@ export class RollingDeployments {
     return this.#store.processes.insert({ ...settings, instances: 0, version: randomUUID(), droplet: app.droplet, revision })
   }
 
+  /** Later, and once for many changes: whoever tells of a change may be in the middle of what we asked for. */
   #onInstanceChange(processGuid: string): void {
-    for (const deployment of this.#store.deployments.by('active', 'yes')) {
-      const process = this.#store.processes.get(deployment.process)
-      if (process && diegoGuid(process) === processGuid) this.#store.transaction(() => this.#step(deployment))
+    for (const { guid, process: web } of this.#store.deployments.by('active', 'yes')) {
+      const process = this.#store.processes.get(web)
+      if (!process || diegoGuid(process) !== processGuid || this.#pending.has(guid)) continue
+      this.#pending.add(guid)
+      setImmediate(() => {
+        this.#pending.delete(guid)
+        const deployment = this.#store.deployments.get(guid)
+        if (deployment?.state === 'DEPLOYING') this.#store.transaction(() => this.#step(deployment))
+      })
     }
   }
 

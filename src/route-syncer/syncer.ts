@@ -50,7 +50,7 @@ export class RouteSyncer implements Part {
     this.#log = log
     const { cloudController, uaa, bbs, copilot } = config
     this.#published = new Published((change) => this.#sender.add(change))
-    this.#model = new Model({ domains: new Domains(config), preferredAddress: bbs.preferredAddress as 'HOST' | 'INSTANCE', published: this.#published })
+    this.#model = new Model({ domains: new Domains(config), preferredAddress: bbs.preferredAddress, published: this.#published })
     this.#guard = new Guard(config.guard, log)
     this.#tokens = new UaaTokens({ ...uaa, url: () => (uaa.url ? Promise.resolve(uaa.url) : this.#cc.discoverUaa(this.#stop.signal)) })
     this.#cc = new CloudController({ ...cloudController, tokens: this.#tokens })

@@ -76,7 +76,7 @@ export class CloudController {
 
   /** The first page of a list only. */
   async firstPage<Schema extends TSchema>(path: string, schema: Schema, filter: ListFilter, signal?: AbortSignal): Promise<Static<Schema>[]> {
-    return (await this.#page(`${path}?${new URLSearchParams(filter)}`, schema, signal)).resources
+    return (await this.#page(`${path}?${new URLSearchParams(filter).toString()}`, schema, signal)).resources
   }
 
   /** The resources of these guids that exist. */
@@ -95,7 +95,7 @@ export class CloudController {
     const url = this.#client.origin + path
     const found = new Map<string, Static<Schema>>()
     const seen = new Set<string>()
-    let next: string | undefined = `${path}?${new URLSearchParams({ ...filter, per_page: String(this.#options.perPage) })}`
+    let next: string | undefined = `${path}?${new URLSearchParams({ ...filter, per_page: String(this.#options.perPage) }).toString()}`
     let total = 0
     let received = 0
     while (next) {

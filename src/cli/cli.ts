@@ -1,0 +1,73 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { messageOf } from '../common/problem.ts'
+import { Api } from './api.ts'
+import { exitCodeOf, exitCodes } from './exit.ts'
+import { Output } from './output.ts'
+
+/** What every command is given. */
+export interface Cli {
+  out: Output
+  /** Where progress and errors go, so that --json stays readable by programs. */
+  err: Output
+  environment: NodeJS.ProcessEnv
+}
+
+/** Adds a command to `program`. One file under commands/ exports one; commands/index.ts lists them. */
+export type Register = (program: Command, cli: Cli) => unknown
+
+interface GlobalOptions {
+  api?: string
+  ca?: string
+  json?: boolean
+  watch?: boolean
+}
+
+/** copilot's API as the command's options and the environment name it. */
+export function apiOf(command: Command, { environment }: Cli): Api {
+  const { api, ca } = command.optsWithGlobals<GlobalOptions>()
+  return new Api({ url: api ?? environment['MESH_API'], ca: ca ?? environment['MESH_CA'], token: environment['MESH_TOKEN'] })
+}
+
+/** One picture of what a command shows. */
+export interface View<Data> {
+  read(api: Api): Promise<Data>
+  /** For people. */
+  show(data: Data, out: Output): string
+  /** The exit code that the data means; 0 unless given. */
+  exitCode?(data: Data): number
+}
+
+/** Makes `command` show a view: once, or with --watch again whenever it changes; as JSON with --json. */
+export async function present<Data>(command: Command, cli: Cli, { read, show, exitCode }: View<Data>): Promise<void> {
+  const { json, watch } = command.optsWithGlobals<GlobalOptions>()
+  const api = apiOf(command, cli)
+  const print = (data: Data): void => (json ? cli.out.json(data) : cli.out.write(show(data, cli.out)))
+  if (!watch) {
+    const data = await read(api)
+    print(data)
+    process.exitCode = exitCode?.(data) ?? exitCodes.ok
+    return
+  }
+  for (let last = ''; ; await delay(1000)) {
+    try {
+      const data = await read(api)
+      const now = JSON.stringify(data)
+      if (now === last) continue
+      last = now
+      if (!json) cli.out.clear()
+      print(data)
+    } catch (error) {
+      if (exitCodeOf(error) !== exitCodes.unreachable) throw error
+      cli.err.write(`meshctl: ${messageOf(error)}`)
+    }
+  }
+}
+
+export const watchOption = ['-w, --watch', 'show it again whenever it changes, until Ctrl-C'] as const
+
+/** The help of a command ends with examples. */
+export function examples(command: Command, lines: [command: string, meaning: string][]): Command {
+  const width = Math.max(...lines.map(([text]) => text.length))
+  return command.addHelpText('after', `\nExamples:\n${lines.map(([text, meaning]) => `  meshctl ${text.padEnd(width)}   ${meaning}`).join('\n')}`)
+}

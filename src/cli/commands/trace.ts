@@ -1,0 +1,60 @@
+import { examples, present, type Register } from '../cli.ts'
+import type { Output } from '../output.ts'
+import { Usage } from '../problems.ts'
+import type { Trace } from '../types.ts'
+import { describeRoute } from './route-details.ts'
+
+interface Options {
+  header: string[]
+  internal?: boolean
+}
+
+/** `trace HOST[/PATH]`. */
+export const trace: Register = (program, cli) => {
+  const command = program
+    .command('trace')
+    .argument('<target>', 'host[/path], or a whole URL')
+    .summary('where a request goes, and why')
+    .option('-H, --header <name: value>', 'a header of the request; Host stands in for that of the target', (header: string, all: string[]) => [...all, header], [])
+    .option('--internal', 'as the internal listener sees it')
+    .action(async (target: string, { header, internal }: Options) => {
+      const request = parseTarget(target, header)
+      await present(command, cli, {
+        read: (api) => api.get<Trace>('/v1/trace', { ...request, exposure: internal ? 'int' : 'pub' }),
+        show: showTrace,
+        exitCode: ({ status }) => (status === undefined ? 0 : 1),
+      })
+    })
+  examples(command, [
+    ['trace hello.mesh.apps.localhost', 'the route that answers, and its instances'],
+    ['trace http://hello.mesh.apps.localhost:8080/a/b', 'a URL, as curl has it'],
+    ['trace 127.0.0.1/a -H "Host: hello.mesh.apps.localhost"', 'a request with its own Host header'],
+    ['trace db.apps.mesh.internal --internal', 'an app-to-app request'],
+  ])
+}
+
+/** Throws `MESHCTL_USAGE`. */
+function parseTarget(target: string, headers: string[]): { host: string; path: string } {
+  const [, authority, path] = /^(?:https?:\/\/)?([^/?#]+)([^#]*)/.exec(target) ?? []
+  if (!authority) throw Usage(`${target} names no host; write HOST or HOST/PATH`)
+  const given = headers.map((header) => /^([^:\s]+):\s*(.*)$/.exec(header) ?? refuse(header))
+  const host = given.findLast(([, name]) => name!.toLowerCase() === 'host')?.[2]
+  return { host: host || authority, path: path?.startsWith('/') ? path : `/${path ?? ''}` }
+}
+
+function refuse(header: string): never {
+  throw Usage(`-H ${JSON.stringify(header)} is no header; write -H "Name: value"`)
+}
+
+function showTrace({ host, path, exposure, candidates, route, status, why }: Trace, out: Output): string {
+  const answer = candidates.findIndex(({ exists }) => exists)
+  const looked = candidates.slice(0, answer < 0 ? undefined : answer + 1)
+  const lines = [
+    `${host}${path ?? ''} by the ${exposure === 'int' ? 'internal listener' : 'public listeners'}`,
+    ...looked.map(({ key, exists }) => `  ${exists ? out.style('green', '✓') : out.style('dim', '–')} ${key.slice(key.indexOf('/') + 1)}`),
+    '',
+    status === undefined ? `goes to the app: ${why}` : out.style('red', `${status}: ${why}`),
+  ]
+  if (route) lines.push('', describeRoute(route, out))
+  return lines.join('\n')
+}

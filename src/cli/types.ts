@@ -1,0 +1,120 @@
+/** What copilot's API answers (its OpenAPI description is at /docs), as far as it is shown here. */
+export interface Named {
+  guid: string
+  name?: string
+}
+
+export interface Owned {
+  space?: Named
+  organization?: Named
+}
+
+export interface Route extends Owned {
+  key: string
+  exposure: 'pub' | 'int'
+  host: string
+  path: string
+  guid?: string
+  mirrors?: string
+  labels: Record<string, string>
+  options: Record<string, unknown>
+  state: 'serving' | 'no-instances'
+  destinations: Destination[]
+  conflicts: Conflict[]
+}
+
+export interface Destination {
+  app: Named
+  type: string
+  port: number
+  protocol: string
+  weight?: number
+  share: number
+  wanted: number
+  instances: { guid: string; index: number; address: string; port: number; zone: string }[]
+}
+
+export interface Conflict {
+  key: string
+  route?: string
+  space: Named
+  servedSpace: Named
+  reason: string
+}
+
+export interface Trace {
+  host: string
+  path?: string
+  exposure: string
+  candidates: { key: string; exists: boolean }[]
+  route?: Route
+  status?: number
+  why: string
+}
+
+export interface Service extends Owned {
+  name: string
+  fullName?: string
+  apps: { guid: string; name: string; labels: Record<string, string>; instances: number }[]
+  hosts: string[]
+  instances: number
+}
+
+export interface App extends Owned {
+  guid: string
+  name: string
+  labels: Record<string, string>
+  processes: { guid: string; type: string; wanted: number; running: number }[]
+  routes: string[]
+}
+
+export interface Instance extends Owned {
+  guid: string
+  index: number
+  app?: Named
+  type?: string
+  address: string
+  ports: { app: number; plain: number; tls: number }[]
+  zone: string
+  since?: string
+  wanted: boolean
+}
+
+export interface Component {
+  kind: string
+  name: string
+  version: string
+  ready: boolean
+  reason?: string
+  lag?: number
+  lastSeen: string
+  lost: boolean
+  report: Record<string, unknown>
+}
+
+export interface Router {
+  name: string
+  pilot: string
+  [detail: string]: unknown
+}
+
+export interface Held {
+  id: string
+  since: string
+  source: string
+  reason: string
+  removes: { routes: number; instances: number }
+}
+
+export interface Status {
+  version: string
+  history: string
+  revision: number
+  records: Record<string, number>
+  store: { ready: boolean; reason?: string }
+  sources: { name: string; age: number; syncedAt: string }[]
+  held: Held[]
+  conflicts: Conflict[]
+  components: Component[]
+  watchers: { peer: string; lag: number }[]
+}

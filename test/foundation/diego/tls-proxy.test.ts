@@ -90,7 +90,7 @@ test('it takes h2 where a client offers it, as cells do; HTTP/2 passes to the ap
   const app = http2.createServer((_request, response) => response.end('over h2'))
   const proxy = await start(t, (socket) => app.emit('connection', socket))
   for (const [offered, taken] of [[['http/1.1', 'h2'], 'h2'], [['http/1.1'], 'http/1.1'], [['istio'], 'istio'], [undefined, false]] as const) {
-    const socket = dial(proxy.port, { ...asRouter, ALPNProtocols: offered as string[] | undefined })
+    const socket = dial(proxy.port, { ...asRouter, ALPNProtocols: offered && [...offered] })
     await once(socket, 'secureConnect')
     t.equal(socket.alpnProtocol, taken)
     socket.destroy()

@@ -211,7 +211,7 @@ export class Container {
     return identity
   }
 
-  /** Renews the identity long before it expires. */
+  /** Renews the identity half-way to its expiry. */
   #renewLater(): void {
     this.#renewal = setTimeout(() => {
       this.#identity().then(
@@ -221,7 +221,7 @@ export class Container {
         },
         () => {},
       )
-    }, this.#settings.identityValidityMs * 0.8)
+    }, this.#settings.identityValidityMs / 2)
     this.#renewal.unref()
   }
 }

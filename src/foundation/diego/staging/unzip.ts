@@ -1,7 +1,6 @@
 import { createWriteStream } from 'node:fs'
 import { chmod, mkdir, realpath, symlink } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
-import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import yauzl, { type Entry, type ZipFile } from 'yauzl'
@@ -45,13 +44,12 @@ async function unpack(zip: ZipFile, folder: string, limits: UnzipLimits): Promis
       await mkdir(path, { recursive: true })
       continue
     }
-    const contents: Readable = await zip.openReadStreamPromise(entry)
     if ((modeOf(entry) & typeMask) === linkType) {
-      links.push({ path, target: await text(contents) })
+      links.push({ path, target: await text(await zip.openReadStreamPromise(entry)) })
       continue
     }
     await mkdir(dirname(path), { recursive: true })
-    await pipeline(contents, createWriteStream(path))
+    await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(path))
     await chmod(path, (modeOf(entry) & 0o777) | 0o600)
   }
   // Links come last, so that no file is written through one.

@@ -107,13 +107,16 @@ export class Exchange {
     return this.bytesReceived === 0 && this.#requestEndedAt === 0
   }
 
-  /** A header of the request, pseudo headers included. */
+  /** A header of the request, pseudo headers and those of the connection included. */
   requestHeader(name: string): string | undefined {
     switch (name) {
       case ':method': return this.method
       case ':path': return this.path
       case ':authority': case 'host': return this.authority
       case ':scheme': return this.scheme
+      case 'x-envoy-original-path': return this.path === this.originalPath ? undefined : this.originalPath
+      case 'upgrade': return this.#head.upgrade
+      case 'transfer-encoding': return this.#body && !this.#body.sized && this.protocol !== 'HTTP/2' ? 'chunked' : undefined
       default: return this.headers.getAll(name)
     }
   }

@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
+import { splitTarget } from '../../../mesh/path.ts'
 import { Unsupported } from '../resources/support.ts'
 import type { Exchange } from '../exchange.ts'
 
@@ -66,8 +67,11 @@ function compileString(text: string, omitEmpty: boolean): Writer {
       return value === undefined ? missing : typeof value === 'number' ? String(value) : JSON.stringify(value)
     }
   }
-  const write = compileText(text, '-')
-  return (exchange) => JSON.stringify(write(exchange))
+  const write = compileText(text, omitEmpty ? '' : '-')
+  return (exchange) => {
+    const value = write(exchange)
+    return omitEmpty && value === '' ? undefined : JSON.stringify(value)
+  }
 }
 
 function textOf(value: FieldValue, empty: string): string {
@@ -112,10 +116,11 @@ function compileField(name: string, argument: string, length: string | undefined
 /** Each command operator by its name: takes what stands in brackets, gives the function that reads the value. */
 const fields: Record<string, (argument: string) => Field> = {
   START_TIME: (format) => startTime(format),
-  REQ: (names) => header(names, (exchange, name) => requestHeader(exchange, name)),
+  REQ: (names) => header(names, (exchange, name) => exchange.requestHeader(name)),
   RESP: (names) => header(names, (exchange, name) => (name === ':status' ? String(exchange.status) : exchange.responseHeaders.getAll(name))),
   TRAILER: (names) => header(names, (exchange, name) => exchange.responseTrailers.getAll(name)),
-  REQ_WITHOUT_QUERY: (names) => header(names, (exchange, name) => requestHeader(exchange, name)?.replace(/\?.*$/, '')),
+  REQ_WITHOUT_QUERY: (names) => header(names, (exchange, name) => exchange.requestHeader(name)?.replace(/\?.*$/, '')),
+  PATH: (argument) => pathOf(argument),
   PROTOCOL: () => (exchange) => exchange.protocol,
   RESPONSE_CODE: () => (exchange) => exchange.status,
   RESPONSE_CODE_DETAILS: () => (exchange) => exchange.detail,
@@ -161,14 +166,13 @@ const fields: Record<string, (argument: string) => Field> = {
   REQUESTED_SERVER_NAME: () => ({ peer }) => peer.serverName,
 }
 
-function requestHeader(exchange: Exchange, name: string): string | undefined {
-  switch (name) {
-    case ':method': return exchange.method
-    case ':path': return exchange.path
-    case 'x-envoy-original-path': return exchange.originalPath
-    case ':authority': case 'host': return exchange.authority
-    case ':scheme': return exchange.scheme
-    default: return exchange.headers.getAll(name)
+/** `PATH(NQ)` is the path without its query; a second word says which: as it came (`ORIG`), as it is sent on (`PATH`), or the first of them that there is. */
+function pathOf(argument: string): Field {
+  const [query = 'WQ', which = 'ORIG_OR_PATH'] = argument.split(':')
+  if (!['', 'WQ', 'NQ'].includes(query) || !['ORIG', 'PATH', 'ORIG_OR_PATH'].includes(which)) throw new Unsupported(`%PATH(${argument})%`)
+  return ({ originalPath, path }) => {
+    const value = which === 'PATH' ? path : originalPath
+    return query === 'NQ' ? splitTarget(value).path : value
   }
 }
 

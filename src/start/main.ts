@@ -6,9 +6,9 @@ import { configure } from './configuration.ts'
 import { clearLeftovers, removePids, writePids } from './leftovers.ts'
 import { readOptions, type StartOptions } from './options.ts'
 import { Ports } from './ports.ts'
+import { populate } from './populate.ts'
 import { paint, step } from './progress.ts'
 import { removeReady, writeReady, type Ready } from './ready.ts'
-import { pushSample } from './sample.ts'
 import { SupervisedProgram } from './supervisor.ts'
 
 const NodeTooOld = problem('MESH_NODE_TOO_OLD', 500, (found: string) => `mesh-release runs on Node 24 or newer; this is ${found}. Start it with npm start, which brings its own.`)
@@ -37,7 +37,8 @@ async function start(options: StartOptions): Promise<void> {
   try {
     for (const program of running) program.start()
     for (const program of running) await step(program.program.name, () => program.ready())
-    if (options.sample) await step('sample app hello', () => pushSample({ api: ready.urls.cloudController, ...ready.credentials }, ready.space))
+    const { organization, space } = ready
+    await step(options.sample ? 'space dev, sample app hello' : 'space dev', () => populate({ api: ready.urls.cloudController, ...ready.credentials }, { organization, space, sample: options.sample }))
     up = true
     tellPids()
     tell(ready, options)

@@ -22,7 +22,7 @@ await build({
     {
       name: 'version',
       // In the checkout it is read from package.json, which the file does not have beside it.
-      setup: ({ onLoad }) => onLoad({ filter: /src\/common\/version\.ts$/ }, () => ({ contents: `export const version = ${JSON.stringify(version)}` })),
+      setup: (build) => build.onLoad({ filter: /src\/common\/version\.ts$/ }, () => ({ contents: `export const version = ${JSON.stringify(version)}` })),
     },
   ],
 })

@@ -31,11 +31,11 @@ export function apiOf(command: Command, { environment }: Cli): Api {
 
 /** One picture of what a command shows. */
 export interface View<Data> {
-  read(api: Api): Promise<Data>
+  read: (api: Api) => Promise<Data>
   /** For people. */
-  show(data: Data, out: Output): string
+  show: (data: Data, out: Output) => string
   /** The exit code that the data means; 0 unless given. */
-  exitCode?(data: Data): number
+  exitCode?: (data: Data) => number
 }
 
 /** Makes `command` show a view: once, or with --watch again whenever it changes; as JSON with --json. */

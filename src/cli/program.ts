@@ -44,7 +44,7 @@ Exit codes: ${exitCodes.ok} ok, ${exitCodes.refused} refused or different, ${exi
 function inherit(parent: Command): void {
   for (const command of parent.commands) {
     command.copyInheritedSettings(parent)
-    inherit(command as Command)
+    inherit(command)
   }
 }
 

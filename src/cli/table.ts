@@ -8,6 +8,8 @@ export interface Column<Row> {
 }
 
 const gap = '  '
+/** A colour, or another control character. */
+const controls = new RegExp(`(${String.fromCharCode(27)}\\[[0-9;]*m)|\\p{Cc}`, 'gu')
 /** A column is not made narrower than this. */
 const narrowest = 8
 
@@ -38,10 +40,11 @@ function fit(widths: number[], width: number): number[] {
   return fitted
 }
 
-const length = (text: string): number => [...stripVTControlCharacters(text)].length
+const letters = (text: string): string[] => Array.from(stripVTControlCharacters(text))
+const length = (text: string): number => letters(text).length
 
 function cut(text: string, width: number): string {
-  return length(text) <= width ? text : `${[...stripVTControlCharacters(text)].slice(0, width - 1).join('')}…`
+  return length(text) <= width ? text : `${letters(text).slice(0, width - 1).join('')}…`
 }
 
 function pad(text: string, width: number, right = false): string {
@@ -51,5 +54,5 @@ function pad(text: string, width: number, right = false): string {
 
 /** Names come from others: what would steer the terminal, except colours, is left out. */
 function safe(text: string): string {
-  return text.replaceAll(/(\x1b\[[0-9;]*m)|[\x00-\x1f\x7f-\x9f]/g, '$1')
+  return text.replaceAll(controls, '$1')
 }

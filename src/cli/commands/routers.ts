@@ -41,5 +41,5 @@ const heading = (name: string): string => name.replaceAll(/([A-Z])/g, ' $1').toU
 function cell(value: unknown): string | number {
   if (value === undefined || value === null) return '-'
   if (Array.isArray(value)) return value.length
-  return typeof value === 'number' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return typeof value === 'number' || typeof value === 'string' ? value : JSON.stringify(value)
 }

@@ -21,7 +21,7 @@ export function tokenGuard({ url, issuer, audience, ca }: UaaConfig): Guard {
   const keys = createRemoteJWKSet(new URL(`${url.replace(/\/+$/, '')}/token_keys`), {
     cooldownDuration: 5000,
     [customFetch]: (keysUrl: string, options: object) => fetch(keysUrl, { ...options, dispatcher }),
-  } as object)
+  })
 
   return async ({ headers, method }) => {
     const [, token] = /^bearer +(\S+)$/i.exec(headers.authorization ?? '') ?? []

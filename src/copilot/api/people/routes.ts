@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { normalizeHost } from '../../../mesh/host.ts'
-import { routeKey, type Exposure } from '../../../mesh/records.ts'
+import { routeKey } from '../../../mesh/records.ts'
 import type { Copilot } from '../../copilot.ts'
 import { RouteUnknown } from '../../problems.ts'
 import { resolveScope } from '../../views/names.ts'
@@ -34,7 +34,7 @@ export function routes(api: Api, { store, components }: Copilot): void {
     const name = params['*']
     const slash = name.indexOf('/')
     const [host, path] = slash < 0 ? [name, ''] : [name.slice(0, slash), name.slice(slash).replace(/\/+$/, '')]
-    const key = routeKey({ exposure: query.exposure as Exposure, host: normalizeHost(host), path })
+    const key = routeKey({ exposure: query.exposure, host: normalizeHost(host), path })
     const [shown] = await showRoutes(store, await store.list('route', { keys: [key] }), components.conflicts())
     if (!shown) throw RouteUnknown(name)
     return shown

@@ -2,7 +2,6 @@ import { Type } from 'typebox'
 import { normalizeHost } from '../../../mesh/host.ts'
 import { candidates } from '../../../mesh/matching.ts'
 import { normalizePath, splitTarget } from '../../../mesh/path.ts'
-import type { Exposure } from '../../../mesh/records.ts'
 import type { Copilot } from '../../copilot.ts'
 import { RouteView, showRoutes } from '../../views/route.ts'
 import type { Api } from '../server.ts'
@@ -29,7 +28,7 @@ const Trace = Type.Object({
 /** Where a request goes, and why. */
 export function trace(api: Api, { store, components }: Copilot): void {
   api.get('/v1/trace', { schema: { summary: 'Where a request goes and why', querystring: Query, response: { 200: Trace } } }, async ({ query }) => {
-    const exposure = query.exposure as Exposure
+    const { exposure } = query
     const host = normalizeHost(query.host)
     const path = normalizePath(splitTarget(query.path).path)
     if (path === undefined) return { host, exposure, candidates: [], status: 400, why: `${query.path} is no path, so the router refuses the request` }

@@ -45,13 +45,13 @@ export function explain(translator: Translator, host: string, path: string, { ex
 
   const request = { host: normalHost, path: normalPath, exposure }
   const keys = candidates(exposure, normalHost, normalPath)
-  const at = keys.findIndex((key) => translator.inForce(key))
+  const { model, settings } = translator
+  const at = keys.findIndex((key) => model.get('route', key))
   const tried = at < 0 ? keys : keys.slice(0, at + 1)
   const key = keys[at]
-  const route = key === undefined ? undefined : translator.inForce(key)
+  const route = key === undefined ? undefined : model.get('route', key)
   if (key === undefined || !route) return { ...request, answer: { status: 404, reason: faultOf(translator, tried) ?? 'no route has this host and path' }, ...nothing, tried }
 
-  const { model, settings } = translator
   const traits = traitsOf(key, route, settings)
   const { servers, leftOut } = servingOf(route, model)
   const { weights, error } = endpointWeights(route.destinations, servers)
@@ -74,7 +74,7 @@ export function explain(translator: Translator, host: string, path: string, { ex
       protocol: traits.protocol,
       loadBalancing: traits.loadBalancing,
       notes: [...traits.notes, ...(error > 0 ? [`weights are rounded by up to ${(error * 100).toPrecision(2)} %`] : [])],
-      fault: translator.faults.get(key)?.reason,
+      fault: translator.faultOf(key)?.reason,
       destinations: route.destinations.map((destination, position) => ({
         ...destination,
         app: { guid: destination.app, name: model.get('app', destination.app)?.name },
@@ -87,6 +87,6 @@ export function explain(translator: Translator, host: string, path: string, { ex
 }
 
 function faultOf(translator: Translator, tried: string[]): string | undefined {
-  const fault = tried.map((key) => translator.faults.get(key)).find(Boolean)
+  const fault = tried.map((key) => translator.faultOf(key)).find(Boolean)
   return fault && `the route ${fault.key} cannot be served: ${fault.reason}`
 }

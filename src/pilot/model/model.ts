@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { kinds, type Change, type Instance, type Kind, type Process, type Records, type Route } from '../../mesh/records.ts'
+import { recordFault, type Fault } from './fault.ts'
 import { Relation } from './relation.ts'
 
 /** What a set of changes touches: routes whose own record changed, and routes of which only an instance or process did. */
@@ -8,8 +9,10 @@ export interface Touched {
   endpoints: Set<string>
 }
 
-/** The records in memory, with the indexes that lead from each to the routes it has an effect on. */
+/** The records in memory, each as it was last good, with the indexes that lead from each to the routes it has an effect on. */
 export class Model {
+  /** Records whose newest value cannot be served, by kind and key. */
+  readonly faults = new Map<string, Fault>()
   readonly #records: { [K in Kind]: Map<string, Records[K]> } = {
     organization: new Map(),
     space: new Map(),
@@ -50,25 +53,32 @@ export class Model {
   difference(records: Iterable<Change>): Change[] {
     const wanted = new Map<string, Change>()
     for (const record of records) {
-      const name = `${record.kind} ${record.key}`
-      if (record.value === null) wanted.delete(name)
-      else wanted.set(name, record)
+      if (record.value === null) wanted.delete(nameOf(record))
+      else wanted.set(nameOf(record), record)
     }
-    const changes: Change[] = []
+    const removals = [...this.faults.values()].filter((fault) => !wanted.has(nameOf(fault)) && !this.get(fault.kind, fault.key)).map(removalOf)
     for (const kind of kinds) {
       for (const [key, value] of this.#records[kind]) {
-        const record = wanted.get(`${kind} ${key}`)
-        if (!record) changes.push({ kind, key, value: null })
-        else if (isDeepStrictEqual(record.value, value)) wanted.delete(`${kind} ${key}`)
+        const name = nameOf({ kind, key })
+        const record = wanted.get(name)
+        if (!record) removals.push(removalOf({ kind, key }))
+        else if (isDeepStrictEqual(record.value, value) && !this.faults.has(name)) wanted.delete(name)
       }
     }
     // Additions first, so that nothing is without its successor for a moment.
-    return [...wanted.values(), ...changes]
+    return [...wanted.values(), ...removals]
   }
 
-  #applyOne({ kind, key, value }: Change, touched: Touched): void {
+  #applyOne(change: Change, touched: Touched): void {
+    const { kind, key, value } = change
     const records = this.#records[kind] as Map<string, Records[Kind]> | undefined
     if (!records) return
+    const reason = recordFault(change)
+    if (reason !== undefined) {
+      this.faults.set(nameOf(change), { kind, key, reason })
+      return
+    }
+    this.faults.delete(nameOf(change))
     const before = records.get(key)
     if (value === null) records.delete(key)
     else records.set(key, value)
@@ -93,6 +103,9 @@ export class Model {
     for (const route of this.#routes.of(process)) endpoints.add(route)
   }
 }
+
+const nameOf = ({ kind, key }: { kind: Kind; key: string }): string => `${kind} ${key}`
+const removalOf = ({ kind, key }: { kind: Kind; key: string }): Change => ({ kind, key, value: null })
 
 function processesOf(route: Route | null | undefined): string[] {
   return route?.destinations.flatMap((destination) => destination.processes) ?? []

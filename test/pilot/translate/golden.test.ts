@@ -82,7 +82,7 @@ for (const name of cases) {
           return [kind, ofKind.map(({ any }) => toJson(schema, fromBinary(schema, any.value), { registry, useProtoFieldName: true }))]
         }),
       ),
-      ...(translator.faults.size ? { faults: [...translator.faults.values()] } : {}),
+      ...(translator.faults.length ? { faults: translator.faults } : {}),
     }
     const file = join(import.meta.dirname, name, 'output.yaml')
     const text = stringify(output, { lineWidth: 160, aliasDuplicateObjects: false })

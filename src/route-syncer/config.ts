@@ -10,7 +10,7 @@ const ca = Type.Optional(Type.String({ description: 'File with the CAs of the ot
 /** Configuration of route-syncer. */
 export const RouteSyncerConfig = Type.Object(
   {
-    name: Type.String({ default: 'route-syncer', minLength: 1, description: 'Name of this syncer in its reports' }),
+    name: Type.String({ default: 'route-syncer', pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$', description: 'Name of this syncer in its reports' }),
     source: Type.String({ default: 'cf', pattern: '^[a-z0-9-]+$', description: 'Name of the platform; copilot keeps the records of each source apart' }),
     cloudController: Type.Object(
       {

@@ -116,7 +116,7 @@ export class Model {
     this.#placed.set(name, { placement, path: sample.path })
   }
 
-  /** Undefined for a route without destinations. */
+  /** Undefined for a route without destinations, or whose space is not known yet. */
   #merge(name: string, { host, path }: { host: string; path: string }, lists: { process: KnownProcess; listing: Listing }[]): Merged | undefined {
     const known = this.cloud.route(name)
     const word = this.cloud.word(name)
@@ -132,15 +132,15 @@ export class Model {
       return { process: process.process, app: process.app, type: process.type, at: process.at, gone: process.goneAt !== undefined, mappings }
     })
     const destinations = decideDestinations(word, words)
-    if (!destinations.length) return undefined
-
     const newest = lists.reduce<(typeof lists)[number] | undefined>((best, list) => (best && best.process.at >= list.process.at ? best : list), undefined)
     const listed = newest?.listing.options ?? {}
     const options = known && known.at >= (newest?.process.at ?? 0) ? { ...known.options, ...Object.fromEntries(Object.entries(listed).filter(([key]) => diegoOptions.test(key))) } : listed
+    const space = known?.space ?? newest?.process.names.space
+    if (!destinations.length || !space) return undefined
     return {
       host,
       path,
-      space: known?.space ?? newest?.process.names.space ?? '',
+      space,
       created: known?.created ?? Number.POSITIVE_INFINITY,
       guid: known?.guid,
       labels: known?.labels ?? {},
@@ -198,13 +198,13 @@ export class Model {
     const known = this.cloud.apps.get(guid)
     const names = this.#namer(this.#processesOf, guid)?.names
     if (known) this.#published.set('app', guid, { name: known.name, space: known.space, labels: known.labels, annotations: known.annotations })
-    else this.#published.set('app', guid, names?.app ? { name: names.app, space: names.space, labels: {}, annotations: {} } : null)
+    else this.#published.set('app', guid, names?.app && names.space ? { name: names.app, space: names.space, labels: {}, annotations: {} } : null)
   }
 
   #refreshSpace(guid: string): void {
     if (!guid) return
     const names = this.#namer(this.#namedBy, guid)?.names
-    this.#published.set('space', guid, this.cloud.spaces.get(guid) ?? (names?.spaceName ? { name: names.spaceName, organization: names.organization } : null))
+    this.#published.set('space', guid, this.cloud.spaces.get(guid) ?? (names?.spaceName && names.organization ? { name: names.spaceName, organization: names.organization } : null))
   }
 
   #refreshOrganization(guid: string): void {

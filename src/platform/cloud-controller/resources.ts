@@ -29,7 +29,7 @@ export const Destination = Type.Object({
   app: Type.Object({ guid, process: Type.Optional(Type.Union([Type.Object({ type: text }), Type.Null()])) }),
   port: Type.Optional(Type.Union([Type.Integer({ minimum: 0, maximum: 65535 }), Type.Null()])),
   protocol: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-  weight: Type.Optional(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()])),
+  weight: Type.Optional(Type.Union([Type.Integer({ minimum: 0, maximum: 100 }), Type.Null()])),
 })
 export type Destination = Static<typeof Destination>
 

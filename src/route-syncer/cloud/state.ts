@@ -171,7 +171,7 @@ function readRoute(route: CC.Route, at: number): CloudRoute | undefined {
     options: route.options ?? {},
     mappings: route.destinations.map(({ app, port, protocol, weight }) => ({
       app: app.guid,
-      type: app.process?.type ?? 'web',
+      type: app.process?.type || 'web',
       ...(port && { port }),
       protocol: protocol === 'http2' ? 'http2' : 'http1',
       ...(weight && { weight }),

@@ -26,13 +26,13 @@ export function actualKey({ guid, evacuating }: Pick<Actual, 'guid' | 'evacuatin
 export function readActual(lrp: ActualLRP, fallback: PreferredAddress): Actual | undefined {
   const { actualLrpKey: key, actualLrpInstanceKey: instanceKey } = lrp
   if (!key?.processGuid || !instanceKey?.instanceGuid) return undefined
-  const running = lrp.state === 'RUNNING' && lrp.routable !== false
+  const running = lrp.state === 'RUNNING' && lrp.routable !== false && key.index >= 0
   const reached = running ? reach(lrp, fallback) : undefined
   return {
     guid: instanceKey.instanceGuid,
     domain: key.domain,
     evacuating: lrp.presence === evacuating,
-    ...(reached && { instance: { process: key.processGuid, index: key.index, ...reached, zone: lrp.availabilityZone, since: String(lrp.since) } }),
+    ...(reached && { instance: { process: key.processGuid, index: key.index, ...reached, zone: lrp.availabilityZone, since: String(lrp.since > 0n ? lrp.since : 0n) } }),
   }
 }
 
@@ -41,7 +41,8 @@ function reach({ actualLrpNetInfo: net }: ActualLRP, fallback: PreferredAddress)
   if (!net) return undefined
   const direct = net.preferredAddress === preferInstance || (net.preferredAddress !== preferHost && fallback === 'INSTANCE')
   const address = direct ? net.instanceAddress : net.address
-  const ports = net.ports.map(({ containerPort, hostPort, containerTlsProxyPort, hostTlsProxyPort }) => ({
+  const usable = net.ports.filter((mapping) => Object.values(mapping).every((port) => typeof port !== 'number' || port <= 65_535))
+  const ports = usable.map(({ containerPort, hostPort, containerTlsProxyPort, hostTlsProxyPort }) => ({
     app: containerPort,
     plain: direct ? containerPort : hostPort,
     tls: direct ? containerTlsProxyPort : hostTlsProxyPort,

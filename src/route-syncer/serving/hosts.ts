@@ -17,11 +17,15 @@ export interface Merged {
   unserved?: string | undefined
 }
 
-/** A route that is not served, shown to operators. */
+/** A route that is not served, as it is reported to operators. */
 export interface Conflict {
-  host: string
-  path: string
+  /** `routeKey` of where it would answer. */
+  key: string
+  /** Its guid in Cloud Controller, once that is known. */
+  route?: string
   space: string
+  /** Guid of the space whose route is served instead; empty if there is none. */
+  servedSpace: string
   reason: string
 }
 
@@ -79,14 +83,15 @@ export class Hosts {
 
     const key = routeKey({ exposure: entry.exposure, host: entry.host, path })
     this.#publish(key, winner && !winner.unserved ? record(entry, path, winner, winner === mirrored) : null)
-    for (const side of ['explicit', 'mirrored'] as const) this.#note(`${key} ${side}`, entry[side].get(path), winner)
+    for (const side of ['explicit', 'mirrored'] as const) this.#note(key, side, entry[side].get(path), winner ?? owners?.values().next().value)
   }
 
-  #note(key: string, route: Merged | undefined, winner: Merged | undefined): void {
-    const yielded = route !== winner && route?.space !== winner?.space
-    const reason = route?.unserved ?? (yielded ? 'the host belongs to a route of another space' : undefined)
-    if (route && reason) this.#conflicts.set(key, { host: route.host, path: route.path, space: route.space, reason })
-    else this.#conflicts.delete(key)
+  #note(key: string, side: 'explicit' | 'mirrored', route: Merged | undefined, winner: Merged | undefined): void {
+    const yields = winner && route !== winner && route?.space !== winner.space
+    const reason = route?.unserved ?? (yields ? 'the host belongs to a route of another space' : undefined)
+    if (!route || !reason) return void this.#conflicts.delete(`${key} ${side}`)
+    const { guid, space } = route
+    this.#conflicts.set(`${key} ${side}`, { key, ...(guid && { route: guid }), space, servedSpace: yields ? winner.space : '', reason })
   }
 }
 

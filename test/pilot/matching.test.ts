@@ -53,7 +53,7 @@ interface Scene {
   client: RawClient
   translator: Translator
   /** Makes these the routes; each route's app is named by its key. */
-  serve(routes: { host: string; path: string }[]): Promise<void>
+  serve: (routes: { host: string; path: string }[]) => Promise<void>
 }
 
 /** An Envoy, one instance that answers with the app that it was asked as and the path, and any number of routes to it. */

@@ -17,7 +17,7 @@ function translation(changes: Change[] = []) {
   const cache = new ResourceCache()
   cache.apply(translator.apply(changes))
   const versions = (): Record<string, string> =>
-    Object.fromEntries([typeUrls.cluster, typeUrls.endpoint].flatMap((typeUrl) => [...cache.all(typeUrl).values()].map(({ name, version }) => [`${typeUrl} ${name}`, version])).sort())
+    Object.fromEntries([typeUrls.cluster, typeUrls.endpoint].flatMap((typeUrl) => [...cache.all(typeUrl).values()].map(({ name, version }) => [`${typeUrl} ${name}`, version])))
   return { translator, cache, versions }
 }
 

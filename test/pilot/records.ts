@@ -16,7 +16,7 @@ export function route(host: string, destinations: Destination[], given: Partial<
   return { kind: 'route', key: routeKey(value), value }
 }
 
-const removal = ({ kind, key }: Change): Change => ({ kind, key, value: null }) as Change
+const removal = ({ kind, key }: Change): Change => ({ kind, key, value: null })
 
 const processName = fc.constantFrom('p', 'q', 'r', 's')
 const someProcess = fc.tuple(processName, fc.nat(3)).map(([key, instances]) => process(key, instances))

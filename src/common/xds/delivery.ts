@@ -166,12 +166,18 @@ export class Delivery {
     if (!epoch && !removal && !subscription.greeting) return undefined
     const weigh = (name: string): number => Math.max(limits.bytes / limits.count, this.#get(typeUrl, name)?.any.value.length ?? 0)
     const names = epoch ? changed.take(limits.bytes, this.#oldest(changesAfter[typeUrl], now, { removals: false })?.number ?? Infinity, weigh) : []
-    const mayRemove = removal && now - this.startedAt >= this.#times.grace
-    const gone = mayRemove ? removed.take(limits.bytes, this.#oldest(removalsAfter[typeUrl], now, { removals: true })?.number ?? Infinity, weigh) : []
+    const gone = removal ? removed.take(limits.bytes, this.#removableUntil(typeUrl, subscription, now), weigh) : []
     const oldest = [...(names.length && epoch ? [epoch] : []), ...(gone.length && removal ? [removal] : [])].sort((a, b) => a.number - b.number)[0]
     if (!oldest && !subscription.greeting) return undefined
     subscription.greeting = false
     return this.#send(typeUrl, subscription, names, gone, oldest ?? { number: 0, at: now }, now)
+  }
+
+  /** The epoch whose removals must wait still. Names that a client asked for one by one never wait: it waits to hear that there is none. */
+  #removableUntil(typeUrl: string, { wildcard }: Subscription, now: number): number {
+    if (!wildcard) return Infinity
+    if (now - this.startedAt < this.#times.grace) return 0
+    return this.#oldest(removalsAfter[typeUrl], now, { removals: true })?.number ?? Infinity
   }
 
   #send(typeUrl: string, subscription: Subscription, names: string[], gone: string[], epoch: Epoch, now: number): DeltaMessage {

@@ -1,0 +1,131 @@
+import { test, type Test } from 'tap'
+import { credentials, status } from '@grpc/grpc-js'
+import { create } from '@bufbuild/protobuf'
+import { Registry } from 'prom-client'
+import { createLogger } from '../../src/common/log.ts'
+import { NodeSchema } from '../../src/common/proto/gen/envoy/config/core/v3/base_pb.js'
+import { DeltaClient, type DeltaClientOptions } from '../../src/common/xds/client.ts'
+import type { Refusal } from '../../src/common/xds/resources.ts'
+import { freePort } from '../support/program.ts'
+import { eventually } from '../support/wait.ts'
+import { resource, startServer, typeUrls, type TestServer } from './xds-raw-client.ts'
+
+/** A client that accepts all, except the names in `bad`, and remembers what it accepted. */
+async function connect(t: Test, addresses: string[], options: Partial<DeltaClientOptions> = {}) {
+  const versions: Record<string, string> = {}
+  const updates: string[] = []
+  const bad = new Set<string>()
+  const client = new DeltaClient({
+    addresses,
+    log: createLogger('test', 'silent'),
+    metrics: new Registry(),
+    connect: () => ({
+      credentials: credentials.createInsecure(),
+      serverName: 'localhost',
+      node: create(NodeSchema, { id: 'router' }),
+      subscriptions: [{ typeUrl: typeUrls.cluster, versions: { ...versions } }],
+    }),
+    apply: async ({ changed, removed }): Promise<Refusal[]> => {
+      updates.push(...changed.map(({ name }) => name), ...removed.map(({ name }) => `-${name}`))
+      const good = changed.filter(({ name }) => !bad.has(name))
+      for (const { name, version } of good) versions[name] = version
+      for (const { name } of removed) delete versions[name]
+      return changed.filter(({ name }) => bad.has(name)).map(({ typeUrl, name, version }) => ({ typeUrl, name, version, reason: 'bad' }))
+    },
+    ...options,
+  })
+  t.teardown(() => client.stop())
+  await client.start()
+  return { client, updates, bad }
+}
+
+async function serve(t: Test): Promise<TestServer> {
+  const started = await startServer()
+  t.teardown(() => started.server.close())
+  return started
+}
+
+test('updates reach the client, and its refusals the server', async (t) => {
+  const { cache, server, address } = await serve(t)
+  const { updates, bad, client } = await connect(t, [address])
+  await eventually(() => client.status().connected)
+  bad.add('b')
+  cache.apply({ changed: [resource('cluster', 'a'), resource('cluster', 'b')], removed: [] })
+  await eventually(() => server.clients()[0]?.refused.length === 1)
+  t.match(server.clients()[0], { name: 'router', refused: [{ name: 'b', reason: 'bad', version: resource('cluster', 'b').version }] })
+  t.strictSame(updates, ['a', 'b'])
+
+  cache.apply({ changed: [], removed: [{ typeUrl: typeUrls.cluster, name: 'a' }] })
+  await eventually(() => updates.includes('-a'))
+})
+
+test('a refusal that comes late reaches the server, and ends with a version that is accepted', async (t) => {
+  const { cache, server, address } = await serve(t)
+  const { client } = await connect(t, [address])
+  cache.apply({ changed: [resource('cluster', 'a')], removed: [] })
+  await eventually(() => server.clients()[0]?.types['cluster']?.acknowledgedAt)
+  client.refuse([{ typeUrl: typeUrls.cluster, name: 'a', version: '1', reason: 'late' }])
+  await eventually(() => server.clients()[0]?.refused[0]?.reason === 'late')
+  cache.apply({ changed: [resource('cluster', 'a', '2')], removed: [] })
+  await eventually(() => server.clients()[0]?.refused.length === 0)
+  t.pass()
+})
+
+test('a client that reconnects is sent only what changed while it was away', async (t) => {
+  const first = await serve(t)
+  first.cache.apply({ changed: [resource('cluster', 'a'), resource('cluster', 'b')], removed: [] })
+  const second = await startServer({ cache: first.cache })
+  t.teardown(() => second.server.close())
+  const { client, updates } = await connect(t, [first.address, second.address])
+  await eventually(() => updates.length === 2)
+  await eventually(() => client.status().address === first.address)
+  first.server.close()
+  first.cache.apply({ changed: [resource('cluster', 'c')], removed: [{ typeUrl: typeUrls.cluster, name: 'a' }] })
+  await eventually(() => client.status().address === second.address)
+  await eventually(() => updates.length === 4)
+  t.strictSame(updates.toSorted(), ['-a', 'a', 'b', 'c'])
+})
+
+test('the client goes to the next server, and back to the preferred one once that serves', async (t) => {
+  let admitted = false
+  const preferred = await startServer({ admit: () => (admitted ? undefined : { code: status.UNAVAILABLE, details: 'not ready' }) })
+  t.teardown(() => preferred.server.close())
+  const spare = await serve(t)
+  const { client } = await connect(t, [`127.0.0.1:${await freePort()}`, preferred.address, spare.address], { preferEvery: 20 })
+  await eventually(() => client.status().address === spare.address)
+  t.equal(client.status().connected, true)
+  admitted = true
+  await eventually(() => client.status().address === preferred.address)
+  await eventually(() => spare.server.clients().length === 0)
+  t.equal(preferred.server.clients().length, 1)
+})
+
+test('without any server the client says why, and goes on trying', async (t) => {
+  const port = await freePort()
+  const { client } = await connect(t, [`127.0.0.1:${port}`])
+  await eventually(() => client.status().reason?.includes('UNAVAILABLE'))
+  t.equal(client.status().connected, false)
+})
+
+test('renewing opens the new stream before the old one is left', async (t) => {
+  const { server, address } = await serve(t)
+  const { client } = await connect(t, [address])
+  await eventually(() => server.clients().length === 1)
+  let least = Infinity
+  const watch = setInterval(() => (least = Math.min(least, server.clients().length)), 1)
+  t.teardown(() => clearInterval(watch))
+  const { since } = await eventually(() => client.status())
+  client.renew()
+  await eventually(() => client.status().since !== since && server.clients().length === 1)
+  t.equal(least, 1)
+})
+
+test('a server that never answers is given up', async (t) => {
+  const { createServer } = await import('node:net')
+  const silent = createServer((socket) => t.teardown(() => socket.destroy())).listen(0, '127.0.0.1')
+  t.teardown(() => silent.close())
+  const spare = await serve(t)
+  const { client } = await connect(t, [`127.0.0.1:${(silent.address() as { port: number }).port}`, spare.address], { timeout: 100 })
+  await eventually(() => client.status().address === spare.address)
+  t.pass()
+})

@@ -44,10 +44,7 @@ async function start(t: Test, policy = {}) {
   const bbs = new Bbs(elsewhere, { ...defaultRestartPolicy, ...policy })
   const server = new BbsServer({ bbs, listen: { host: '127.0.0.1', port: 0 }, tls, log: createLogger('bbs', 'silent') })
   await server.start()
-  t.teardown(async () => {
-    bbs.close()
-    await server.stop()
-  })
+  t.teardown(() => server.stop())
   const { port } = server
   const route = (hostname: string) => ({ routes: { 'cf-router': Buffer.from(JSON.stringify([{ hostnames: [hostname], port: 8080 }])) } })
   const key = (processGuid: string, index: number) => ({ processGuid, index, domain: 'cf-apps' })

@@ -13,7 +13,6 @@ export class Bbs {
   readonly actual: ActualLrps
   readonly desired: DesiredLrps
   readonly cells: Cells
-  readonly #restarts = new Set<NodeJS.Timeout>()
 
   constructor(cells: Cells, policy: RestartPolicy = defaultRestartPolicy) {
     this.cells = cells
@@ -28,18 +27,10 @@ export class Bbs {
     if (restartAfterMs === undefined) return
     if (restartAfterMs === 0) return this.cells.place(processGuid, index)
     const crashed = this.actual.find(processGuid, index)
-    const timer = setTimeout(() => {
-      this.#restarts.delete(timer)
+    setTimeout(() => {
       if (this.actual.find(processGuid, index) !== crashed) return
       this.actual.unclaim(processGuid, index)
       this.cells.place(processGuid, index)
-    }, restartAfterMs)
-    this.#restarts.add(timer)
-  }
-
-  /** Forgets the restarts to come. */
-  close(): void {
-    for (const timer of this.#restarts) clearTimeout(timer)
-    this.#restarts.clear()
+    }, restartAfterMs).unref()
   }
 }

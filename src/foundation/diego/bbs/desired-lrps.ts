@@ -86,8 +86,9 @@ export class DesiredLrps {
   retire(processGuid: string, index: number): void {
     const lrp = this.#actual.find(processGuid, index)
     if (!lrp) throw ResourceNotFound()
-    if (lrp.state === 'UNCLAIMED' || lrp.state === 'CRASHED' || !this.#cells.stopInstance(lrp)) this.#actual.remove(processGuid, index)
-    else this.#actual.announceRetired(lrp)
+    if (lrp.state !== 'UNCLAIMED' && lrp.state !== 'CRASHED' && this.#cells.stopInstance(lrp)) return this.#actual.announceRetired(lrp)
+    this.#actual.remove(processGuid, index)
+    this.converge(processGuid)
   }
 
   #fill({ processGuid, instances, domain }: DesiredLRP, from: number): void {

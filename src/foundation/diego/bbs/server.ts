@@ -44,6 +44,8 @@ export class BbsServer implements Part {
         response.destroy()
       })
     })
+    // Go's server keeps idle connections; this keeps them for long.
+    this.#server.keepAliveTimeout = 120_000
     this.#server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'BBS refused a connection'))
   }
 

@@ -104,7 +104,8 @@ export class Container {
     readLines(this.#group.child.stdout!, line('OUT'))
     readLines(this.#group.child.stderr!, line('ERR'))
     this.#exited = this.#exit(this.#group)
-    await Promise.race([this.#healthy(), this.#exited.then((reason) => Promise.reject(new Error(reason)))])
+    await Promise.race([this.#healthy(), this.#exited])
+    if (this.#ended) throw new Error(await this.#exited)
   }
 
   /** Resolves with the reason when the process has ended, or was found unhealthy. */

@@ -19,7 +19,7 @@ import type { DesiredProcess, LogEnvelope } from '../../diego.ts'
 import { Bbs } from '../bbs/bbs.ts'
 import type { Cells } from '../bbs/cells.ts'
 import type { RestartPolicy } from '../bbs/restart-policy.ts'
-import { Container } from './container.ts'
+import { Container, type ContainerLog } from './container.ts'
 import { Limit } from './limit.ts'
 import { killOrphans } from './process-group.ts'
 import type { RunnerSettings } from './settings.ts'
@@ -38,6 +38,9 @@ export interface RunnerOptions {
 
 interface Instance {
   container: Container
+  cell: { id: string; zone: string }
+  /** Logs as the cell. */
+  say: (message: string) => void
   stopping: boolean
   done: Promise<void>
 }
@@ -73,7 +76,6 @@ export class Runner implements Part, Cells {
   /** Stops every instance, all at one time. */
   async stop(): Promise<void> {
     this.#closed = true
-    this.bbs.close()
     await Promise.all([...this.#instances.values()].map((instance) => this.#stop(instance)))
   }
 
@@ -84,10 +86,6 @@ export class Runner implements Part, Cells {
 
   forget(processGuid: string): void {
     this.#processes.delete(processGuid)
-  }
-
-  definition(processGuid: string): DesiredProcess | undefined {
-    return this.#processes.get(processGuid)
   }
 
   container(instanceGuid: string): Container | undefined {
@@ -117,32 +115,34 @@ export class Runner implements Part, Cells {
 
   updated({ processGuid }: DesiredLRP): void {
     for (const { message } of this.bbs.actual.list({ processGuid })) {
-      const container = this.container(message.actualLrpInstanceKey!.instanceGuid)
-      if (container && message.state === 'RUNNING') this.#announce(message.actualLrpKey!, container)
+      const instance = this.#instances.get(message.actualLrpInstanceKey!.instanceGuid)
+      if (instance && message.state === 'RUNNING') this.#announce(message.actualLrpKey!, instance)
     }
   }
 
   #run(process: DesiredProcess, key: ActualLRPKey): void {
     const guid = randomUUID()
     const { settings, emitLog } = this.#options
-    const container = new Container(guid, process, key.index, settings, (sourceType, message, type = 'OUT') =>
-      emitLog({ appGuid: process.appGuid, instance: `${key.index}`, sourceType, message, type }),
-    )
-    const instance: Instance = { container, stopping: false, done: Promise.resolve() }
+    const log: ContainerLog = (sourceType, message, type = 'OUT') => emitLog({ appGuid: process.appGuid, instance: `${key.index}`, sourceType, message, type })
+    const instance: Instance = {
+      container: new Container(guid, process, key.index, settings, log),
+      cell: settings.cells[key.index % settings.cells.length]!,
+      say: (message) => log('CELL', message),
+      stopping: false,
+      done: Promise.resolve(),
+    }
     this.#instances.set(guid, instance)
-    instance.done = this.#live(instance, process, key).catch((error: unknown) => this.#options.log.error({ err: error, instance: guid }, 'instance failed'))
+    instance.done = this.#live(instance, key).catch((error: unknown) => this.#options.log.error({ err: error, instance: guid }, 'instance failed'))
   }
 
   /** An instance's whole life, from claim to removal. */
-  async #live(instance: Instance, { appGuid }: DesiredProcess, key: ActualLRPKey): Promise<void> {
-    const { container } = instance
-    const cell = this.#cellOf(key)
-    const instanceKey = create(ActualLRPInstanceKeySchema, { instanceGuid: container.guid, cellId: cell.id })
-    const say = (message: string): void => this.#options.emitLog({ appGuid, instance: `${key.index}`, sourceType: 'CELL', message, type: 'OUT' })
-
-    this.bbs.actual.claim(key.processGuid, key.index, instanceKey)
+  async #live(instance: Instance, key: ActualLRPKey): Promise<void> {
+    const { container, cell, say } = instance
+    const { processGuid, index } = key
+    const instanceKey = instanceKeyOf(instance)
     let reason: string
     try {
+      this.bbs.actual.claim(processGuid, index, instanceKey)
       await this.#creations.run(async () => {
         if (instance.stopping) return
         say(`Cell ${cell.id} creating container for instance ${container.guid}`)
@@ -150,41 +150,41 @@ export class Runner implements Part, Cells {
         say(`Cell ${cell.id} successfully created container for instance ${container.guid}`)
       })
       await container.start()
-      if (!instance.stopping) this.#announce(key, container)
+      if (!instance.stopping) this.#announce(key, instance)
       reason = await container.ended()
     } catch (error) {
       reason = messageOf(error)
     }
+    const isOurs = (): boolean => this.bbs.actual.find(processGuid, index)?.actualLrpInstanceKey?.instanceGuid === container.guid
     if (!instance.stopping) {
-      this.#options.log.info({ process: key.processGuid, index: key.index, reason }, 'instance crashed')
-      this.bbs.crash(key, instanceKey, reason)
+      this.#options.log.info({ process: processGuid, index, reason }, 'instance crashed')
+      if (isOurs()) this.bbs.crash(key, instanceKey, reason)
     }
     await container.destroy()
     say(`Cell ${cell.id} successfully destroyed container for instance ${container.guid}`)
     this.#instances.delete(container.guid)
     if (!instance.stopping || this.#closed) return
-    if (this.bbs.actual.find(key.processGuid, key.index)?.actualLrpInstanceKey?.instanceGuid === container.guid) {
-      this.bbs.actual.remove(key.processGuid, key.index, instanceKey)
-    }
-    this.bbs.desired.converge(key.processGuid)
+    if (isOurs()) this.bbs.actual.remove(processGuid, index, instanceKey)
+    this.bbs.desired.converge(processGuid)
   }
 
   async #stop(instance: Instance): Promise<void> {
+    const { say, cell, container } = instance
+    if (!instance.stopping) say(`Cell ${cell.id} stopping instance ${container.guid}`)
     instance.stopping = true
-    await instance.container.stop()
+    await container.stop()
     await instance.done
   }
 
   /** Tells BBS that an instance runs, and where. */
-  #announce(key: ActualLRPKey, container: Container): void {
+  #announce(key: ActualLRPKey, instance: Instance): void {
     const { address } = this.#options.settings
-    const cell = this.#cellOf(key)
-    this.bbs.actual.start(key, create(ActualLRPInstanceKeySchema, { instanceGuid: container.guid, cellId: cell.id }), {
+    this.bbs.actual.start(key, instanceKeyOf(instance), {
       actualLrpNetInfo: create(ActualLRPNetInfoSchema, {
         address,
         instanceAddress: address,
         preferredAddress: preferHost,
-        ports: container.ports.map((port) => ({
+        ports: instance.container.ports.map((port) => ({
           containerPort: port.container,
           hostPort: port.host,
           containerTlsProxyPort: port.containerTls,
@@ -193,12 +193,9 @@ export class Runner implements Part, Cells {
       }),
       actualLrpInternalRoutes: (this.#processes.get(key.processGuid)?.internalRoutes ?? []).map((route) => create(ActualLRPInternalRouteSchema, route)),
       metricTags: {},
-      availabilityZone: cell.zone,
+      availabilityZone: instance.cell.zone,
     })
   }
-
-  #cellOf({ index }: ActualLRPKey): { id: string; zone: string } {
-    const { cells } = this.#options.settings
-    return cells[index % cells.length]!
-  }
 }
+
+const instanceKeyOf = ({ container, cell }: Instance) => create(ActualLRPInstanceKeySchema, { instanceGuid: container.guid, cellId: cell.id })

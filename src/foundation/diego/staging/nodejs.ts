@@ -29,7 +29,8 @@ export const nodejs: Buildpack = {
 
 function startCommand({ packageJson, has }: AppFolder): string | undefined {
   if (packageJson?.scripts['start'] !== undefined) return 'npm start'
-  if (packageJson?.main !== undefined && has(packageJson.main)) return `node ${quote(packageJson.main)}`
+  const main = packageJson?.main
+  if (main && [main, `${main}.js`, `${main}/index.js`].some(has)) return `node ${quote(main)}`
   const file = has('index.html') ? undefined : usualFiles.find(has)
   return file && `node ${file}`
 }

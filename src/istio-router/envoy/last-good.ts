@@ -44,8 +44,8 @@ export class LastGood {
 
   /** Ends the trial of resources that Envoy has had time to answer. Returns those that it refused. */
   settle(resources: Resource[]): Refusal[] {
-    return resources.flatMap((resource) => {
-      const id = key(resource.typeUrl, resource.name)
+    const latest = new Map(resources.map((resource) => [key(resource.typeUrl, resource.name), resource]))
+    return [...latest].flatMap(([id, resource]) => {
       const trial = this.#trials.get(id)
       if (!trial) return []
       const refusal = trial.refused.get(resource.version)

@@ -109,16 +109,16 @@ test('a port that never opens, and an http check that never passes, are crashes 
     'silent.js': 'setInterval(() => {}, 1000)',
     'sick.js': `require('http').createServer((q, s) => { s.statusCode = q.url === '/ok' ? 200 : 500; s.end() }).listen(process.env.PORT)`,
   })
-  const check = (type: 'port' | 'http' | 'process', endpoint = '/health') => ({ type, endpoint, timeoutMs: 700 })
-  diego.desire(webProcess('port', dropletGuid, { command: 'node silent.js', healthCheck: check('port') }))
-  diego.desire(webProcess('http', dropletGuid, { command: 'node sick.js', healthCheck: check('http') }))
-  diego.desire(webProcess('ok', dropletGuid, { command: 'node sick.js', healthCheck: check('http', '/ok') }))
-  diego.desire(webProcess('worker', dropletGuid, { command: 'node silent.js', type: 'worker', ports: [], healthCheck: check('process') }))
+  const check = (type: 'port' | 'http' | 'process', timeoutMs: number, endpoint = '/health') => ({ type, endpoint, timeoutMs })
+  diego.desire(webProcess('port', dropletGuid, { command: 'node silent.js', healthCheck: check('port', 700) }))
+  diego.desire(webProcess('http', dropletGuid, { command: 'node sick.js', healthCheck: check('http', 3000) }))
+  diego.desire(webProcess('ok', dropletGuid, { command: 'node sick.js', healthCheck: check('http', 20_000, '/ok') }))
+  diego.desire(webProcess('worker', dropletGuid, { command: 'node silent.js', type: 'worker', ports: [], healthCheck: check('process', 20_000) }))
   await eventually('running', () => ['ok', 'worker'].every((guid) => diego.instances(guid)[0]!.state === 'RUNNING'))
   const details = await eventually('crashed', () => diego.instances('port')[0]!.details && diego.instances('http')[0]!.details && [diego.instances('port')[0]!.details, diego.instances('http')[0]!.details])
   t.match(details, [
     /^Instance never healthy after 0\.7s: Failed to make TCP connection to 127\.0\.0\.1:\d+: connection refused$/,
-    /^Instance never healthy after 0\.7s: Failed to make http request to 'http:.*\/health': received status code 500$/,
+    /^Instance never healthy after 3s: Failed to make http request to 'http:.*\/health': received status code 500$/,
   ])
 })
 

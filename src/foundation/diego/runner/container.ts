@@ -9,7 +9,8 @@ import { checkHealth } from './health.ts'
 import { instanceIdentity, writeSecret } from './identity.ts'
 import { limitRate, readLines } from './lines.ts'
 import { freePort } from './ports.ts'
-import { ProcessGroup, usageOf } from './process-group.ts'
+import { usageOf } from './proc.ts'
+import { ProcessGroup } from './process-group.ts'
 import type { RunnerSettings } from './settings.ts'
 import { TlsProxy } from './tls-proxy.ts'
 
@@ -63,9 +64,7 @@ export class Container {
   async create(): Promise<void> {
     const app = join(this.#folder, 'app')
     await Promise.all([mkdir(app, { recursive: true }), mkdir(join(this.#folder, 'tmp'), { recursive: true })])
-    await extract({ file: this.#settings.dropletFile(this.#process.dropletGuid), cwd: this.#folder })
-    this.#stopped.signal.throwIfAborted()
-    const identity = await this.#identity()
+    const [identity] = await Promise.all([this.#identity(), extract({ file: this.#settings.dropletFile(this.#process.dropletGuid), cwd: this.#folder })])
     for (const [position, container] of this.#process.ports.entries()) {
       // Without a container around it, only the first port can be another than the app expects.
       const host = position === 0 ? await freePort() : container
@@ -116,6 +115,7 @@ export class Container {
   /** Ends the process: SIGTERM, and SIGKILL after the grace period. May be called at any time, and again. */
   async stop(): Promise<void> {
     this.#stopped.abort()
+    for (const proxy of this.#proxies) proxy.refuse()
     await this.#group?.stop(this.#settings.stopGraceMs)
   }
 

@@ -1,11 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-
-/** What Linux gives in /proc on every platform that Node's releases run on. */
-const pageSize = 4096
-const msPerTick = 10
+import { membersOf, stat } from './proc.ts'
 
 const shell = existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh'
 
@@ -27,7 +24,13 @@ export class ProcessGroup {
   constructor({ command, folder, environment, pidFile }: GroupOptions) {
     this.child = spawn(shell, ['-c', command], { cwd: folder, env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     this.ended = this.#end()
-    if (this.child.pid) writeFileSync(pidFile, `${this.child.pid} ${startTime(this.child.pid)}`)
+    if (!this.pid) return
+    try {
+      writeFileSync(pidFile, `${this.pid} ${stat(this.pid)?.started ?? 0}`)
+    } catch (error) {
+      signalGroup(this.pid, 'SIGKILL')
+      throw error
+    }
   }
 
   get pid(): number | undefined {
@@ -65,18 +68,11 @@ export class ProcessGroup {
 
 /** Kills the process group noted in `pidFile` if it still runs. A number that other processes have since got is left alone. */
 export function killOrphans(pidFile: string): void {
-  let pid: number
-  let started: string | undefined
-  try {
-    const [first, second] = readFileSync(pidFile, 'utf8').split(' ')
-    pid = Number(first)
-    started = second
-  } catch {
-    return
-  }
+  if (!existsSync(pidFile)) return
+  const [pid, started] = readFileSync(pidFile, 'utf8').split(' ').map(Number) as [number, number]
   const members = membersOf(pid)
   const leader = members.find((process) => process.pid === pid)
-  const ours = leader ? leader.started === started : members.every((process) => Number(process.started) >= Number(started))
+  const ours = leader ? leader.started === started : members.every((process) => process.started >= started)
   if (members.length && ours) signalGroup(pid, 'SIGKILL')
 }
 
@@ -86,67 +82,5 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
     process.kill(-pid, signal)
   } catch {
     // It has ended.
-  }
-}
-
-interface ProcessStat {
-  pid: number
-  /** `R`, `S`, ..., `Z` for one that has ended and waits for its parent. */
-  state: string
-  group: number
-  /** CPU time, clock ticks. */
-  ticks: number
-  /** Clock ticks after boot. */
-  started: string
-  /** Resident memory, bytes. */
-  memory: number
-}
-
-function startTime(pid: number): string {
-  return stat(pid)?.started ?? '0'
-}
-
-function stat(pid: number): ProcessStat | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is the command in parentheses, and may itself hold spaces and parentheses.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return {
-      pid,
-      state: fields[0]!,
-      group: Number(fields[2]),
-      ticks: Number(fields[11]) + Number(fields[12]),
-      started: fields[19]!,
-      memory: Number(fields[21]) * pageSize,
-    }
-  } catch {
-    return undefined
-  }
-}
-
-/** The processes of a group that have not ended. */
-function membersOf(group: number): ProcessStat[] {
-  const names = existsSync('/proc') ? readdirSync('/proc') : []
-  return names
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => stat(Number(name)) ?? [])
-    .filter((process) => process.group === group && process.state !== 'Z')
-}
-
-/** CPU time in milliseconds and resident memory in bytes of a process and its children. */
-export function usageOf(pid: number): { cpuMs: number; memory: number } {
-  const members = descendants(pid).flatMap((member) => stat(member) ?? [])
-  return {
-    cpuMs: members.reduce((sum, { ticks }) => sum + ticks * msPerTick, 0),
-    memory: members.reduce((sum, { memory }) => sum + memory, 0),
-  }
-}
-
-function descendants(pid: number): number[] {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
-    return [pid, ...children.flatMap(descendants)]
-  } catch {
-    return [pid]
   }
 }

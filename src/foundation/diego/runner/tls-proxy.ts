@@ -59,9 +59,14 @@ export class TlsProxy {
     this.#server.setSecureContext({ cert: identity.certificate, key: identity.key, ca: this.#options.clientCa, minVersion: 'TLSv1.2' })
   }
 
+  /** Lets nobody in any more, while those that are in go on: a router that comes now can safely turn to another instance. */
+  refuse(): void {
+    if (this.#server.listening) this.#server.close()
+  }
+
   /** Closes the port and every connection. */
   stop(): void {
-    if (this.#server.listening) this.#server.close()
+    this.refuse()
     for (const socket of this.#sockets) socket.destroy()
   }
 

@@ -119,8 +119,7 @@ class StreamingAttempt implements Attempt {
 }
 
 function lowerNames(raw: string[]): string[] {
-  for (let i = 0; i < raw.length; i += 2) raw[i] = raw[i]!.toLowerCase()
-  return raw
+  return raw.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text))
 }
 
 function pairs(flat: string[]): [string, string][] {

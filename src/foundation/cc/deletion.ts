@@ -48,9 +48,11 @@ export function mappingData(route: Route, destination: Route['destinations'][num
   return {
     route_guid: route.guid,
     app_port: destination.port,
+    route_mapping_guid: destination.guid,
     destination_guid: destination.guid,
     process_type: destination.type,
     weight: destination.weight,
     protocol: destination.protocol,
+    ...(Object.keys(route.options).length && { route_options: route.options }),
   }
 }

@@ -55,15 +55,17 @@ export class DiegoSync {
     return new Map(processes.flatMap((process) => (process ? [[process.processGuid, process] as const] : [])))
   }
 
-  /** A running version keeps the command, environment and droplet that it was started with. */
+  /** A running version keeps what it was started with; only instances and routes change in place. */
   #desiredProcess(app: App, process: Process, routes: Route[], running: DesiredProcess | undefined): DesiredProcess | undefined {
+    const { routable, internal, ports } = this.#mapped(routes, process)
+    const changing = { instances: process.instances, routes: routable, internalRoutes: internal }
+    if (running) return { ...running, ...changing }
     const store = this.#store
     const droplet = store.droplets.get(process.droplet ?? app.droplet)
-    const command = running?.command ?? commandOf(process, droplet)
+    const command = commandOf(process, droplet)
     if (!droplet || !command) return undefined
     const space = store.spaces.get(app.space)!
     const organization = store.organizations.get(space.organization)!
-    const { routable, internal, ports } = this.#mapped(routes, process)
     const { type, timeout, invocationTimeout, endpoint } = process.healthCheck
     return {
       processGuid: diegoGuid(process),
@@ -75,17 +77,15 @@ export class DiegoSync {
       organizationName: organization.name,
       cfProcessGuid: process.guid,
       type: process.type,
-      instances: process.instances,
       memoryMb: process.memoryMb,
       diskMb: process.diskMb,
       command,
-      dropletGuid: running?.dropletGuid ?? droplet.guid,
-      environment: running?.environment ?? processEnvironment(store, this.#api(), app, process, this.#environmentOf(app, process)),
-      ports: running?.ports ?? (process.type === 'web' ? ports : []),
+      dropletGuid: droplet.guid,
+      environment: processEnvironment(store, this.#api(), app, process, this.#environmentOf(app, process)),
+      ports: process.type === 'web' ? ports : [],
       healthCheck: { type, ...(endpoint && { endpoint }), ...(timeout && { timeoutMs: timeout * 1000 }), ...(invocationTimeout && { invocationTimeoutMs: invocationTimeout * 1000 }) },
-      routes: routable,
-      internalRoutes: internal,
       ...(process.logRateLimit >= 0 && { logRateLimit: process.logRateLimit }),
+      ...changing,
     }
   }
 
@@ -112,9 +112,8 @@ export class DiegoSync {
   }
 }
 
-/** Whether Diego need not be told: all that can change of a version in place. */
+/** Whether Diego need not be told. */
 function same(a: DesiredProcess | undefined, b: DesiredProcess): boolean {
-  if (!a) return false
-  const changeable = ({ environment: _, ...rest }: DesiredProcess) => JSON.stringify(rest)
-  return changeable(a) === changeable(b)
+  const changing = ({ instances, routes, internalRoutes }: DesiredProcess) => JSON.stringify([instances, routes, internalRoutes])
+  return a !== undefined && changing(a) === changing(b)
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type, type Static } from 'typebox'
 import type { InstanceState } from '../diego.ts'
@@ -100,7 +99,7 @@ export function processRoutes(api: FastifyInstance, platform: Platform): void {
       const body = parseBody(ProcessUpdate, request.body)
       const metadata = mergeMetadata(body.metadata, process)
       const updated = store.transaction(() => {
-        const after = store.processes.update(process.guid, { ...updatedFields(store, process, body), ...metadata })
+        const after = store.processes.update(process.guid, { ...updatedFields(process, body), ...metadata })
         audit(store, 'audit.app.process.update', request.caller.actor, appTarget(app), { space: app.space }, { process_guid: process.guid, process_type: process.type, request: { ...body, ...(body.command !== undefined && { command: '[PRIVATE DATA HIDDEN]' }) } })
         return after
       })
@@ -194,11 +193,8 @@ export function presentProcess(store: Store, process: Process, secrets: boolean,
   }
 }
 
-/**
- * What an update changes. As in Cloud Controller, a changed health check gives the process a new version, which replaces
- * its instances; a changed command waits for the next start.
- */
-export function updatedFields(store: Store, process: Process, { command, health_check: health, readiness_health_check: readiness }: ProcessUpdate): Partial<Process> {
+/** What an update changes; as in Cloud Controller, it waits for the next start. */
+export function updatedFields(process: Process, { command, health_check: health, readiness_health_check: readiness }: ProcessUpdate): Partial<Process> {
   const check = health?.data ?? {}
   const type = health?.type ?? process.healthCheck.type
   if (type !== 'http' && check.endpoint) throw unprocessable('Health check type must be "http" to set a health check HTTP endpoint.')
@@ -217,19 +213,16 @@ export function updatedFields(store: Store, process: Process, { command, health_
     interval: ready.interval === undefined ? process.readinessCheck.interval : ready.interval,
     endpoint: readinessType === 'http' ? (ready.endpoint ?? process.readinessCheck.endpoint ?? '/') : null,
   }
-  const replaced = store.apps.get(process.app)!.state === 'STARTED' && (healthCheck.type !== process.healthCheck.type || healthCheck.endpoint !== process.healthCheck.endpoint)
-  return { ...(command !== undefined && { command }), healthCheck, readinessCheck, ...(replaced && { version: randomUUID() }) }
+  return { ...(command !== undefined && { command }), healthCheck, readinessCheck }
 }
 
-/** What scaling changes; more or less memory gives the process a new version. */
+/** What scaling changes: instances at once, the rest at the next start. */
 export function scaledFields(process: Process, { instances, memory_in_mb: memory, disk_in_mb: disk, log_rate_limit_in_bytes_per_second: logRate }: ProcessScale): Partial<Process> {
-  const memoryMb = memory ?? process.memoryMb
   return {
     instances: instances ?? process.instances,
-    memoryMb,
+    memoryMb: memory ?? process.memoryMb,
     diskMb: disk ?? process.diskMb,
     logRateLimit: logRate ?? process.logRateLimit,
-    ...(memoryMb !== process.memoryMb && { version: randomUUID() }),
   }
 }
 

@@ -167,12 +167,8 @@ export function routeRoutes(api: FastifyInstance, { store, systemDomain }: Platf
     const body = parseBody(RouteUpdate, request.body)
     const metadata = mergeMetadata(body.metadata, route)
     const options = mergeOptions(body.options, route.options)
-    const updated = store.transaction(() => {
-      const after = store.routes.update(route.guid, { options, ...metadata })
-      audit(store, 'audit.route.update', request.caller.actor, routeTarget(after), { space: after.space }, { request: body })
-      return after
-    })
-    return present(updated, linkOf(request))
+    // Cloud Controller writes no event here: only `updated_at` tells.
+    return present(store.transaction(() => store.routes.update(route.guid, { options, ...metadata })), linkOf(request))
   })
 
   api.delete<WithGuid>('/v3/routes/:guid', (request, reply) => {

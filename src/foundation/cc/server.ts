@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import multipart from '@fastify/multipart'
 import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { SigningKey } from '../uaa/keys.ts'
@@ -20,7 +21,7 @@ const packageLimit = 1_073_741_824
 /** Cloud Controller's HTTP API. */
 export async function createCloudController({ key, rateLimit, resources, ...platform }: CloudControllerOptions): Promise<FastifyInstance> {
   const { store, directory, log } = platform
-  const api = fastify({ logger: false, bodyLimit: 1_048_576, routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 } })
+  const api = fastify({ logger: false, genReqId: () => randomUUID(), bodyLimit: 1_048_576, routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 } })
   const limiter = rateLimit && new RateLimiter(rateLimit)
   await api.register(multipart, { limits: { fileSize: packageLimit, files: 1, fields: 10 } })
 

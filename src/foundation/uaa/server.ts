@@ -24,12 +24,12 @@ export async function createUaa({ store, key, directory, log, ...options }: UaaO
   await api.register(formbody)
 
   api.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
-    if (error instanceof OauthError) return reply.code(error.status).send(error)
-    if (error.statusCode && error.statusCode < 500) return reply.code(error.statusCode).send(oauthError(error.statusCode, 'invalid_request', error.message))
+    if (error instanceof OauthError) return reply.code(error.status).send(error.toJSON())
+    if (error.statusCode && error.statusCode < 500) return reply.code(error.statusCode).send(oauthError(error.statusCode, 'invalid_request', error.message).toJSON())
     log.error({ err: error, method: request.method, url: request.routeOptions.url }, 'uaa failed')
-    return reply.code(500).send(oauthError(500, 'server_error', 'Internal Server Error'))
+    return reply.code(500).send(oauthError(500, 'server_error', 'Internal Server Error').toJSON())
   })
-  api.setNotFoundHandler((_request, reply) => reply.code(404).send(oauthError(404, 'not_found', 'Not Found')))
+  api.setNotFoundHandler((_request, reply) => reply.code(404).send(oauthError(404, 'not_found', 'Not Found').toJSON()))
 
   const authorize = async (request: FastifyRequest, ...scopes: string[]): Promise<Claims> => {
     const token = bearer.exec(request.headers.authorization ?? '')?.[1]

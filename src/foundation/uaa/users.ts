@@ -41,7 +41,8 @@ export function scimUsers(api: FastifyInstance, store: Store, authorize: Authori
 
   api.post<{ Body: ScimBody }>('/Users', async (request, reply) => {
     await authorize(request, 'scim.write', 'uaa.admin')
-    const { origin = 'uaa', password, externalId, ...body } = request.body ?? {}
+    const { password, externalId, ...body } = request.body ?? {}
+    const origin = body.origin || 'uaa'
     const userName = requiredText('userName', body.userName)
     if (typeof origin !== 'string') throw oauthError(400, 'invalid_scim_resource', 'origin must be a string')
     if (origin === 'uaa' && (typeof password !== 'string' || !password)) throw oauthError(400, 'invalid_password', 'Password must be provided.')

@@ -52,10 +52,7 @@ function pickFeatures(features: Record<string, boolean> = {}): Partial<App['feat
 
 function applyProcess(store: Store, app: App, { type, update, scale }: ManifestProcess): void {
   const held: Process = processOf(store, app.guid, type) ?? insertProcess(store, app, type)
-  const updated = store.processes.update(held.guid, updatedFields(store, held, update))
-  // As in Cloud Controller, new memory waits for the restart that follows a manifest.
-  const { version: _, ...sizes } = scaledFields(updated, scale)
-  store.processes.update(held.guid, sizes)
+  store.processes.update(held.guid, { ...updatedFields(held, update), ...scaledFields(held, scale) })
 }
 
 function applyRoutes(context: ManifestContext, app: App, { routing, routes }: ManifestApp): void {

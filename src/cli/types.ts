@@ -38,7 +38,7 @@ export interface Conflict {
   key: string
   route?: string
   space: Named
-  servedSpace: Named
+  servedSpace?: Named
   reason: string
 }
 

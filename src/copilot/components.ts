@@ -27,7 +27,7 @@ export interface Conflict {
   route?: string
   /** Guid of the space that owns it. */
   space: string
-  /** Guid of the space whose route is served instead. */
+  /** Guid of the space whose route is served instead; empty where none is. */
   servedSpace: string
   reason: string
 }

@@ -40,6 +40,11 @@ export class Copilot {
     return copilot
   }
 
+  /** A certificate of an authority that nobody trusts. */
+  static strangersCertificate(): KeyPair {
+    return issueCertificate(createAuthority('stranger'), { commonName: 'pilot', dns: ['pilot.service.cf.internal'] })
+  }
+
   /** Starts the process; resolves when it is ready, rejects with its output when it ends instead. */
   async start(config: Record<string, unknown> = {}): Promise<void> {
     this.#ports ??= { health: await freePort(), listen: await freePort(), api: await freePort() }
@@ -224,7 +229,7 @@ export async function ask(method: Dispatcher.HttpMethod, url: string, body?: unk
     ...(dispatcher && { dispatcher }),
   })
   const text = await answer.body.text()
-  return { status: answer.statusCode, body: text.startsWith('{') ? JSON.parse(text) : text }
+  return { status: answer.statusCode, body: String(answer.headers['content-type']).startsWith('application/json') ? JSON.parse(text) : text }
 }
 
 /** A full sync's stream with its commit line. */

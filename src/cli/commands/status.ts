@@ -29,7 +29,7 @@ function show({ version, revision, records, store, sources, held, conflicts, com
       out.style('yellow', `held: a sync of ${source} that would remove ${count(removes.routes, 'route')} and ${count(removes.instances, 'instance')} (${since(from)} ago): ${reason}`),
       `  if they are to go: meshctl sync accept ${id}`,
     ]),
-    conflicts.map(({ key, space, servedSpace, reason }) => out.style('yellow', `conflict: ${key} of space ${nameOf(space)} is not served, that of ${nameOf(servedSpace)} is: ${reason}`)),
+    conflicts.map(({ key, space, servedSpace, reason }) => out.style('yellow', `conflict: ${key} of space ${nameOf(space)} is not served${servedSpace ? `, that of ${nameOf(servedSpace)} is` : ''}: ${reason}`)),
   ]
   return sections
     .filter((lines) => lines.length)

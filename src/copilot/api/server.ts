@@ -33,7 +33,7 @@ const strings = new Ajv({ allErrors: true, strict: false, useDefaults: true, coe
 
 /** A fastify server as all of copilot's are: problems as bodies, every fault of a request at once, OpenAPI at `/docs`. */
 export async function createApi({ log, title, https, bodyLimit }: ApiOptions): Promise<Api> {
-  const options = { loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), bodyLimit, forceCloseConnections: 'idle', ...(https ? { https } : {}) }
+  const options = { loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), bodyLimit, requestTimeout: 600_000, forceCloseConnections: 'idle', ...(https ? { https } : {}) }
   const server = fastify(options as unknown as FastifyServerOptions).withTypeProvider<TypeBoxProvider>() as unknown as Api
   server.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? bodies : strings).compile(schema))
   server.setSchemaErrorFormatter((errors, part) => new Faults((errors as unknown as ErrorObject[]).map(describeFault), part === 'body' ? '' : `${part}: `))

@@ -7,6 +7,7 @@ export class Remote<Target extends object> {
   readonly #worker: Worker
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>()
   #calls = 0
+  #closed = false
 
   constructor(data: ThreadData) {
     this.#worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: data })
@@ -25,6 +26,8 @@ export class Remote<Target extends object> {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
     await this.#send('close', []).catch(() => {})
     await this.#worker.terminate()
   }

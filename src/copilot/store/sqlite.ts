@@ -37,6 +37,7 @@ export class SqliteStore implements Store, Part {
 
   async stop(): Promise<void> {
     this.#log?.close()
+    this.#log = undefined
     await this.#questions.close()
     await this.#writer.close()
   }

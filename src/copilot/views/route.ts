@@ -30,7 +30,7 @@ export const ConflictView = Type.Object({
   key: Type.String({ description: 'Exposure, host and path that two spaces claim' }),
   route: Type.Optional(Type.String({ description: 'Guid of the route that is not served' })),
   space: Named,
-  servedSpace: Named,
+  servedSpace: Type.Optional(Named),
   reason: Type.String(),
 })
 
@@ -81,7 +81,7 @@ export async function showRoutes(store: Store, routes: Keyed<'route'>[], conflic
 }
 
 export function showConflict({ key, route, space, servedSpace, reason }: Conflict, related: Related): Static<typeof ConflictView> {
-  return { key, ...(route && { route }), space: related.named('space', space), servedSpace: related.named('space', servedSpace), reason }
+  return { key, ...(route && { route }), space: related.named('space', space), ...(servedSpace && { servedSpace: related.named('space', servedSpace) }), reason }
 }
 
 function showDestination(destination: Destination, instances: Map<string, Keyed<'instance'>[]>, related: Related): Omit<DestinationView, 'share'> {

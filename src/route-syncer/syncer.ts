@@ -17,6 +17,7 @@ import { CopilotClient } from './copilot/client.ts'
 import { Published } from './copilot/published.ts'
 import { Sender } from './copilot/sender.ts'
 import { DiegoFollower } from './diego/follower.ts'
+import { DiegoReader } from './diego/reader.ts'
 import { Guard } from './guard.ts'
 import { Model } from './model.ts'
 import { Reporter } from './report.ts'
@@ -64,7 +65,7 @@ export class RouteSyncer implements Part {
     }
     const reader = new CloudReader({ cc: this.#cc, model: this.#model, guard: this.#guard })
     this.#cloud = new CloudFollower({ ...cloudController, reader, log, onRead })
-    this.#diego = new DiegoFollower({ bbs: this.#bbs, model: this.#model, guard: this.#guard, fullInterval: bbs.fullInterval, log, onRead })
+    this.#diego = new DiegoFollower({ bbs: this.#bbs, model: this.#model, reader: new DiegoReader({ bbs: this.#bbs, model: this.#model, guard: this.#guard }), fullInterval: bbs.fullInterval, log, onRead })
     this.#reporter = new Reporter({
       copilot: this.#copilot,
       log,

@@ -5,14 +5,13 @@ import type { Part } from '../../common/lifecycle.ts'
 import type { Logger } from '../../common/log.ts'
 import { messageOf } from '../../common/problem.ts'
 import type { Bbs } from '../../platform/bbs/client.ts'
-import type { Guard, Tally } from '../guard.ts'
 import type { Model } from '../model.ts'
-import { inSlices } from '../slices.ts'
+import type { DiegoReader } from './reader.ts'
 
 export interface DiegoFollowerOptions {
   bbs: Bbs
+  reader: DiegoReader
   model: Model
-  guard: Guard
   /** Milliseconds between full reads. */
   fullInterval: number
   log: Logger
@@ -98,7 +97,8 @@ export class DiegoFollower implements Part {
   /** Begins a full read; one that is asked for while another runs comes after it. */
   #read(): void {
     this.#again = this.#reading !== undefined
-    this.#reading ??= this.#readAll()
+    this.#reading ??= this.#options.reader
+      .readAll(this.#stop.signal)
       .then(() => {
         this.#readAt = Date.now()
         this.#fault.read = undefined
@@ -113,61 +113,6 @@ export class DiegoFollower implements Part {
         this.#reading = undefined
         if (this.#again && !this.#stop.signal.aborted) this.#read()
       })
-  }
-
-  async #readAll(): Promise<void> {
-    const { bbs, model } = this.#options
-    const { diego, clock } = model
-    const { signal } = this.#stop
-    const begun = clock.tick()
-    const seen = { processes: new Set<string>(), actuals: new Set<string>() }
-    const fresh = await bbs.freshDomains(signal)
-    for await (const lrp of bbs.desiredLrps(signal)) {
-      seen.processes.add(lrp.processGuid)
-      diego.applyDesired(lrp, begun)
-    }
-    for await (const lrp of bbs.actualLrps(signal)) {
-      const key = diego.applyActual(lrp, begun)
-      if (key) seen.actuals.add(key)
-    }
-    this.#remove(diego.missing(seen, begun, fresh), begun)
-    diego.forgetRemovals(begun)
-  }
-
-  #remove(missing: { processes: string[]; actuals: string[] }, begun: number): void {
-    const { model, guard } = this.#options
-    const { diego, clock } = model
-    const going = this.#instancesGoing(missing)
-    guard.submit({
-      source: 'bbs',
-      has: model.tally,
-      removes: { routes: 0, instances: going.size, apps: 0 },
-      disputed: () => this.#disputed(going),
-      apply: () => {
-        const at = clock.tick()
-        void inSlices(missing.actuals, (key) => diego.stillMissing('actual', key, begun) && diego.dropActual(key))
-          .then(() => inSlices(missing.processes, (guid) => diego.stillMissing('process', guid, begun) && diego.dropProcess(guid, at)))
-      },
-    })
-  }
-
-  /** Instances that copilot has and would lose. */
-  #instancesGoing(missing: { processes: string[]; actuals: string[] }): Set<string> {
-    const { diego } = this.#options.model
-    const rows = missing.actuals.flatMap((key) => diego.instanceOfRow(key)?.guid ?? [])
-    const whole = missing.processes.flatMap((process) => [...diego.instancesOf(process)])
-    return new Set([...rows, ...whole].filter((guid) => this.#options.model.isServed(guid)))
-  }
-
-  /** Of these instances, those that Cloud Controller wants and that no other one replaces. */
-  #disputed(going: Set<string>): Tally {
-    const { model } = this.#options
-    let instances = 0
-    for (const guid of going) {
-      const instance = model.diego.instance(guid)
-      if (instance && model.isWanted(instance.process, instance.index) && !model.isReplaced(guid, going)) instances++
-    }
-    return { routes: 0, instances, apps: 0 }
   }
 }
 

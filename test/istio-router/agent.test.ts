@@ -1,0 +1,240 @@
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fromBinary } from '@bufbuild/protobuf'
+import { test, type Test } from 'tap'
+import { Registry } from 'prom-client'
+import { validateConfig, type TlsConfig } from '../../src/common/config.ts'
+import type { Condition } from '../../src/common/health.ts'
+import { createLogger } from '../../src/common/log.ts'
+import { createAuthority, issueCertificate, type KeyPair } from '../../src/common/pki.ts'
+import { SecretSchema } from '../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
+import { ResourceCache } from '../../src/common/xds/cache.ts'
+import type { Refusal, Resource, ResourceUpdate } from '../../src/common/xds/resources.ts'
+import { serverCredentials } from '../../src/common/xds/credentials.ts'
+import { DeltaServer } from '../../src/common/xds/server.ts'
+import { Agent } from '../../src/istio-router/agent/agent.ts'
+import { RouterConfig } from '../../src/istio-router/config.ts'
+import type { Engine } from '../../src/istio-router/engine.ts'
+import { freePort } from '../support/program.ts'
+import { TestAuthority } from '../support/pki.ts'
+import { eventually } from '../support/wait.ts'
+import { clusterNamed, endpointsOf, removal, typeUrls } from './resources.ts'
+
+const pkiFolder = mkdtempSync(join(tmpdir(), 'mesh-agent-pki-'))
+const pki = new TestAuthority(pkiFolder)
+const tls = { pilot: pki.issue('pilot'), router: pki.issue('istio-router') }
+process.on('exit', () => rmSync(pkiFolder, { recursive: true }))
+
+/** An engine that keeps what it is given. */
+class FakeEngine implements Engine {
+  readonly name = 'fake'
+  readonly resources = new Map<string, Resource>()
+  readonly bad = new Set<string>()
+  late: (refusals: Refusal[]) => void = () => {}
+
+  async start(): Promise<void> {}
+  async stop(): Promise<void> {}
+  async drain(): Promise<void> {}
+
+  condition(): Condition {
+    return { ready: true }
+  }
+
+  onRefused(listener: (refusals: Refusal[]) => void): void {
+    this.late = listener
+  }
+
+  async apply({ changed, removed }: ResourceUpdate): Promise<Refusal[]> {
+    for (const resource of changed) if (!this.bad.has(resource.name)) this.resources.set(resource.name, resource)
+    for (const { name } of removed) this.resources.delete(name)
+    return changed.filter(({ name }) => this.bad.has(name)).map(({ typeUrl, name, version }) => ({ typeUrl, name, version, reason: 'bad' }))
+  }
+
+  names(): string[] {
+    return [...this.resources.keys()].filter((name) => !name.startsWith('tls/') && !name.startsWith('backend/')).sort((a, b) => a.localeCompare(b))
+  }
+}
+
+interface Pilot {
+  port: number
+  cache: ResourceCache
+  server: DeltaServer
+  stop: () => void
+}
+
+async function startPilot(t: Test, resources: Resource[] = [], port?: number, files: TlsConfig = tls.pilot): Promise<Pilot> {
+  const { credentials, stop } = serverCredentials(files)
+  const cache = new ResourceCache()
+  cache.apply({ changed: resources, removed: [] })
+  const server = new DeltaServer({ cache, log: createLogger('test', 'silent'), metrics: new Registry(), grace: 0 })
+  const pilot = {
+    cache,
+    server,
+    port: await server.listen(`127.0.0.1:${port ?? 0}`, credentials),
+    stop: () => {
+      stop()
+      server.close()
+    },
+  }
+  t.teardown(pilot.stop)
+  return pilot
+}
+
+interface Rig {
+  config: RouterConfig
+  folder: string
+  start(): Promise<{ agent: Agent; engine: FakeEngine }>
+}
+
+function rig(t: Test, ports: number[]): Rig {
+  const folder = mkdtempSync(join(tmpdir(), 'mesh-agent-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const config = validateConfig(RouterConfig, {
+    name: 'router-1',
+    pilot: { addresses: ports.map((port) => `127.0.0.1:${port}`), tls: tls.router },
+    listeners: [{ name: 'http', address: '127.0.0.1', port: 8080 }],
+    keypairs: [{ name: 'default', certificate: tls.router.certificate, key: tls.router.key }],
+    backend: tls.router,
+    cache: join(folder, 'cache'),
+    health: { listen: { port: 0 } },
+  }, 'router.yml')
+  return {
+    config,
+    folder,
+    start: async () => {
+      const engine = new FakeEngine()
+      const agent = new Agent({ config, engine, log: createLogger('test', 'silent'), metrics: new Registry() })
+      t.teardown(() => agent.stop())
+      await agent.start()
+      return { agent, engine }
+    },
+  }
+}
+
+test('what pilot sends reaches the engine, and its answer pilot', async (t) => {
+  const pilot = await startPilot(t, [clusterNamed('a'), clusterNamed('bad')])
+  const { start } = rig(t, [pilot.port])
+  const { agent, engine } = await start()
+  engine.bad.add('bad')
+  await eventually(() => pilot.server.clients()[0]?.types['cluster']?.acknowledgedAt ?? pilot.server.clients()[0]?.refused.length)
+  pilot.cache.apply({ changed: [endpointsOf('a', [1234]), clusterNamed('bad', { altStatName: '2' })], removed: [] })
+  await eventually(() => pilot.server.clients()[0]?.refused.length === 1)
+  t.match(pilot.server.clients()[0], { name: 'router-1', refused: [{ name: 'bad', reason: 'bad' }] })
+  t.match(agent.condition(), { ready: true, age: 0, pilot: { connected: true }, refused: [{ type: 'cluster', name: 'bad' }] })
+  await eventually(() => agent.accepted('a').instances.length)
+  t.strictSame(agent.accepted('a'), { version: clusterNamed('a').version, instances: ['instance-1234'] })
+})
+
+test('the router starts with its last good configuration while no pilot is there, and catches up', async (t) => {
+  const before = await startPilot(t, [clusterNamed('a'), clusterNamed('b'), clusterNamed('c')])
+  const { start } = rig(t, [before.port])
+  const first = await start()
+  await eventually(() => before.server.clients()[0]?.types['cluster']?.acknowledgedAt)
+  first.engine.bad.add('b')
+  before.cache.apply({ changed: [clusterNamed('b', { altStatName: 'refused' })], removed: [removal(clusterNamed('c'))] })
+  await eventually(() => before.server.clients()[0]?.refused.length === 1 && !first.engine.names().includes('c'))
+  await first.agent.stop()
+  before.stop()
+
+  const second = await start()
+  t.strictSame(second.engine.names(), ['a', 'b'])
+  t.equal(second.engine.resources.get('b')?.version, clusterNamed('b').version, 'the last good version, not the refused one')
+  await eventually(() => second.agent.condition().reason?.includes('UNAVAILABLE'))
+  t.match(second.agent.condition(), { ready: true, reason: /no pilot answers.*serving the configuration of 20/, age: Number })
+
+  const after = await startPilot(t, [clusterNamed('a'), clusterNamed('d')], before.port)
+  await eventually(() => second.engine.names().join() === 'a,d')
+  t.equal(after.server.clients()[0]?.name, 'router-1')
+  t.equal(second.agent.condition().reason, undefined)
+})
+
+test('what turns out unusable later is forgotten, reported, and asked for again', async (t) => {
+  const pilot = await startPilot(t, [clusterNamed('a'), clusterNamed('b')])
+  const { start } = rig(t, [pilot.port])
+  const { agent, engine } = await start()
+  await eventually(() => pilot.server.clients()[0]?.types['cluster']?.acknowledgedAt)
+  engine.late([{ typeUrl: typeUrls.cluster, name: 'a', version: clusterNamed('a').version, reason: 'late' }])
+  await eventually(() => pilot.server.clients()[0]?.refused[0]?.reason === 'late')
+  engine.resources.clear()
+  await agent.stop()
+  const again = await start()
+  t.strictSame(again.engine.names(), ['b'], 'it is not on disk')
+  await eventually(() => again.engine.names().join() === 'a,b')
+})
+
+test('the disk has no private key and is readable by its owner only; a broken copy is put aside', async (t) => {
+  const pilot = await startPilot(t, [clusterNamed('a')])
+  const { config, start } = rig(t, [pilot.port])
+  const first = await start()
+  await eventually(() => first.agent.accepted('a').version)
+  for (const file of readdirSync(config.cache)) {
+    t.equal(statSync(join(config.cache, file)).mode & 0o777, 0o600, file)
+    t.notOk(readFileSync(join(config.cache, file)).includes('PRIVATE KEY'), file)
+  }
+  t.equal(statSync(config.cache).mode & 0o777, 0o700)
+  await first.agent.stop()
+
+  writeFileSync(join(config.cache, 'resources.db'), 'no database at all, but long enough to look at '.repeat(200))
+  const second = await start()
+  await eventually(() => second.engine.names().join() === 'a')
+  t.ok(readdirSync(config.cache).includes('resources.db.broken'))
+})
+
+test('certificates are served as secrets, and again when their files change and are whole', async (t) => {
+  const { config, folder, start } = rig(t, [await freePort()])
+  const authority = createAuthority('test')
+  const issue = (): KeyPair => issueCertificate(authority, { commonName: 'site' })
+  const write = (name: string, pair: Partial<KeyPair>): void => {
+    for (const [part, pem] of Object.entries(pair)) {
+      writeFileSync(join(folder, `${name}.new`), pem)
+      renameSync(join(folder, `${name}.new`), join(folder, `${name}.${part}`))
+    }
+  }
+  const [before, after, other] = [issue(), issue(), issue()]
+  for (const name of ['site', 'other']) write(name, before)
+  config.keypairs = ['site', 'other'].map((name) => ({ name, certificate: join(folder, `${name}.certificate`), key: join(folder, `${name}.key`) }))
+  const { engine } = await start()
+  const served = (name: string): string | undefined => {
+    const secret = engine.resources.get(`tls/${name}`)
+    const type = secret && fromBinary(SecretSchema, secret.any.value).type
+    return type?.case === 'tlsCertificate' && type.value.certificateChain?.specifier.case === 'inlineBytes' ? Buffer.from(type.value.certificateChain.specifier.value).toString() : undefined
+  }
+  t.equal(served('site'), before.certificate)
+  t.ok(engine.resources.has('backend/client') && engine.resources.has('backend/ca'))
+
+  write('site', { certificate: after.certificate })
+  write('other', other)
+  await eventually(() => served('other') === other.certificate)
+  t.equal(served('site'), before.certificate, 'a certificate without its key is not served')
+  write('site', { key: after.key })
+  await eventually(() => served('site') === after.certificate)
+})
+
+test('a keypair that does not fit is named at start', async (t) => {
+  const { config, start } = rig(t, [await freePort()])
+  config.keypairs = [{ name: 'default', certificate: tls.router.certificate, key: tls.pilot.key }]
+  await t.rejects(start(), { code: 'MESH_SECRET_UNUSABLE', message: /^keypairs\[0\]: .*is not the key of/ })
+})
+
+test('a pilot whose certificate has another name is not believed', async (t) => {
+  const impostor = await startPilot(t, [clusterNamed('evil')], undefined, pki.issue('impostor'))
+  const { start } = rig(t, [impostor.port])
+  const { agent, engine } = await start()
+  await eventually(() => /altnames|Hostname/.test(agent.condition().reason ?? ''))
+  t.strictSame(engine.names(), [])
+})
+
+test("a changed certificate of the router's is used without losing the stream for a moment", async (t) => {
+  const pilot = await startPilot(t, [clusterNamed('a')])
+  const own = pki.issue('rotating', { dns: ['istio-router.service.cf.internal'] })
+  const { config, start } = rig(t, [pilot.port])
+  config.pilot.tls = own
+  const { agent, engine } = await start()
+  await eventually(() => engine.names().includes('a'))
+  const { since } = agent.condition()['pilot'] as { since: string }
+  pki.issue('rotating', { dns: ['istio-router.service.cf.internal'] })
+  await eventually(() => (agent.condition()['pilot'] as { since?: string }).since !== since)
+  pilot.cache.apply({ changed: [clusterNamed('b')], removed: [] })
+  await eventually(() => engine.names().includes('b'))
+})

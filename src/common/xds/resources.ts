@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { create, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
 import { AnySchema, type Any } from '@bufbuild/protobuf/wkt'
 
@@ -41,6 +41,10 @@ export function pack<Desc extends DescMessage>(schema: Desc, message: MessageSha
 
 /** Encodes `message` as a resource whose version is the hash of its bytes. */
 export function encodeResource<Desc extends DescMessage>(schema: Desc, name: string, message: MessageShape<Desc>): Resource {
-  const any = pack(schema, message)
-  return { typeUrl: any.typeUrl, name, version: createHash('sha256').update(any.value).digest('base64url').slice(0, 16), any }
+  return encodedResource(`type.googleapis.com/${schema.typeName}`, name, toBinary(schema, message))
+}
+
+/** A resource from a message that is encoded already. */
+export function encodedResource(typeUrl: string, name: string, value: Uint8Array<ArrayBuffer>): Resource {
+  return { typeUrl, name, version: hash('sha256', value, 'base64url').slice(0, 16), any: create(AnySchema, { typeUrl, value }) }
 }

@@ -1,24 +1,40 @@
-import { create } from '@bufbuild/protobuf'
+import { create, toBinary } from '@bufbuild/protobuf'
 import { Cluster_DiscoveryType, ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
-import { encodeResource, type Resource } from '../../common/xds/resources.ts'
+import { encodedResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
 import { together, type ClusterInit, type Context } from './feature.ts'
 import { features } from './features.ts'
 import { ads } from './proto.ts'
-import type { RouteTraits } from './traits.ts'
+import type { ClusterVariant, RouteTraits } from './traits.ts'
 
-/** A platform route's cluster, named by its key, with endpoints that come by EDS. */
-export function clusterOf(traits: RouteTraits, context: Context): Resource {
-  const { key, app, route } = traits
-  const base: ClusterInit = {
-    name: key,
-    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
-    edsClusterConfig: { edsConfig: ads },
-    metadata: {
-      filterMetadata: {
-        mesh: { ...(app === undefined ? {} : { app }), ...(route.guid === undefined ? {} : { route: route.guid }), space: route.space },
-      },
-    },
+/**
+ * Makes the clusters of platform routes. What all clusters of a variant have in common is encoded once; a cluster is those bytes
+ * after its own, since protobuf messages merge by concatenation.
+ */
+export class ClusterMaker {
+  readonly #context: Context
+  readonly #common = new Map<string, Uint8Array>()
+
+  constructor(context: Context) {
+    this.#context = context
   }
-  const parts = features.flatMap((feature) => feature.cluster?.(traits, context) ?? [])
-  return encodeResource(ClusterSchema, key, create(ClusterSchema, together([base, ...parts])))
+
+  /** A route's cluster, named by its key, with endpoints that come by EDS. */
+  clusterOf(traits: RouteTraits): Resource {
+    const { key, app, route } = traits
+    const mesh = { ...(app === undefined ? {} : { app }), ...(route.guid === undefined ? {} : { route: route.guid }), space: route.space }
+    const own = toBinary(ClusterSchema, create(ClusterSchema, { name: key, metadata: { filterMetadata: { mesh } } }))
+    return encodedResource(typeUrls.cluster, key, Buffer.concat([own, this.#commonOf(traits)]))
+  }
+
+  #commonOf({ protocol, loadBalancing }: ClusterVariant): Uint8Array {
+    const id = `${protocol} ${loadBalancing}`
+    let bytes = this.#common.get(id)
+    if (!bytes) this.#common.set(id, (bytes = toBinary(ClusterSchema, create(ClusterSchema, this.#fieldsOf({ protocol, loadBalancing })))))
+    return bytes
+  }
+
+  #fieldsOf(variant: ClusterVariant): ClusterInit {
+    const base: ClusterInit = { clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS }, edsClusterConfig: { edsConfig: ads } }
+    return together([base, ...features.flatMap((feature) => feature.cluster?.(variant, this.#context) ?? [])])
+  }
 }

@@ -5,7 +5,7 @@ import type {
   HttpConnectionManagerSchema,
   HttpFilterSchema,
 } from '../../common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
-import type { RouteTraits } from './traits.ts'
+import type { ClusterVariant } from './traits.ts'
 import type { ConstantRoute } from './route-configuration.ts'
 import type { ListenerSpec, RouterNode } from './router-node.ts'
 import type { TranslationSettings } from './settings.ts'
@@ -41,8 +41,8 @@ export interface Feature {
   upstreamFilter?(context: Context): FilterInit
   /** Fields of a constant route's action. */
   route?(route: ConstantRoute, context: Context): RouteActionInit
-  /** Fields of a platform route's cluster. */
-  cluster?(traits: RouteTraits, context: Context): ClusterInit
+  /** Fields of the clusters of platform routes. */
+  cluster?(variant: ClusterVariant, context: Context): ClusterInit
 }
 
 /** The fields of all `parts` together. Two that set the same field are a mistake in the features: an error. */

@@ -8,5 +8,5 @@ export const timeouts: Feature = {
     streamIdleTimeout: duration(settings.streamIdleTimeout),
   }),
   route: ({ streams }, { settings }) => ({ timeout: duration(streams ? '0s' : settings.requestTimeout) }),
-  cluster: (_traits, { settings }) => ({ connectTimeout: duration(settings.connectTimeout) }),
+  cluster: (_variant, { settings }) => ({ connectTimeout: duration(settings.connectTimeout) }),
 }

@@ -1,12 +1,16 @@
 import type { Route } from '../../mesh/records.ts'
 import type { TranslationSettings } from './settings.ts'
 
-/** What a route's own record says about how its cluster must be, whoever serves it. */
-export interface RouteTraits {
-  key: string
-  route: Route
+/** What clusters can differ in, beside their names and metadata: those of one variant share all else. */
+export interface ClusterVariant {
   protocol: 'http1' | 'http2'
   loadBalancing: TranslationSettings['loadBalancing']
+}
+
+/** What a route's own record says about how its cluster must be, whoever serves it. */
+export interface RouteTraits extends ClusterVariant {
+  key: string
+  route: Route
   /** The app, where all destinations are of one. */
   app: string | undefined
   /** What was asked for and is not so, for people. */

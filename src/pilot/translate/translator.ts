@@ -4,7 +4,7 @@ import type { Change } from '../../mesh/records.ts'
 import type { Fault } from '../model/fault.ts'
 import { Model } from '../model/model.ts'
 import { servingOf } from '../model/serving.ts'
-import { clusterOf } from './cluster.ts'
+import { ClusterMaker } from './cluster.ts'
 import { endpointsOf } from './endpoints.ts'
 import { routeConfigurations } from './route-configuration.ts'
 import type { TranslationSettings } from './settings.ts'
@@ -16,12 +16,14 @@ export class Translator {
   readonly settings: TranslationSettings
   /** Resources that no record changes. */
   readonly constants: Resource[]
+  readonly #clusters: ClusterMaker
   /** Routes that could not be translated the last time, by key. */
   readonly #failed = new Map<string, Fault>()
 
   constructor(settings: TranslationSettings) {
     this.settings = settings
     this.constants = routeConfigurations({ settings })
+    this.#clusters = new ClusterMaker({ settings })
   }
 
   /** Applies changes in their order and returns the resources they touch; of these some may be as they were. */
@@ -52,7 +54,7 @@ export class Translator {
     }
     try {
       const traits = traitsOf(key, route, this.settings)
-      const cluster = changed ? [clusterOf(traits, this)] : []
+      const cluster = changed ? [this.#clusters.clusterOf(traits)] : []
       update.changed.push(...cluster, endpointsOf(traits, servingOf(route, this.model).servers))
     } catch (error) {
       this.#failed.set(key, { kind: 'route', key, reason: messageOf(error) })

@@ -79,7 +79,7 @@ const rsa = {
 function blank(publicKey: string, commonName: string, organizationalUnits: string[], days: number): forge.pki.Certificate {
   const certificate = forge.pki.createCertificate()
   certificate.publicKey = forge.pki.publicKeyFromPem(publicKey)
-  certificate.serialNumber = `00${randomBytes(16).toString('hex')}`
+  certificate.serialNumber = serialNumber()
   // A minute of slack, for clocks that differ.
   certificate.validity.notBefore = new Date(Date.now() - 60_000)
   certificate.validity.notAfter = new Date(Date.now() + days * 86_400_000)
@@ -88,4 +88,11 @@ function blank(publicKey: string, commonName: string, organizationalUnits: strin
     { name: 'commonName', value: commonName },
   ])
   return certificate
+}
+
+/** Random bits whose first byte is neither 0 nor above 0x7f: positive and in its shortest form, as DER wants integers (X.690 §8.3). */
+function serialNumber(): string {
+  const bytes = randomBytes(16)
+  bytes.writeUInt8((bytes.readUInt8() & 0x3f) | 0x40)
+  return bytes.toString('hex')
 }

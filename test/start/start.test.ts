@@ -4,13 +4,12 @@ import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync 
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import tap, { test } from 'tap'
+import { test } from 'tap'
 import { ask } from '../support/client.ts'
 import { Started } from '../support/started.ts'
 import { eventually } from '../support/wait.ts'
 
 const start = new Started()
-tap.after(() => start.discard())
 const main = resolve(import.meta.dirname, '../../src/start/main.ts')
 const startSync = (...args: string[]) => spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 20_000 })
 
@@ -143,6 +142,8 @@ test('a busy port, an unusable folder and a wrong argument are a sentence that s
   t.equal(help.status, 0)
   for (const option of ['--data', '--fresh', '--engine', '--routers', '--http-port', '--https-port', '--cc-port', '--apps-domain', '--mesh-domain', '--no-mirror', '--no-sample', '--log-level']) t.match(help.stdout, option)
 })
+
+test('nothing is left', () => start.discard())
 
 interface Connection {
   from: string

@@ -184,51 +184,54 @@ export class Mesh {
   async #start({ translation }: MeshOptions): Promise<void> {
     const [copilot, api, pilot, debug] = [await freePort(), await freePort(), await freePort(), await freePort()]
     this.#copilot = `https://127.0.0.1:${copilot}`
-    await this.#run('copilot', {
-      listen: { port: copilot },
-      tls: this.#authority.issue('copilot'),
-      api: { listen: { port: api } },
-      store: { file: join(this.folder, 'copilot.db') },
-    })
-    await this.#send('PUT', `/v1/sources/cf/records?epoch=${this.#epoch}`, `${JSON.stringify({ commit: { count: 0 } })}\n`)
-    await this.#run('pilot', {
-      listen: { port: pilot },
-      tls: this.#authority.issue('pilot'),
-      debug: { listen: { port: debug } },
-      copilot: { url: this.#copilot, tls: this.#authority.issue('pilot-client', { dns: ['pilot.service.cf.internal'] }) },
-      ...(translation && { translation }),
-    })
+    const starting = [
+      await this.#launch('copilot', {
+        listen: { port: copilot },
+        tls: this.#authority.issue('copilot'),
+        api: { listen: { port: api } },
+        store: { file: join(this.folder, 'copilot.db') },
+      }),
+      await this.#launch('pilot', {
+        listen: { port: pilot },
+        tls: this.#authority.issue('pilot'),
+        debug: { listen: { port: debug } },
+        copilot: { url: this.#copilot, tls: this.#authority.issue('pilot-client', { dns: ['pilot.service.cf.internal'] }) },
+        ...(translation && { translation }),
+      }),
+    ]
     for (const engine of ['embedded', 'envoy'] as const) {
       if (engine === 'envoy' && envoyAbsent) continue
-      this.routers.set(engine, await this.#router(engine, pilot))
+      starting.push(...(await this.#launchRouters(engine, pilot)))
     }
+    await starting[0]?.ready()
+    await this.#send('PUT', `/v1/sources/cf/records?epoch=${this.#epoch}`, `${JSON.stringify({ commit: { count: 0 } })}\n`)
+    await Promise.all(starting.map((program) => program.ready()))
   }
 
-  async #router(engine: EngineName, pilot: number): Promise<TestRouter> {
+  /** The router that is tested, and one beside it that trusts its clients to be load balancers. */
+  async #launchRouters(engine: EngineName, pilot: number): Promise<TestProgram[]> {
     const [http, https, internal, proxied, trusting] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
     const server = (name: string) => ({ name, ...withoutCa(this.#authority.issue(name, { dns: [name, `*.${name}`], usages: ['server'] })) })
-    const keypairs = [server('mesh.test'), server('other.test')]
     const common = {
       engine,
       pilot: { addresses: [`127.0.0.1:${pilot}`], tls: this.#authority.issue('istio-router') },
-      keypairs,
+      keypairs: [server('mesh.test'), server('other.test')],
       backend: { ...withoutCa(this.#authority.issue('backend', { dns: ['gorouter.service.cf.internal'] })), ca: this.#identities.ca },
     }
     const listener = (name: string, port: number, more: object = {}) => ({ name, address: '127.0.0.1', port, tls: false, exposure: 'pub', ...more })
-    const program = await this.#run('istio-router', {
-      ...common,
-      name: engine,
-      cache: join(this.folder, engine),
-      listeners: [listener('http', http), listener('https', https, { tls: true }), listener('internal', internal, { exposure: 'int' }), listener('proxied', proxied, { proxyProtocol: true })],
-    }, engine)
-    await this.#run('istio-router', { ...common, name: `${engine}-trusting`, cache: join(this.folder, `${engine}-trusting`), trustedCidrs: ['127.0.0.0/8'], listeners: [listener('http', trusting)] }, `${engine}-trusting`)
-    return { engine, http, https, internal, proxied, trusting, ca: this.#authority.pair.certificate, program, accessLog: () => jsonLines(program.output).filter((line) => 'duration_ms' in line) }
+    const listeners = [listener('http', http), listener('https', https, { tls: true }), listener('internal', internal, { exposure: 'int' }), listener('proxied', proxied, { proxyProtocol: true })]
+    const program = await this.#launch('istio-router', { ...common, name: engine, cache: join(this.folder, engine), listeners }, engine)
+    const beside = `${engine}-trusting`
+    const trustingProgram = await this.#launch('istio-router', { ...common, name: beside, cache: join(this.folder, beside), trustedCidrs: ['127.0.0.0/8'], listeners: [listener('http', trusting)] }, beside)
+    const accessLog = (): Record<string, unknown>[] => jsonLines(program.output).filter((line) => 'duration_ms' in line)
+    this.routers.set(engine, { engine, http, https, internal, proxied, trusting, ca: this.#authority.pair.certificate, program, accessLog })
+    return [program, trustingProgram]
   }
 
-  async #run(program: string, config: object, name = program): Promise<TestProgram> {
+  async #launch(program: string, config: object, name = program): Promise<TestProgram> {
     const started = await TestProgram.start(program, config, this.folder, name)
     this.#programs.push(started)
-    return started.ready()
+    return started
   }
 
   async #send(method: 'PUT' | 'POST', path: string, body: string): Promise<void> {

@@ -20,6 +20,7 @@ export class TestProgram {
     const collect = (chunk: Buffer): void => void (this.output += chunk.toString())
     child.stdout?.on('data', collect)
     child.stderr?.on('data', collect)
+    process.once('exit', () => child.kill('SIGKILL'))
   }
 
   /** Starts `src/NAME/main.ts` with a configuration file in `folder`, on which `health` is set to a free port. */

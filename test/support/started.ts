@@ -22,6 +22,7 @@ export class Started {
     const collect = (chunk: Buffer): void => void (this.output += chunk.toString())
     this.child.stdout?.on('data', collect)
     this.child.stderr?.on('data', collect)
+    process.once('exit', () => this.child.kill('SIGTERM'))
   }
 
   /** Waits until it says that it is ready. */

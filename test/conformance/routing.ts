@@ -1,7 +1,5 @@
-import { conformance } from '../support/conformance.ts'
+import { behaviour } from '../support/conformance.ts'
 import { ask, raw } from '../support/client.ts'
-
-const { behaviour } = conformance()
 
 behaviour('a route answers through its instance', async ({ t, router, mesh }) => {
   const { host, instances } = await mesh.serve()

@@ -4,10 +4,8 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
-import { conformance } from '../support/conformance.ts'
+import { behaviour } from '../support/conformance.ts'
 import { ask, askHttp2, http2, raw } from '../support/client.ts'
-
-const { behaviour } = conformance()
 
 behaviour('HTTP/2 is spoken over TLS by ALPN, and in clear text with prior knowledge', async ({ t, router, mesh }) => {
   const { host, instances } = await mesh.serve()
@@ -25,9 +23,9 @@ behaviour('an app mapped with http2 is spoken to in HTTP/2, and gRPC trailers re
     http2Handler: (request, response) => {
       request.resume()
       request.on('end', () => {
-        response.stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-version': request.httpVersion }, { waitForTrailers: true })
-        response.stream.on('wantTrailers', () => response.stream.sendTrailers({ 'grpc-status': '0', 'grpc-message': 'fine' }))
-        response.stream.end(Buffer.from([0, 0, 0, 0, 0]))
+        response.writeHead(200, { 'content-type': 'application/grpc', 'x-version': request.httpVersion })
+        response.addTrailers({ 'grpc-status': '0', 'grpc-message': 'fine' })
+        response.end(Buffer.from([0, 0, 0, 0, 0]))
       })
     },
   })

@@ -1,0 +1,6 @@
+// Every behaviour, on both engines, in one mesh.
+import './routing.ts'
+import './balancing.ts'
+import './faults.ts'
+import './headers.ts'
+import './protocols.ts'

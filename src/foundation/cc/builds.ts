@@ -140,6 +140,7 @@ async function stage({ store, diego, blobs, log }: Platform, build: Build, app: 
     }),
   )
   const emit = (message: string, type: 'OUT' | 'ERR' = 'OUT') => diego.emitLog({ appGuid: app.guid, instance: '0', sourceType: 'STG', message, type })
+  const command = store.processes.by('app', app.guid).find(({ type }) => type === 'web')?.command
   try {
     const result = await diego.stage(
       {
@@ -148,6 +149,7 @@ async function stage({ store, diego, blobs, log }: Platform, build: Build, app: 
         packageFile: packageFile(blobs, build.package),
         dropletFile: dropletFile(blobs, droplet.guid),
         buildpacks: build.lifecycle.buildpacks,
+        ...(command && { command }),
         environment: { ...app.environment, VCAP_APPLICATION: JSON.stringify(vcapApplication(store, api, app)), VCAP_SERVICES: '{}' },
       },
       (line) => emit(line),

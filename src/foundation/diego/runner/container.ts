@@ -79,9 +79,12 @@ export class Container {
       await proxy.start()
       this.#ports.push({ container, host, containerTls: firstTlsPort + position, hostTls: proxy.port })
     }
-    this.#disk = await folderSize(this.#folder)
     this.#stopped.signal.throwIfAborted()
     this.#renewLater()
+    folderSize(this.#folder).then(
+      (size) => (this.#disk = size),
+      () => {},
+    )
   }
 
   /** Starts the process. Resolves when it is healthy; rejects with the crash reason if it ends before or takes too long. */
@@ -171,7 +174,8 @@ export class Container {
       await delay(this.#settings.livenessCheckIntervalMs, undefined, { ref: false })
       if (this.#ended) return this.#exited!
       try {
-        await this.#check()
+        // Asked twice, since a machine that is busy for a moment is no crash.
+        await this.#check().catch(() => this.#check())
       } catch (error) {
         if (this.#ended) return this.#exited!
         this.#log('HEALTH', (error as Error).message, 'ERR')

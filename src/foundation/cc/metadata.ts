@@ -71,20 +71,31 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** One part of a `label_selector`: whether labels satisfy it. Throws where it cannot be read. */
+/** Whether labels satisfy a `label_selector`; undefined where it cannot be read. */
 export function labelSelector(selector: string): ((labels: Record<string, string>) => boolean) | undefined {
-  const requirements = selector.match(/(?:\([^)]*\)|[^,])+/g)?.map((text) => requirement(text.trim())) ?? []
+  const requirements = selector.match(/(?:\([^)]*\)|[^,(])+/g)?.map((text) => requirement(text.trim())) ?? []
   if (!requirements.length || requirements.includes(undefined)) return undefined
   return (labels) => requirements.every((holds) => holds!(labels))
 }
 
 type Requirement = (labels: Record<string, string>) => boolean
 
+const key = '([\\w./-]+)'
+const oneOf: (key: string, values: string[]) => Requirement = (key, values) => (labels) => labels[key] !== undefined && values.includes(labels[key])
+const noneOf: (key: string, values: string[]) => Requirement = (key, values) => (labels) => labels[key] === undefined || !values.includes(labels[key])
+const forms: [RegExp, (key: string, values: string[]) => Requirement][] = [
+  [new RegExp(`^${key}\\s+in\\s*\\((.*)\\)$`), oneOf],
+  [new RegExp(`^${key}\\s+notin\\s*\\((.*)\\)$`), noneOf],
+  [new RegExp(`^${key}\\s*!=\\s*(.*)$`), noneOf],
+  [new RegExp(`^${key}\\s*==?\\s*(.*)$`), oneOf],
+  [new RegExp(`^${key}$`), (key) => (labels) => labels[key] !== undefined],
+  [new RegExp(`^!${key}$`), (key) => (labels) => labels[key] === undefined],
+]
+
 function requirement(text: string): Requirement | undefined {
-  const [, key = '', operator = '', list = ''] = /^(!?[\w./-]+)\s*(?:\s(in|notin)\s*|(==|!=|=)\s*)?(.*)$/.exec(text)?.map((part, at, all) => (at === 2 ? (all[2] ?? all[3]) : at === 3 ? all[4] : part)) ?? []
-  const values = list.replace(/^\(|\)$/g, '').split(',').map((value) => value.trim())
-  if (!operator && list) return undefined
-  if (operator === 'in' || operator === '=' || operator === '==') return (labels) => labels[key] !== undefined && values.includes(labels[key])
-  if (operator === 'notin' || operator === '!=') return (labels) => labels[key] === undefined || !values.includes(labels[key])
-  return key.startsWith('!') ? (labels) => labels[key.slice(1)] === undefined : key ? (labels) => labels[key] !== undefined : undefined
+  for (const [pattern, make] of forms) {
+    const [, key, values = ''] = pattern.exec(text) ?? []
+    if (key) return make(key, values.split(',').map((value) => value.trim()))
+  }
+  return undefined
 }

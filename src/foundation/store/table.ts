@@ -105,8 +105,8 @@ export class Table<R extends Row, I extends string = string> {
   }
 
   #replace(before: R | undefined, after: R | undefined): void {
-    this.restore(before, after)
     this.#journal.record(before, after)
+    this.restore(before, after)
   }
 }
 

@@ -84,7 +84,7 @@ async function startPilot(t: Test, resources: Resource[] = [], port?: number, fi
 interface Rig {
   config: RouterConfig
   folder: string
-  start(): Promise<{ agent: Agent; engine: FakeEngine }>
+  start: () => Promise<{ agent: Agent; engine: FakeEngine }>
 }
 
 function rig(t: Test, ports: number[]): Rig {

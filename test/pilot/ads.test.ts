@@ -1,0 +1,173 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { credentials, status } from '@grpc/grpc-js'
+import { test, type Test } from 'tap'
+import { Registry } from 'prom-client'
+import { validateConfig, type TlsConfig } from '../../src/common/config.ts'
+import { createLogger } from '../../src/common/log.ts'
+import { ResourceCache } from '../../src/common/xds/cache.ts'
+import { refusalStatus } from '../../src/common/xds/protocol.ts'
+import type { Change, Route } from '../../src/mesh/records.ts'
+import { DebugServer } from '../../src/pilot/ads/debug.ts'
+import { Publisher } from '../../src/pilot/ads/publisher.ts'
+import { Reporter } from '../../src/pilot/ads/report.ts'
+import { AdsServer } from '../../src/pilot/ads/server.ts'
+import { PilotConfig } from '../../src/pilot/config.ts'
+import { explain } from '../../src/pilot/explain.ts'
+import { Translator } from '../../src/pilot/translate/translator.ts'
+import { RawClient, typeUrls } from '../common/xds-raw-client.ts'
+import { freePort } from '../support/program.ts'
+import { TestAuthority } from '../support/pki.ts'
+import { eventually } from '../support/wait.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'mesh-pilot-'))
+process.on('exit', () => rmSync(folder, { recursive: true }))
+const pki = new TestAuthority(folder)
+const router = pki.issue('istio-router')
+const log = createLogger('test', 'silent')
+
+const node = { id: 'router-1', metadata: { labels: {}, listeners: [{ name: 'http', address: '127.0.0.1', port: 8080, tls: false, exposure: 'pub', proxyProtocol: false }], keypairs: [], trustedHops: 0, trustedCidrs: [], accessLog: '' } }
+
+const route = (host: string): Change => ({
+  kind: 'route',
+  key: `pub/${host}`,
+  value: { host, path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [{ app: 'a', type: 'web', port: 8080, protocol: 'http1', processes: ['p'] }] } satisfies Route,
+})
+const instance = (key: string, port: number): Change => ({ kind: 'instance', key, value: { process: 'p', index: 0, address: '10.0.0.1', ports: [{ app: 8080, plain: 0, tls: port }], zone: '', since: '1' } })
+const process_: Change = { kind: 'process', key: 'p', value: { app: 'a', type: 'web', instances: 2 } }
+
+async function pilot(t: Test, tls: TlsConfig = pki.issue('pilot')) {
+  const config = validateConfig(PilotConfig, { listen: { port: 0 }, tls, debug: { listen: { port: 0 } }, copilot: { url: 'https://127.0.0.1:1', tls }, health: { listen: { port: 0 } } }, 'pilot.yml')
+  const cache = new ResourceCache()
+  const translator = new Translator(config.translation)
+  const publisher = new Publisher(translator, cache)
+  const ads = new AdsServer({ config, cache, ready: () => publisher.whole, log, metrics: new Registry() })
+  await ads.start()
+  t.teardown(() => ads.stop())
+  const connect = (files: TlsConfig = router): RawClient => {
+    const [ca, key, certificate] = [files.ca, files.key, files.certificate].map((file) => readFileSync(file))
+    const client = new RawClient(`127.0.0.1:${ads.port}`, credentials.createSsl(ca, key, certificate), { 'grpc.ssl_target_name_override': 'pilot.service.cf.internal' })
+    t.teardown(() => client.close())
+    return client
+  }
+  const subscribe = (client: RawClient): RawClient => {
+    for (const type of ['cluster', 'endpoint', 'listener', 'route'] as const) client.send({ node, typeUrl: typeUrls[type], resourceNamesSubscribe: ['*'] })
+    return client
+  }
+  return { publisher, translator, ads, connect, subscribe }
+}
+
+test('routers are sent away until copilot has told everything', async (t) => {
+  const { publisher, connect, subscribe } = await pilot(t)
+  const early = subscribe(connect())
+  await eventually(() => early.ended)
+  t.match(early.ended, { code: status.UNAVAILABLE, details: /copilot/ })
+  await publisher.replace([process_, instance('i', 1000), route('a.mesh')])
+  const client = subscribe(connect()).acknowledgeAll()
+  await eventually(() => client.received().includes('route pub'))
+  t.strictSame(client.received().slice(0, 3), ['cluster pub/a.mesh', 'endpoint pub/a.mesh', 'listener http'])
+})
+
+test('only a client with the routers’ name is served', async (t) => {
+  const { publisher, connect, subscribe } = await pilot(t)
+  await publisher.replace([])
+  const stranger = subscribe(connect(pki.issue('copilot')))
+  await eventually(() => stranger.ended)
+  t.match(stranger.ended, { code: status.PERMISSION_DENIED, details: /copilot\.service\.cf\.internal.*istio-router\.service\.cf\.internal/ })
+
+  const other = new TestAuthority(mkdtempSync(join(folder, 'other-')))
+  const untrusted = subscribe(connect({ ...other.issue('istio-router'), ca: pki.ca }))
+  await eventually(() => untrusted.ended)
+  t.equal(untrusted.ended?.code, status.UNAVAILABLE)
+})
+
+test('a router whose node is wrong hears what is wrong', async (t) => {
+  const { publisher, connect } = await pilot(t)
+  await publisher.replace([])
+  const client = connect().send({ node: { id: 'x', metadata: { listeners: [{ name: 'http', port: 'many' }] } }, typeUrl: typeUrls.listener })
+  await eventually(() => client.ended)
+  t.match(client.ended, { code: status.INVALID_ARGUMENT, details: /listeners\[0\]\.port/ })
+})
+
+test('a change brings what it touches, a new snapshot only what differs', async (t) => {
+  const { publisher, connect, subscribe } = await pilot(t)
+  const records = [process_, instance('i', 1000), route('a.mesh'), route('b.mesh')]
+  await publisher.replace(records)
+  const client = subscribe(connect()).acknowledgeAll()
+  await eventually(() => client.received().includes('route pub'))
+  const before = client.received().length
+
+  await publisher.apply([{ kind: 'route', key: 'pub/b.mesh', value: null }])
+  await eventually(() => client.received().length === before + 2)
+  t.strictSame(client.received().slice(before), ['-cluster pub/b.mesh', '-endpoint pub/b.mesh'])
+
+  await publisher.replace([...records.filter(({ key }) => key !== 'pub/b.mesh'), instance('j', 2000)])
+  await eventually(() => client.received().length === before + 3)
+  t.equal(client.received().at(-1), 'endpoint pub/a.mesh')
+})
+
+test('a changed certificate of pilot is shown to new connections', async (t) => {
+  const tls = pki.issue('rotating', { dns: ['pilot.service.cf.internal'] })
+  const { publisher, connect, subscribe } = await pilot(t, tls)
+  await publisher.replace([route('a.mesh')])
+  pki.issue('rotating', { dns: ['elsewhere.test'] })
+  await eventually(async () => {
+    const client = subscribe(connect())
+    await eventually(() => client.ended ?? client.messages[0])
+    return client.ended
+  })
+  pki.issue('rotating', { dns: ['pilot.service.cf.internal'] })
+  await eventually(async () => {
+    const client = subscribe(connect())
+    await eventually(() => client.ended ?? client.messages[0])
+    return client.messages[0]
+  })
+})
+
+test('an operator and copilot see routers, refusals, and why a request goes where it goes', async (t) => {
+  const { publisher, translator, ads, connect, subscribe } = await pilot(t)
+  await publisher.replace([process_, instance('i', 1000), route('a.mesh')])
+  const port = await freePort()
+  const debug = new DebugServer({ listen: { host: '127.0.0.1', port }, routers: () => ads.routers(), explain: (host, path, exposure) => explain(translator, host, path, { exposure }) })
+  await debug.start()
+  t.teardown(() => debug.stop())
+  const get = async (path: string): Promise<{ status: number; body: unknown }> => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`)
+    return { status: answer.status, body: await answer.json() }
+  }
+  const client = subscribe(connect())
+  const { nonce, resources } = await eventually(() => client.messages.find(({ typeUrl }) => typeUrl === typeUrls.cluster))
+  const version = resources[0]?.version ?? ''
+  client.send({ typeUrl: typeUrls.cluster, responseNonce: nonce, errorDetail: refusalStatus([{ typeUrl: typeUrls.cluster, name: 'pub/a.mesh', version, reason: 'no good' }]) })
+  await eventually(() => ads.routers()[0]?.refused.length)
+
+  t.match(await get('/debug/nacks'), { status: 200, body: { nacks: [{ router: 'router-1', type: 'cluster', name: 'pub/a.mesh', version, reason: 'no good', since: /^20/ }] } })
+  t.match(await get('/debug/routers'), { body: { routers: [{ name: 'router-1', connectedSince: /^20/, lag: Number, types: { cluster: { subscribed: 'all', pending: 0 } } }] } })
+  t.match(await get('/debug/route?host=a.mesh&path=/x'), { body: { route: { key: 'pub/a.mesh' }, instances: [{ guid: 'i' }] } })
+  t.match(await get('/debug/route?host=b.mesh'), { body: { answer: { status: 404 } } })
+  t.equal((await get('/debug/route')).status, 400)
+  t.equal((await get('/debug/route?host=a&exposure=all')).status, 400)
+  t.match(ads.condition(), { ready: true, reason: /router-1/, routers: 1 })
+
+  const reports: unknown[] = []
+  const reporter = new Reporter({
+    name: 'pilot-1',
+    log,
+    every: 5,
+    routers: () => ads.routers(),
+    copilot: {
+      position: { history: 'h', revision: 7 },
+      condition: () => ({ ready: true }),
+      report: async (...report) => {
+        reports.push(report)
+        if (reports.length === 1) throw new Error('copilot is away')
+        return {}
+      },
+    },
+  })
+  await reporter.start()
+  await eventually(() => reports.length > 2)
+  await reporter.stop()
+  t.match(reports.at(-1), ['pilot', 'pilot-1', { ready: true, revision: 7, version: String, routers: [{ name: 'router-1', refused: [{ reason: 'no good' }] }] }])
+})

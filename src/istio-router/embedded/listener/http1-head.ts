@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Peer, RequestHead } from '../downstream.ts'
+import type { Flag } from '../http/failure.ts'
 import { Headers, removeNominated } from '../http/headers.ts'
 import type { ManagerConfig } from '../resources/manager.ts'
 
 /** Why a request cannot be served. */
 export interface Fault {
   status: number
+  flag: Flag
   detail: string
 }
 
@@ -22,7 +24,7 @@ export function readHead(request: IncomingMessage, config: ManagerConfig, peer: 
   let length = ''
   let encoding: string | undefined
   let connection: string | undefined
-  let fault = raw.length / 2 > config.maxHeaderCount ? tooManyHeaders : undefined
+  let fault = request.method === 'CONNECT' ? faults.connect : raw.length / 2 > config.maxHeaderCount ? faults.tooManyHeaders : undefined
 
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!.toLowerCase()
@@ -50,7 +52,7 @@ export function readHead(request: IncomingMessage, config: ManagerConfig, peer: 
         break
       default:
         if (config.underscores !== 'allow' && name.includes('_')) {
-          if (config.underscores === 'reject') fault ??= underscore
+          if (config.underscores === 'reject') fault ??= faults.underscore
         } else {
           list.push(name, value)
         }
@@ -60,8 +62,8 @@ export function readHead(request: IncomingMessage, config: ManagerConfig, peer: 
   const headers = new Headers(list)
   if (connection !== undefined && connection !== 'keep-alive') removeNominated(headers, connection)
   const target = targetOf(request, host)
-  fault ??= framingFault(request, hosts, lengths, encoding) ?? (request.httpVersionMinor === 0 && !config.acceptHttp10 ? upgradeRequired : undefined)
-  if (target.path === undefined || !authorityPattern.test(target.authority)) fault ??= badTarget
+  fault ??= framingFault(request, hosts, lengths, encoding) ?? (request.httpVersionMinor === 0 && !config.acceptHttp10 ? faults.upgradeRequired : undefined)
+  if (target.path === undefined || !authorityPattern.test(target.authority)) fault ??= faults.target
   const chunked = encoding !== undefined
   return {
     head: {
@@ -80,21 +82,27 @@ export function readHead(request: IncomingMessage, config: ManagerConfig, peer: 
   }
 }
 
-const tooManyHeaders: Fault = { status: 431, detail: 'too_many_headers' }
-const underscore: Fault = { status: 400, detail: 'header_name_with_underscore' }
-const upgradeRequired: Fault = { status: 426, detail: 'http_1_0' }
-const badTarget: Fault = { status: 400, detail: 'bad_request_target' }
-const badFraming: Fault = { status: 400, detail: 'ambiguous_framing' }
-const badHost: Fault = { status: 400, detail: 'bad_host' }
-const unknownEncoding: Fault = { status: 501, detail: 'unknown_transfer_encoding' }
+/** Declares what can be wrong with a request's head. */
+const fault = (status: number, detail: string, flag: Flag = 'DPE'): Fault => ({ status, flag, detail })
+
+export const faults = {
+  tooManyHeaders: fault(431, 'too_many_headers'),
+  underscore: fault(400, 'header_name_with_underscore'),
+  upgradeRequired: fault(426, 'http_1_0'),
+  target: fault(400, 'bad_request_target'),
+  framing: fault(400, 'ambiguous_framing'),
+  host: fault(400, 'bad_host'),
+  encoding: fault(501, 'unknown_transfer_encoding'),
+  connect: fault(404, 'route_not_found', 'NR'),
+}
 
 /** What can stand as the authority of a request. */
 export const authorityPattern = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/
 
 function framingFault({ httpVersionMinor }: IncomingMessage, hosts: number, lengths: number, encoding: string | undefined): Fault | undefined {
-  if (hosts > 1 || (hosts === 0 && httpVersionMinor === 1)) return badHost
-  if (lengths > 1 || (encoding !== undefined && (lengths > 0 || httpVersionMinor === 0))) return badFraming
-  return encoding !== undefined && encoding.toLowerCase() !== 'chunked' ? unknownEncoding : undefined
+  if (hosts > 1 || (hosts === 0 && httpVersionMinor === 1)) return faults.host
+  if (lengths > 1 || (encoding !== undefined && (lengths > 0 || httpVersionMinor === 0))) return faults.framing
+  return encoding !== undefined && encoding.toLowerCase() !== 'chunked' ? faults.encoding : undefined
 }
 
 /** The parts of a request's target; an absolute one overrides the Host header (RFC 9112 §3.2.2). */

@@ -62,7 +62,7 @@ export class Http1Server {
     const peer = this.#peers.get(request.socket)!
     const { head, fault } = readHead(request, this.#manager.config, peer, expectContinue)
     const exchange = new Exchange(this.#manager, new Http1Downstream(this.#manager, request, response, fault !== undefined), head)
-    if (fault) exchange.reply(fault.status, '', 'DPE', fault.detail)
+    if (fault) exchange.reply(fault.status, '', fault.flag, fault.detail)
     else exchange.start()
   }
 
@@ -83,7 +83,7 @@ export class Http1Server {
 
   #refuse({ code }: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: ServerResponse | null }): void {
     this.#manager.shared.metrics.requests[4]!++
-    if (socket.writable && !socket._httpMessage) socket.write(`HTTP/1.1 ${refusals[code ?? ''] ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+    if (socket.writable && !socket._httpMessage?.headersSent) socket.write(`HTTP/1.1 ${refusals[code ?? ''] ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
     socket.destroySoon()
   }
 }

@@ -3,7 +3,7 @@ import http2, { type ServerHttp2Stream } from 'node:http2'
 import type { Peer, RequestHead } from '../downstream.ts'
 import { Headers } from '../http/headers.ts'
 import type { ManagerConfig } from '../resources/manager.ts'
-import { authorityPattern, type Fault } from './http1-head.ts'
+import { authorityPattern, faults, type Fault } from './http1-head.ts'
 
 const { NGHTTP2_FLAG_END_STREAM } = http2.constants
 
@@ -40,7 +40,7 @@ export function readHead(stream: ServerHttp2Stream, flags: number, raw: string[]
         break
       default:
         if (config.underscores !== 'allow' && name.includes('_')) {
-          if (config.underscores === 'reject') fault ??= { status: 400, detail: 'header_name_with_underscore' }
+          if (config.underscores === 'reject') fault ??= faults.underscore
         } else {
           list.push(name, value)
         }
@@ -50,10 +50,10 @@ export function readHead(stream: ServerHttp2Stream, flags: number, raw: string[]
 
   const { ':method': method = '', ':authority': authority = host ?? '', ':path': target = '', ':protocol': protocol } = pseudo
   const tunnel = method === 'CONNECT' && protocol !== undefined
-  if (raw.length / 2 > config.maxHeaderCount) fault ??= { status: 431, detail: 'too_many_headers' }
-  if (method === 'CONNECT' && !tunnel) fault ??= { status: 404, detail: 'route_not_found' }
-  if (!authorityPattern.test(authority) || (host !== undefined && host !== authority)) fault ??= { status: 400, detail: 'bad_authority' }
-  if (!target.startsWith('/') && target !== '*') fault ??= { status: 400, detail: 'bad_request_target' }
+  if (raw.length / 2 > config.maxHeaderCount) fault ??= faults.tooManyHeaders
+  if (method === 'CONNECT' && !tunnel) fault ??= faults.connect
+  if (!authorityPattern.test(authority) || (host !== undefined && host !== authority)) fault ??= faults.host
+  if (!target.startsWith('/') && target !== '*') fault ??= faults.target
   if (tunnel && !list.includes('sec-websocket-key')) list.push('sec-websocket-key', randomBytes(16).toString('base64'))
 
   let trailers: string[] = []

@@ -56,7 +56,7 @@ export class Http2Server {
     stream.on('error', () => {})
     const { head, fault } = readHead(stream, flags, raw, this.#manager.config, peer)
     const exchange = new Exchange(this.#manager, new Http2Downstream(stream), head)
-    if (fault) exchange.reply(fault.status, '', fault.status === 404 ? 'NR' : 'DPE', fault.detail)
+    if (fault) exchange.reply(fault.status, '', fault.flag, fault.detail)
     else exchange.start()
   }
 }

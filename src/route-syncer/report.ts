@@ -10,11 +10,13 @@ export interface ReporterOptions {
   status: () => object
   /** What is added to it, and is no reason to report at once. */
   ages: () => object
+  /** An operator's order is waited for. */
+  waiting: () => boolean
   onOrders: (orders: Orders) => void
   log: Logger
 }
 
-/** How often copilot hears of us, and how often we look whether there is something new to say, milliseconds. */
+/** How often copilot hears of us, and how often we look whether there is something new to say or an order to fetch, milliseconds. */
 const every = 5_000
 const look = 500
 
@@ -51,10 +53,10 @@ export class Reporter implements Part {
   }
 
   async #tell(): Promise<void> {
-    const { copilot, status, ages, onOrders, log } = this.#options
+    const { copilot, status, ages, waiting, onOrders, log } = this.#options
     const said = status()
     const text = JSON.stringify(said)
-    if (text === this.#reported && Date.now() - this.#reportedAt < every) return
+    if (text === this.#reported && !waiting() && Date.now() - this.#reportedAt < every) return
     this.#reportedAt = Date.now()
     this.#reported = text
     try {

@@ -71,6 +71,7 @@ export class RouteSyncer implements Part {
       log,
       status: () => this.#status(),
       ages: () => ({ sources: { bbs: { ageMs: this.#diego.ageMs }, cloudController: { ageMs: this.#cloud.ageMs } } }),
+      waiting: () => this.#guard.held !== undefined,
       onOrders: ({ acceptSync }) => acceptSync && this.#guard.accept(acceptSync),
     })
   }

@@ -48,8 +48,9 @@ export class Sender {
 
   /** Begins to send. From now on copilot has what we have. */
   begin(): void {
+    if (this.#running) return
     this.#fault = 'copilot has not taken all records yet'
-    this.#running ??= keepTrying(
+    this.#running = keepTrying(
       async (backoff) => {
         if (!this.#synced) await this.#sendAll()
         backoff.reset()

@@ -7,6 +7,7 @@ import type { KeyPair } from '../../common/pki.ts'
 import type { TlsMaterial } from '../../common/tls.ts'
 import type { DesiredProcess, Diego, InstanceState, LogEnvelope, LogQuery, StagingInput, StagingResult } from '../diego.ts'
 import type { Bbs } from './bbs/bbs.ts'
+import { BbsError } from './bbs/errors.ts'
 import { defaultRestartPolicy, type RestartPolicy } from './bbs/restart-policy.ts'
 import { BbsServer } from './bbs/server.ts'
 import { LogStore } from './logs.ts'
@@ -108,10 +109,16 @@ export class EmbeddedDiego implements Diego, Part {
     const before = this.#bbs.desired.find(processGuid)
     this.#runner.define(process)
     const wanted = desiredLrp(process)
-    if (!before) return this.#bbs.desired.desire(wanted)
-    if (sameUpdate(before, wanted)) return
-    const { instances, routes, annotation } = wanted
-    this.#bbs.desired.update(processGuid, create(DesiredLRPUpdateSchema, { instances, routes, annotation }))
+    const { instances, routes } = wanted
+    try {
+      if (!before) this.#bbs.desired.desire(wanted)
+      else if (!sameUpdate(before, wanted)) this.#bbs.desired.update(processGuid, create(DesiredLRPUpdateSchema, { instances, routes }))
+    } catch (error) {
+      if (!(error instanceof BbsError)) throw error
+      // Such as more routes than BBS takes (128 KiB); what was there goes on.
+      this.#options.log.error({ err: error, process: processGuid }, 'BBS refused a desired process')
+      this.emitLog({ appGuid: process.appGuid, instance: '0', sourceType: 'API', message: `Diego refused the app's new state: ${error.message}`, type: 'ERR' })
+    }
   }
 
   remove(processGuid: string): void {

@@ -192,6 +192,16 @@ test('a droplet that is not there is a crash, not the end of the cell', async (t
   t.pass()
 })
 
+test('more routes than BBS takes are refused, the app is told, and what was there goes on', async (t) => {
+  const { diego, droplet } = await startDiego(t)
+  const process = webProcess('p-1', await droplet(hello))
+  diego.desire(process)
+  await eventually('running', () => diego.instances('p-1')[0]!.state === 'RUNNING')
+  diego.desire({ ...process, routes: Array.from({ length: 2000 }, (_, n) => ({ hostname: `${'x'.repeat(60)}-${n}.test`, port: 8080 })) })
+  t.match(diego.logs('app-of-p-1', { descending: true, limit: 1 }), [{ sourceType: 'API', message: /Invalid field: routes/ }])
+  t.match(diego.instances('p-1'), [{ state: 'RUNNING' }])
+})
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)

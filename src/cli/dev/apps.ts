@@ -43,11 +43,12 @@ export class Apps {
     progress(`zipping ${options.path}`)
     const bits = await zipFolder(options.path)
     const app = await this.#createOrUpdate(options)
+    // Before staging, which needs no buildpack that knows an app with a command.
+    if (options.command !== undefined) await this.#cc.patch(`/v3/processes/${await this.#web(app)}`, { command: options.command })
     progress(`uploading ${bits.length} bytes`)
     const droplet = await this.#stage(app, bits, progress)
     await this.#cc.patch(`/v3/apps/${app.guid}/relationships/current_droplet`, { data: { guid: droplet } })
     if (options.instances !== undefined) await this.scale(app, options.instances)
-    if (options.command !== undefined) await this.#cc.patch(`/v3/processes/${await this.#web(app)}`, { command: options.command })
     if (!options.noRoute) for (const route of options.routes ?? [await this.#defaultRoute(options.name)]) await this.map(app, route)
     progress('starting')
     await this.#cc.post(`/v3/apps/${app.guid}/actions/${app.state === 'STARTED' ? 'restart' : 'start'}`)

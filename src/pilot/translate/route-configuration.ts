@@ -18,6 +18,10 @@ const exposures: Exposure[] = ['pub', 'int']
 
 type Match = Extract<MessageInitShape<typeof RouteMatchSchema>, { $typeName?: never }>
 
+const header = (name: string, regex: string) => ({ name, headerMatchSpecifier: { case: 'stringMatch' as const, value: { matchPattern: { case: 'safeRegex' as const, value: { regex } } } } })
+const method = (regex: string) => header(':method', regex)
+const contentLength = (regex: string) => header('content-length', regex)
+
 /** What each constant route matches, in the order in which they are tried. */
 const matches: { name: ConstantRoute['name']; streams: boolean; match: Match }[] = [
   { name: 'grpc', streams: true, match: { grpc: {} } },
@@ -25,20 +29,10 @@ const matches: { name: ConstantRoute['name']; streams: boolean; match: Match }[]
   {
     name: 'idempotent',
     streams: false,
-    match: {
-      headers: [
-        {
-          name: ':method',
-          headerMatchSpecifier: {
-            case: 'stringMatch',
-            value: { matchPattern: { case: 'safeRegex', value: { regex: 'GET|HEAD|OPTIONS|TRACE|PUT|DELETE' } } },
-          },
-        },
-        { name: 'content-length', invertMatch: true, headerMatchSpecifier: { case: 'rangeMatch', value: { start: 1n, end: 9_223_372_036_854_775_807n } } },
-        { name: 'transfer-encoding', headerMatchSpecifier: { case: 'presentMatch', value: false } },
-      ],
-    },
+    match: { headers: [method('GET|HEAD|OPTIONS|TRACE|DELETE'), { ...contentLength('0*'), treatMissingHeaderAsEmpty: true }, { name: 'transfer-encoding', headerMatchSpecifier: { case: 'presentMatch', value: false } }] },
   },
+  // Envoy does not show that a body comes in chunks, as that of a PUT may.
+  { name: 'idempotent', streams: false, match: { headers: [method('PUT'), contentLength('0+')] } },
   { name: 'other', streams: false, match: {} },
 ]
 

@@ -1,8 +1,9 @@
 import type { Actor } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
 
-/** How many events are kept; the oldest go. */
+/** How many events are kept; the oldest go, many at once. */
 const capacity = 50_000
+const batch = 1000
 
 export interface Target {
   guid: string
@@ -14,5 +15,6 @@ export interface Target {
 export function audit(store: Store, type: string, actor: Actor, target: Target, where: { space?: string | null; organization?: string | null }, data: Record<string, unknown> = {}): void {
   const organization = where.organization ?? store.spaces.get(where.space)?.organization ?? null
   store.events.insert({ type, actor, target, data, space: where.space ?? null, organization })
-  if (store.events.size > capacity) store.events.remove(store.events.values().next().value!.guid)
+  if (store.events.size < capacity + batch) return
+  for (const { guid } of store.events.values().take(batch)) store.events.remove(guid)
 }

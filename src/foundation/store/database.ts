@@ -4,9 +4,9 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 
 /** One row to be written, or removed where `value` is null. */
 export interface Write {
-  kind: string
-  guid: string
+  /** Identifies the row, and grows with creation, so that new rows are appended. */
   seq: number
+  kind: string
   value: object | null
 }
 
@@ -24,10 +24,10 @@ export class Database {
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = NORMAL;
       PRAGMA busy_timeout = 5000;
-      CREATE TABLE IF NOT EXISTS rows (kind TEXT NOT NULL, guid TEXT NOT NULL, seq INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, guid)) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL);
     `)
-    this.#put = this.#db.prepare('INSERT INTO rows (kind, guid, seq, value) VALUES (?, ?, ?, ?) ON CONFLICT (kind, guid) DO UPDATE SET value = excluded.value, seq = excluded.seq')
-    this.#delete = this.#db.prepare('DELETE FROM rows WHERE kind = ? AND guid = ?')
+    this.#put = this.#db.prepare('INSERT INTO rows (seq, kind, value) VALUES (?, ?, ?) ON CONFLICT (seq) DO UPDATE SET value = excluded.value')
+    this.#delete = this.#db.prepare('DELETE FROM rows WHERE seq = ?')
   }
 
   /** Every row, in the order of creation. */
@@ -41,9 +41,9 @@ export class Database {
   write(writes: Iterable<Write>): void {
     this.#db.exec('BEGIN IMMEDIATE')
     try {
-      for (const { kind, guid, seq, value } of writes) {
-        if (value) this.#put.run(kind, guid, seq, JSON.stringify(value))
-        else this.#delete.run(kind, guid)
+      for (const { seq, kind, value } of writes) {
+        if (value) this.#put.run(seq, kind, JSON.stringify(value))
+        else this.#delete.run(seq)
       }
       this.#db.exec('COMMIT')
     } catch (error) {

@@ -114,10 +114,10 @@ export class Store {
 
 /** The last state of each row that changed. */
 function writes(changes: Change[]): Iterable<Write> {
-  const last = new Map<string, Write>()
+  const last = new Map<number, Write>()
   for (const { kind, before, after } of changes) {
-    const { guid, seq } = (after ?? before)!
-    last.set(`${kind}/${guid}`, { kind, guid, seq, value: after ?? null })
+    const { seq } = (after ?? before)!
+    last.set(seq, { seq, kind, value: after ?? null })
   }
   return last.values()
 }

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
+import type { HeaderMutationSchema } from '../../common/proto/gen/envoy/config/common/mutation_rules/v3/mutation_rules_pb.js'
 import type { RouteActionSchema } from '../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type {
   HttpConnectionManagerSchema,
@@ -24,6 +25,7 @@ export interface ListenerContext extends Context {
 }
 
 export type ManagerInit = Extract<MessageInitShape<typeof HttpConnectionManagerSchema>, { $typeName?: never }>
+export type HeaderMutationInit = MessageInitShape<typeof HeaderMutationSchema>
 export type FilterInit = Extract<MessageInitShape<typeof HttpFilterSchema>, { $typeName?: never }>
 export type RouteActionInit = Extract<MessageInitShape<typeof RouteActionSchema>, { $typeName?: never }>
 export type ClusterInit = Extract<MessageInitShape<typeof ClusterSchema>, { $typeName?: never }>
@@ -33,6 +35,8 @@ export type ClusterInit = Extract<MessageInitShape<typeof ClusterSchema>, { $typ
  * else names them. No two may set the same field.
  */
 export interface Feature {
+  /** Changes of the request's headers before anything looks at it. */
+  early?(context: ListenerContext): HeaderMutationInit[]
   /** Fields of a listener's HTTP connection manager. */
   manager?(context: ListenerContext): ManagerInit
   /** A filter that each request passes before it is routed. */

@@ -3,13 +3,14 @@ import { ListenerSchema } from '../../common/proto/gen/envoy/config/listener/v3/
 import { ProxyProtocolSchema } from '../../common/proto/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js'
 import { TlsInspectorSchema } from '../../common/proto/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
 import { HttpConnectionManagerSchema } from '../../common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
+import { HeaderMutationSchema as EarlyHeaderMutationSchema } from '../../common/proto/gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js'
 import { RouterSchema } from '../../common/proto/gen/envoy/extensions/filters/http/router/v3/router_pb.js'
 import { UpstreamCodecSchema } from '../../common/proto/gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js'
 import { encodeResource, type Resource } from '../../common/xds/resources.ts'
 import { downstreamTls } from './downstream-tls.ts'
 import { together, type FilterInit, type ListenerContext } from './feature.ts'
 import { features } from './features.ts'
-import { ads, packed } from './proto.ts'
+import { ads, extension, packed } from './proto.ts'
 import type { ListenerSpec, RouterNode } from './router-node.ts'
 import type { TranslationSettings } from './settings.ts'
 
@@ -55,6 +56,9 @@ function managerOf(context: ListenerContext) {
   const { listener } = context
   const base = {
     statPrefix: listener.name,
+    earlyHeaderMutationExtensions: [
+      extension('envoy.http.early_header_mutation.header_mutation', EarlyHeaderMutationSchema, { mutations: features.flatMap((feature) => feature.early?.(context) ?? []) }),
+    ],
     routeSpecifier: { case: 'rds' as const, value: { routeConfigName: listener.exposure, configSource: ads } },
     httpFilters: [...filters('filter', context), routerFilter(context)],
   }

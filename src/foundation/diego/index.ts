@@ -33,12 +33,19 @@ export interface DiegoOptions {
   identityAuthority?: KeyPair
   /** Address of the cell, and so of every instance. */
   address?: string
+  /** The cells that instances are spread over by index; two in two zones if absent. */
   cells?: { id: string; zone: string }[]
+  /** Diego's own figures unless given. */
   restart?: Partial<RestartPolicy>
+  /** From SIGTERM to SIGKILL; 10 s. */
   stopGraceMs?: number
+  /** Between two checks of a starting instance; 0.1 s. */
   startupCheckIntervalMs?: number
+  /** Between two checks of a healthy instance; 30 s. */
   livenessCheckIntervalMs?: number
+  /** How long a starting instance may take where the app doesn't say; 60 s. */
   startTimeoutMs?: number
+  /** Of instances' certificates, renewed half-way; a day. */
   identityValidityMs?: number
   log: Logger
 }

@@ -1,11 +1,11 @@
-// npm run build: makes meshctl one JavaScript file, dist/meshctl.js, for any Node >= 20 and without node_modules.
+// npm run build [-- FILE]: makes meshctl one JavaScript file, dist/meshctl.js, for any Node >= 20 and without node_modules.
 import { chmodSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { root, setUp } from './setup.js'
 
 setUp()
 const { build } = await import('esbuild')
-const outfile = join(root, 'dist/meshctl.js')
+const outfile = resolve(process.argv[2] ?? join(root, 'dist/meshctl.js'))
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 await build({
@@ -27,4 +27,4 @@ await build({
   ],
 })
 chmodSync(outfile, 0o755)
-console.log(`dist/meshctl.js: meshctl ${version}`)
+console.log(`${outfile}: meshctl ${version}`)

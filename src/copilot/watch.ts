@@ -1,25 +1,15 @@
 import { kinds } from '../mesh/records.ts'
 import type { Revision, Store, StoredChange } from './store/store.ts'
 
-/** Milliseconds between two lines of a watch where nothing changes. */
-const heartbeat = 5000
 /** Records of one line of a snapshot. */
 const recordsPerLine = 500
 
-export interface Watcher {
-  /** Address of the other end. */
-  peer: string
-  /** Milliseconds since 1970. */
-  since: number
-  /** The last revision that it was sent. */
-  revision: number
-}
-
 /**
  * The lines of one watch (contract 2 of docs/architecture.md), without end. What follows `from` is read from the store
- * only as the consumer asks for more. `sent` is told each revision that a line brings.
+ * only as the consumer asks for more. `sent` is told each revision that a line brings. Where nothing changes, a line comes
+ * every `heartbeat` milliseconds.
  */
-export async function* feed(store: Store, from: number | undefined, sent: (revision: number) => void, signal: AbortSignal): AsyncGenerator<string> {
+export async function* feed(store: Store, from: number | undefined, sent: (revision: number) => void, signal: AbortSignal, heartbeat = 5000): AsyncGenerator<string> {
   const { history } = store.state
   let revision = from
   let synced = false

@@ -28,6 +28,7 @@ export class Copilot {
   readonly folder = mkdtempSync(join(tmpdir(), 'mesh-copilot-'))
   readonly file = join(this.folder, 'store/copilot.db')
   readonly #authority: KeyPair = createAuthority('test')
+  readonly #clients = new Map<string, { cert: string; key: string; ca: string }>()
   readonly #agents = new Map<string, Agent>()
   #ports: { health: number; listen: number; api: number } | undefined
   #process: ChildProcess | undefined
@@ -119,14 +120,20 @@ export class Copilot {
     return { certificate: write('certificate', certificate), key: write('key', key), ca: write('ca', this.#authority.certificate) }
   }
 
+  /** A component's end of mutual TLS. */
+  client(name: string): { cert: string; key: string; ca: string } {
+    let client = this.#clients.get(name)
+    if (!client) {
+      const { certificate, key } = issueCertificate(this.#authority, { commonName: name, dns: [`${name}.service.cf.internal`] })
+      this.#clients.set(name, (client = { cert: certificate, key, ca: this.#authority.certificate }))
+    }
+    return client
+  }
+
   /** A connection pool with a component's certificate. */
   agent(name: string): Agent {
     let agent = this.#agents.get(name)
-    if (!agent) {
-      const { certificate, key } = issueCertificate(this.#authority, { commonName: name, dns: [`${name}.service.cf.internal`] })
-      agent = new Agent({ connect: { cert: certificate, key, ca: this.#authority.certificate } })
-      this.#agents.set(name, agent)
-    }
+    if (!agent) this.#agents.set(name, (agent = new Agent({ connect: this.client(name) })))
     return agent
   }
 

@@ -1,12 +1,14 @@
 import fc from 'fast-check'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'tap'
 import { kinds, type Kind } from '../../src/mesh/records.ts'
 import { SqliteStore } from '../../src/copilot/store/sqlite.ts'
+import { feed } from '../../src/copilot/watch.ts'
 import { migrate } from '../../src/copilot/store/migrations.ts'
+import { Writer } from '../../src/copilot/store/writer.ts'
 import type { Store, StoredRecord } from '../../src/copilot/store/store.ts'
 
 type State = Map<string, string>
@@ -188,6 +190,20 @@ test('the history, revision and epoch survive a restart; a restored backup begin
   await restored.stop()
 })
 
+test('a watch beats while nothing changes, and ends when it is told to', async (t) => {
+  const { store } = await openStore(t)
+  const stop = new AbortController()
+  const lines: string[] = []
+  for await (const line of feed(store, 0, () => {}, stop.signal, 20)) {
+    lines.push(line)
+    if (lines.length === 3) stop.abort()
+  }
+  t.strictSame(
+    lines.map((line) => JSON.parse(line)),
+    Array.from({ length: 3 }, () => ({ synced: { history: store.state.history, revision: 0 } })),
+  )
+})
+
 test('a migration that fails leaves the schema before it, whole', (t) => {
   const database = new DatabaseSync(':memory:')
   migrate(database, 'x', ['create table one (a)'])
@@ -199,3 +215,42 @@ test('a migration that fails leaves the schema before it, whole', (t) => {
   t.throws(() => migrate(database, 'x', ['create table one (a)']), { code: 'MESH_STORE_TOO_NEW' })
   t.end()
 })
+
+for (const [what, spoil, says] of [
+  ['no database', (file: string) => writeFileSync(file, 'not a database at all, but a text of some length '.repeat(100)), { code: 'MESH_STORE_UNUSABLE', message: /file is not a database/ }],
+  ['cut off', (file: string) => truncateSync(file, statSync(file).size - 8192), { code: 'MESH_STORE_UNUSABLE' }],
+  ['damaged inside', (file: string) => overwrite(file, 4096 * 3), { code: 'MESH_STORE_UNUSABLE' }],
+  ['of a newer schema', (file: string) => exec(file, 'pragma user_version = 99'), { code: 'MESH_STORE_TOO_NEW', message: /has schema 99, this copilot knows up to \d+: run the newer copilot/ }],
+  ['of another program', (file: string) => exec(file, 'pragma application_id = 7'), { code: 'MESH_STORE_UNUSABLE', message: /it belongs to another program/ }],
+] as const) {
+  test(`a store that is ${what} is refused and left as it is`, (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'mesh-store-'))
+    t.teardown(() => rmSync(folder, { recursive: true }))
+    const options = { file: join(folder, 'copilot.db'), retention: 10 }
+    const writer = new Writer(options)
+    const sync = writer.beginSync('cf', 'e')
+    writer.stage(
+      sync,
+      Array.from({ length: 300 }, (_, n): StoredRecord => ({ kind: 'app', key: `app-${n}`, value: JSON.stringify({ name: 'x'.repeat(200) }) })),
+    )
+    writer.commitSync(sync)
+    writer.close()
+    spoil(options.file)
+    const content = readFileSync(options.file)
+    t.throws(() => new Writer(options), says)
+    t.ok(content.equals(readFileSync(options.file)))
+    t.end()
+  })
+}
+
+function exec(file: string, sql: string): void {
+  const database = new DatabaseSync(file)
+  database.exec(sql)
+  database.close()
+}
+
+function overwrite(file: string, from: number): void {
+  const content = readFileSync(file)
+  content.fill(0x5a, from, from + 4096)
+  writeFileSync(file, content)
+}

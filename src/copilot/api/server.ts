@@ -35,6 +35,8 @@ const strings = new Ajv({ allErrors: true, strict: false, useDefaults: true, coe
 export async function createApi({ log, title, https, bodyLimit }: ApiOptions): Promise<Api> {
   const options = { loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), bodyLimit, requestTimeout: 600_000, forceCloseConnections: 'idle', ...(https ? { https } : {}) }
   const server = fastify(options as unknown as FastifyServerOptions).withTypeProvider<TypeBoxProvider>() as unknown as Api
+  // JSON alone: a page of a foreign site can make a browser send a text, but not JSON.
+  server.removeContentTypeParser('text/plain')
   server.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? bodies : strings).compile(schema))
   server.setSchemaErrorFormatter((errors, part) => new Faults((errors as unknown as ErrorObject[]).map(describeFault), part === 'body' ? '' : `${part}: `))
   server.setErrorHandler((error: Error, request, reply) => {

@@ -100,3 +100,22 @@ export class RawClient {
     this.#client.close()
   }
 }
+
+/** A client that sends one message of these bytes. */
+export class RawBytes {
+  ended: StatusObject | undefined
+  readonly #client: Client
+
+  constructor(address: string, bytes: Buffer) {
+    this.#client = new Client(address, credentials.createInsecure())
+    const call = this.#client.makeBidiStreamRequest(deltaClientMethod.path, (message: Buffer) => message, (message) => message)
+    call.on('status', (status: StatusObject) => (this.ended = status))
+    call.on('error', () => {})
+    call.on('data', () => {})
+    call.write(bytes)
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+}

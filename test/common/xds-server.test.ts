@@ -1,10 +1,12 @@
 import { test, type Test } from 'tap'
+import { create, toBinary } from '@bufbuild/protobuf'
 import { status } from '@grpc/grpc-js'
+import { DeltaDiscoveryRequestSchema } from '../../src/common/proto/gen/envoy/service/discovery/v3/discovery_pb.js'
 import { refusalStatus } from '../../src/common/xds/protocol.ts'
 import type { Resource } from '../../src/common/xds/resources.ts'
 import type { DeltaServerOptions } from '../../src/common/xds/server.ts'
 import { eventually } from '../support/wait.ts'
-import { RawClient, resource, startServer, typeUrls, type TestServer } from './xds-raw-client.ts'
+import { RawBytes, RawClient, resource, startServer, typeUrls, type TestServer } from './xds-raw-client.ts'
 
 async function serve(t: Test, resources: Resource[], options: Partial<DeltaServerOptions> = {}): Promise<TestServer & { client: () => RawClient }> {
   const started = await startServer(options)
@@ -197,6 +199,11 @@ test('a stream that breaks the protocol is refused; unknown types are ignored', 
   client.send({ typeUrl: typeUrls.cluster, responseNonce: 'never sent', errorDetail: { code: 3, message: 'no', details: [{ typeUrl: 'type.googleapis.com/google.protobuf.Struct', value: Uint8Array.of(0xff) }] } })
   await eventually(() => client.ended ?? client.messages[0])
   t.ok(client.ended?.code === status.INVALID_ARGUMENT || client.messages.length)
+  const garbled = new RawBytes(mesh.address, Buffer.concat([toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, { node: { id: 'y' }, typeUrl: typeUrls.cluster })), Buffer.from([0x2a, 0x03, 0x0a, 0x7f, 0x61])]))
+  t.teardown(() => garbled.close())
+  await eventually(() => garbled.ended)
+  t.equal(garbled.ended?.code, status.INVALID_ARGUMENT, 'versions that cannot be read, which is found out later')
+
   const other = mesh.client().subscribe(['cluster'])
   await other.message(0)
   t.pass('others are served')

@@ -1,6 +1,6 @@
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { Epoch } from './pending.ts'
-import type { DeltaDiscoveryRequest, DeltaMessage } from './protocol.ts'
+import type { DeltaMessage, IncomingRequest } from './protocol.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from './resources.ts'
 import { Subscription, type Flight, type StandingRefusal } from './subscription.ts'
 
@@ -14,13 +14,15 @@ const removalsAfter: Record<string, string[]> = { [cluster]: [listener, route], 
 
 const limits = {
   /** Resources in one message. */
-  count: 2000,
+  count: 1000,
   /** Bytes of one message, unless a single resource is larger. */
   bytes: 4 * 1024 * 1024,
   /** Messages of one type that may be unanswered. */
   flights: 3,
   /** The same, counting those that are overdue. */
   overdueFlights: 8,
+  /** Milliseconds at a stretch for finding out what a new subscriber lacks. */
+  backlog: 5,
 }
 
 export interface DeliveryTimes {
@@ -34,6 +36,8 @@ export interface DeliveryTimes {
 export interface Shelf {
   get(typeUrl: string, name: string): Resource | undefined
   all(typeUrl: string): ReadonlyMap<string, Resource>
+  /** The present. */
+  epoch(): Epoch
 }
 
 /** One client's side of the delta protocol, without its transport: takes requests and changes, gives the messages to send. */
@@ -60,7 +64,7 @@ export class Delivery {
   }
 
   /** Names the client and gives it the resources that depend on it, in place of the last ones. */
-  identify(node: Node, own: Resource[], epoch: Epoch): void {
+  identify(node: Node, own: Resource[]): void {
     this.#node = node
     const before = this.#own
     this.#own = new Map()
@@ -70,23 +74,23 @@ export class Delivery {
     }
     const changed = own.filter(({ typeUrl, name, version }) => before.get(typeUrl)?.get(name)?.version !== version)
     const removed = [...before.values()].flatMap((names) => [...names.values()]).filter(({ typeUrl, name }) => !this.#own.get(typeUrl)?.has(name))
-    this.change({ changed, removed }, epoch)
+    this.change({ changed, removed })
   }
 
   /** Notes what of an update this client is to get. */
-  change({ changed, removed }: ResourceUpdate, epoch: Epoch): void {
-    for (const { typeUrl, name } of changed) this.#touch(this.#subscriptions.get(typeUrl), typeUrl, name, epoch)
-    for (const { typeUrl, name } of removed) this.#touch(this.#subscriptions.get(typeUrl), typeUrl, name, epoch)
+  change({ changed, removed }: ResourceUpdate): void {
+    for (const { typeUrl, name } of changed) this.#touch(this.#subscriptions.get(typeUrl), typeUrl, name)
+    for (const { typeUrl, name } of removed) this.#touch(this.#subscriptions.get(typeUrl), typeUrl, name)
   }
 
   /** Takes a request. Returns the flight that it answers, if any, and the refusals that it brings. */
-  receive(request: DeltaDiscoveryRequest, epoch: Epoch): { flight?: Flight; refused: StandingRefusal[] } {
+  receive(request: IncomingRequest): { flight?: Flight; refused: StandingRefusal[] } {
     const { typeUrl, responseNonce, errorDetail } = request
     let subscription = this.#subscriptions.get(typeUrl)
     const first = !subscription
     if (!subscription) this.#subscriptions.set(typeUrl, (subscription = new Subscription()))
     this.#unsubscribe(subscription, request)
-    this.#subscribe(subscription, request, first, epoch)
+    this.#subscribe(subscription, request, first)
     if (errorDetail) return { refused: subscription.refuse(responseNonce, errorDetail) }
     return { flight: subscription.acknowledge(responseNonce), refused: [] }
   }
@@ -106,6 +110,11 @@ export class Delivery {
     return this.#oldest([...this.#subscriptions.keys()], now, { removals: true })
   }
 
+  /** Whether `next` has work to do even though it gave no message. */
+  get busy(): boolean {
+    return [...this.#subscriptions.values()].some(({ backlog, flights }) => backlog && flights.size < limits.flights)
+  }
+
   refusals(): StandingRefusal[] {
     return [...this.#subscriptions.values()].flatMap(({ refused }) => [...refused.values()])
   }
@@ -114,14 +123,14 @@ export class Delivery {
     return this.#own.get(typeUrl)?.get(name) ?? this.#shared.get(typeUrl, name)
   }
 
-  #touch(subscription: Subscription | undefined, typeUrl: string, name: string, epoch: Epoch): void {
+  #touch(subscription: Subscription | undefined, typeUrl: string, name: string, epoch = this.#shared.epoch()): void {
     if (!subscription?.wants(name)) return
     const there = this.#get(typeUrl, name) !== undefined
     subscription[there ? 'changed' : 'removed'].add(name, epoch)
     subscription[there ? 'removed' : 'changed'].delete(name)
   }
 
-  #unsubscribe(subscription: Subscription, { resourceNamesUnsubscribe }: DeltaDiscoveryRequest): void {
+  #unsubscribe(subscription: Subscription, { resourceNamesUnsubscribe }: IncomingRequest): void {
     for (const name of resourceNamesUnsubscribe) {
       if (name === '*') subscription.wildcard = false
       else subscription.names.delete(name)
@@ -133,31 +142,63 @@ export class Delivery {
     }
   }
 
-  #subscribe(subscription: Subscription, request: DeltaDiscoveryRequest, first: boolean, epoch: Epoch): void {
-    const { typeUrl, initialResourceVersions: has } = request
+  #subscribe(subscription: Subscription, request: IncomingRequest, first: boolean): void {
+    const { typeUrl } = request
     const asked = request.resourceNamesSubscribe.filter((name) => name !== '*')
+    const has = new Map(first && asked.length ? request.versions() : [])
     for (const name of asked) {
       subscription.names.add(name)
       const version = this.#get(typeUrl, name)?.version
-      if (!(first && version !== undefined && has[name] === version)) this.#touch(subscription, typeUrl, name, epoch)
+      if (version === undefined || has.get(name) !== version) this.#touch(subscription, typeUrl, name)
     }
     // A first request without names means everything, but only of these two types (xDS protocol, "how the client specifies what resources to return").
     const implied = first && !asked.length && (typeUrl === cluster || typeUrl === listener)
-    const all = implied || request.resourceNamesSubscribe.includes('*')
-    if (!all || subscription.wildcard) return
+    if (subscription.wildcard || !(implied || request.resourceNamesSubscribe.includes('*'))) return
     subscription.wildcard = true
-    const own = this.#own.get(typeUrl)
-    for (const shelf of [this.#shared.all(typeUrl), own ?? new Map<string, Resource>()]) {
-      for (const { name } of shelf.values()) if (has[name] !== this.#get(typeUrl, name)?.version) subscription.changed.add(name, epoch)
+    subscription.backlog = { steps: this.#catchUp(typeUrl, subscription, request.versions()), epoch: this.#shared.epoch() }
+  }
+
+  /** Compares what a client has with what there is; one resource a step. */
+  *#catchUp(typeUrl: string, subscription: Subscription, versions: Iterable<[string, string]>): Generator<void> {
+    const has = new Map<string, string>()
+    for (const [name, version] of versions) yield void has.set(name, version)
+    let news = has.size > 0
+    const own = this.#own.get(typeUrl) ?? new Map<string, Resource>()
+    for (const shelf of [own, this.#shared.all(typeUrl)]) {
+      for (const { name } of shelf.values()) {
+        const lacking = has.get(name) !== this.#get(typeUrl, name)?.version
+        if (lacking && !subscription.changed.has(name) && !(shelf !== own && own.has(name))) subscription.changed.add(name, this.#shared.epoch())
+        news ||= lacking
+        yield
+      }
     }
-    for (const name of Object.keys(has)) if (!this.#get(typeUrl, name)) subscription.removed.add(name, epoch)
-    subscription.greeting = !Object.keys(has).length && !subscription.changed.size
+    for (const name of has.keys()) {
+      if (!this.#get(typeUrl, name)) subscription.removed.add(name, this.#shared.epoch())
+      yield
+    }
+    subscription.greeting = !news
+  }
+
+  /** Works on the backlog until there is enough for a message, but not for long. What must be sent before this type comes first. */
+  #advance(typeUrl: string, subscription: Subscription): void {
+    const { backlog, changed } = subscription
+    if (!backlog || changesAfter[typeUrl]?.some((before) => this.#subscriptions.get(before)?.backlog)) return
+    const end = performance.now() + limits.backlog
+    while (changed.size < limits.count) {
+      for (let step = 0; step < 100; step++) {
+        if (!backlog.steps.next().done) continue
+        subscription.backlog = undefined
+        return
+      }
+      if (performance.now() > end) return
+    }
   }
 
   #message(typeUrl: string, subscription: Subscription, now: number): DeltaMessage | undefined {
     const { flights, retries, changed, removed } = subscription
     if (flights.size >= limits.overdueFlights) return undefined
     if ([...flights.values()].filter(({ sentAt }) => sentAt > now - this.#times.overdue).length >= limits.flights) return undefined
+    this.#advance(typeUrl, subscription)
     const retry = retries.shift()
     if (retry) return this.#send(typeUrl, subscription, retry.names, retry.removed, retry.epoch, now)
 

@@ -18,6 +18,10 @@ export class Pending {
     this.#epochs.set(name, epoch)
   }
 
+  has(name: string): boolean {
+    return this.#epochs.has(name)
+  }
+
   delete(name: string): void {
     this.#epochs.delete(name)
   }

@@ -1,7 +1,7 @@
 import type { MethodDefinition } from '@grpc/grpc-js'
 import { create, fromBinary, fromJson, toBinary, toJson } from '@bufbuild/protobuf'
 import { anyPack, anyUnpack, StructSchema } from '@bufbuild/protobuf/wkt'
-import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import {
   DeltaDiscoveryRequestSchema,
   DeltaDiscoveryResponseSchema,
@@ -20,18 +20,69 @@ const method = {
   path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
   requestStream: true,
   responseStream: true,
-  requestSerialize: (request: DeltaDiscoveryRequest) => Buffer.from(toBinary(DeltaDiscoveryRequestSchema, request)),
-  requestDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryRequestSchema, bytes),
-  responseDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
 } as const
 
-/** The method as a server sees it: it writes responses that are encoded already. */
-export const deltaServerMethod: MethodDefinition<DeltaDiscoveryRequest, Buffer> = { ...method, responseSerialize: (bytes: Buffer) => bytes, responseDeserialize: (bytes: Buffer) => bytes }
+/** The method as a server sees it: requests are decoded as far as is needed, responses are encoded already. */
+export const deltaServerMethod: MethodDefinition<IncomingRequest, Buffer> = {
+  ...method,
+  requestSerialize: () => Buffer.alloc(0),
+  requestDeserialize: decodeRequest,
+  responseSerialize: (bytes: Buffer) => bytes,
+  responseDeserialize: (bytes: Buffer) => bytes,
+}
 
 /** The method as a client sees it. */
 export const deltaClientMethod: MethodDefinition<DeltaDiscoveryRequest, DeltaDiscoveryResponse> = {
   ...method,
+  requestSerialize: (request: DeltaDiscoveryRequest) => Buffer.from(toBinary(DeltaDiscoveryRequestSchema, request)),
+  requestDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryRequestSchema, bytes),
   responseSerialize: (response: DeltaDiscoveryResponse) => Buffer.from(toBinary(DeltaDiscoveryResponseSchema, response)),
+  responseDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
+}
+
+/** A request whose `initial_resource_versions`, of which there may be 100,000, are decoded as they are read. */
+export interface IncomingRequest extends Omit<DeltaDiscoveryRequest, 'initialResourceVersions' | '$typeName' | '$unknown'> {
+  versions: () => Iterable<[name: string, version: string]>
+}
+
+const versionsField = DeltaDiscoveryRequestSchema.field.initialResourceVersions.number
+
+/** Decodes a DeltaDiscoveryRequest, but for its versions. Throws if the bytes are none. */
+export function decodeRequest(bytes: Uint8Array): IncomingRequest {
+  const rest: Uint8Array[] = []
+  const reader = new BinaryReader(bytes)
+  let start = 0
+  while (reader.pos < reader.len) {
+    const at = reader.pos
+    const [field, wireType] = reader.tag()
+    reader.skip(wireType)
+    if (field !== versionsField) continue
+    if (at > start) rest.push(bytes.subarray(start, at))
+    start = reader.pos
+  }
+  rest.push(bytes.subarray(start))
+  return { ...fromBinary(DeltaDiscoveryRequestSchema, Buffer.concat(rest)), versions: () => readVersions(bytes) }
+}
+
+function* readVersions(bytes: Uint8Array): Generator<[string, string]> {
+  const reader = new BinaryReader(bytes)
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag()
+    if (field !== versionsField) reader.skip(wireType)
+    else yield readEntry(reader)
+  }
+}
+
+/** One entry of a protobuf map of strings: a message whose field 1 is the key, and 2 the value. */
+function readEntry(reader: BinaryReader): [string, string] {
+  const entry: [string, string] = ['', '']
+  const end = reader.uint32() + reader.pos
+  while (reader.pos < end) {
+    const [field, wireType] = reader.tag()
+    if (field === 1 || field === 2) entry[field - 1] = reader.string()
+    else reader.skip(wireType)
+  }
+  return entry
 }
 
 export interface DeltaMessage {

@@ -4,13 +4,13 @@ import type { Logger } from '../log.ts'
 import { messageOf } from '../problem.ts'
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { ResourceCache } from './cache.ts'
-import { Delivery } from './delivery.ts'
+import { Delivery, type Shelf } from './delivery.ts'
 import type { Epoch } from './pending.ts'
-import { deltaServerMethod, encodeResponse, flowControlWindow, typeName, type DeltaDiscoveryRequest } from './protocol.ts'
+import { deltaServerMethod, encodeResponse, flowControlWindow, typeName, type IncomingRequest } from './protocol.ts'
 import { typeUrls, type Refusal, type Resource } from './resources.ts'
 import type { StandingRefusal } from './subscription.ts'
 
-type Call = ServerDuplexStream<DeltaDiscoveryRequest, Buffer>
+type Call = ServerDuplexStream<IncomingRequest, Buffer>
 
 export interface DeltaServerOptions {
   cache: ResourceCache
@@ -71,6 +71,7 @@ export class DeltaServer {
   readonly #waiters = new Set<() => void>()
   readonly #metrics: ReturnType<typeof createServerMetrics>
   readonly #unwatch: () => void
+  readonly #shelf: Shelf
   #epoch: Epoch = { number: 1, at: performance.now() }
   #scheduled = false
   #timer: NodeJS.Timeout | undefined
@@ -78,10 +79,12 @@ export class DeltaServer {
   constructor(options: DeltaServerOptions) {
     this.#options = options
     this.#metrics = createServerMetrics(options.metrics, () => this.clients())
-    this.#unwatch = options.cache.watch((update) => {
+    const { cache } = options
+    this.#shelf = { get: (typeUrl, name) => cache.get(typeUrl, name), all: (typeUrl) => cache.all(typeUrl), epoch: () => this.#epoch }
+    this.#unwatch = cache.watch((update) => {
       this.#advance()
       for (const client of this.#clients) {
-        client.delivery.change(update, this.#epoch)
+        client.delivery.change(update)
         this.#schedule(client)
       }
     })
@@ -117,7 +120,7 @@ export class DeltaServer {
     this.#advance()
     for (const client of this.#clients) {
       const { node } = client.delivery
-      if (node) client.delivery.identify(node, this.#options.perNode?.(node) ?? [], this.#epoch)
+      if (node) client.delivery.identify(node, this.#options.perNode?.(node) ?? [])
       this.#schedule(client)
     }
   }
@@ -158,11 +161,11 @@ export class DeltaServer {
       return
     }
     const times = { overdue: this.#options.overdue ?? 5000, grace: this.#options.grace ?? 200 }
-    const client: Client = { call, delivery: new Delivery(this.#options.cache, times), connectedSince: new Date(), writing: false }
+    const client: Client = { call, delivery: new Delivery(this.#shelf, times), connectedSince: new Date(), writing: false }
     this.#clients.add(client)
     // The client learns by these headers that it is served, even when there is nothing to send.
     call.sendMetadata(call.metadata.clone())
-    call.on('data', (request: DeltaDiscoveryRequest) => {
+    call.on('data', (request: IncomingRequest) => {
       try {
         this.#receive(client, request)
       } catch (error) {
@@ -175,25 +178,25 @@ export class DeltaServer {
     call.on('close', () => this.#leave(client))
   }
 
-  #receive(client: Client, request: DeltaDiscoveryRequest): void {
+  #receive(client: Client, request: IncomingRequest): void {
     const { delivery } = client
     if (!delivery.node) {
       if (!request.node?.id) return this.#fail(client, status.INVALID_ARGUMENT, 'the first request names no node.id')
-      delivery.identify(request.node, this.#options.perNode?.(request.node) ?? [], this.#epoch)
+      delivery.identify(request.node, this.#options.perNode?.(request.node) ?? [])
       this.#options.log.info({ client: request.node.id, address: client.call.getPeer() }, 'xDS client connected')
     }
     if (!(Object.values(typeUrls) as string[]).includes(request.typeUrl)) {
       this.#options.log.debug({ client: delivery.node?.id, typeUrl: request.typeUrl }, 'ignored a subscription to an unknown type')
       return
     }
-    const { flight, refused } = delivery.receive(request, this.#epoch)
+    const { flight, refused } = delivery.receive(request)
     if (flight) this.#metrics.acknowledge.observe({ type: typeName(request.typeUrl) }, (performance.now() - flight.epoch.at) / 1000)
     if (request.errorDetail) this.#report(client, request, refused)
     this.#schedule(client)
     for (const look of this.#waiters) look()
   }
 
-  #report({ delivery }: Client, { typeUrl, errorDetail }: DeltaDiscoveryRequest, refused: StandingRefusal[]): void {
+  #report({ delivery }: Client, { typeUrl, errorDetail }: IncomingRequest, refused: StandingRefusal[]): void {
     const client = delivery.node?.id ?? ''
     this.#metrics.nacks.inc({ type: typeName(typeUrl) })
     for (const { name, version, reason } of refused) this.#options.log.warn({ client, type: typeName(typeUrl), name, version, reason }, 'resource refused')
@@ -228,16 +231,24 @@ export class DeltaServer {
     const end = performance.now() + slice
     for (const client of this.#due) {
       this.#due.delete(client)
-      const message = client.delivery.next()
-      if (message) {
-        this.#write(client, encodeResponse(message))
-        this.#metrics.sent.inc({ type: typeName(message.typeUrl) }, message.resources.length + message.removed.length)
+      try {
+        this.#sendTo(client)
+      } catch (error) {
+        this.#fail(client, status.INVALID_ARGUMENT, messageOf(error))
       }
       if (performance.now() > end) break
     }
     const [next] = this.#due
     if (next) this.#schedule(next)
     for (const look of this.#waiters) look()
+  }
+
+  #sendTo(client: Client): void {
+    const message = client.delivery.next()
+    if (message) {
+      this.#metrics.sent.inc({ type: typeName(message.typeUrl) }, message.resources.length + message.removed.length)
+      this.#write(client, encodeResponse(message))
+    } else if (client.delivery.busy) this.#due.add(client)
   }
 
   #write(client: Client, bytes: Buffer): void {

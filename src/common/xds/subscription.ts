@@ -19,6 +19,12 @@ export interface StandingRefusal extends Refusal {
   since: string
 }
 
+/** Finding out what a new subscriber lacks, a little at a time: each step adds to what is pending. */
+export interface Backlog {
+  steps: Iterator<void>
+  epoch: Epoch
+}
+
 /** Names to send again together, since the message that had them was refused for one of them. */
 interface Retry {
   names: string[]
@@ -37,6 +43,7 @@ export class Subscription {
   readonly refused = new Map<string, StandingRefusal>()
   /** A client that subscribes to everything and gets nothing is told so, once; Envoy waits for it. */
   greeting = false
+  backlog: Backlog | undefined
   acknowledgedAt: Date | undefined
 
   wants(name: string): boolean {
@@ -49,6 +56,7 @@ export class Subscription {
     const consider = (epoch: Epoch | undefined): void => {
       if (epoch && !(oldest && oldest.number <= epoch.number)) oldest = epoch
     }
+    consider(this.backlog?.epoch)
     if (removals) consider(this.removed.oldest())
     for (const { epoch } of this.retries) consider(epoch)
     for (const { epoch, sentAt } of this.flights.values()) if (sentAt > stale) consider(epoch)

@@ -2,11 +2,10 @@ import { readFileSync } from 'node:fs'
 import { Agent, request, type Dispatcher } from 'undici'
 import { messageOf, Problem, type ProblemBody } from '../common/problem.ts'
 import { FileUnreadable, NotCopilot, Unreachable, Usage } from './problems.ts'
-import { readReady } from './ready.ts'
 
 export interface ApiOptions {
-  /** copilot's address; that of the running `npm start` where absent. */
-  url?: string
+  /** copilot's address. */
+  url: string
   /** File with the CAs of an HTTPS address, PEM. */
   ca?: string
   /** UAA access token, with or without `bearer ` in front. */
@@ -22,7 +21,7 @@ export class Api {
   readonly #headers: Record<string, string>
 
   constructor({ url, ca, token }: ApiOptions) {
-    this.#base = (url ?? readReady().urls.copilot).replace(/\/+$/, '')
+    this.#base = url.replace(/\/+$/, '')
     if (!/^https?:\/\//.test(this.#base) || !URL.canParse(this.#base)) throw Usage(`--api: ${this.#base} is no http:// or https:// address`)
     this.#dispatcher = new Agent({ connect: { timeout: 5000, ...(ca && { ca: readCa(ca) }) }, headersTimeout: 30_000, bodyTimeout: 30_000 })
     this.#headers = token ? { authorization: `Bearer ${token.replace(/^bearer +/i, '')}` } : {}

@@ -3,7 +3,8 @@ import type { Command } from 'commander'
 import { messageOf } from '../common/problem.ts'
 import { Api } from './api.ts'
 import { exitCodeOf, exitCodes } from './exit.ts'
-import { Output } from './output.ts'
+import type { Output } from './output.ts'
+import { readReady } from './ready.ts'
 
 /** What every command is given. */
 export interface Cli {
@@ -11,6 +12,8 @@ export interface Cli {
   /** Where progress and errors go, so that --json stays readable by programs. */
   err: Output
   environment: NodeJS.ProcessEnv
+  /** What meshctl ends with when the command is through. */
+  exitCode: number
 }
 
 /** Adds a command to `program`. One file under commands/ exports one; commands/index.ts lists them. */
@@ -26,7 +29,7 @@ interface GlobalOptions {
 /** copilot's API as the command's options and the environment name it. */
 export function apiOf(command: Command, { environment }: Cli): Api {
   const { api, ca } = command.optsWithGlobals<GlobalOptions>()
-  return new Api({ url: api ?? environment['MESH_API'], ca: ca ?? environment['MESH_CA'], token: environment['MESH_TOKEN'] })
+  return new Api({ url: api ?? environment['MESH_API'] ?? readReady(environment).urls.copilot, ca: ca ?? environment['MESH_CA'], token: environment['MESH_TOKEN'] })
 }
 
 /** One picture of what a command shows. */
@@ -46,7 +49,7 @@ export async function present<Data>(command: Command, cli: Cli, { read, show, ex
   if (!watch) {
     const data = await read(api)
     print(data)
-    process.exitCode = exitCode?.(data) ?? exitCodes.ok
+    cli.exitCode = exitCode?.(data) ?? exitCodes.ok
     return
   }
   for (let last = ''; ; await delay(1000)) {

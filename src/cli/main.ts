@@ -8,4 +8,5 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   out: new Output(process.stdout, process.env),
   err: new Output(process.stderr, process.env),
   environment: process.env,
+  exitCode: 0,
 })

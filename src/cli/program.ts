@@ -52,7 +52,7 @@ function inherit(parent: Command): void {
 export async function runProgram(args: string[], cli: Cli): Promise<number> {
   try {
     await createProgram(cli).parseAsync(args, { from: 'user' })
-    return Number(process.exitCode ?? exitCodes.ok)
+    return cli.exitCode
   } catch (error) {
     // commander has said what was wrong by itself.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage

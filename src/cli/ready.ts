@@ -17,7 +17,7 @@ export interface Ready {
  * Reads `ready.json` of the running `npm start`: in `MESH_DATA`, else in a `.mesh` folder here or above, else in that of the
  * checkout that this program belongs to. Throws `MESHCTL_NO_API` where there is none.
  */
-export function readReady(environment: NodeJS.ProcessEnv = process.env): Ready {
+export function readReady(environment: NodeJS.ProcessEnv): Ready {
   const data = environment['MESH_DATA']
   const file = data ? join(data, 'ready.json') : (above(process.cwd()) ?? above(import.meta.dirname))
   if (!file || !existsSync(file)) throw NoApi()

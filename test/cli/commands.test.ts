@@ -6,16 +6,21 @@ import { join, resolve } from 'node:path'
 import tap, { test } from 'tap'
 import { Copilot } from '../copilot/harness.ts'
 import { hello, route } from '../copilot/records.ts'
-import { meshctl as run, root, type Outcome } from './meshctl.ts'
+import { meshctl as run, root, runMeshctl, type Outcome } from './meshctl.ts'
 
 const copilot = await Copilot.start(tap)
 await copilot.put('e1', [...hello, route('hello.mesh.test', 'hello-guid', [], { path: '/stopped' }), route('old.mesh.test', 'hello-guid', ['hello-p'], { mirrors: 'old.apps.test' })])
 
-const meshctl = (...args: string[]): Promise<Outcome> => run(args, { environment: { MESH_API: copilot.api } })
+const meshctl = (...args: string[]): Promise<Outcome> => run(args, { MESH_API: copilot.api })
 const held = { id: 'h1', since: new Date().toISOString(), source: 'cf', reason: 'more than 20 % would go', removes: { routes: 60, instances: 1 } }
 const conflicts = [{ key: 'pub/hello.mesh.test', route: 'r2', space: 'other', servedSpace: 'space', reason: 'the host is mirrored' }]
-await copilot.as('route-syncer', 'PUT', '/v1/components/route-syncer/s1', { version: '9.9.9', ready: true, held, conflicts })
-await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '9.9.9', ready: true, revision: 1, routers: [{ name: 'r1', connected: true, nacks: [] }] })
+
+/** What components say every few seconds. */
+async function report(): Promise<void> {
+  await copilot.as('route-syncer', 'PUT', '/v1/components/route-syncer/s1', { version: '9.9.9', ready: true, held, conflicts })
+  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '9.9.9', ready: true, revision: 1, routers: [{ name: 'r1', connected: true, nacks: [] }] })
+}
+tap.beforeEach(report)
 
 test('routes', async (t) => {
   const { code, out, err } = await meshctl('routes')
@@ -61,7 +66,7 @@ test('services, apps, instances, routers', async (t) => {
 
 test('status names what is wrong, and sync accept releases it', async (t) => {
   const { out } = await meshctl('status')
-  t.match(out, /^copilot \S+, revision 1: 3 routes, 1 app, 2 instances, 1 space\n/)
+  t.match(out, /^copilot \S+, revision \d+: 3 routes, 1 app, 2 instances, 1 space\n/)
   t.match(out, /route-syncer +s1 +9\.9\.9 +ready/)
   t.match(out, /source cf: last change \d+s ago/)
   t.match(out, /held: a sync of cf that would remove 60 routes and 1 instance .*more than 20 %[^]*meshctl sync accept h1/)
@@ -97,7 +102,7 @@ test('a wrong command line ends with 2 and says what is right', async (t) => {
 })
 
 test('where copilot is not, it ends with 3 and says what to do', async (t) => {
-  t.match(await run(['routes'], { environment: { MESH_API: 'http://127.0.0.1:1' } }), { code: 3, err: /copilot does not answer at http:\/\/127\.0\.0\.1:1 \(.*ECONNREFUSED.*--api URL or MESH_API/ })
+  t.match(await run(['routes'], { MESH_API: 'http://127.0.0.1:1' }), { code: 3, err: /copilot does not answer at http:\/\/127\.0\.0\.1:1 \(.*ECONNREFUSED.*--api URL or MESH_API/ })
   t.match(await run(['routes']), { code: 3, err: /no copilot to ask.*Start it, or name a copilot with --api URL/ })
   const other = createServer((_request, response) => response.end('<html>')).listen(0, '127.0.0.1')
   await once(other, 'listening')
@@ -109,11 +114,11 @@ test('without an address it asks the running npm start', async (t) => {
   const data = join(copilot.folder, 'project/.mesh')
   mkdirSync(data, { recursive: true })
   writeFileSync(join(data, 'ready.json'), JSON.stringify({ urls: { copilot: copilot.api } }))
-  t.match(await run(['routes'], { environment: { MESH_DATA: data } }), { code: 0, out: /hello/ })
+  t.match(await run(['routes'], { MESH_DATA: data }), { code: 0, out: /hello/ })
   mkdirSync(join(data, '../src/deep'), { recursive: true })
-  t.match(await run(['routes'], { environment: { MESH_DATA: '' }, cwd: join(data, '../src/deep') }), { code: 0, out: /hello/ })
+  t.match(await runMeshctl(['routes'], { environment: { MESH_DATA: '' }, cwd: join(data, '../src/deep') }), { code: 0, out: /hello/ })
   writeFileSync(join(data, 'ready.json'), '{')
-  t.match(await run(['routes'], { environment: { MESH_DATA: data } }), { code: 1, err: /ready.json: cannot read/ })
+  t.match(await run(['routes'], { MESH_DATA: data }), { code: 1, err: /ready.json: cannot read/ })
 })
 
 test('--watch shows it again when it changes', async (t) => {
@@ -139,13 +144,13 @@ test('built, it is one file that any Node from 20 on runs', async (t) => {
   const file = join(copilot.folder, 'meshctl.js')
   const build = spawn('node', [join(root, 'scripts/build.js'), file], { stdio: 'ignore' })
   t.strictSame(await once(build, 'exit'), [0, null])
-  const result = await run(['routes'], { command: [file], environment: { MESH_API: copilot.api }, cwd: copilot.folder })
+  const result = await runMeshctl(['routes'], { command: [file], environment: { MESH_API: copilot.api }, cwd: copilot.folder })
   t.match(result, { code: 0, out: /hello\.mesh\.test/ })
-  t.match(await run(['--version'], { command: [file] }), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
+  t.match(await runMeshctl(['--version'], { command: [file] }), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
 })
 
 test('the program behind bin passes arguments, output and exit codes on', async (t) => {
   const bin = join(root, 'scripts/bin/meshctl.js')
-  t.match(await run(['trace', 'nope.test'], { command: [bin], environment: { MESH_API: copilot.api } }), { code: 1, out: /404/ })
-  t.match(await run(['--config', '/nowhere.yml'], { command: [join(root, 'scripts/bin/copilot.js')] }), { code: 1, err: /nowhere\.yml/ })
+  t.match(await runMeshctl(['trace', 'nope.test'], { command: [bin], environment: { MESH_API: copilot.api } }), { code: 1, out: /404/ })
+  t.match(await runMeshctl(['--config', '/nowhere.yml'], { command: [join(root, 'scripts/bin/copilot.js')] }), { code: 1, err: /nowhere\.yml/ })
 })

@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 
-const duration = (fallback: string, description: string) => Type.String({ pattern: '^\\d{1,6}(ms|s|m|h)$', default: fallback, description: `${description}; as 500ms, 30s, 15m or 1h` })
+const duration = (fallback: string, description: string) => Type.String({ pattern: '^[1-9]\\d{0,5}(ms|s|m|h)$', default: fallback, description: `${description}; as 500ms, 30s, 15m or 1h` })
 
 /** What an operator sets about how routes are served; `translation` in pilot's configuration. */
 export const TranslationSettings = Type.Object(

@@ -16,6 +16,8 @@ const allowed: Record<string, string[]> = {
   foundation: ['common'],
   cli: ['common', 'mesh'],
   start: ['common', 'cli'],
+  'smoke-tests': ['common', 'cli'],
+  bosh: [],
 }
 
 test('imports point one way', (t) => {

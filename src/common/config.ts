@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { Ajv, type ErrorObject } from 'ajv'
 import { Type, type Static, type TSchema } from 'typebox'
 import { parseDocument } from 'yaml'
+import { certificateFaults } from './certificates.ts'
 import { messageOf, problem } from './problem.ts'
 import { logLevels } from './log.ts'
 
@@ -60,7 +61,7 @@ export function readConfig<Schema extends TSchema>(schema: Schema, file: string,
  * process with exit code 2, a wrong configuration with 1, each after a sentence that says what to change.
  */
 export function loadConfig<Schema extends TSchema>(program: string, schema: Schema, argv = process.argv.slice(2), check?: ConfigCheck<Schema>): Static<Schema> {
-  const usage = `Usage: ${program} --config FILE [--check]\n\n  --config FILE  the YAML configuration; docs/configuration.md lists its fields\n  --check        only check the configuration\n\nExample:\n  ${program} --config ${program}.yml\n`
+  const usage = `Usage: ${program} --config FILE [--check]\n\n  --config FILE  the YAML configuration; docs/configuration.md lists its fields\n  --check        only check the configuration and the certificates that it names\n\nExample:\n  ${program} --config ${program}.yml\n`
   let args: { config?: string; check?: boolean; help?: boolean }
   try {
     args = parseArgs({ args: argv, options: { config: { type: 'string' }, check: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } }).values
@@ -78,8 +79,10 @@ export function loadConfig<Schema extends TSchema>(program: string, schema: Sche
   }
   try {
     const config = readConfig(schema, args.config, check)
-    if (args.check) process.exit(0)
-    return config
+    if (!args.check) return config
+    const faults = certificateFaults(config)
+    if (faults.length) throw ConfigInvalid(args.config, faults)
+    process.exit(0)
   } catch (error) {
     process.stderr.write(`${program}: ${messageOf(error)}\n`)
     process.exit(1)

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { HealthConfig, LogConfig, TlsConfig } from '../common/config.ts'
+import { HealthConfig, ListenConfig, LogConfig, TlsConfig } from '../common/config.ts'
 
 const closed = { additionalProperties: false } as const
 const milliseconds = (description: string, value: number) => Type.Integer({ minimum: 0, default: value, description: `${description}, milliseconds` })
@@ -19,8 +19,8 @@ const Listener = Type.Object(
 const Keypair = Type.Object(
   {
     name: Type.String({ minLength: 1, description: 'Its name; the first one answers clients whose SNI none matches' }),
-    certificate: Type.String({ description: 'File with the certificate chain, PEM' }),
-    key: Type.String({ description: 'File with the private key, PEM' }),
+    certificate: Type.String({ description: 'File with the certificate chain, PEM; or that PEM itself' }),
+    key: Type.String({ description: 'File with the private key, PEM; or that PEM itself' }),
   },
   closed,
 )
@@ -68,6 +68,9 @@ export const RouterConfig = Type.Object(
         logLevel: Type.Enum(['trace', 'debug', 'info', 'warning', 'error', 'critical'], { default: 'warning', description: "Least severe level of Envoy's own log" }),
       },
       { ...closed, default: {}, description: 'For `engine: envoy`' },
+    ),
+    probe: Type.Optional(
+      Type.Object({ listen: ListenConfig() }, { ...closed, description: 'Where load balancers ask for `/health`: 200 while this router serves, 503 while it starts or drains, and nothing else' }),
     ),
     health: HealthConfig,
     log: LogConfig,

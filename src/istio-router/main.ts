@@ -8,6 +8,7 @@ import { debugRoutes } from './debug.ts'
 import { Drain } from './drain.ts'
 import { EmbeddedEngine } from './embedded/engine.ts'
 import { EnvoyEngine } from './envoy/engine.ts'
+import { Probe } from './probe.ts'
 
 const config = loadConfig('istio-router', RouterConfig)
 const log = createLogger('istio-router', config.log.level)
@@ -24,4 +25,6 @@ const health = new HealthServer({
   routes: (server) => debugRoutes(server, agent),
 })
 
-await run([health, engine, agent, drain], log)
+const probe = config.probe ? [new Probe(config.probe.listen, [() => engine.condition(), () => drain.condition()])] : []
+
+await run([health, ...probe, engine, agent, drain], log)

@@ -11,6 +11,10 @@ export interface Credentials {
   api: string
   user: string
   password: string
+  /** A UAA client that signs in for itself, in place of a user: then `user` is its id and `password` its secret. */
+  client?: boolean
+  /** UAA's base URL, in place of the one that Cloud Controller names. */
+  uaa?: string
   /** File with the CAs of an HTTPS address, PEM. */
   ca?: string
 }
@@ -39,15 +43,16 @@ export class Session {
     this.#dispatcher = new Agent(credentials.ca ? { connect: { ca: readFileSync(credentials.ca) } } : {})
   }
 
-  /** Signs in by password (RFC 6749 §4.3), as `cf auth` does. Throws `MESHCTL_CC_REFUSED` when UAA says no. */
+  /** Signs in by password (RFC 6749 §4.3) as `cf auth` does, or as a client (§4.4). Throws `MESHCTL_CC_REFUSED` when UAA says no. */
   async signIn(): Promise<this> {
-    const root = (await this.#send('GET', new URL(this.#credentials.api))).body as unknown as { links: { login: { href: string } } }
-    const { user, password } = this.#credentials
-    const { statusCode, body } = await request(`${root.links.login.href}/oauth/token`, {
+    const { user, password, client } = this.#credentials
+    const basic = client ? `${encodeURIComponent(user)}:${encodeURIComponent(password)}` : 'cf:'
+    const grant: Record<string, string> = client ? { grant_type: 'client_credentials' } : { grant_type: 'password', username: user, password }
+    const { statusCode, body } = await request(`${this.#credentials.uaa ?? (await this.#login())}/oauth/token`, {
       method: 'POST',
       dispatcher: this.#dispatcher,
-      headers: { authorization: `Basic ${btoa('cf:')}`, 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
-      body: new URLSearchParams({ grant_type: 'password', username: user, password }).toString(),
+      headers: { authorization: `Basic ${btoa(basic)}`, 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+      body: new URLSearchParams(grant).toString(),
     })
     const answer = (await body.json()) as { access_token?: string; error_description?: string }
     if (statusCode !== 200 || !answer.access_token) throw CloudControllerRefused('sign-in', answer.error_description ?? `HTTP ${statusCode}`)
@@ -78,7 +83,7 @@ export class Session {
     while (next) {
       const page = (await this.#send('GET', next)).body as unknown as { resources: V3Resource[]; pagination: { next: { href: string } | null } }
       resources.push(...page.resources)
-      next = page.pagination.next ? new URL(page.pagination.next.href) : undefined
+      next = page.pagination.next ? this.#url(pathOf(page.pagination.next.href)) : undefined
     }
     return resources
   }
@@ -118,6 +123,11 @@ export class Session {
     await this.#dispatcher.close()
   }
 
+  async #login(): Promise<string> {
+    const root = (await this.#send('GET', new URL(this.#credentials.api))).body as unknown as { links: { login: { href: string } } }
+    return root.links.login.href
+  }
+
   #url(path: string): URL {
     return new URL(path, this.#credentials.api)
   }
@@ -142,6 +152,12 @@ export class Session {
     const location = answer.headers['location']
     return { body: (text ? JSON.parse(text) : {}) as V3Resource, location: Array.isArray(location) ? location[0] : location }
   }
+}
+
+/** What Cloud Controller links to is asked at the address that it was reached by, which may be an internal one. */
+function pathOf(href: string): string {
+  const { pathname, search } = new URL(href)
+  return `${pathname}${search}`
 }
 
 export interface LogLine {

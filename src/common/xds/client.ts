@@ -71,7 +71,7 @@ export class DeltaClient implements Part {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop
-    const backoff = new Backoff({ min: 100, max: 10_000 })
+    const backoff = new Backoff({ min: 100, max: 2_000 })
     while (!signal.aborted) {
       const live = await this.#open(this.#options.addresses)
       if (live) {

@@ -1,6 +1,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { create } from '@bufbuild/protobuf'
+import { isPem, readPem } from '../../common/certificates.ts'
 import { SecretSchema, type Secret } from '../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
 import type { DataSource } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { messageOf, problem } from '../../common/problem.ts'
@@ -38,7 +39,7 @@ export function readSecret({ field, name, files }: SecretFiles): Resource {
 
 /** Calls `changed` with a secret each time its files have changed and are whole. Returns a function that ends it. */
 export function watchSecrets(secrets: SecretFiles[], changed: (secret: Resource) => void, interval = 1000): () => void {
-  const stamp = ({ files }: SecretFiles): string => Object.values(files).map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs).join()
+  const stamp = ({ files }: SecretFiles): string => Object.values(files).map((file) => !isPem(file) && statSync(file, { throwIfNoEntry: false })?.mtimeMs).join()
   const stamps = new Map(secrets.map((secret) => [secret, stamp(secret)]))
   const timer = setInterval(() => {
     for (const secret of secrets) {
@@ -58,14 +59,14 @@ export function watchSecrets(secrets: SecretFiles[], changed: (secret: Resource)
 }
 
 function keypair(name: string, certificate: string, key: string): Secret {
-  const chain = readFileSync(certificate)
-  const privateKey = readFileSync(key)
-  if (!new X509Certificate(chain).checkPrivateKey(createPrivateKey(privateKey))) throw new Error(`${key} is not the key of ${certificate}`)
+  const chain = readPem(certificate)
+  const privateKey = readPem(key)
+  if (!new X509Certificate(chain).checkPrivateKey(createPrivateKey(privateKey))) throw new Error('the key is not the key of the certificate')
   return create(SecretSchema, { name, type: { case: 'tlsCertificate', value: { certificateChain: bytes(chain), privateKey: bytes(privateKey) } } })
 }
 
 function authorities(name: string, file: string): Secret {
-  const ca = readFileSync(file)
+  const ca = readPem(file)
   void new X509Certificate(ca)
   return create(SecretSchema, { name, type: { case: 'validationContext', value: { trustedCa: bytes(ca) } } })
 }

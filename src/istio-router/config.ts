@@ -6,7 +6,7 @@ const milliseconds = (description: string, value: number) => Type.Integer({ mini
 
 const Listener = Type.Object(
   {
-    name: Type.String({ minLength: 1, description: 'Its name, unique on this router' }),
+    name: Type.String({ minLength: 1, maxLength: 60, description: 'Its name, unique on this router' }),
     address: Type.String({ default: '0.0.0.0', description: 'IP address to bind' }),
     port: Type.Integer({ minimum: 1, maximum: 65535, description: 'TCP port' }),
     tls: Type.Boolean({ default: false, description: 'Terminate TLS with the keypairs, chosen by SNI' }),
@@ -50,7 +50,7 @@ export const RouterConfig = Type.Object(
       { ...closed, description: 'TLS towards app instances' },
     ),
     trustedHops: Type.Integer({ minimum: 0, maximum: 10, default: 0, description: 'Number of proxies in front whose X-Forwarded-For and -Proto are believed' }),
-    trustedCidrs: Type.Array(Type.String(), { default: [], description: 'Networks of proxies whose X-Forwarded-For and -Proto are believed' }),
+    trustedCidrs: Type.Array(Type.String({ pattern: '^[0-9a-fA-F:.]+/\\d{1,3}$' }), { default: [], description: 'Networks of proxies whose X-Forwarded-For and -Proto are believed' }),
     accessLog: Type.String({ default: '/dev/stdout', description: 'File for the access log, a JSON object a line; empty for none' }),
     cache: Type.String({ description: 'Folder for the last good configuration, with which the router starts while no pilot is there; never contains a key' }),
     drain: Type.Object(

@@ -201,7 +201,7 @@ export class DeltaServer {
     this.#metrics.nacks.inc({ type: typeName(typeUrl) })
     for (const { name, version, reason } of refused) this.#options.log.warn({ client, type: typeName(typeUrl), name, version, reason }, 'resource refused')
     if (refused.length) this.#options.onRefused?.(client, refused)
-    else this.#options.log.info({ client, type: typeName(typeUrl), reason: errorDetail?.message }, 'message refused; looking for the culprit')
+    else this.#options.log.info({ client, type: typeName(typeUrl), reason: errorDetail?.message.slice(0, 1000) }, 'message refused; looking for the culprit')
   }
 
   #fail(client: Client, code: status, details: string): void {

@@ -111,7 +111,7 @@ export class Subscription {
 
   #stand(refusals: Refusal[]): StandingRefusal[] {
     const since = new Date().toISOString()
-    const standing = refusals.map((refusal) => ({ ...refusal, since }))
+    const standing = refusals.map((refusal) => ({ ...refusal, reason: shorten(refusal.reason), since }))
     for (const refusal of standing) this.refused.set(refusal.name, refusal)
     return standing
   }
@@ -126,4 +126,9 @@ export class Subscription {
     if (removed.length && names.length) parts.push({ names: [], removed, epoch })
     this.retries.unshift(...parts.filter((part) => part.names.length || part.removed.length))
   }
+}
+
+/** Envoy's reasons may quote the whole resource. */
+function shorten(reason: string): string {
+  return reason.length > 1000 ? `${reason.slice(0, 1000)}…` : reason
 }

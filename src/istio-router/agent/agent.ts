@@ -93,10 +93,10 @@ export class Agent implements Part {
   /** Always ready: with pilot away the router serves its last good configuration. Tells how old that is. */
   condition(): Condition {
     const pilot = this.#client.status()
-    const refused = [...this.#refused.values()].map((refusal) => ({ ...refusal, typeUrl: undefined, type: typeName(refusal.typeUrl) }))
+    const refused = [...this.#refused.values()].slice(0, 100).map((refusal) => ({ ...refusal, typeUrl: undefined, type: typeName(refusal.typeUrl) }))
     const reasons = [
       ...(pilot.connected ? [] : [`no pilot answers (${pilot.reason}); serving the configuration of ${this.#confirmedAt?.toISOString() ?? 'never'}`]),
-      ...(refused.length ? [`${refused.length} resources are refused`] : []),
+      ...(refused.length ? [`${this.#refused.size} resources are refused`] : []),
     ]
     return { ready: true, reason: reasons.join('; ') || undefined, pilot, age: this.#age(), refused }
   }

@@ -15,7 +15,10 @@ export interface ReporterOptions {
   every?: number
 }
 
-/** Tells copilot every five seconds how pilot and its routers are. */
+/** Refusals that a report lists of one router; `refusals` tells how many there are. */
+const listed = 100
+
+/** Tells copilot every five seconds, and as soon as routers or their refusals change, how pilot and its routers are. */
 export class Reporter implements Part {
   readonly name = 'report'
   readonly #options: ReporterOptions
@@ -36,12 +39,29 @@ export class Reporter implements Part {
   }
 
   async #run(): Promise<void> {
-    const { name, copilot, routers, log, every = 5000 } = this.#options
+    const { every = 5000 } = this.#options
     const { signal } = this.#stop
-    while (!signal.aborted) {
-      const status = { version, ready: copilot.condition().ready, revision: copilot.position?.revision, routers: routers() }
-      await copilot.report('pilot', name, status).catch((error: unknown) => log.debug({ reason: messageOf(error) }, 'cannot report to copilot'))
-      await delay(every, undefined, { signal }).catch(() => {})
+    let told = ''
+    for (let tick = 0; !signal.aborted; tick++) {
+      const now = this.#essence()
+      if (tick % 10 === 0 || now !== told) {
+        told = now
+        await this.#report()
+      }
+      await delay(every / 10, undefined, { signal }).catch(() => {})
     }
+  }
+
+  /** What a report is sent for at once when it changes. */
+  #essence(): string {
+    const { copilot, routers } = this.#options
+    return JSON.stringify([copilot.condition().ready, routers().map(({ name, connectedSince, refused }) => [name, connectedSince, refused.length])])
+  }
+
+  async #report(): Promise<void> {
+    const { name, copilot, routers, log } = this.#options
+    const states = routers().map((router) => ({ ...router, refused: router.refused.slice(0, listed), refusals: router.refused.length }))
+    const status = { version, ready: copilot.condition().ready, revision: copilot.position?.revision, routers: states }
+    await copilot.report('pilot', name, status).catch((error: unknown) => log.debug({ reason: messageOf(error) }, 'cannot report to copilot'))
   }
 }

@@ -23,7 +23,7 @@ async function connect(t: Test, addresses: string[], options: Partial<DeltaClien
       credentials: credentials.createInsecure(),
       serverName: 'localhost',
       node: create(NodeSchema, { id: 'router' }),
-      subscriptions: [{ typeUrl: typeUrls.cluster, versions: { ...versions } }],
+      subscriptions: () => [{ typeUrl: typeUrls.cluster, versions: { ...versions } }],
     }),
     apply: async ({ changed, removed }): Promise<Refusal[]> => {
       updates.push(...changed.map(({ name }) => name), ...removed.map(({ name }) => `-${name}`))

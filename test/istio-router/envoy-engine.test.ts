@@ -2,11 +2,15 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { create } from '@bufbuild/protobuf'
 import { test, type Test } from 'tap'
 import { Registry } from 'prom-client'
 import { validateConfig } from '../../src/common/config.ts'
 import { createLogger } from '../../src/common/log.ts'
-import type { Refusal } from '../../src/common/xds/resources.ts'
+import { createAuthority, issueCertificate } from '../../src/common/pki.ts'
+import { SecretSchema } from '../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
+import { encodeResource, type Refusal, type Resource } from '../../src/common/xds/resources.ts'
 import { RouterConfig } from '../../src/istio-router/config.ts'
 import { EnvoyMissing, findEnvoy } from '../../src/istio-router/envoy/binary.ts'
 import { EnvoyEngine } from '../../src/istio-router/envoy/engine.ts'
@@ -49,6 +53,16 @@ test('Envoy as the engine', { skip }, async (t) => {
     t.strictSame(await engine.apply({ changed: [clusterNamed('app', { altStatName: 'changed' })], removed: [] }), [])
     t.ok(performance.now() - began < 2000)
     t.strictSame(await ask(), [200, 'hello', '1'])
+  })
+
+  await t.test('a new certificate is shown to new connections, without a new listener', async (t) => {
+    const secure = await freePort()
+    t.strictSame(await engine.apply({ changed: [secret('one'), listenerOn('https', secure, { tls: 'tls/site' })], removed: [] }), [])
+    await eventually(async () => (await commonName(secure)) === 'one')
+    t.strictSame(await engine.apply({ changed: [secret('two')], removed: [] }), [])
+    await eventually(async () => (await commonName(secure)) === 'two')
+    t.strictSame(await engine.apply({ changed: [], removed: [removal(listenerOn('https', secure))] }), [])
+    await eventually(() => refused(secure))
   })
 
   await t.test('a cluster that Envoy refuses is refused alone', async (t) => {
@@ -108,6 +122,23 @@ test('a missing binary is named, with what to do', (t) => {
   t.throws(() => findEnvoy('/nowhere/envoy'), { code: EnvoyMissing.code, message: /\/nowhere\/envoy.*npm run envoy/ })
   t.end()
 })
+
+const authority = createAuthority('test')
+
+function secret(commonName: string): Resource {
+  const { certificate, key } = issueCertificate(authority, { commonName })
+  const inline = (inlineString: string) => ({ specifier: { case: 'inlineString' as const, value: inlineString } })
+  return encodeResource(SecretSchema, 'tls/site', create(SecretSchema, { name: 'tls/site', type: { case: 'tlsCertificate', value: { certificateChain: inline(certificate), privateKey: inline(key) } } }))
+}
+
+/** The common name of the certificate that a server shows. */
+async function commonName(port: number): Promise<unknown> {
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  const { subject } = socket.getPeerCertificate()
+  socket.destroy()
+  return subject.CN
+}
 
 async function refused(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')

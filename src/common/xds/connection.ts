@@ -11,8 +11,8 @@ export interface ConnectionOptions {
   /** The name that the server's certificate must bear. */
   serverName: string
   node: Node
-  /** What to subscribe to, each with the versions that we have by name. */
-  subscriptions: { typeUrl: string; versions: Record<string, string> }[]
+  /** What to subscribe to, each with the versions that we have by name; asked once the server has accepted the stream. */
+  subscriptions: () => { typeUrl: string; versions: Record<string, string> }[]
   /** Takes an update and resolves with what of it is refused. Calls may overlap; an update takes effect in the order of the calls. */
   apply: (update: ResourceUpdate) => Promise<Refusal[]>
   /** Milliseconds until the server must have accepted the stream. */
@@ -52,12 +52,15 @@ export class Connection {
       connection.ended,
       new Promise<string>((resolve) => given.addEventListener('abort', () => resolve(tooLate.aborted ? `no answer in ${options.timeout} ms` : 'stopped'), { once: true })),
     ])
-    if (accepted === true) return connection
+    if (accepted === true) {
+      connection.#subscribe(options)
+      return connection
+    }
     connection.close()
     throw new Error(accepted)
   }
 
-  private constructor(address: string, { credentials, serverName, node, subscriptions, apply }: ConnectionOptions) {
+  private constructor(address: string, { credentials, serverName, apply }: ConnectionOptions) {
     this.address = address
     this.#apply = apply
     this.#client = new Client(address, credentials, { ...channelOptions, 'grpc.ssl_target_name_override': serverName, 'grpc.default_authority': serverName })
@@ -72,9 +75,6 @@ export class Connection {
       this.#call.on('error', (error) => end(messageOf(error)))
       this.#call.on('end', () => end('the server ended the stream'))
     })
-    for (const [index, { typeUrl, versions }] of subscriptions.entries()) {
-      this.#send({ ...(index ? {} : { node }), typeUrl, resourceNamesSubscribe: ['*'], initialResourceVersions: versions })
-    }
   }
 
   /** Tells the server of resources that turned out unusable after their message was acknowledged. */
@@ -87,6 +87,12 @@ export class Connection {
     this.#open = false
     this.#call.cancel()
     this.#client.close()
+  }
+
+  #subscribe({ node, subscriptions }: ConnectionOptions): void {
+    for (const [index, { typeUrl, versions }] of subscriptions().entries()) {
+      this.#send({ ...(index ? {} : { node }), typeUrl, resourceNamesSubscribe: ['*'], initialResourceVersions: versions })
+    }
   }
 
   async #take({ typeUrl, nonce, resources, removedResources }: DeltaDiscoveryResponse): Promise<void> {

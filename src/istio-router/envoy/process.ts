@@ -69,7 +69,8 @@ export class EnvoyProcess {
   /** Resolves with the reason once Envoy has ended. The access log goes straight to our standard output; Envoy's own log comes on its standard error. */
   async #runOnce(): Promise<string> {
     const { binary, args, log } = this.#options
-    const child = spawn(binary, [...args, '--log-format', logFormat], { stdio: ['ignore', 'inherit', 'pipe'] })
+    // A process group of its own, so that Ctrl-C in a terminal reaches only us, and Envoy is drained.
+    const child = spawn(binary, [...args, '--log-format', logFormat], { stdio: ['ignore', 'inherit', 'pipe'], detached: true })
     createInterface({ input: child.stderr }).on('line', (line) => logLine(log, line))
     try {
       await once(child, 'spawn')

@@ -139,7 +139,8 @@ export class CopilotClient implements Part {
   async #follow(backoff: Backoff): Promise<void> {
     const url = new URL('/v1/watch', this.#config.url)
     if (this.#position) url.search = new URLSearchParams({ history: this.#position.history, since: String(this.#position.revision) }).toString()
-    const { statusCode, body } = await request(url, { dispatcher: this.#agent, headersTimeout: this.#silence, bodyTimeout: this.#silence, signal: this.#stopped.signal })
+    const times = { headersTimeout: this.#silence, bodyTimeout: this.#silence }
+    const { statusCode, body } = await request(url, { dispatcher: this.#agent, signal: this.#stopped.signal, ...times })
     if (statusCode !== 200) throw WatchRefused(statusCode, (await body.text()).slice(0, 200))
     try {
       await this.#read(jsonLines(body), backoff)
@@ -208,5 +209,7 @@ function isPosition(value: unknown): value is Position {
 }
 
 function isChanges(value: unknown): value is Change[] {
-  return Array.isArray(value) && value.every((change: Partial<Change> | null) => typeof change?.kind === 'string' && typeof change.key === 'string' && typeof change.value === 'object')
+  const isChange = (change: Partial<Change> | null): boolean =>
+    typeof change?.kind === 'string' && typeof change.key === 'string' && typeof change.value === 'object'
+  return Array.isArray(value) && value.every(isChange)
 }

@@ -50,7 +50,9 @@ export function explain(translator: Translator, host: string, path: string, { ex
   const tried = at < 0 ? keys : keys.slice(0, at + 1)
   const key = keys[at]
   const route = key === undefined ? undefined : model.get('route', key)
-  if (key === undefined || !route) return { ...request, answer: { status: 404, reason: faultOf(translator, tried) ?? 'no route has this host and path' }, ...nothing, tried }
+  if (key === undefined || !route) {
+    return { ...request, answer: { status: 404, reason: faultOf(translator, tried) ?? 'no route has this host and path' }, ...nothing, tried }
+  }
 
   const traits = traitsOf(key, route, settings)
   const { servers, leftOut } = servingOf(route, model)
@@ -60,7 +62,8 @@ export function explain(translator: Translator, host: string, path: string, { ex
     const weight = weights?.[position] ?? 1
     return { guid, app, process, index, address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`, weight, share: weight / total }
   })
-  const shareOf = (destination: number): number => instances.reduce((sum, { share }, position) => (servers[position]?.destination === destination ? sum + share : sum), 0)
+  const shareOf = (destination: number): number =>
+    instances.reduce((sum, { share }, position) => (servers[position]?.destination === destination ? sum + share : sum), 0)
   return {
     ...request,
     ...(servers.length ? {} : { answer: { status: 503, reason: 'none of its apps has an instance that can be asked' } }),

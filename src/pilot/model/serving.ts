@@ -39,7 +39,8 @@ export function servingOf(route: Route, model: Model): Serving {
     const rival = byAddress.get(address)
     const [kept, dropped] = !rival || newer(server, rival) ? [server, rival] : [rival, server]
     byAddress.set(address, kept)
-    if (dropped && dropped.guid !== kept.guid) leftOut.push({ process: dropped.process, guid: dropped.guid, reason: `instance ${kept.guid} has its address since later` })
+    if (!dropped || dropped.guid === kept.guid) continue
+    leftOut.push({ process: dropped.process, guid: dropped.guid, reason: `instance ${kept.guid} has its address since later` })
   }
   const servers = [...byAddress.values()].sort((a, b) => a.destination - b.destination || a.index - b.index || (a.guid < b.guid ? -1 : 1))
   return { servers, leftOut }

@@ -3,6 +3,7 @@ import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config
 import { encodeResource, type Resource } from '../../common/xds/resources.ts'
 import type { Server } from '../model/serving.ts'
 import type { RouteTraits } from './traits.ts'
+import { socketAddress } from './proto.ts'
 import { endpointWeights } from './weights.ts'
 
 /** The instances that serve a route; none when all of its apps are stopped, which is answered 503. */
@@ -13,7 +14,7 @@ export function endpointsOf({ key, route, app }: RouteTraits, servers: Server[])
       case: 'endpoint' as const,
       value: {
         hostname: server.guid,
-        address: { address: { case: 'socketAddress' as const, value: { address: server.address, portSpecifier: { case: 'portValue' as const, value: server.port } } } },
+        address: socketAddress(server.address, server.port),
       },
     },
     ...(weights ? { loadBalancingWeight: weights[position]! } : {}),

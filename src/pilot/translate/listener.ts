@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf'
+import type { Any } from '@bufbuild/protobuf/wkt'
 import { ListenerSchema } from '../../common/proto/gen/envoy/config/listener/v3/listener_pb.js'
 import { ProxyProtocolSchema } from '../../common/proto/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js'
 import { TlsInspectorSchema } from '../../common/proto/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
@@ -10,7 +11,7 @@ import { encodeResource, type Resource } from '../../common/xds/resources.ts'
 import { downstreamTls } from './downstream-tls.ts'
 import { together, type FilterInit, type ListenerContext } from './feature.ts'
 import { features } from './features.ts'
-import { ads, extension, packed } from './proto.ts'
+import { ads, extension, packed, socketAddress } from './proto.ts'
 import type { ListenerSpec, RouterNode } from './router-node.ts'
 import type { TranslationSettings } from './settings.ts'
 
@@ -22,11 +23,11 @@ export function listenersFor(node: RouterNode, settings: TranslationSettings): R
 function listenerOf(listener: ListenerSpec, node: RouterNode, settings: TranslationSettings) {
   return {
     name: listener.name,
-    address: { address: { case: 'socketAddress' as const, value: { address: listener.address, portSpecifier: { case: 'portValue' as const, value: listener.port } } } },
+    address: socketAddress(listener.address, listener.port),
     perConnectionBufferLimitBytes: 65_536,
     listenerFilters: [
-      ...(listener.proxyProtocol ? [listenerFilter('envoy.filters.listener.proxy_protocol', packed(ProxyProtocolSchema, {}))] : []),
-      ...(listener.tls ? [listenerFilter('envoy.filters.listener.tls_inspector', packed(TlsInspectorSchema, {}))] : []),
+      ...(listener.proxyProtocol ? [named('envoy.filters.listener.proxy_protocol', packed(ProxyProtocolSchema, {}))] : []),
+      ...(listener.tls ? [named('envoy.filters.listener.tls_inspector', packed(TlsInspectorSchema, {}))] : []),
     ],
     filterChains: chains(listener, node, settings),
   }
@@ -38,7 +39,7 @@ function listenerOf(listener: ListenerSpec, node: RouterNode, settings: Translat
  */
 function chains(listener: ListenerSpec, node: RouterNode, settings: TranslationSettings) {
   const chain = (trustedHops: number) => ({
-    filters: [{ name: 'envoy.filters.network.http_connection_manager', configType: { case: 'typedConfig' as const, value: managerOf({ settings, node, listener, trustedHops }) } }],
+    filters: [named('envoy.filters.network.http_connection_manager', managerOf({ settings, node, listener, trustedHops }))],
     ...(listener.tls ? downstreamTls(node, settings) : {}),
   })
   if (node.trustedCidrs.length === 0) return [{ name: 'all', ...chain(node.trustedHops) }]
@@ -57,7 +58,9 @@ function managerOf(context: ListenerContext) {
   const base = {
     statPrefix: listener.name,
     earlyHeaderMutationExtensions: [
-      extension('envoy.http.early_header_mutation.header_mutation', EarlyHeaderMutationSchema, { mutations: features.flatMap((feature) => feature.early?.(context) ?? []) }),
+      extension('envoy.http.early_header_mutation.header_mutation', EarlyHeaderMutationSchema, {
+        mutations: features.flatMap((feature) => feature.early?.(context) ?? []),
+      }),
     ],
     routeSpecifier: { case: 'rds' as const, value: { routeConfigName: listener.exposure, configSource: ads } },
     httpFilters: [...filters('filter', context), routerFilter(context)],
@@ -66,11 +69,13 @@ function managerOf(context: ListenerContext) {
 }
 
 function routerFilter(context: ListenerContext): FilterInit {
-  const codec: FilterInit = { name: 'envoy.filters.http.upstream_codec', configType: { case: 'typedConfig', value: packed(UpstreamCodecSchema, {}) } }
+  const codec = named('envoy.filters.http.upstream_codec', packed(UpstreamCodecSchema, {}))
   const router = packed(RouterSchema, { suppressEnvoyHeaders: true, upstreamHttpFilters: [...filters('upstreamFilter', context), codec] })
-  return { name: 'envoy.filters.http.router', configType: { case: 'typedConfig', value: router } }
+  return named('envoy.filters.http.router', router)
 }
 
-const filters = (kind: 'filter' | 'upstreamFilter', context: ListenerContext): FilterInit[] => features.flatMap((feature) => feature[kind]?.(context) ?? [])
+function filters(kind: 'filter' | 'upstreamFilter', context: ListenerContext): FilterInit[] {
+  return features.flatMap((feature) => feature[kind]?.(context) ?? [])
+}
 
-const listenerFilter = (name: string, value: ReturnType<typeof packed>) => ({ name, configType: { case: 'typedConfig' as const, value } })
+const named = (name: string, value: Any) => ({ name, configType: { case: 'typedConfig' as const, value } })

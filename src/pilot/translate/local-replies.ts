@@ -5,7 +5,12 @@ import type { Feature } from './feature.ts'
 const replies = [
   { flags: ['NR', 'NC'], status: 404, error: 'unknown_route', body: "404 Not Found: Requested route ('%REQ(:AUTHORITY)%') does not exist." },
   { flags: ['UO'], status: 503, error: 'overflow', body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') is at its limit." },
-  { flags: ['UH'], status: 503, error: 'no_endpoints', body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') has no available endpoints." },
+  {
+    flags: ['UH'],
+    status: 503,
+    error: 'no_endpoints',
+    body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') has no available endpoints.",
+  },
   { flags: ['UT', 'SI', 'DT', 'UMSDR'], status: 504, error: 'timeout', body: '504 Gateway Timeout: Registered endpoint did not answer in time.' },
   { flags: ['UF', 'UC', 'UR', 'LR', 'UPE'], status: 502, error: 'endpoint_failure', body: '502 Bad Gateway: Registered endpoint failed to handle the request.' },
 ]

@@ -21,5 +21,10 @@ export function packed<Desc extends DescMessage>(schema: Desc, init: MessageInit
   return pack(schema, create(schema, init))
 }
 
+/** An IP address and a port. */
+export function socketAddress(address: string, port: number) {
+  return { address: { case: 'socketAddress' as const, value: { address, portSpecifier: { case: 'portValue' as const, value: port } } } }
+}
+
 /** "Over the stream that this came by." */
 export const ads: ConfigSource = create(ConfigSourceSchema, { configSourceSpecifier: { case: 'ads', value: {} }, resourceApiVersion: ApiVersion.V3 })

@@ -4,14 +4,14 @@ import type { Feature } from './feature.ts'
 import { duration, packed } from './proto.ts'
 
 /** Windows as Envoy advises for proxies that face the internet, so that a slow reader holds little memory. */
-const streamWindow = 65_536
-const connectionWindow = 1_048_576
+const windows = { initialStreamWindowSize: 65_536, initialConnectionWindowSize: 1_048_576 }
 
-/** HTTP/1.1 and HTTP/2, from clients either, to an app what its destination says. */
+/** HTTP/1.1 and HTTP/2 with trailers, from clients either, to an app what its destination says. */
 export const protocols: Feature = {
   manager: ({ settings }) => ({
     codecType: HttpConnectionManager_CodecType.AUTO,
-    http2ProtocolOptions: { maxConcurrentStreams: 100, initialStreamWindowSize: streamWindow, initialConnectionWindowSize: connectionWindow, allowConnect: true },
+    httpProtocolOptions: { enableTrailers: true },
+    http2ProtocolOptions: { ...windows, maxConcurrentStreams: 100, allowConnect: true },
     commonHttpProtocolOptions: { idleTimeout: duration(settings.clientIdleTimeout), maxHeadersCount: settings.maxHeaders },
     maxRequestHeadersKb: settings.maxHeadersKilobytes,
   }),
@@ -25,8 +25,8 @@ export const protocols: Feature = {
           value: {
             protocolConfig:
               protocol === 'http2'
-                ? { case: 'http2ProtocolOptions', value: { initialStreamWindowSize: streamWindow, initialConnectionWindowSize: connectionWindow } }
-                : { case: 'httpProtocolOptions', value: {} },
+                ? { case: 'http2ProtocolOptions', value: windows }
+                : { case: 'httpProtocolOptions', value: { enableTrailers: true } },
           },
         },
       }),

@@ -5,13 +5,18 @@ import { duration, packed } from './proto.ts'
 /** While nothing was sent, any request can go to another instance. */
 const nothingSent = 'connect-failure,refused-stream'
 
+const previousHosts = {
+  name: 'envoy.retry_host_predicates.previous_hosts',
+  configType: { case: 'typedConfig' as const, value: packed(PreviousHostsPredicateSchema, {}) },
+}
+
 /** Tries another instance when one fails before it has answered; one that was tried is left out as long as there is another. */
 export const retries: Feature = {
   route: ({ name }, { settings }) => ({
     retryPolicy: {
       retryOn: name === 'idempotent' ? `${nothingSent},reset` : nothingSent,
       numRetries: settings.attempts - 1,
-      retryHostPredicate: [{ name: 'envoy.retry_host_predicates.previous_hosts', configType: { case: 'typedConfig', value: packed(PreviousHostsPredicateSchema, {}) } }],
+      retryHostPredicate: [previousHosts],
       hostSelectionRetryMaxAttempts: 5n,
       retryBackOff: { baseInterval: duration('5ms'), maxInterval: duration('50ms') },
     },

@@ -18,18 +18,24 @@ const exposures: Exposure[] = ['pub', 'int']
 
 type Match = Extract<MessageInitShape<typeof RouteMatchSchema>, { $typeName?: never }>
 
-const header = (name: string, regex: string) => ({ name, headerMatchSpecifier: { case: 'stringMatch' as const, value: { matchPattern: { case: 'safeRegex' as const, value: { regex } } } } })
+const header = (name: string, regex: string) => ({
+  name,
+  headerMatchSpecifier: { case: 'stringMatch' as const, value: { matchPattern: { case: 'safeRegex' as const, value: { regex } } } },
+})
+const present = (name: string, value: boolean) => ({ name, headerMatchSpecifier: { case: 'presentMatch' as const, value } })
 const method = (regex: string) => header(':method', regex)
 const contentLength = (regex: string) => header('content-length', regex)
 
 /** What each constant route matches, in the order in which they are tried. */
 const matches: { name: ConstantRoute['name']; streams: boolean; match: Match }[] = [
   { name: 'grpc', streams: true, match: { grpc: {} } },
-  { name: 'upgrade', streams: true, match: { headers: [{ name: 'upgrade', headerMatchSpecifier: { case: 'presentMatch', value: true } }] } },
+  { name: 'upgrade', streams: true, match: { headers: [present('upgrade', true)] } },
   {
     name: 'idempotent',
     streams: false,
-    match: { headers: [method('GET|HEAD|OPTIONS|TRACE|DELETE'), { ...contentLength('0*'), treatMissingHeaderAsEmpty: true }, { name: 'transfer-encoding', headerMatchSpecifier: { case: 'presentMatch', value: false } }] },
+    match: {
+      headers: [method('GET|HEAD|OPTIONS|TRACE|DELETE'), { ...contentLength('0*'), treatMissingHeaderAsEmpty: true }, present('transfer-encoding', false)],
+    },
   },
   // Envoy does not show that a body comes in chunks, as that of a PUT may.
   { name: 'idempotent', streams: false, match: { headers: [method('PUT'), contentLength('0+')] } },

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 
-const duration = (fallback: string, description: string) => Type.String({ pattern: '^[1-9]\\d{0,5}(ms|s|m|h)$', default: fallback, description: `${description}; as 500ms, 30s, 15m or 1h` })
+const duration = (fallback: string, description: string) =>
+  Type.String({ pattern: '^[1-9]\\d{0,5}(ms|s|m|h)$', default: fallback, description: `${description}; as 500ms, 30s, 15m or 1h` })
 
 /** What an operator sets about how routes are served; `translation` in pilot's configuration. */
 export const TranslationSettings = Type.Object(
@@ -12,7 +13,10 @@ export const TranslationSettings = Type.Object(
     clientIdleTimeout: duration('15m', 'Time after which an idle connection of a client is closed'),
     instanceIdleTimeout: duration('1m', 'Time after which an idle connection to an instance is closed'),
     attempts: Type.Integer({ minimum: 1, maximum: 10, default: 3, description: 'Instances tried for one request' }),
-    loadBalancing: Type.Enum(['round-robin', 'least-connection', 'random'], { default: 'round-robin', description: 'How a route without its own option chooses an instance' }),
+    loadBalancing: Type.Enum(['round-robin', 'least-connection', 'random'], {
+      default: 'round-robin',
+      description: 'How a route without its own option chooses an instance',
+    }),
     maxHeadersKilobytes: Type.Integer({ minimum: 1, maximum: 8192, default: 64, description: 'Largest request headers, URL included; more is answered 431' }),
     maxHeaders: Type.Integer({ minimum: 10, maximum: 10_000, default: 200, description: 'Largest number of request headers; more is answered 431' }),
     minimumTlsVersion: Type.Enum(['1.2', '1.3'], { default: '1.2', description: 'Oldest TLS version that clients may use' }),

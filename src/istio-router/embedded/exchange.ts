@@ -65,6 +65,9 @@ export class Exchange {
   #forward: Forward | undefined
   #closeTunnel: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
+  /** When `#onDeadline` is to be called, by `performance.now()`. */
+  #deadline = Infinity
+  #onDeadline: Deadline | undefined
   #requestEndedAt = 0
   #responseAt = 0
   #lastActivity = this.#start
@@ -130,7 +133,7 @@ export class Exchange {
     this.id = id
     if (this.#body) this.#body.stream.once('end', () => this.#requestEnded())
     else this.#requestEndedAt = this.#start
-    if (config.requestTimeout > 0 && this.#body) this.#startTimer(config.requestTimeout, 408, 'request timeout', 'DI')
+    if (config.requestTimeout > 0 && this.#body) this.#startTimer(config.requestTimeout, requestTimeout)
     if (config.normalizePath && !this.#normalize()) return
     const { upgrade } = this.#head
     if (upgrade !== undefined && !config.upgrades.has(upgrade)) this.reply(403, '', undefined, 'upgrade_failed')
@@ -194,7 +197,7 @@ export class Exchange {
 
   /** Switches to another protocol: from now on bytes flow both ways. */
   tunnel(headers: Headers, socket: Duplex): void {
-    clearTimeout(this.#timer)
+    this.#stopTimer()
     this.#state = 'tunnel'
     this.#responseAt = this.#lastActivity = performance.now()
     this.status = this.protocol === 'HTTP/2' ? 200 : 101
@@ -222,8 +225,12 @@ export class Exchange {
     this.#breakOff()
   }
 
-  /** Called now and then: ends an exchange in which nothing has moved for too long. */
-  checkIdle(now: number): void {
+  /** Called now and then: ends an exchange that takes too long, or in which nothing has moved for too long. */
+  check(now: number): void {
+    if (now >= this.#deadline) {
+      this.#timeOut()
+      return
+    }
     const limit = this.route?.idleTimeout ?? this.manager.config.streamIdleTimeout
     if (limit === 0 || now - this.#lastActivity < limit) return
     this.reply(this.#requestEndedAt === 0 ? 408 : 504, 'stream timeout', 'SI', 'stream_idle_timeout')
@@ -277,18 +284,31 @@ export class Exchange {
   #requestEnded(): void {
     if (this.#state === 'done') return
     this.#requestEndedAt = performance.now()
-    clearTimeout(this.#timer)
+    this.#stopTimer()
     if (this.#forward) this.#startRouteTimer()
   }
 
   /** A route's timeout runs from the end of the request, so that streams and upgrades, whose requests go on, are exempt. */
   #startRouteTimer(): void {
     const { timeout } = this.route!
-    if (timeout > 0 && this.#head.upgrade === undefined) this.#startTimer(timeout, 504, 'upstream request timeout', 'UT')
+    if (timeout > 0 && this.#head.upgrade === undefined) this.#startTimer(timeout, responseTimeout)
   }
 
-  #startTimer(limit: number, status: number, text: string, flag: Flag): void {
-    this.#timer = setTimeout(() => this.reply(status, text, flag, text.replaceAll(' ', '_')), limit)
+  /** A long wait is looked after by the sweep over all exchanges, which is cheaper than a timer for each. */
+  #startTimer(limit: number, deadline: Deadline): void {
+    this.#onDeadline = deadline
+    if (limit >= longWait) this.#deadline = performance.now() + limit
+    else this.#timer = setTimeout(() => this.#timeOut(), limit)
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer)
+    this.#deadline = Infinity
+  }
+
+  #timeOut(): void {
+    const { status, text, flag } = this.#onDeadline!
+    this.reply(status, text, flag, text.replaceAll(' ', '_'))
   }
 
   #breakOff(): void {
@@ -312,5 +332,17 @@ export class Exchange {
     for (const { path, wanted, line } of config.accessLogs) if (wanted(this)) shared.log.write(path, line(this))
   }
 }
+
+/** What is answered when time is over. */
+interface Deadline {
+  status: number
+  text: string
+  flag: Flag
+}
+
+const requestTimeout: Deadline = { status: 408, text: 'request timeout', flag: 'DI' }
+const responseTimeout: Deadline = { status: 504, text: 'upstream request timeout', flag: 'UT' }
+/** Milliseconds from which a wait need not be exact. */
+const longWait = 10_000
 
 const none = new Headers()

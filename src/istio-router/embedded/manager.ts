@@ -44,7 +44,7 @@ export class Manager {
     this.exchanges.delete(exchange)
   }
 
-  /** Idle streams are looked for now and then, which is cheaper than a timer for each. */
+  /** What takes too long is looked for now and then, which is cheaper than a timer for each. */
   #sweep(): void {
     if (this.exchanges.size === 0) {
       clearInterval(this.#sweeper)
@@ -52,7 +52,7 @@ export class Manager {
       return
     }
     const now = performance.now()
-    for (const exchange of this.exchanges) exchange.checkIdle(now)
+    for (const exchange of this.exchanges) exchange.check(now)
   }
 }
 

@@ -2,9 +2,9 @@ import type { Duplex } from 'node:stream'
 
 /** What flows through a tunnel; `closed` comes once, when both sides are done or one broke. */
 export interface TunnelEvents {
-  received(bytes: number): void
-  sent(bytes: number): void
-  closed(): void
+  received: (bytes: number) => void
+  sent: (bytes: number) => void
+  closed: () => void
 }
 
 /** Joins two connections until both have ended, each direction no faster than it is taken; if one breaks so does the other. Returns a function that breaks both. */

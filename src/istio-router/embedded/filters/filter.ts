@@ -18,7 +18,7 @@ export interface FilterType {
   /** Envoy's name of the filter. */
   name: string
   /** Compiles the filter's configuration. Throws `Unsupported`. */
-  compile(config: Any | undefined, path: string): HttpFilter
+  compile: (config: Any | undefined, path: string) => HttpFilter
   /** Compiles what a route or virtual host says to the filter (`typed_per_filter_config`); absent where it can say nothing. */
-  perRoute?(config: Any, path: string): unknown
+  perRoute?: (config: Any, path: string) => unknown
 }

@@ -100,6 +100,9 @@ class Http1Downstream implements Downstream {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #close: boolean
+  /** The first chunk of the response, if it is small: it leaves in one piece with the head, at the latest when this turn of the event loop ends. */
+  #held: Buffer | undefined
+  #holding = false
 
   constructor(manager: Manager, request: IncomingMessage, response: ServerResponse, close: boolean) {
     this.#manager = manager
@@ -119,18 +122,41 @@ class Http1Downstream implements Downstream {
     const response = this.#response
     if (this.#close || this.#manager.draining) headers.set('connection', 'close')
     response.writeHead(status, headers.list)
-    if (ended) this.#end()
-    else process.nextTick(flush, response)
+    if (ended) {
+      this.#end()
+      return
+    }
+    this.#holding = true
+    process.nextTick(release, this)
   }
 
   write(chunk: Buffer): boolean {
+    if (this.#holding && !this.#held && chunk.length <= smallChunk) {
+      this.#held = chunk
+      return true
+    }
+    this.release()
     const room = this.#response.write(chunk)
     if (!room) this.#response.once('drain', () => this.exchange?.resume())
     return room
   }
 
+  /** Sends what is held back. */
+  release(): void {
+    if (!this.#holding) return
+    this.#holding = false
+    const response = this.#response
+    if (response.destroyed) return
+    if (this.#held) response.write(this.#held)
+    else response.flushHeaders()
+    this.#held = undefined
+  }
+
   end(trailers: string[]): void {
-    if (trailers.length > 0) this.#response.addTrailers(pairs(trailers))
+    if (trailers.length > 0) {
+      this.release()
+      this.#response.addTrailers(pairs(trailers))
+    }
     this.#end()
   }
 
@@ -149,7 +175,11 @@ class Http1Downstream implements Downstream {
 
   #end(): void {
     const request = this.#request
-    this.#response.end()
+    this.#holding = false
+    // As text it goes in one write with the head, which as a buffer takes a list of two.
+    if (this.#held) this.#response.end(this.#held.toString('latin1'), 'latin1')
+    else this.#response.end()
+    this.#held = undefined
     if (request.complete) return
     // The rest of the request is read and dropped, but not for ever.
     const timer = setTimeout(() => request.socket.destroy(), lingerTime)
@@ -158,10 +188,10 @@ class Http1Downstream implements Downstream {
   }
 }
 
-/** Sends a head whose body does not come at once. */
-function flush(response: ServerResponse): void {
-  if (!response.writableEnded && !response.destroyed) response.flushHeaders()
-}
+/** Bytes up to which a chunk is small. */
+const smallChunk = 8192
+
+const release = (downstream: Http1Downstream): void => downstream.release()
 
 function rawHead(status: number, headers: string[]): string {
   let head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n`

@@ -32,7 +32,7 @@ export class Http2Server {
       session.setTimeout(idleTimeout, () => session.close())
       session.on('error', () => session.destroy())
       session.on('close', () => this.#sessions.delete(session))
-      session.on('stream', (stream, _headers, flags, raw) => this.#serve(stream, flags, raw as unknown as string[], peer))
+      session.on('stream', (stream, _headers, flags, raw) => this.#serve(stream, flags, raw, peer))
     })
     this.#server.on('sessionError', () => {})
   }

@@ -77,7 +77,7 @@ export function compileCluster(bytes: Uint8Array): ClusterConfig {
     endpoints: inlineEndpoints(cluster),
     balancer: balancerOf(cluster.lbPolicy),
     connectTimeout: millis(cluster.connectTimeout, 5000),
-    tls: shared(cluster.transportSocket?.configType.value as Any | undefined, compileTransport),
+    tls: shared(cluster.transportSocket?.configType.value, compileTransport),
     http: shared(cluster.typedExtensionProtocolOptions[httpOptions], compileHttp) ?? http1,
     limits: compileLimits(cluster),
     metadata: cluster.metadata?.filterMetadata ?? {},

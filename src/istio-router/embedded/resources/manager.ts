@@ -2,7 +2,7 @@ import type { Any } from '@bufbuild/protobuf/wkt'
 import { HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores } from '../../../common/proto/gen/envoy/config/core/v3/protocol_pb.js'
 import { HeaderMutationSchema } from '../../../common/proto/gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js'
 import {
-  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes, HttpConnectionManager_ServerHeaderTransformation as ServerHeader, HttpConnectionManagerSchema,
+  HttpConnectionManager_ForwardClientCertDetails as CertDetails, HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes, HttpConnectionManager_ServerHeaderTransformation as ServerHeader, HttpConnectionManagerSchema,
   type HttpConnectionManager,
 } from '../../../common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
 import { compileChain, type FilterChain } from '../filters/filters.ts'
@@ -120,7 +120,7 @@ function requireMeaning(manager: HttpConnectionManager): void {
   const slashes = manager.pathWithEscapedSlashesAction
   if (slashes !== EscapedSlashes.KEEP_UNCHANGED && slashes !== EscapedSlashes.IMPLEMENTATION_SPECIFIC_DEFAULT) throw new Unsupported('path_with_escaped_slashes_action', 'must be KEEP_UNCHANGED')
   if (manager.mergeSlashes !== (manager.normalizePath ?? false)) throw new Unsupported('merge_slashes', 'must be the same as normalize_path')
-  if (manager.forwardClientCertDetails !== 0) throw new Unsupported('forward_client_cert_details', 'must be SANITIZE')
+  if (manager.forwardClientCertDetails !== CertDetails.SANITIZE) throw new Unsupported('forward_client_cert_details', 'must be SANITIZE')
   if (manager.serverHeaderTransformation !== ServerHeader.PASS_THROUGH) throw new Unsupported('server_header_transformation', 'must be PASS_THROUGH')
 }
 

@@ -20,7 +20,7 @@ export class StreamingPool implements Pool {
         socket?.on('timeout', () => socket.destroy())
         done?.(error, socket as Socket)
       })
-      return undefined as never
+      return undefined
     }
     this.#agent.on('free', (socket: Socket) => socket.setTimeout(idleTimeout))
   }

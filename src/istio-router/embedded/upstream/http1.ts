@@ -85,7 +85,9 @@ class Http1Attempt implements Attempt, Dispatcher.DispatchHandler {
     this.#body = request.body ? new BodyStream(request.body) : null
     const { method, path, authority, headers, upgrade } = request
     headers.push('host', authority)
-    client.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body: this.#body, upgrade: upgrade ?? null }, this)
+    // The server name plays no part, since `connect` speaks TLS; given, undici need not work it out for each request.
+    const options = { method, path, headers, body: this.#body, upgrade: upgrade ?? null, servername: 'endpoint' }
+    client.dispatch(options, this)
   }
 
   resume(): void {
@@ -150,10 +152,7 @@ export function failureOf(error: Error & { code?: string }, sent: boolean): Fail
 }
 
 function decode(raw: Buffer[]): string[] {
-  const headers = new Array<string>(raw.length)
-  for (let i = 0; i < raw.length; i += 2) {
-    headers[i] = raw[i]!.toString('latin1').toLowerCase()
-    headers[i + 1] = raw[i + 1]!.toString('latin1')
-  }
+  const headers: string[] = []
+  for (let i = 0; i < raw.length; i += 2) headers.push(raw[i]!.toString('latin1').toLowerCase(), raw[i + 1]!.toString('latin1'))
   return headers
 }

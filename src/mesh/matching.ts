@@ -19,15 +19,30 @@ export function candidates(exposure: Exposure, host: string, path: string): stri
 
 /** The key of the route that answers, if one of the candidates exists. */
 export function findRoute(exposure: Exposure, host: string, path: string, exists: (key: string) => boolean): string | undefined {
-  return candidates(exposure, host, path).find(exists)
+  if (!host || host.includes('/')) return undefined
+  const paths = prefixes(path)
+  const among = (host: string): string | undefined => {
+    const start = `${exposure}/${host}`
+    for (const path of paths) if (exists(start + path)) return start + path
+    return undefined
+  }
+  const exact = among(host)
+  if (exact !== undefined) return exact
+  for (const wildcard of wildcards(host)) {
+    const found = among(wildcard)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /** `/a/b/c` → `/a/b/c`, `/a/b`, `/a`, and the empty prefix. */
 function prefixes(path: string): string[] {
   const found = ['']
-  for (const { 0: segment, index } of path.matchAll(/\/[^/]+/g)) {
-    if (found.length > limits.segments) break
-    found.unshift(path.slice(0, index + segment.length))
+  for (let at = 0; at < path.length && found.length <= limits.segments; ) {
+    const slash = path.indexOf('/', at + 1)
+    const end = slash < 0 ? path.length : slash
+    if (end > at + 1) found.unshift(path.slice(0, end))
+    at = end
   }
   return found
 }

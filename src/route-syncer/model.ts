@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Clock } from './clock.ts'
 import { CloudState } from './cloud/state.ts'
 import type { Published } from './copilot/published.ts'
@@ -5,6 +6,7 @@ import type { Tally } from './guard.ts'
 import type { PreferredAddress } from './diego/actual.ts'
 import type { Listing } from './diego/desired.ts'
 import { DiegoState, type KnownProcess } from './diego/state.ts'
+import { Multimap } from './multimap.ts'
 import { decideDestinations, type ProcessWord } from './serving/destinations.ts'
 import type { Domains, Placement } from './serving/domains.ts'
 import { Hosts, type Conflict, type Merged } from './serving/hosts.ts'
@@ -24,10 +26,10 @@ export class Model {
   readonly #domains: Domains
   readonly #hosts: Hosts
   /** Guids of processes by the routes they list, and by their app. */
-  readonly #listedBy = new Map<string, Set<string>>()
-  readonly #processesOf = new Map<string, Set<string>>()
+  readonly #listedBy = new Multimap()
+  readonly #processesOf = new Multimap()
   /** Guids of processes whose names stand in for a space or organization that Cloud Controller has not told of. */
-  readonly #namedBy = new Map<string, Set<string>>()
+  readonly #namedBy = new Multimap()
   readonly #placed = new Map<string, { placement: Placement; path: string }>()
 
   constructor({ domains, preferredAddress, published }: { domains: Domains; preferredAddress: PreferredAddress; published: Published }) {
@@ -73,7 +75,7 @@ export class Model {
     const instance = this.diego.instance(guid)
     const process = instance && this.diego.word(instance.process)
     if (!process) return false
-    for (const other of this.#processesOf.get(process.app) ?? []) {
+    for (const other of this.#processesOf.get(process.app)) {
       if (this.diego.process(other)?.type !== process.type) continue
       for (const candidate of this.diego.instancesOf(other)) {
         if (candidate !== guid && !going.has(candidate) && this.diego.instance(candidate)?.index === instance.index) return true
@@ -89,7 +91,7 @@ export class Model {
 
   /** Whether a wanted process lists the route. */
   isListed(name: string): boolean {
-    return [...(this.#listedBy.get(name) ?? [])].some((guid) => this.diego.process(guid))
+    return [...this.#listedBy.get(name)].some((guid) => this.diego.process(guid))
   }
 
   /** Whether Cloud Controller wants this instance of a process to run. */
@@ -122,7 +124,7 @@ export class Model {
     const word = this.cloud.word(name)
     const processes = new Map(lists.map(({ process }) => [process.process, process]))
     for (const { app, type } of word.mappings) {
-      for (const guid of this.#processesOf.get(app) ?? []) {
+      for (const guid of this.#processesOf.get(app)) {
         const process = this.diego.word(guid)
         if (process?.type === type) processes.set(guid, process)
       }
@@ -151,7 +153,7 @@ export class Model {
   }
 
   #listingsOf(name: string): { process: KnownProcess; listing: Listing }[] {
-    return [...(this.#listedBy.get(name) ?? [])].flatMap((guid) => {
+    return [...this.#listedBy.get(name)].flatMap((guid) => {
       const process = this.diego.word(guid)
       return process?.listings.filter(({ host, path }) => host + path === name).map((listing) => ({ process, listing })) ?? []
     })
@@ -159,14 +161,14 @@ export class Model {
 
   #processChanged(before: KnownProcess | undefined, after: KnownProcess | undefined): void {
     const { process: guid, app } = (after ?? before)!
-    if (before && before.app !== app) unindex(this.#processesOf, before.app, guid)
-    if (after) index(this.#processesOf, app, guid)
-    else unindex(this.#processesOf, app, guid)
+    if (before && before.app !== app) this.#processesOf.delete(before.app, guid)
+    if (after) this.#processesOf.add(app, guid)
+    else this.#processesOf.delete(app, guid)
 
     const names = (process: KnownProcess | undefined): Set<string> => new Set(process?.listings.map(({ host, path }) => host + path))
     const [then, now] = [names(before), names(after)]
-    for (const name of then) if (!now.has(name)) unindex(this.#listedBy, name, guid)
-    for (const name of now) index(this.#listedBy, name, guid)
+    for (const name of then) if (!now.has(name)) this.#listedBy.delete(name, guid)
+    for (const name of now) this.#listedBy.add(name, guid)
     for (const name of new Set([...then, ...now, ...this.cloud.routesOf(app)])) this.refreshRoute(name)
 
     const wanted = after && after.goneAt === undefined
@@ -175,8 +177,9 @@ export class Model {
   }
 
   #renamed(guid: string, before: KnownProcess | undefined, after: KnownProcess | undefined): void {
-    if (before) for (const named of [before.names.space, before.names.organization]) unindex(this.#namedBy, named, guid)
-    if (after) for (const named of [after.names.space, after.names.organization]) index(this.#namedBy, named, guid)
+    if (before && after && before.goneAt === undefined && isDeepStrictEqual(before.names, after.names)) return
+    if (before) for (const named of [before.names.space, before.names.organization]) this.#namedBy.delete(named, guid)
+    if (after) for (const named of [after.names.space, after.names.organization]) this.#namedBy.add(named, guid)
     for (const process of [before, after]) {
       if (!process) continue
       this.#refreshApp(process.app)
@@ -186,8 +189,8 @@ export class Model {
   }
 
   /** A wanted process that stands in for what Cloud Controller has not told. */
-  #namer(index: Map<string, Set<string>>, key: string): KnownProcess | undefined {
-    for (const guid of index.get(key) ?? []) {
+  #namer(index: Multimap, key: string): KnownProcess | undefined {
+    for (const guid of index.get(key)) {
       const process = this.diego.process(guid)
       if (process) return process
     }
@@ -218,16 +221,4 @@ export class Model {
     const process = instance && this.diego.process(instance.process)
     this.#published.set('instance', guid, process && instance.index < process.instances ? instance : null)
   }
-}
-
-function index(map: Map<string, Set<string>>, key: string, value: string): void {
-  const values = map.get(key)
-  if (values) values.add(value)
-  else map.set(key, new Set([value]))
-}
-
-function unindex(map: Map<string, Set<string>>, key: string, value: string): void {
-  const values = map.get(key)
-  values?.delete(value)
-  if (values?.size === 0) map.delete(key)
 }

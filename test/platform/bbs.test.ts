@@ -128,7 +128,7 @@ test('events are read however the bytes are cut, also without transfer coding', 
     await eventually(() => server.streams === 1)
     const data = Buffer.from([10, 3, 10, 1, 112]).toString('base64')
     const text = `: a comment\nid: 1\r\nevent: desired_lrp_created\r\ndata: ${data}\r\n\r\n`
-    const bytes = transfer === 'identity' ? text : [...text].map((byte) => `1;\r\n${byte}\r\n`).join('')
+    const bytes = transfer === 'identity' ? text : text.replace(/[^]/g, (byte) => `1;\r\n${byte}\r\n`)
     for (const byte of bytes) server.raw(byte)
     await eventually(() => events.length === 1)
     t.match(events, [{ kind: 'desired', lrp: { processGuid: 'p' } }], transfer)

@@ -1,5 +1,6 @@
 import type * as CC from '../../platform/cloud-controller/resources.ts'
 import type { App, Organization, RouteOptions, Space } from '../../mesh/records.ts'
+import { Multimap } from '../multimap.ts'
 import { readAddress, type Address } from '../serving/address.ts'
 import type { CloudWord, Mapping } from '../serving/destinations.ts'
 
@@ -41,7 +42,7 @@ export class CloudState {
   readonly processes = new Map<string, number>()
   readonly #routes = new Map<string, CloudRoute>()
   readonly #byName = new Map<string, CloudRoute>()
-  readonly #byApp = new Map<string, Set<string>>()
+  readonly #byApp = new Multimap()
   /** Ticks at which single routes were found deleted, since the last full read. */
   readonly #deleted = new Map<string, number>()
   readonly #listener: CloudListener
@@ -66,7 +67,7 @@ export class CloudState {
 
   /** Names of the routes that send to an app. */
   routesOf(app: string): Iterable<string> {
-    return this.#byApp.get(app) ?? []
+    return this.#byApp.get(app)
   }
 
   setOrganization({ guid, name }: CC.Organization): void {
@@ -110,11 +111,7 @@ export class CloudState {
     this.#routes.set(route.guid, route)
     this.#byName.set(name, route)
     this.#deleted.delete(name)
-    for (const { app } of route.mappings) {
-      const names = this.#byApp.get(app)
-      if (names) names.add(name)
-      else this.#byApp.set(app, new Set([name]))
-    }
+    for (const { app } of route.mappings) this.#byApp.add(app, name)
     this.#listener.route(name)
   }
 
@@ -150,11 +147,7 @@ export class CloudState {
   #forget(route: CloudRoute): void {
     const name = route.host + route.path
     if (this.#byName.get(name) === route) this.#byName.delete(name)
-    for (const { app } of route.mappings) {
-      const names = this.#byApp.get(app)
-      names?.delete(name)
-      if (names?.size === 0) this.#byApp.delete(app)
-    }
+    for (const { app } of route.mappings) this.#byApp.delete(app, name)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { BbsEvent } from '../../platform/bbs/events.ts'
 import type { ActualLRP, DesiredLRP } from '../../common/proto/gen/bbs_pb.js'
 import type { Instance } from '../../mesh/records.ts'
+import { Multimap } from '../multimap.ts'
 import { actualKey, readActual, type Actual, type PreferredAddress } from './actual.ts'
 import { readDesired, type Lrp } from './desired.ts'
 import { Tagged, type Tag } from './tagged.ts'
@@ -26,7 +27,7 @@ export class DiegoState {
   readonly #lrps = new Tagged<KnownProcess>()
   readonly #gone = new Map<string, KnownProcess>()
   readonly #actuals = new Tagged<Actual>()
-  readonly #instances = new Map<string, Set<string>>()
+  readonly #instances = new Multimap()
   readonly #preferred: PreferredAddress
   readonly #listener: DiegoListener
 
@@ -51,7 +52,7 @@ export class DiegoState {
 
   /** Guids of the running instances of a process, wanted or not. */
   instancesOf(process: string): Iterable<string> {
-    return this.#instances.get(process) ?? []
+    return this.#instances.get(process)
   }
 
   get counts(): { processes: number; instances: number } {
@@ -168,18 +169,8 @@ export class DiegoState {
     change()
     const after = this.instance(guid)
     if (before === after) return
-    if (before && before.process !== after?.process) this.#unindex(guid, before.process)
-    if (after) {
-      const guids = this.#instances.get(after.process)
-      if (guids) guids.add(guid)
-      else this.#instances.set(after.process, new Set([guid]))
-    }
+    if (before && before.process !== after?.process) this.#instances.delete(before.process, guid)
+    if (after) this.#instances.add(after.process, guid)
     this.#listener.instance(guid)
-  }
-
-  #unindex(guid: string, process: string): void {
-    const guids = this.#instances.get(process)
-    guids?.delete(guid)
-    if (guids?.size === 0) this.#instances.delete(process)
   }
 }

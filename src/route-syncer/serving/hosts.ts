@@ -32,9 +32,13 @@ export interface Conflict {
 interface Host {
   exposure: Exposure
   host: string
-  explicit: Map<string, Merged>
-  mirrored: Map<string, Merged>
+  /** By path. */
+  explicit: ReadonlyMap<string, Merged>
+  mirrored: ReadonlyMap<string, Merged>
 }
+
+/** Shared by all hosts that lack a side, as nearly all do. */
+const none: ReadonlyMap<string, Merged> = new Map()
 
 /**
  * Decides which route answers a host and path where a mirrored route and one made for the mesh domain meet. The older
@@ -57,11 +61,10 @@ export class Hosts {
   /** Puts the route of one path of a placed host, or takes it away. */
   set({ exposure, host, mirrored }: Placement, path: string, route: Merged | undefined): void {
     const name = `${exposure}/${host}`
-    const entry = this.#hosts.get(name) ?? { exposure, host, explicit: new Map<string, Merged>(), mirrored: new Map<string, Merged>() }
-    const side = mirrored ? entry.mirrored : entry.explicit
+    const entry = this.#hosts.get(name) ?? { exposure, host, explicit: none, mirrored: none }
+    const side = mirrored ? 'mirrored' : 'explicit'
     const contested = entry.explicit.size > 0 && entry.mirrored.size > 0
-    if (route) side.set(path, route)
-    else side.delete(path)
+    entry[side] = changed(entry[side], path, route)
     if (entry.explicit.size + entry.mirrored.size > 0) this.#hosts.set(name, entry)
     else this.#hosts.delete(name)
 
@@ -74,7 +77,7 @@ export class Hosts {
     for (const path of new Set([changed, ...entry.explicit.keys(), ...entry.mirrored.keys()])) this.#settle(entry, path, owners)
   }
 
-  #settle(entry: Host, path: string, owners?: Map<string, Merged>): void {
+  #settle(entry: Host, path: string, owners?: ReadonlyMap<string, Merged>): void {
     const spaces = owners && new Set([...owners.values()].map(({ space }) => space))
     const entitled = (route: Merged | undefined): Merged | undefined => (route && (!spaces || spaces.has(route.space)) ? route : undefined)
     const explicit = entitled(entry.explicit.get(path))
@@ -95,7 +98,14 @@ export class Hosts {
   }
 }
 
-function oldest(side: Map<string, Merged>): number {
+function changed(side: ReadonlyMap<string, Merged>, path: string, route: Merged | undefined): ReadonlyMap<string, Merged> {
+  const routes = side === none ? new Map<string, Merged>() : (side as Map<string, Merged>)
+  if (route) routes.set(path, route)
+  else routes.delete(path)
+  return routes.size ? routes : none
+}
+
+function oldest(side: ReadonlyMap<string, Merged>): number {
   let found = Number.POSITIVE_INFINITY
   for (const { created } of side.values()) found = Math.min(found, created)
   return side.size ? found : Number.NaN

@@ -68,15 +68,15 @@ export class TestPlatform {
   }
 
   #bbs(): Bbs {
-    const snapshot = async function* <Item>(this: TestPlatform, items: Map<string, Item>) {
+    const snapshot = async function* (this: TestPlatform, items: Map<string, unknown>) {
       const all = [...items.values()]
       await this.pause()
       yield* all
     }
     return {
       freshDomains: () => Promise.resolve(new Set(this.domains)),
-      desiredLrps: () => snapshot.call(this, this.desired as Map<string, unknown>),
-      actualLrps: () => snapshot.call(this, this.actual as Map<string, unknown>),
+      desiredLrps: () => snapshot.call(this, this.desired),
+      actualLrps: () => snapshot.call(this, this.actual),
     } as unknown as Bbs
   }
 }

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
@@ -17,6 +16,7 @@ import { DeltaServer } from '../../src/common/xds/server.ts'
 import { listenersFor } from '../../src/pilot/translate/listener.ts'
 import { readNode, type ListenerSpec } from '../../src/pilot/translate/router-node.ts'
 import { TranslationSettings } from '../../src/pilot/translate/settings.ts'
+import { freePort } from '../support/program.ts'
 import { eventually } from '../support/wait.ts'
 
 const binary = [process.env['MESH_ENVOY'] ?? '', resolve(import.meta.dirname, '../../vendor/envoy')].find((file) => existsSync(file))
@@ -26,16 +26,6 @@ export const envoyAbsent = binary === undefined ? 'no Envoy: npm run envoy puts 
 
 /** Settings with their defaults filled in. */
 export const settingsOf = (given: object = {}): TranslationSettings => validateConfig(TranslationSettings, structuredClone(given), 'translation')
-
-/** A port that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 export const routerAuthority = createAuthority('routers')
 export const instanceAuthority = createAuthority('instances')

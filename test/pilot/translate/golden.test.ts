@@ -26,7 +26,8 @@ import type { Change } from '../../../src/mesh/records.ts'
 import { listenersFor } from '../../../src/pilot/translate/listener.ts'
 import { readNode } from '../../../src/pilot/translate/router-node.ts'
 import { Translator } from '../../../src/pilot/translate/translator.ts'
-import { envoyAbsent, freePort, Rig, settingsOf } from '../rig.ts'
+import { freePort } from '../../support/program.ts'
+import { envoyAbsent, Rig, settingsOf } from '../rig.ts'
 
 /** A case: what goes in, and which kinds of what comes out are of interest. */
 interface Input {

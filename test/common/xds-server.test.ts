@@ -2,7 +2,9 @@ import { test, type Test } from 'tap'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { status } from '@grpc/grpc-js'
 import { DeltaDiscoveryRequestSchema } from '../../src/common/proto/gen/envoy/service/discovery/v3/discovery_pb.js'
-import { refusalStatus } from '../../src/common/xds/protocol.ts'
+import { ResourceCache } from '../../src/common/xds/cache.ts'
+import { Delivery } from '../../src/common/xds/delivery.ts'
+import { decodeRequest, refusalStatus } from '../../src/common/xds/protocol.ts'
 import type { Resource } from '../../src/common/xds/resources.ts'
 import type { DeltaServerOptions } from '../../src/common/xds/server.ts'
 import { eventually } from '../support/wait.ts'
@@ -101,6 +103,43 @@ test('a route leaves its cluster before the cluster goes', async (t) => {
   mesh.cache.apply({ changed: [resource('route', 'r', 'to nothing')], removed: [{ typeUrl: typeUrls.cluster, name: 'a' }, { typeUrl: typeUrls.endpoint, name: 'a' }] })
   await settled(mesh)
   t.strictSame(client.received().slice(-3), ['route r', '-cluster a', '-endpoint a'])
+})
+
+test('endpoints that were asked for by name stay until their cluster has gone', async (t) => {
+  const mesh = await serve(t, [resource('cluster', 'a'), resource('endpoint', 'a'), resource('route', 'r', 'to a')])
+  const client = mesh.client().subscribe(['cluster', 'route']).acknowledgeAll()
+  client.send({ typeUrl: typeUrls.endpoint, resourceNamesSubscribe: ['a'] })
+  await settled(mesh)
+  mesh.cache.apply({ changed: [resource('route', 'r', 'to nothing')], removed: [{ typeUrl: typeUrls.endpoint, name: 'a' }, { typeUrl: typeUrls.cluster, name: 'a' }] })
+  await settled(mesh)
+  t.strictSame(client.received().slice(-3), ['route r', '-cluster a', '-endpoint a'])
+})
+
+test('a changed cluster brings its endpoints again, or the word that there are none', async (t) => {
+  const mesh = await serve(t, [resource('cluster', 'a'), resource('cluster', 'b'), resource('endpoint', 'a')])
+  const client = mesh.client().subscribe(['cluster']).acknowledgeAll()
+  client.send({ typeUrl: typeUrls.endpoint, resourceNamesSubscribe: ['a', 'b'] })
+  await eventually(() => client.received().length === 4)
+  mesh.cache.apply({ changed: [resource('cluster', 'a', '2'), resource('cluster', 'b', '2')], removed: [] })
+  await eventually(() => client.received().length === 8)
+  t.strictSame(client.received().slice(4), ['cluster a', 'cluster b', 'endpoint a', '-endpoint b'])
+})
+
+test('while a client does not answer there is nothing to do for it', (t) => {
+  const cache = new ResourceCache()
+  cache.apply({ changed: [...Array.from({ length: 5000 }, (_, i) => resource('cluster', `c${i}`)), resource('listener', 'l')], removed: [] })
+  const shelf = { get: cache.get.bind(cache), all: cache.all.bind(cache), epoch: () => ({ number: 1, at: 0 }) }
+  const delivery = new Delivery(shelf, { overdue: 60_000, grace: 0 })
+  for (const type of ['cluster', 'listener'] as const) {
+    const request = create(DeltaDiscoveryRequestSchema, { node: { id: 'x' }, typeUrl: typeUrls[type], resourceNamesSubscribe: ['*'] })
+    delivery.receive(decodeRequest(toBinary(DeltaDiscoveryRequestSchema, request)))
+  }
+  const nonces: string[] = []
+  for (let message = delivery.next(); message || delivery.busy; message = delivery.next()) if (message) nonces.push(message.nonce)
+  t.equal(nonces.length, 3, 'messages without an answer')
+  for (const nonce of nonces) delivery.receive(decodeRequest(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, { typeUrl: typeUrls.cluster, responseNonce: nonce }))))
+  t.ok(delivery.next() ?? delivery.busy, 'with the answers it goes on')
+  t.end()
 })
 
 test('a change of endpoints does not wait for a route that comes later, nor for ever', async (t) => {

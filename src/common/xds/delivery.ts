@@ -1,5 +1,5 @@
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
-import type { Epoch } from './pending.ts'
+import { older, type Epoch } from './pending.ts'
 import type { DeltaMessage, IncomingRequest } from './protocol.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from './resources.ts'
 import { Subscription, type Flight, type StandingRefusal } from './subscription.ts'
@@ -112,7 +112,7 @@ export class Delivery {
 
   /** Whether `next` has work to do even though it gave no message. */
   get busy(): boolean {
-    return [...this.#subscriptions.values()].some(({ backlog, flights }) => backlog && flights.size < limits.flights)
+    return [...this.#subscriptions].some(([typeUrl, subscription]) => this.#mayAdvance(typeUrl, subscription))
   }
 
   refusals(): StandingRefusal[] {
@@ -123,20 +123,29 @@ export class Delivery {
     return this.#own.get(typeUrl)?.get(name) ?? this.#shared.get(typeUrl, name)
   }
 
-  #touch(subscription: Subscription | undefined, typeUrl: string, name: string, epoch = this.#shared.epoch()): void {
+  #touch(subscription: Subscription | undefined, typeUrl: string, name: string): void {
     if (!subscription?.wants(name)) return
     const there = this.#get(typeUrl, name) !== undefined
-    subscription[there ? 'changed' : 'removed'].add(name, epoch)
+    subscription[there ? 'changed' : 'removed'].add(name, this.#shared.epoch())
     subscription[there ? 'removed' : 'changed'].delete(name)
+    subscription.missing.delete(name)
+  }
+
+  /** Gives a client what it waits for: the resource, or the word that there is none. */
+  #offer(subscription: Subscription, typeUrl: string, name: string): void {
+    if (this.#get(typeUrl, name)) this.#touch(subscription, typeUrl, name)
+    else subscription.missing.add(name)
   }
 
   #unsubscribe(subscription: Subscription, { resourceNamesUnsubscribe }: IncomingRequest): void {
     for (const name of resourceNamesUnsubscribe) {
       if (name === '*') subscription.wildcard = false
       else subscription.names.delete(name)
+      if (name === '*') subscription.backlog = undefined
       if (!subscription.wants(name)) {
         subscription.changed.delete(name)
         subscription.removed.delete(name)
+        subscription.missing.delete(name)
         subscription.refused.delete(name)
       }
     }
@@ -149,7 +158,7 @@ export class Delivery {
     for (const name of asked) {
       subscription.names.add(name)
       const version = this.#get(typeUrl, name)?.version
-      if (version === undefined || has.get(name) !== version) this.#touch(subscription, typeUrl, name)
+      if (version === undefined || has.get(name) !== version) this.#offer(subscription, typeUrl, name)
     }
     // A first request without names means everything, but only of these two types (xDS protocol, "how the client specifies what resources to return").
     const implied = first && !asked.length && (typeUrl === cluster || typeUrl === listener)
@@ -179,44 +188,44 @@ export class Delivery {
     subscription.greeting = !news
   }
 
-  /** Works on the backlog until there is enough for a message, but not for long. What must be sent before this type comes first. */
+  /** Whether there is a backlog to work on: one whose names can be sent, and that need not come after that of another type. */
+  #mayAdvance(typeUrl: string, { backlog, flights, changed }: Subscription): boolean {
+    if (!backlog || flights.size >= limits.flights || changed.size >= limits.count) return false
+    return !changesAfter[typeUrl]?.some((before) => this.#subscriptions.get(before)?.backlog)
+  }
+
+  /** Works on the backlog until there is enough for a message, but not for long. */
   #advance(typeUrl: string, subscription: Subscription): void {
-    const { backlog, changed } = subscription
-    if (!backlog || changesAfter[typeUrl]?.some((before) => this.#subscriptions.get(before)?.backlog)) return
     const end = performance.now() + limits.backlog
-    while (changed.size < limits.count) {
-      for (let step = 0; step < 100; step++) {
-        if (!backlog.steps.next().done) continue
-        subscription.backlog = undefined
-        return
+    while (this.#mayAdvance(typeUrl, subscription) && performance.now() < end) {
+      for (let step = 0; step < 100 && subscription.backlog; step++) {
+        if (subscription.backlog.steps.next().done) subscription.backlog = undefined
       }
-      if (performance.now() > end) return
     }
   }
 
   #message(typeUrl: string, subscription: Subscription, now: number): DeltaMessage | undefined {
-    const { flights, retries, changed, removed } = subscription
+    const { flights, retries, changed, removed, missing } = subscription
     if (flights.size >= limits.overdueFlights) return undefined
     if ([...flights.values()].filter(({ sentAt }) => sentAt > now - this.#times.overdue).length >= limits.flights) return undefined
     this.#advance(typeUrl, subscription)
     const retry = retries.shift()
     if (retry) return this.#send(typeUrl, subscription, retry.names, retry.removed, retry.epoch, now)
 
-    const epoch = changed.oldest()
-    const removal = removed.oldest()
-    if (!epoch && !removal && !subscription.greeting) return undefined
     const weigh = (name: string): number => Math.max(limits.bytes / limits.count, this.#get(typeUrl, name)?.any.value.length ?? 0)
-    const names = epoch ? changed.take(limits.bytes, this.#oldest(changesAfter[typeUrl], now, { removals: false })?.number ?? Infinity, weigh) : []
-    const gone = removal ? removed.take(limits.bytes, this.#removableUntil(typeUrl, subscription, now), weigh) : []
-    const oldest = [...(names.length && epoch ? [epoch] : []), ...(gone.length && removal ? [removal] : [])].sort((a, b) => a.number - b.number)[0]
-    if (!oldest && !subscription.greeting) return undefined
+    const [oldestChange, oldestRemoval] = [changed.oldest(), removed.oldest()]
+    const names = oldestChange ? changed.take(limits.bytes, this.#oldest(changesAfter[typeUrl], now, { removals: false })?.number ?? Infinity, weigh) : []
+    const gone = oldestRemoval ? removed.take(limits.bytes, this.#removableUntil(typeUrl, now), weigh) : []
+    if (!names.length && !gone.length && !missing.size && !subscription.greeting) return undefined
+    const epoch = older(names.length ? oldestChange : undefined, gone.length ? oldestRemoval : undefined) ?? this.#shared.epoch()
+    const message = this.#send(typeUrl, subscription, names, [...gone, ...missing], epoch, now)
+    missing.clear()
     subscription.greeting = false
-    return this.#send(typeUrl, subscription, names, gone, oldest ?? { number: 0, at: now }, now)
+    return message
   }
 
-  /** The epoch whose removals must wait still. Names that a client asked for one by one never wait: it waits to hear that there is none. */
-  #removableUntil(typeUrl: string, { wildcard }: Subscription, now: number): number {
-    if (!wildcard) return Infinity
+  /** The epoch whose removals must wait still. */
+  #removableUntil(typeUrl: string, now: number): number {
     if (now - this.startedAt < this.#times.grace) return 0
     return this.#oldest(removalsAfter[typeUrl], now, { removals: true })?.number ?? Infinity
   }
@@ -230,24 +239,22 @@ export class Delivery {
       if (resource) resources.push(resource)
       else removed.push(name)
     }
-    if (typeUrl === cluster) this.#resendEndpoints(resources, epoch)
+    if (typeUrl === cluster) this.#resendEndpoints(resources)
     const nonce = String(++this.#nonce)
     subscription.flights.set(nonce, { resources, removed, epoch, sentAt: now })
     return { typeUrl, nonce, resources, removed }
   }
 
   /** A changed cluster warms anew in Envoy until its endpoints come, and Envoy, being subscribed to them already, doesn't ask for them. */
-  #resendEndpoints(clusters: Resource[], epoch: Epoch): void {
+  #resendEndpoints(clusters: Resource[]): void {
     const endpoints = this.#subscriptions.get(endpoint)
-    if (!endpoints || endpoints.wildcard) return
-    for (const { name } of clusters) this.#touch(endpoints, endpoint, name, epoch)
+    for (const { name } of clusters) if (endpoints?.names.has(name)) this.#offer(endpoints, endpoint, name)
   }
 
   #oldest(types: string[] | undefined, now: number, options: { removals: boolean }): Epoch | undefined {
     let oldest: Epoch | undefined
     for (const typeUrl of types ?? []) {
-      const epoch = this.#subscriptions.get(typeUrl)?.unsettled(now - this.#times.overdue, options)
-      if (epoch && !(oldest && oldest.number <= epoch.number)) oldest = epoch
+      oldest = older(oldest, this.#subscriptions.get(typeUrl)?.unsettled(now - this.#times.overdue, options))
     }
     return oldest
   }

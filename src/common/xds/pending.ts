@@ -5,6 +5,11 @@ export interface Epoch {
   readonly at: number
 }
 
+/** The older of two epochs, either of which may be absent. */
+export function older(one: Epoch | undefined, other: Epoch | undefined): Epoch | undefined {
+  return one && other ? (one.number <= other.number ? one : other) : (one ?? other)
+}
+
 /** Names that wait to be sent, oldest change first, each once: a newer change of a name takes the older one's place, at the end. */
 export class Pending {
   readonly #epochs = new Map<string, Epoch>()

@@ -1,4 +1,4 @@
-import { Pending, type Epoch } from './pending.ts'
+import { older, Pending, type Epoch } from './pending.ts'
 import { namedCulprits } from './culprits.ts'
 import { refusalsOf, type Status } from './protocol.ts'
 import type { Refusal, Resource } from './resources.ts'
@@ -38,6 +38,8 @@ export class Subscription {
   readonly names = new Set<string>()
   readonly changed = new Pending()
   readonly removed = new Pending()
+  /** Names that the client asked for and that don't exist: it waits to hear so. */
+  readonly missing = new Set<string>()
   readonly retries: Retry[] = []
   readonly flights = new Map<string, Flight>()
   readonly refused = new Map<string, StandingRefusal>()
@@ -52,14 +54,10 @@ export class Subscription {
 
   /** The oldest change that the client has not answered yet; flights sent before `stale` no longer count. */
   unsettled(stale: number, { removals }: { removals: boolean }): Epoch | undefined {
-    let oldest = this.changed.oldest()
-    const consider = (epoch: Epoch | undefined): void => {
-      if (epoch && !(oldest && oldest.number <= epoch.number)) oldest = epoch
-    }
-    consider(this.backlog?.epoch)
-    if (removals) consider(this.removed.oldest())
-    for (const { epoch } of this.retries) consider(epoch)
-    for (const { epoch, sentAt } of this.flights.values()) if (sentAt > stale) consider(epoch)
+    let oldest = older(this.changed.oldest(), this.backlog?.epoch)
+    if (removals) oldest = older(oldest, this.removed.oldest())
+    for (const { epoch } of this.retries) oldest = older(oldest, epoch)
+    for (const { epoch, sentAt } of this.flights.values()) if (sentAt > stale) oldest = older(oldest, epoch)
     return oldest
   }
 

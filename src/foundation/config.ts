@@ -7,9 +7,9 @@ const ServiceListen = (what: string) =>
   Type.Object(
     {
       http: ListenConfig(0),
-      https: Type.Optional(ListenConfig(0)),
+      https: Type.Optional(ListenConfig()),
     },
-    { ...closed, default: {}, description: `${what}; \`https\` needs \`certificate\`` },
+    { ...closed, default: {}, description: what },
   )
 
 const ClientConfig = Type.Object(
@@ -36,9 +36,9 @@ export const FoundationConfig = Type.Object(
         { ...closed, description: 'Server certificate of every `https` listener' },
       ),
     ),
-    cloudController: ServiceListen('Cloud Controller V3 API'),
-    uaa: ServiceListen('UAA'),
-    logCache: ServiceListen('Log cache'),
+    cloudController: ServiceListen('Cloud Controller V3 API; `https` needs `certificate`'),
+    uaa: ServiceListen('UAA; has `https`, on a free port if none is given, where Cloud Controller has it'),
+    logCache: ServiceListen('Log cache; `https` as with UAA'),
     bbs: Type.Object({ listen: ListenConfig(0), tls: TlsConfig }, { ...closed, description: 'BBS, with mutual TLS' }),
     admin: Type.Object(
       {

@@ -28,7 +28,7 @@ import { spaceRoutes } from './cc/spaces.ts'
 import { userRoutes } from './cc/users.ts'
 import type { FoundationConfig } from './config.ts'
 import type { Diego } from './diego.ts'
-import { Directory, HttpService, type ServerCertificate } from './http.ts'
+import { Directory, HttpService, type Listen, type ServerCertificate } from './http.ts'
 import { createLogCache } from './log-cache.ts'
 import { Store } from './store/store.ts'
 import { ensureAdmin } from './uaa/accounts.ts'
@@ -75,8 +75,9 @@ export async function createFoundation({ diego, certificate, log, ...config }: F
   const uaaApi = await createUaa({ store, key, directory, log, clients: config.clients, ...config.tokens })
   const api = await createCloudController({ ...platform, key, resources, rateLimit: config.rateLimit })
   const cloudController = new HttpService('cloudController', api, config.cloudController, certificate)
-  const uaa = new HttpService('uaa', uaaApi, config.uaa, certificate)
-  const logCache = new HttpService('logCache', createLogCache({ store, diego, key }), config.logCache, certificate)
+  const secured = (listen: Listen): Listen => ({ ...listen, https: listen.https ?? (config.cloudController.https && { ...listen.http, port: 0 }) })
+  const uaa = new HttpService('uaa', uaaApi, secured(config.uaa), certificate)
+  const logCache = new HttpService('logCache', createLogCache({ store, diego, key }), secured(config.logCache), certificate)
   for (const [name, service] of Object.entries({ cloudController, uaa, logCache })) directory.add(name as 'uaa', service)
 
   const sync = new DiegoSync(store, diego, () => `http://${config.cloudController.http.host}:${cloudController.port('http')}`)

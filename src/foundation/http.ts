@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer as createHttp, type Server } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -36,10 +37,10 @@ export class HttpService implements Part {
 
   async start(): Promise<void> {
     await this.#api.ready()
-    this.#servers.http = await listen(createHttp(this.#api.routing), this.#listen.http)
+    this.#servers.http = await listen(createHttp((request, response) => this.#api.routing(request, response)), this.#listen.http)
     if (!this.#listen.https) return
     if (!this.#certificate) throw new Error(`${this.name}.https: needs certificate`)
-    this.#servers.https = await listen(createHttps(this.#certificate, this.#api.routing), this.#listen.https)
+    this.#servers.https = await listen(createHttps(this.#certificate, (request, response) => this.#api.routing(request, response)), this.#listen.https)
   }
 
   async stop(): Promise<void> {
@@ -49,18 +50,16 @@ export class HttpService implements Part {
 }
 
 async function listen(server: Server, address: { host: string; port: number }): Promise<Server> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(address, resolve)
-  })
+  server.listen(address)
+  await once(server, 'listening')
   return server
 }
 
 async function close(server: Server): Promise<void> {
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve())
-    server.closeAllConnections()
-  })
+  const closed = once(server, 'close')
+  server.close()
+  server.closeAllConnections()
+  await closed
 }
 
 /** Where the client finds each service, at the address and scheme by which it came. */

@@ -3,6 +3,7 @@ import { loadConfig } from '../common/config.ts'
 import { createMetrics, HealthServer } from '../common/health.ts'
 import { run, type Part } from '../common/lifecycle.ts'
 import { createLogger } from '../common/log.ts'
+import { messageOf } from '../common/problem.ts'
 import { readTls } from '../common/tls.ts'
 import { dropletFile } from './cc/droplets.ts'
 import { FoundationConfig } from './config.ts'
@@ -24,7 +25,10 @@ const diego = createDiego({
   log,
 })
 const certificate = files && { cert: readFileSync(files.certificate), key: readFileSync(files.key) }
-const foundation = await createFoundation({ ...config, diego, certificate, log })
+const foundation = await createFoundation({ ...config, diego, certificate, log }).catch((error: unknown) => {
+  log.fatal({ err: error }, `cannot start: ${messageOf(error)}`)
+  process.exit(1)
+})
 
 let up = false
 const ready: Part = {

@@ -55,7 +55,7 @@ for (const scheme of ['http', 'https'] as const) {
       })
     const cf = async (line: string, ...expected: (RegExp | string)[]) => {
       const { code, output } = await run(line)
-      t.equal(code, 0, `cf ${line}`) || t.comment(output)
+      if (!t.equal(code, 0, `cf ${line}`)) t.comment(output)
       for (const text of expected) t.match(output, text)
     }
 

@@ -169,9 +169,9 @@ async function read(response: Response): Promise<Answer> {
   return { status: response.status, body: json && text ? JSON.parse(text) : text, headers: response.headers }
 }
 
-/** Asks again and again until `done`; fails after 5 s. */
-export async function until<T>(ask: () => Promise<T> | T, done: (value: T) => boolean): Promise<T> {
-  const end = Date.now() + 5000
+/** Asks again and again until `done`; fails after `limit` milliseconds. */
+export async function until<T>(ask: () => Promise<T> | T, done: (value: T) => boolean, limit = 5000): Promise<T> {
+  const end = Date.now() + limit
   for (;;) {
     const value = await ask()
     if (done(value)) return value

@@ -83,14 +83,15 @@ function sentence({ instancePath, keyword, params, parentSchema, data }: ErrorOb
 }
 
 function complaint(keyword: string, params: Record<string, unknown>, data: unknown): string {
+  const { limit } = params as { limit?: number }
   if (keyword === 'type') return mustBe(params['type'] as string | string[])
   if (keyword === 'enum') return `must be one of: ${(params['allowedValues'] as unknown[]).map((value) => `'${String(value)}'`).join(', ')}`
   if (keyword === 'minLength' && data === '') return "can't be blank"
-  if (keyword === 'minLength') return `is too short (minimum is ${params['limit']} characters)`
-  if (keyword === 'maxLength') return `is too long (maximum is ${params['limit']} characters)`
-  if (keyword === 'minimum') return `must be greater than or equal to ${params['limit']}`
-  if (keyword === 'exclusiveMinimum') return `must be greater than ${params['limit']}`
-  if (keyword === 'maximum') return `must be less than or equal to ${params['limit']}`
+  if (keyword === 'minLength') return `is too short (minimum is ${limit} characters)`
+  if (keyword === 'maxLength') return `is too long (maximum is ${limit} characters)`
+  if (keyword === 'minimum') return `must be greater than or equal to ${limit}`
+  if (keyword === 'exclusiveMinimum') return `must be greater than ${limit}`
+  if (keyword === 'maximum') return `must be less than or equal to ${limit}`
   if (keyword === 'pattern') return typeof data === 'string' && !data.trim() ? "can't be blank" : 'is invalid'
   return `is invalid (${keyword})`
 }

@@ -13,6 +13,7 @@ import { notFound, unprocessable } from './errors.ts'
 import type { ListShape } from './list.ts'
 import { mergeMetadata, MetadataField } from './metadata.ts'
 import { packageFile } from './packages.ts'
+import { processOf } from './process-rows.ts'
 import type { WithGuid } from './replies.ts'
 
 const BuildCreate = Body({
@@ -140,7 +141,7 @@ async function stage({ store, diego, blobs, log }: Platform, build: Build, app: 
     }),
   )
   const emit = (message: string, type: 'OUT' | 'ERR' = 'OUT') => diego.emitLog({ appGuid: app.guid, instance: '0', sourceType: 'STG', message, type })
-  const command = store.processes.by('app', app.guid).find(({ type }) => type === 'web')?.command
+  const command = processOf(store, app.guid, 'web')?.command
   try {
     const result = await diego.stage(
       {

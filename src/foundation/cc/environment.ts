@@ -1,5 +1,6 @@
 import type { App, Droplet, Process } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
+import { asText } from '../text.ts'
 import { unprocessable } from './errors.ts'
 import { routeUrl } from './routes.ts'
 
@@ -13,7 +14,7 @@ export function mergeEnvironment(changes: unknown, current: Record<string, strin
   const faults = Object.entries(changes).flatMap(([name, value]) => variableFaults(name, value))
   if (faults.length) throw unprocessable(faults.map((fault) => `Environment variables ${fault}`).join(', '))
   const entries = Object.entries({ ...current, ...changes }).filter(([, value]) => value !== null && value !== undefined)
-  return Object.fromEntries(entries.map(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]))
+  return Object.fromEntries(entries.map(([name, value]) => [name, asText(value)]))
 }
 
 function variableFaults(name: string, value: unknown): string[] {
@@ -53,8 +54,6 @@ export function processEnvironment(store: Store, api: string, app: App, process:
     ...environment,
     VCAP_APPLICATION: JSON.stringify(vcapApplication(store, api, app, process)),
     VCAP_SERVICES: '{}',
-    MEMORY_LIMIT: `${process.memoryMb}m`,
-    LANG: 'en_US.UTF-8',
   }
 }
 

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Metadata } from '../store/rows.ts'
+import { asText } from '../text.ts'
 import { unprocessable } from './errors.ts'
 
 /** `metadata` in a body: any value here, since `mergeMetadata` tells its faults in Cloud Controller's words. */
@@ -21,7 +22,7 @@ export function mergeMetadata(metadata: unknown, current: Metadata = { labels: {
 
 function merged(current: Record<string, string>, changes: Record<string, string | null> = {}): Record<string, string> {
   const entries = Object.entries({ ...current, ...changes }).filter(([, value]) => value !== null)
-  return Object.fromEntries(entries.map(([key, value]) => [key, String(value)]))
+  return Object.fromEntries(entries.map(([key, value]) => [key, asText(value)]))
 }
 
 function metadataFaults(metadata: unknown): string[] {
@@ -40,7 +41,7 @@ function metadataFaults(metadata: unknown): string[] {
     for (const [key, value] of Object.entries(annotations)) {
       const keyError = value === null || value === '' ? undefined : keyFault(key)
       if (keyError) faults.push(`annotation key error: ${keyError}`)
-      if (value !== null && String(value).length > 5000) faults.push(`annotation value error: '${String(value).slice(0, 8)}...' is greater than 5000 characters`)
+      if (value !== null && asText(value).length > 5000) faults.push(`annotation value error: '${asText(value).slice(0, 8)}...' is greater than 5000 characters`)
     }
   } else if (annotations !== null) faults.push("'annotations' is not an object")
   return faults
@@ -57,7 +58,7 @@ function keyFault(key: string): string | undefined {
 }
 
 function valueFault(value: unknown): string | undefined {
-  return value === null || value === '' ? undefined : wordFault(String(value))
+  return value === null || value === '' ? undefined : wordFault(asText(value))
 }
 
 function wordFault(word: string): string | undefined {

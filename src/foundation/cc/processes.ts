@@ -58,7 +58,7 @@ export function processRoutes(api: FastifyInstance, platform: Platform): void {
 
   const find = (request: FastifyRequest<WithProcess>, action: SpaceAction = 'read'): { process: Process; app: App } => {
     const { guid, type } = request.params
-    const app = type === undefined ? store.apps.get(store.processes.get(guid)?.app) : appFor(store, request as FastifyRequest<{ Params: { guid: string } }>)
+    const app = type === undefined ? store.apps.get(store.processes.get(guid)?.app) : appFor(store, request)
     const process = type === undefined ? store.processes.get(guid) : processOf(store, guid, type)
     if (!app || !process || !request.caller.access.may('read', app.space)) throw notFound('Process')
     if (action !== 'read') request.caller.access.require(action, app.space)

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { Body, bodyFaults } from './body.ts'
+import { asText } from '../text.ts'
 import { unprocessable } from './errors.ts'
 
 const algorithms = ['round-robin', 'least-connection', 'hash']
@@ -41,7 +42,7 @@ export function mergeOptions(options: unknown, current: Record<string, string> =
 
 function balanceFaults(balance: unknown): string[] {
   if (balance === undefined || balance === null || balance === '') return []
-  if (String(balance).length > 16) return ['Hash balance must be at most 16 characters']
+  if (asText(balance).length > 16) return ['Hash balance must be at most 16 characters']
   const number = Number(balance)
   if (Number.isNaN(number)) return ['Hash balance must be a numeric value']
   return number === 0 || (number >= 1.1 && number <= 10) ? [] : ['Hash balance must be either 0 or between 1.1 and 10.0']

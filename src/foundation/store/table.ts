@@ -45,7 +45,7 @@ export class Table<R extends Row, I extends string = string> {
     return guid ? this.#rows.get(guid) : undefined
   }
 
-  values(): IterableIterator<R> {
+  values(): MapIterator<R> {
     return this.#rows.values()
   }
 

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Account } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
+import { asText } from '../text.ts'
 import { everyone, hashPassword, passwordMatches } from './accounts.ts'
 import { oauthError } from './errors.ts'
 import type { Claims } from './keys.ts'
@@ -53,8 +54,8 @@ export function scimUsers(api: FastifyInstance, store: Store, authorize: Authori
         userName,
         password: hash,
         email: firstEmail(body.emails) ?? userName,
-        givenName: String(body.name?.givenName ?? ''),
-        familyName: String(body.name?.familyName ?? ''),
+        givenName: asText(body.name?.givenName ?? ''),
+        familyName: asText(body.name?.familyName ?? ''),
         origin,
         groups: everyone,
         active: true,
@@ -77,7 +78,7 @@ export function scimUsers(api: FastifyInstance, store: Store, authorize: Authori
     if (!own) await authorize(request, 'uaa.admin')
     const account = known(store, request.params.id)
     const password = requiredText('password', request.body?.password)
-    if (own && !(await passwordMatches(String(request.body?.oldPassword ?? ''), account.password))) throw oauthError(401, 'unauthorized', 'Old password is incorrect')
+    if (own && !(await passwordMatches(asText(request.body?.oldPassword ?? ''), account.password))) throw oauthError(401, 'unauthorized', 'Old password is incorrect')
     const hash = await hashPassword(password)
     store.transaction(() => store.accounts.update(account.guid, { password: hash }))
     return { status: 'ok', message: 'password updated' }

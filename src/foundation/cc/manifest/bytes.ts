@@ -21,6 +21,6 @@ export function isByteFault(value: number | string): value is string {
 
 /** The shortest exact way to write a number of bytes. */
 export function quantity(amount: number): string {
-  const unit = ['T', 'G', 'M', 'K'].find((name) => amount !== 0 && amount % units[name]! === 0) ?? 'B'
+  const unit = ['T', 'G', 'M', 'K'].find((name) => amount !== 0 && Number.isInteger(amount / units[name]!)) ?? 'B'
   return `${amount / units[unit]!}${unit}`
 }

@@ -1,4 +1,5 @@
 import { parseDocument, visit, isAlias } from 'yaml'
+import { asText } from '../../text.ts'
 import { bodyFaults } from '../body.ts'
 import { badRequest, messageParseError, unprocessable } from '../errors.ts'
 import { ProcessScale, ProcessUpdate } from '../processes.ts'
@@ -62,7 +63,7 @@ export function checkApp(raw: RawApp): { app: ManifestApp; faults: string[] } {
   const app: ManifestApp = {
     name: raw.name,
     processes: processes(raw, faults),
-    services: [raw['services'] ?? []].flat().map((service) => String(isObject(service) ? service['name'] : service)),
+    services: [raw['services'] ?? []].flat().map((service) => asText(isObject(service) ? service['name'] : service)),
     routing: raw['no_route'] ? 'none' : raw['random_route'] ? 'random' : raw['default_route'] ? 'default' : undefined,
   }
   if (raw['docker'] !== undefined) faults.push('Feature Disabled: diego_docker')
@@ -74,7 +75,7 @@ export function checkApp(raw: RawApp): { app: ManifestApp; faults: string[] } {
   else if (buildpacks !== undefined) faults.push('Buildpacks must be an array')
   if (typeof raw['stack'] === 'string') app.stack = raw['stack']
   if (raw['env'] !== undefined && raw['env'] !== null) {
-    if (isObject(raw['env'])) app.env = Object.fromEntries(Object.entries(raw['env']).map(([name, value]) => [name, value === null ? '' : isObject(value) || Array.isArray(value) ? JSON.stringify(value) : String(value)]))
+    if (isObject(raw['env'])) app.env = Object.fromEntries(Object.entries(raw['env']).map(([name, value]) => [name, value === null ? '' : asText(value)]))
     else faults.push('Env must be an object of keys and values')
   }
   if (isObject(raw['features'])) app.features = raw['features'] as Record<string, boolean>
@@ -119,7 +120,7 @@ function manifestProcess(raw: Record<string, unknown>, faults: string[]): Manife
   const fault = (text: string) => faults.push(`Process "${type}": ${text}`)
   const quantity = (field: string, label: string, convert: (text: string) => number | string): number | undefined => {
     if (raw[field] === undefined || raw[field] === null) return undefined
-    const value = convert(String(raw[field]))
+    const value = convert(asText(raw[field]))
     if (!isByteFault(value)) return value
     fault(`${label} ${value}`)
     return undefined
@@ -143,7 +144,7 @@ function manifestProcess(raw: Record<string, unknown>, faults: string[]): Manife
   const command = 'command' in raw ? { command: ['null', 'default', ''].includes(raw['command'] as string) ? null : raw['command'] } : {}
   const update = compact({ ...command, health_check: check('health_check_'), readiness_health_check: check('readiness_health_check_') })
   for (const text of [...bodyFaults(ProcessScale, scale), ...bodyFaults(ProcessUpdate, update)]) fault(text)
-  return { type, update: update as ProcessUpdate, scale: scale as ProcessScale }
+  return { type, update, scale }
 }
 
 function compact(fields: Record<string, unknown>): Record<string, unknown> {

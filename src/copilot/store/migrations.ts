@@ -27,7 +27,9 @@ export const migrations = [
   );
   create index records_by_revision on records (revision);
   create index records_removed on records (revision, kind) where value is null;
-  create index records_by_name on records (kind, value ->> '$.name') where kind in ('organization', 'space', 'app');
+  create index organizations_by_name on records (value ->> '$.name') where kind = 'organization';
+  create index spaces_by_name on records (value ->> '$.name') where kind = 'space';
+  create index apps_by_name on records (value ->> '$.name') where kind = 'app';
   create index spaces_by_organization on records (value ->> '$.organization') where kind = 'space';
   create index apps_by_space on records (value ->> '$.space') where kind = 'app';
   create index processes_by_app on records (value ->> '$.app') where kind = 'process';

@@ -1,20 +1,32 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { kinds, type Kind } from '../../mesh/records.ts'
+import type { Kind } from '../../mesh/records.ts'
 import { changesPerRevision, type Filter, type Page, type Revision, type SourceState, type StoredChange, type StoredRecord } from './store.ts'
 
+/** How one condition of a filter is put: in SQL, and by which index, since SQLite guesses wrong without statistics. */
+interface Condition {
+  sql: string
+  by: string
+}
+
 const anyOf = (field: string): string => `${field} in (select value from json_each(?))`
-const conditions: Record<keyof Filter, Partial<Record<Kind, string>>> = {
-  keys: Object.fromEntries(kinds.map((kind) => [kind, anyOf('key')])),
-  name: { organization: `value ->> '$.name' = ?`, space: `value ->> '$.name' = ?`, app: `value ->> '$.name' = ?` },
-  organization: { space: anyOf(`value ->> '$.organization'`) },
-  space: { app: anyOf(`value ->> '$.space'`), route: anyOf(`value ->> '$.space'`) },
-  app: {
-    process: anyOf(`value ->> '$.app'`),
-    route: `id in (select route from destinations where ${anyOf('app')})`,
+const field = (name: string, by: string): Condition => ({ sql: anyOf(`value ->> '$.${name}'`), by: `indexed by ${by}` })
+const keys: Condition = { sql: anyOf('key'), by: '' }
+
+/** What each kind can be filtered by; of several conditions the first has its index used. */
+const conditions: Record<Kind, Partial<Record<keyof Filter, Condition>>> = {
+  organization: { keys, name: field('name', 'organizations_by_name') },
+  space: { keys, name: field('name', 'spaces_by_name'), organization: field('organization', 'spaces_by_organization') },
+  app: { keys, name: field('name', 'apps_by_name'), space: field('space', 'apps_by_space') },
+  process: { keys, app: field('app', 'processes_by_app') },
+  instance: { keys, process: field('process', 'instances_by_process') },
+  route: {
+    keys,
+    host: field('host', 'routes_by_host'),
+    app: { sql: `id in (select route from destinations where ${anyOf('app')})`, by: 'not indexed' },
+    space: field('space', 'routes_by_space'),
+    // Every route's host is looked at.
+    domain: { sql: `exists (select 1 from json_each(?) domain where '.' || (records.value ->> '$.host') like '%.' || domain.value escape '\\')`, by: '' },
   },
-  process: { instance: anyOf(`value ->> '$.process'`) },
-  host: { route: `value ->> '$.host' = ?` },
-  domain: { route: `'.' || (value ->> '$.host') like '%.' || ? escape '\\'` },
 }
 
 /** Everything that is read of a copilot database. */
@@ -48,20 +60,18 @@ export class Reader {
   }
 
   list(kind: Kind, filter: Filter, { after, limit }: Page = {}): { key: string; value: string }[] {
-    const where = [`kind = '${kind}'`, 'value is not null']
-    const values: (string | number)[] = []
-    const add = (condition: string, value: string | number): void => {
-      where.push(condition)
-      values.push(value)
-    }
-    for (const [name, value] of Object.entries(filter) as [keyof Filter, string | string[] | undefined][]) {
-      if (value === undefined) continue
-      const condition = conditions[name][kind]
-      if (!condition) throw new Error(`${kind} cannot be filtered by ${name}`)
-      add(condition, typeof value === 'string' ? (name === 'domain' ? value.replaceAll(/[\\%_]/g, '\\$&') : value) : JSON.stringify(value))
-    }
-    if (after !== undefined) add('key > ?', after)
-    return this.#all(`select key, value from records where ${where.join(' and ')} order by key limit ?`, ...values, limit ?? -1)
+    const unknown = (Object.keys(filter) as (keyof Filter)[]).find((name) => filter[name] !== undefined && !conditions[kind][name])
+    if (unknown) throw new Error(`${kind} cannot be filtered by ${unknown}`)
+
+    const chosen = (Object.entries(conditions[kind]) as [keyof Filter, Condition][]).filter(([name]) => filter[name] !== undefined)
+    const values = chosen.map(([name]) => JSON.stringify([filter[name]!].flat().map((value) => (name === 'domain' ? escape(value) : value))))
+    const where = [`kind = '${kind}'`, 'value is not null', ...chosen.map(([, { sql }]) => sql), ...(after === undefined ? [] : ['key > ?'])]
+    return this.#all(
+      `select key, value from records ${chosen[0]?.[1].by ?? ''} where ${where.join(' and ')} order by key limit ?`,
+      ...values,
+      ...(after === undefined ? [] : [after]),
+      limit ?? -1,
+    )
   }
 
   sources(): SourceState[] {
@@ -74,3 +84,6 @@ export class Reader {
     return statement.all(...values) as Row[]
   }
 }
+
+/** A text that `like` takes as it is. */
+const escape = (text: string): string => text.replaceAll(/[\\%_]/g, '\\$&')

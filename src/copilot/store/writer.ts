@@ -79,7 +79,7 @@ export class Writer {
 
   commitSync(sync: number): SyncOutcome {
     const staging = this.#stagings.get(sync)!
-    staging.close()
+    staging.seal()
     this.#run('attach ? as staging', staging.file)
     try {
       this.#database.exec('pragma staging.journal_mode = off; pragma staging.synchronous = off')

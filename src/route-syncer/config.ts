@@ -68,3 +68,13 @@ export const RouteSyncerConfig = Type.Object(
   closed,
 )
 export type RouteSyncerConfig = Static<typeof RouteSyncerConfig>
+
+/** What the schema cannot say; each fault a sentence that begins with the field's path. */
+export function configFaults({ uaa, mirror, meshDomains }: RouteSyncerConfig): string[] {
+  const onMesh = (domain: string): boolean => meshDomains.some((mesh) => domain === mesh || domain.endsWith(`.${mesh}`))
+  return [
+    ...(uaa.clientSecret === undefined && uaa.clientSecretFile === undefined ? ['uaa.clientSecret: is required, or uaa.clientSecretFile'] : []),
+    ...(mirror && !onMesh(mirror.to) ? [`mirror.to: ${mirror.to} is on none of meshDomains`] : []),
+    ...(mirror && onMesh(mirror.from) ? [`mirror.from: ${mirror.from} is itself on one of meshDomains`] : []),
+  ]
+}

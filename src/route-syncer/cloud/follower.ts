@@ -76,6 +76,6 @@ export class CloudFollower implements Part {
 
   #failed(error: unknown): void {
     this.#fault = messageOf(error)
-    this.#options.log.warn({ err: error }, 'Cloud Controller could not be read')
+    this.#options.log.warn(`Cloud Controller could not be read: ${this.#fault}`)
   }
 }

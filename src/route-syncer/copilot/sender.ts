@@ -60,7 +60,7 @@ export class Sender {
           backoff.reset()
         }
       },
-      { signal: this.#stop.signal, min: 50, max: 5_000, onError: (error) => this.#failed(error) },
+      { signal: this.#stop.signal, min: 50, max: 2_000, onError: (error) => this.#failed(error) },
     )
   }
 
@@ -104,6 +104,6 @@ export class Sender {
   #failed(error: unknown): void {
     if ((error as { code?: string }).code === ChangesRefused.code) this.#synced = false
     this.#fault = messageOf(error)
-    this.#options.log.warn({ err: error }, 'copilot did not take our records')
+    this.#options.log.warn(`copilot did not take our records: ${this.#fault}`)
   }
 }

@@ -82,7 +82,7 @@ export class DiegoFollower implements Part {
   #disconnected(error: unknown): void {
     this.#connected = false
     this.#fault.stream = messageOf(error)
-    this.#options.log.warn({ err: error }, 'the event stream of BBS was lost')
+    this.#options.log.warn(`the event stream of BBS was lost: ${this.#fault.stream}`)
   }
 
   async #repair(): Promise<void> {
@@ -107,7 +107,7 @@ export class DiegoFollower implements Part {
       .catch((error: unknown) => {
         if (this.#stop.signal.aborted) return
         this.#fault.read = messageOf(error)
-        this.#options.log.warn({ err: error }, 'BBS could not be read')
+        this.#options.log.warn(`BBS could not be read: ${this.#fault.read}`)
       })
       .finally(() => {
         this.#reading = undefined

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { stripVTControlCharacters } from 'node:util'
 import { test } from 'tap'
 import { Output } from '../../src/cli/output.ts'

@@ -10,17 +10,18 @@ test('SIGKILL at any moment: what was answered is there, what was not is whole o
   const copilot = await Copilot.start(t)
   await copilot.put('e1', hello)
   let acknowledged = 0
+  const enough = Promise.withResolvers<void>()
   const sending = (async () => {
     for (let n = 1; ; n++) {
       await copilot.change('e1', [app(`pair-${n}-a`), app(`pair-${n}-b`)])
       acknowledged = n
+      if (n === 30) enough.resolve()
     }
   })().catch(() => {})
   const half = new Readable({ read() {} })
   const uploading = copilot.send(half, 'e1').catch(() => {})
   half.push(`${JSON.stringify(app('half'))}\n`)
-  const before = acknowledged
-  while (acknowledged < before + 20) await new Promise((resolve) => setTimeout(resolve, 1))
+  await enough.promise
   await copilot.kill('SIGKILL')
   half.push(null)
   await Promise.all([sending, uploading])

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,7 +44,10 @@ async function follow(store: Store, state: State, revision: number): Promise<num
     for (const { revision: next, changes } of revisions) {
       if (next <= revision) throw new Error('revisions are out of order')
       revision = next
-      for (const { kind, key, value } of changes) value === null ? state.delete(`${kind} ${key}`) : state.set(`${kind} ${key}`, value)
+      for (const { kind, key, value } of changes) {
+        if (value === null) state.delete(`${kind} ${key}`)
+        else state.set(`${kind} ${key}`, value)
+      }
     }
   }
 }
@@ -58,7 +61,8 @@ async function whole(store: Store): Promise<State> {
 const sorted = (state: State): [string, string][] => [...state].sort(([a], [b]) => (a < b ? -1 : 1))
 const toRecords = (state: Record<string, number>): StoredRecord[] => Object.entries(state).map(([name, value]) => ({ kind: kinds[name.charCodeAt(0) % kinds.length] as Kind, key: name, value: `{"name":"${value}"}` }))
 
-const someState = fc.dictionary(fc.constantFrom(...'abcdefghijkl'), fc.integer({ min: 0, max: 2 }), { maxKeys: 12 })
+const names = Array.from('abcdefghijkl')
+const someState = fc.dictionary(fc.constantFrom(...names), fc.integer({ min: 0, max: 2 }), { maxKeys: 12 })
 
 test('a full sync makes exactly the difference, and a watcher at any revision comes to the same state', async (t) => {
   const { store } = await openStore(t)
@@ -103,7 +107,7 @@ test('random changes and full syncs of two sources: each removes only what is it
   await replace(store, [], { source: 'a' })
   await replace(store, [], { source: 'b' })
   const owner = new Map<string, { source: string; value: string }>()
-  const operation = fc.record({ source: fc.constantFrom('a', 'b'), whole: fc.option(someState), name: fc.constantFrom(...'abcdefghijkl'), value: fc.option(fc.integer({ min: 0, max: 2 })) })
+  const operation = fc.record({ source: fc.constantFrom('a', 'b'), whole: fc.option(someState), name: fc.constantFrom(...names), value: fc.option(fc.integer({ min: 0, max: 2 })) })
   await fc.assert(
     fc.asyncProperty(operation, async ({ source, whole: state, name, value }) => {
       if (state) {

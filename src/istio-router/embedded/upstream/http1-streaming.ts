@@ -1,7 +1,7 @@
 import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { connect, type Target } from './connect.ts'
-import { failureOf, maxResponseHeader } from './http1.ts'
+import { failureOf, maxResponseHeader } from './http1-limits.ts'
 import { pump } from './pump.ts'
 import type { Attempt, AttemptEvents, Pool, UpstreamRequest } from './attempt.ts'
 

@@ -1,13 +1,10 @@
 import type { Duplex } from 'node:stream'
 import { Client, type Dispatcher } from 'undici'
-import type { Failure } from '../http/failure.ts'
 import { connect, type Target } from './connect.ts'
 import { BodyStream } from './pump.ts'
+import { failureOf, maxResponseHeader } from './http1-limits.ts'
 import { StreamingPool } from './http1-streaming.ts'
 import type { Attempt, AttemptEvents, Pool, UpstreamRequest } from './attempt.ts'
-
-/** Largest header of a response, in bytes (Envoy's default). */
-export const maxResponseHeader = 61_440
 
 /**
  * HTTP/1.1 to one endpoint: one undici client a connection, the most recently used first, so that those not needed become
@@ -142,13 +139,6 @@ class Http1Attempt implements Attempt, Dispatcher.DispatchHandler {
     this.#pool.discard(this.#client)
     this.#events.fail(failureOf(error, this.#connected || Boolean(this.#body?.begun)))
   }
-}
-
-/** Failure of an HTTP/1.1 try that broke with `error`. */
-export function failureOf(error: Error & { code?: string }, sent: boolean): Failure {
-  const code = error.code ?? ''
-  const broken = code.startsWith('HPE_') || /HEADERS_OVERFLOW|CONTENT_LENGTH|RESPONSE_PARSE/.test(code) || error.message === 'bad response' || error.message === 'bad upgrade'
-  return { flag: broken ? 'UPE' : sent ? 'UC' : 'UF', unsent: !sent, detail: error.message }
 }
 
 function decode(raw: Buffer[]): string[] {

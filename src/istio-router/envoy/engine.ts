@@ -72,7 +72,7 @@ export class EnvoyEngine implements Engine {
 
     const args = ['--config-path', file, '--disable-hot-restart', '--log-level', config.envoy.logLevel]
     if (config.envoy.concurrency) args.push('--concurrency', String(config.envoy.concurrency))
-    this.#process = new EnvoyProcess({ binary, args, log })
+    this.#process = new EnvoyProcess({ binary, args, folder, log })
     this.#admin = new Admin(sockets.admin)
     await this.#process.start()
     this.#watching = this.#watch(this.#admin, this.#process)

@@ -8,6 +8,8 @@ import { logLine, logFormat } from './log.ts'
 export interface EnvoyProcessOptions {
   binary: string
   args: string[]
+  /** Its sockets and bootstrap; removed with it if we are killed. */
+  folder: string
   log: Logger
 }
 
@@ -68,7 +70,7 @@ export class EnvoyProcess {
 
   /** Resolves with the reason once Envoy has ended. The access log goes straight to our standard output; Envoy's own log comes on its standard error. */
   async #runOnce(): Promise<string> {
-    const { binary, args, log } = this.#options
+    const { binary, args, folder, log } = this.#options
     // A process group of its own, so that Ctrl-C in a terminal reaches only us, and Envoy is drained.
     const child = spawn(binary, [...args, '--log-format', logFormat], { stdio: ['ignore', 'inherit', 'pipe'], detached: true })
     createInterface({ input: child.stderr }).on('line', (line) => logLine(log, line))
@@ -78,7 +80,7 @@ export class EnvoyProcess {
       return String(error)
     }
     this.#child = child
-    const unguard = guard(child.pid ?? 0)
+    const unguard = guard(child.pid ?? 0, folder)
     const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
     unguard()
     this.#child = undefined
@@ -90,8 +92,8 @@ export class EnvoyProcess {
  * Ends Envoy when we are gone without having been able to (killed, out of memory): a shell of its own process group waits for the end
  * of our pipe. An Envoy that nobody feeds would go on answering beside the one of the next start. Returns a function that ends the guard.
  */
-function guard(pid: number): () => void {
-  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$0"', String(pid)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
+function guard(pid: number, folder: string): () => void {
+  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$0"; rm -rf -- "$1"', String(pid), folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
   shell.on('error', () => {})
   shell.unref()
   return () => shell.kill('SIGKILL')

@@ -229,3 +229,22 @@ test('a route behind a route service is not served past it', (t) => {
   t.match(platform.model.conflicts, [{ key: 'pub/h.mesh', reason: /route service/ }])
   t.end()
 })
+
+test('what is old is not read again and again', async (t) => {
+  const platform = new TestPlatform()
+  for (const n of [1, 2, 3]) platform.cc.route({ guid: `r${n}`, url: `h${n}.mesh`, destinations: [{ app: 'a' }] })
+  const table = platform.cc.resources.get('/v3/routes')!
+  for (const route of table.values()) route.updated_at = '2026-01-01T00:00:00Z'
+  const asked: string[] = []
+  const query = platform.cc.query.bind(platform.cc)
+  platform.cc.query = (path, filter) => {
+    if (path === '/v3/routes') asked.push(...(filter['updated_ats[gte]'] ? [filter['updated_ats[gte]']] : []))
+    return query(path, filter)
+  }
+  await platform.readAll()
+  platform.cc.audit('audit.app.map-route', 'a', { route_guid: 'r1' })
+  await platform.readChanges()
+  await platform.readChanges()
+  t.equal(asked[0], '1970-01-01T00:00:00Z', 'nothing tells the time yet')
+  t.ok(Date.now() - Date.parse(asked.at(-1)!) < 8_000, 'from where the last read began, but for the overlap')
+})

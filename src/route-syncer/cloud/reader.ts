@@ -19,8 +19,10 @@ export class CloudReader {
   readonly #cc: CloudController
   readonly #model: Model
   readonly #guard: Guard
-  /** Newest time Cloud Controller has shown us, milliseconds since 1970 by its clock. */
-  #cursor: number | undefined
+  /** Newest time Cloud Controller has shown us, milliseconds since 1970 by its clock, and when by our monotonic one. */
+  #shown = { time: 0, at: 0 }
+  /** When, by Cloud Controller's clock, the last read began that found all changes before it. */
+  #since: number | undefined
   /** Audit events that were followed already, with their times. */
   readonly #followed = new Map<string, number>()
 
@@ -59,14 +61,15 @@ export class CloudReader {
     cloud.completeRoutes(routesBegun)
     await inSlices([...this.#model.unknownToCloud()], (name) => this.#model.refreshRoute(name))
 
-    this.#cursor ??= newest ? Date.parse(newest.created_at) : 0
+    this.#since ??= newest ? Date.parse(newest.created_at) : 0
     this.#model.diego.forgetGone(begun)
   }
 
   /** Reads what has changed since the last time, and what audit events tell of. */
   async readChanges(signal: AbortSignal): Promise<void> {
     const { cloud, clock, diego } = this.#model
-    const since = new Date(Math.max(0, (this.#cursor ?? 0) - overlap)).toISOString().replace(/\.\d+Z$/, 'Z')
+    const started = performance.now()
+    const since = new Date(Math.max(0, (this.#since ?? 0) - overlap)).toISOString().replace(/\.\d+Z$/, 'Z')
     const updated: ListFilter = { 'updated_ats[gte]': since }
     const begun = clock.tick()
     const [events, organizations, spaces, domains, apps, processes, routes] = await Promise.all([
@@ -89,7 +92,7 @@ export class CloudReader {
     const news = events.filter(({ guid }) => !this.#followed.has(guid))
     await this.#readTouched(this.#touchedBy(news), signal)
     for (const { guid, created_at } of news) this.#followed.set(guid, Date.parse(created_at))
-    this.#advance([...events.map(({ created_at }) => created_at), ...[organizations, spaces, domains, apps, processes, routes].flatMap((list) => list.map(({ updated_at }) => updated_at))])
+    this.#advance(started, [...events.map(({ created_at }) => created_at), ...[organizations, spaces, domains, apps, processes, routes].flatMap((list) => list.map(({ updated_at }) => updated_at))])
     diego.forgetGone(begun)
   }
 
@@ -156,13 +159,18 @@ export class CloudReader {
     }
   }
 
-  #advance(times: (string | null | undefined)[]): void {
+  /**
+   * Moves on to when this read started, which is reckoned from the newest time that Cloud Controller has shown: it is
+   * never later than the truth, so that nothing falls between two reads.
+   */
+  #advance(started: number, times: (string | null | undefined)[]): void {
+    const now = performance.now()
     for (const time of times) {
       const value = Date.parse(time ?? '')
-      if (value > (this.#cursor ?? 0)) this.#cursor = value
+      if (value > this.#shown.time) this.#shown = { time: value, at: now }
     }
-    const old = (this.#cursor ?? 0) - 2 * overlap
-    for (const [guid, time] of this.#followed) if (time < old) this.#followed.delete(guid)
+    if (this.#shown.time) this.#since = Math.max(this.#since ?? 0, this.#shown.time + started - this.#shown.at)
+    for (const [guid, time] of this.#followed) if (time < (this.#since ?? 0) - 2 * overlap) this.#followed.delete(guid)
   }
 }
 

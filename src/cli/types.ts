@@ -103,7 +103,7 @@ export interface Held {
   since: string
   source: string
   reason: string
-  removes: { routes: number; instances: number }
+  removes: { routes: number; instances: number; apps?: number }
 }
 
 export interface Status {

@@ -1,4 +1,4 @@
-import type { Named, Owned } from './types.ts'
+import type { Held, Named, Owned } from './types.ts'
 
 export const nameOf = (named: Named | undefined): string => named?.name ?? named?.guid ?? '-'
 
@@ -20,5 +20,11 @@ export const labelsOf = (labels: Record<string, string>): string =>
     .join(',')
 
 export const count = (number: number, thing: string): string => `${number} ${thing}${number === 1 ? '' : 's'}`
+
+/** What a held sync would remove. */
+export function removals({ removes: { routes, instances, apps } }: Held): string {
+  const parts = [count(routes, 'route'), count(instances, 'instance'), ...(apps ? [count(apps, 'app')] : [])]
+  return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`
+}
 
 export const percent = (share: number): string => `${Math.round(share * 1000) / 10}%`

@@ -16,7 +16,7 @@ export interface Held {
   since: string
   source: string
   reason: string
-  removes: { routes: number; instances: number }
+  removes: { routes: number; instances: number; apps?: number }
 }
 
 /** A route that is not served because another space has its host and path. */

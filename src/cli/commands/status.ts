@@ -1,7 +1,7 @@
 import { examples, present, watchOption, type Register } from '../cli.ts'
 import type { Output } from '../output.ts'
 import type { Component, Status } from '../types.ts'
-import { count, nameOf, since, span } from '../words.ts'
+import { count, nameOf, removals, since, span } from '../words.ts'
 
 /** `status`. */
 export const status: Register = (program, cli) => {
@@ -25,9 +25,9 @@ function show({ version, revision, records, store, sources, held, conflicts, com
     ],
     components.length ? [showComponents(components, out)] : [out.style('yellow', 'no component has reported yet')],
     sources.length ? sources.map(({ name, age, syncedAt }) => `source ${name}: last change ${span(age)} ago, last full sync ${since(syncedAt)} ago`) : ['no source has sent anything yet'],
-    held.flatMap(({ id, source, reason, removes, since: from }) => [
-      out.style('yellow', `held: a sync of ${source} that would remove ${count(removes.routes, 'route')} and ${count(removes.instances, 'instance')} (${since(from)} ago): ${reason}`),
-      `  if they are to go: meshctl sync accept ${id}`,
+    held.flatMap((sync) => [
+      out.style('yellow', `held: a sync of ${sync.source} that would remove ${removals(sync)} (${since(sync.since)} ago): ${sync.reason}`),
+      `  if they are to go: meshctl sync accept ${sync.id}`,
     ]),
     conflicts.map(({ key, space, servedSpace, reason }) => out.style('yellow', `conflict: ${key} of space ${nameOf(space)} is not served${servedSpace ? `, that of ${nameOf(servedSpace)} is` : ''}: ${reason}`)),
   ]

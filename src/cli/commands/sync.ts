@@ -1,6 +1,6 @@
 import { apiOf, examples, type Register } from '../cli.ts'
 import type { Held } from '../types.ts'
-import { count } from '../words.ts'
+import { removals } from '../words.ts'
 
 /** `sync accept [ID]`. */
 export const sync: Register = (program, cli) => {
@@ -13,9 +13,8 @@ export const sync: Register = (program, cli) => {
     .option('--source <name>', 'the one of this source')
     .action(async (id: string | undefined, { source }: { source?: string }) => {
       const { accepted } = await apiOf(accept, cli).post<{ accepted: Held }>('/v1/sync/accept', { id, source })
-      const { removes } = accepted
       if (accept.optsWithGlobals<{ json?: boolean }>().json) cli.out.json({ accepted })
-      else cli.out.write(`accepted: the sync of ${accepted.source} now removes ${count(removes.routes, 'route')} and ${count(removes.instances, 'instance')}`)
+      else cli.out.write(`accepted: the sync of ${accepted.source} now removes ${removals(accepted)}`)
     })
   examples(group, [['sync accept', 'release the held sync']])
   examples(accept, [

@@ -12,7 +12,7 @@ export const HeldSync = Type.Object({
   since: Type.String({ description: 'ISO 8601' }),
   source: Type.String(),
   reason: Type.String(),
-  removes: Type.Object({ routes: Type.Integer(), instances: Type.Integer() }),
+  removes: Type.Object({ routes: Type.Integer(), instances: Type.Integer(), apps: Type.Optional(Type.Integer()) }),
 })
 
 const Report = Type.Object(

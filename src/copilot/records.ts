@@ -1,6 +1,6 @@
 import { Ajv, type ValidateFunction } from 'ajv'
 import { Type, type Static, type TSchema } from 'typebox'
-import { routeKey, type Kind, type Records, type Route, type RouteOptions } from '../mesh/records.ts'
+import { routeKey, type PlatformKind, type Records, type Route, type RouteOptions } from '../mesh/records.ts'
 import { describeFault } from '../common/config.ts'
 
 const closed = { additionalProperties: false } as const
@@ -8,7 +8,7 @@ const Guid = Type.String({ minLength: 1, maxLength: 200 })
 const Port = Type.Integer({ minimum: 0, maximum: 65535 })
 const Labels = Type.Record(Type.String(), Type.String())
 
-/** The schema of each kind's value, as `src/mesh/records.ts` has its type. */
+/** The schema of each kind's value that a source sends, as `src/mesh/records.ts` has its type. */
 export const recordSchemas = {
   organization: Type.Object({ name: Type.String() }, closed),
   space: Type.Object({ name: Type.String(), organization: Guid }, closed),
@@ -52,18 +52,19 @@ export const recordSchemas = {
     },
     closed,
   ),
-} satisfies Record<Kind, TSchema>
+} satisfies Record<PlatformKind, TSchema>
 
-type Values = { [K in Kind]: Static<(typeof recordSchemas)[K]> }
+type Values = { [K in PlatformKind]: Static<(typeof recordSchemas)[K]> }
+type Platform = Pick<Records, PlatformKind>
 /** Fails to compile when a schema and its type drift apart. */
-export type SchemasMatch = [Values, Records] extends [Records, Values] ? true : never
+export type SchemasMatch = [Values, Platform] extends [Platform, Values] ? true : never
 export const schemasMatch: SchemasMatch = true
 
 const ajv = new Ajv({ allErrors: true, strict: false })
-const validators = Object.fromEntries(Object.entries(recordSchemas).map(([kind, schema]) => [kind, ajv.compile(schema)])) as Record<Kind, ValidateFunction>
+const validators = Object.fromEntries(Object.entries(recordSchemas).map(([kind, schema]) => [kind, ajv.compile(schema)])) as Record<PlatformKind, ValidateFunction>
 
 /** What is wrong with a record's value or key, each a sentence that begins with the field's path; empty when all is well. */
-export function recordFaults(kind: Kind, key: string, value: unknown): string[] {
+export function recordFaults(kind: PlatformKind, key: string, value: unknown): string[] {
   const validate = validators[kind]
   if (!validate(value)) return (validate.errors ?? []).map((error) => describeFault({ ...error, instancePath: `/value${error.instancePath}` }))
   if (kind === 'route' && key !== routeKey(value as Route)) return [`key: must be ${routeKey(value as Route)}, as the value says`]

@@ -1,6 +1,8 @@
+import type { Resource } from './istio/types.ts'
+
 /**
- * The platform's part of the desired state, as route-syncer sends it, copilot stores it and pilot reads it.
- * A record is addressed by its kind and key; its value is replaced as a whole.
+ * The desired state, as copilot stores it and pilot reads it: the platform's part, which route-syncer sends, and the
+ * resources that people apply. A record is addressed by its kind and key; its value is replaced as a whole.
  */
 export interface Records {
   /** Keyed by guid. */
@@ -15,12 +17,20 @@ export interface Records {
   process: Process
   /** Keyed by instance guid. */
   instance: Instance
+  /** Keyed by `resourceKey`. Written through the people's API alone, never by a source. */
+  resource: Resource
+  /** Keyed by `NAMESPACE/NAME`. What is secret of it is not here: pilot asks copilot for it. */
+  secret: Secret
 }
 
 export type Kind = keyof Records
 
 /** In the order in which one can refer to another: what a record names is of a kind before its own, or absent for now. */
-export const kinds = ['organization', 'space', 'app', 'process', 'instance', 'route'] as const satisfies Kind[]
+export const kinds = ['organization', 'space', 'app', 'process', 'instance', 'route', 'secret', 'resource'] as const satisfies Kind[]
+
+/** What a source sends. */
+export const platformKinds = kinds.filter((kind) => kind !== 'resource' && kind !== 'secret')
+export type PlatformKind = (typeof platformKinds)[number]
 
 /** One change of the desired state; `value: null` removes the record. */
 export type Change = { [K in Kind]: { kind: K; key: string; value: Records[K] | null } }[Kind]
@@ -121,7 +131,22 @@ export interface Destination {
   processes: string[]
 }
 
+/** A TLS keypair that a Gateway names as `credentialName`; its content is another one when `version` is. */
+export interface Secret {
+  /** Hash of the content. */
+  version: string
+  /** DNS names that the certificate bears. */
+  names: string[]
+  /** ISO 8601. */
+  expires: string
+}
+
 /** The key of a route: exposure, host and path as one string, which is also its cluster's name in xDS. */
 export function routeKey({ exposure, host, path }: Pick<Route, 'exposure' | 'host' | 'path'>): string {
   return `${exposure}/${host}${path}`
+}
+
+/** The key of a resource: `KIND/NAMESPACE/NAME`, the kind in lower case. */
+export function resourceKey({ kind, metadata }: { kind: string; metadata: { namespace: string; name: string } }): string {
+  return `${kind.toLowerCase()}/${metadata.namespace}/${metadata.name}`
 }

@@ -6,7 +6,8 @@ import { StoreTooNew } from '../problems.ts'
  * changed; what follows is a new one.
  *
  * `records` is state and change log in one: every record bears the revision of its last change, and a removed one stays
- * as a row without value until retention takes it.
+ * as a row without value until retention takes it. `resources` is the same for what people apply; what of it is in force is
+ * in `records` too, for pilot.
  */
 export const migrations = [
   `
@@ -46,6 +47,29 @@ export const migrations = [
     delete from destinations where route = new.id;
     insert or ignore into destinations select new.id, value ->> '$.app' from json_each(new.value, '$.destinations');
   end;
+  `,
+  `
+  create table resources (
+    key text primary key,
+    namespace text not null,
+    value text,
+    version integer not null,
+    generation integer not null
+  );
+  create index resources_by_version on resources (version);
+  create index resources_by_namespace on resources (namespace) where value is not null;
+  create table versions (
+    key text not null,
+    generation integer not null,
+    value text not null,
+    author text not null,
+    at integer not null,
+    primary key (key, generation)
+  ) without rowid;
+  create table counters (name text primary key, value integer not null) without rowid;
+  insert into counters values ('resources', 0), ('forgotten', 0);
+  create table secrets (namespace text not null, name text not null, sealed blob not null, updated_at integer not null, primary key (namespace, name)) without rowid;
+  create table switches (name text not null, subject text not null, author text not null, at integer not null, primary key (name, subject)) without rowid;
   `,
 ]
 

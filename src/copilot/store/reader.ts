@@ -27,6 +27,8 @@ const conditions: Record<Kind, Partial<Record<keyof Filter, Condition>>> = {
     // Every route's host is looked at.
     domain: { sql: `exists (select 1 from json_each(?) domain where '.' || (records.value ->> '$.host') like '%.' || domain.value escape '\\')`, by: '' },
   },
+  resource: { keys },
+  secret: { keys },
 }
 
 /** Everything that is read of a copilot database. */

@@ -20,6 +20,8 @@ export class Model {
     process: new Map(),
     instance: new Map(),
     route: new Map(),
+    resource: new Map(),
+    secret: new Map(),
   }
   /** Process → its instances. */
   readonly #instances = new Relation()

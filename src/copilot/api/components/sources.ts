@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { kinds, type Change } from '../../../mesh/records.ts'
+import { platformKinds, type Change, type PlatformKind } from '../../../mesh/records.ts'
 import { requireRole, type RoleNames } from '../../identity.ts'
 import { lines } from '../../ndjson.ts'
 import { Faults, LineInvalid, SyncMiscounted, SyncTooLarge, SyncUncommitted } from '../../problems.ts'
@@ -11,7 +11,7 @@ import type { Api } from '../server.ts'
 const closed = { additionalProperties: false } as const
 const Source = Type.Object({ source: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Name of the source' }) }, closed)
 const Epoch = Type.Object({ epoch: Type.String({ minLength: 1, maxLength: 200, description: 'Random string that the sender made at its start' }) }, closed)
-const Kind = Type.Enum([...kinds])
+const Kind = Type.Enum([...platformKinds])
 const Key = Type.String({ minLength: 1, maxLength: 2048 })
 const Changes = Type.Object(
   { changes: Type.Array(Type.Object({ kind: Kind, key: Key, value: Type.Unknown({ description: 'The record, or null to remove it' }) }, closed), { maxItems: 5000 }) },
@@ -96,9 +96,9 @@ function parseLine(number: number, text: string): { record: StoredRecord } | { c
   }
   const { kind, key, value, ...others } = line
   const faults = Object.keys(others).map((name) => `${name}: is not a known field`)
-  if (!kinds.includes(kind!)) faults.push(`kind: must be one of ${kinds.join(', ')}`)
+  if (!platformKinds.includes(kind as PlatformKind)) faults.push(`kind: must be one of ${platformKinds.join(', ')}`)
   if (typeof key !== 'string' || !key || key.length > 2048) faults.push('key: must be a string of 1 to 2048 characters')
-  if (!faults.length) faults.push(...recordFaults(kind!, key!, value))
+  if (!faults.length) faults.push(...recordFaults(kind as PlatformKind, key!, value))
   if (faults.length) throw new Faults(faults, where)
   return { record: { kind: kind!, key: key!, value: canonical(value) } }
 }
@@ -106,7 +106,7 @@ function parseLine(number: number, text: string): { record: StoredRecord } | { c
 /** All that a source has, in the form in which it is sent. */
 async function* everything(store: Store, source: string): AsyncGenerator<string> {
   let count = 0
-  for (const kind of kinds) {
+  for (const kind of platformKinds) {
     let after = ''
     for (;;) {
       const records = await store.scan(kind, { source }, { after, limit: 500 })

@@ -62,6 +62,20 @@ async function close(server: Server): Promise<void> {
   await closed
 }
 
+/** Reads bodies of these types as JSON; clients send the header without a body too, which is `{}`. `invalid` makes the error for others. */
+export function acceptJson(api: FastifyInstance, types: string[], invalid: () => Error): void {
+  api.removeContentTypeParser('application/json')
+  for (const type of types) {
+    api.addContentTypeParser<string>(type, { parseAs: 'string' }, (_request, body, done) => {
+      try {
+        done(null, body.trim() ? JSON.parse(body) : {})
+      } catch {
+        done(invalid())
+      }
+    })
+  }
+}
+
 /** Where the client finds each service, at the address and scheme by which it came. */
 export interface Origins {
   cloudController: string

@@ -101,6 +101,8 @@ for (const scheme of ['http', 'https'] as const) {
     await cf('create-app-manifest shop')
     await cf('delete shop -f -r')
     await cf('delete-space s -f')
+    await cf('create-user bob bob-pw')
+    await cf('delete-user bob -f')
     await cf('logout')
     t.equal((await run('apps')).code, 1)
     await cf('auth ada ada-pw')

@@ -79,6 +79,16 @@ test('label selectors select', async (t) => {
   for (const [selector, names] of table) t.equal(await found(selector), names, selector)
 })
 
+test('some filters do more than compare', async (t) => {
+  const harness = await Harness.start(t)
+  const admin = await harness.login()
+  const { organization } = await harness.target(admin)
+  await harness.user(admin, 'adalbert', {})
+  t.match((await admin('GET', '/v3/users?partial_usernames=ALB')).body, { pagination: { total_results: 1 }, resources: [{ username: 'adalbert' }] })
+  const types = (await admin('GET', `/v3/audit_events?target_guids[not]=${organization}`)).body.resources.map(({ type }: { type: string }) => type)
+  t.same(types, ['audit.space.create'])
+})
+
 test('what is included comes along, once', async (t) => {
   const harness = await Harness.start(t)
   const admin = await harness.login()

@@ -12,6 +12,7 @@ const eventList: ListShape<AuditEvent, 'target'> = {
     space_guids: ({ space }) => space ?? undefined,
     organization_guids: ({ organization }) => organization ?? undefined,
   },
+  matches: { 'target_guids[not]': ({ target }, guids) => !guids.includes(target.guid) },
 }
 
 function presentEvent(event: AuditEvent, link: Link): Record<string, unknown> {

@@ -6,6 +6,8 @@ import { labelSelector } from './metadata.ts'
 export interface ListShape<R extends Row, I extends string = string> {
   /** Filters beyond those every list has; each by an index of the table, by the value it compares, or `any` to accept and ignore. */
   filters?: Record<string, I | 'any' | ((row: R) => string | readonly string[] | undefined)>
+  /** Filters that do not compare for equality. */
+  matches?: Record<string, (row: R, values: string[]) => boolean>
   /** Resources that `include` may name. */
   include?: string[]
   /** Resources of which `fields[RESOURCE]` may choose. */
@@ -52,11 +54,13 @@ export function parseList<R extends Row>(query: unknown, shape: ListShape<R>): L
   let order = { column: '', descending: false }
   let include: string[] = []
   const unknown: string[] = []
-  const allowed = ['page', 'per_page', 'order_by', 'created_ats', 'updated_ats', 'guids', ...Object.keys(shape.filters ?? {}), ...(shape.include ? ['include'] : []), ...(shape.fields ? ['fields'] : []), ...(shape.labels ? ['label_selector'] : [])]
+  const allowed = ['page', 'per_page', 'order_by', 'created_ats', 'updated_ats', 'guids', ...Object.keys(shape.filters ?? {}), ...Object.keys(shape.matches ?? {}), ...(shape.include ? ['include'] : []), ...(shape.fields ? ['fields'] : []), ...(shape.labels ? ['label_selector'] : [])]
   for (const [parameter, value] of Object.entries(asked)) {
     const text = [value].flat().at(-1) ?? ''
     const [, name = parameter, operator] = /^(\w+)\[(\w+(?:\.\w+)*)\]$/.exec(parameter) ?? []
-    if (!allowed.includes(name) || (operator && !['created_ats', 'updated_ats', 'fields', 'target_guids'].includes(name))) unknown.push(name)
+    const matches = shape.matches?.[parameter]
+    if (matches) keep.push((row) => matches(row, separated(text)))
+    else if (!allowed.includes(name) || (operator && !['created_ats', 'updated_ats', 'fields'].includes(name))) unknown.push(name)
     else if (name === 'created_ats') keep.push(times(name, operator, text, (row) => row.createdAt, faults))
     else if (name === 'updated_ats') keep.push(times(name, operator, text, (row) => row.updatedAt, faults))
     else if (name === 'order_by') order = ordering(text, shape, faults)
@@ -65,7 +69,7 @@ export function parseList<R extends Row>(query: unknown, shape: ListShape<R>): L
       const holds = labelSelector(text)
       if (holds) keep.push((row) => holds((row as R & { labels: Record<string, string> }).labels))
       else faults.push(text ? `Invalid label_selector value` : 'Missing label_selector value')
-    } else if (name !== 'page' && name !== 'per_page' && name !== 'fields') filters.set(operator ? `${name}[${operator}]` : name, separated(text))
+    } else if (name !== 'page' && name !== 'per_page' && name !== 'fields') filters.set(name, separated(text))
   }
   if (unknown.length) faults.unshift(`Unknown query parameter(s): '${unknown.join("', '")}'. Valid parameters are: '${allowed.join("', '")}'`)
   const page = whole(asked['page'], 1, 'Page', Number.MAX_SAFE_INTEGER, faults)

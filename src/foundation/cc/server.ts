@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import multipart from '@fastify/multipart'
 import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify'
+import { acceptJson } from '../http.ts'
 import type { SigningKey } from '../uaa/keys.ts'
 import { Access } from './access.ts'
 import type { Platform } from './context.ts'
@@ -25,23 +26,9 @@ export async function createCloudController({ key, rateLimit, resources, ...plat
   const limiter = rateLimit && new RateLimiter(rateLimit)
   await api.register(multipart, { limits: { fileSize: packageLimit, files: 1, fields: 10 } })
 
-  api.removeContentTypeParser('application/json')
-  api.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (_request, body, done) => {
-    try {
-      done(null, body.trim() ? JSON.parse(body) : {})
-    } catch {
-      done(messageParseError('invalid request body'))
-    }
-  })
+  // As Cloud Controller has it, what is not declared as JSON is read as JSON all the same.
+  acceptJson(api, ['application/json', '*'], () => messageParseError('invalid request body'))
   api.addContentTypeParser(['application/x-yaml', 'text/yaml'], { parseAs: 'string' }, (_request, body, done) => done(null, body))
-  api.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
-    // As Cloud Controller has it, what is not declared as JSON is read as JSON all the same.
-    try {
-      done(null, body.length ? JSON.parse(body as string) : {})
-    } catch {
-      done(messageParseError('invalid request body'))
-    }
-  })
 
   api.setErrorHandler((error: Error & { statusCode?: number; code?: string }, request, reply) => {
     const known = asApiError(error)

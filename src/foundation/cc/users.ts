@@ -18,7 +18,8 @@ const UserCreate = Body({
 const UserUpdate = Body({ metadata: MetadataField })
 
 const shape: ListShape<User, 'username'> = {
-  filters: { usernames: ({ username }) => username ?? undefined, partial_usernames: 'any', origins: ({ origin }) => origin ?? undefined },
+  filters: { usernames: ({ username }) => username ?? undefined, origins: ({ origin }) => origin ?? undefined },
+  matches: { partial_usernames: ({ username }, parts) => parts.some((part) => username?.toLowerCase().includes(part.toLowerCase())) },
   labels: true,
 }
 

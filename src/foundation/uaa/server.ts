@@ -1,7 +1,7 @@
 import formbody from '@fastify/formbody'
 import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Logger } from '../../common/log.ts'
-import type { Directory } from '../http.ts'
+import { acceptJson, type Directory } from '../http.ts'
 import type { Store } from '../store/store.ts'
 import { OauthError, oauthError } from './errors.ts'
 import type { Claims, SigningKey } from './keys.ts'
@@ -22,6 +22,7 @@ export async function createUaa({ store, key, directory, log, ...options }: UaaO
   const api = fastify({ logger: false, bodyLimit: 1_048_576 })
   const issuer = new TokenIssuer(store, key, options)
   await api.register(formbody)
+  acceptJson(api, ['application/json'], () => oauthError(400, 'invalid_request', 'The request body is not JSON'))
 
   api.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     if (error instanceof OauthError) return reply.code(error.status).send(error.toJSON())

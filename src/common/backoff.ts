@@ -16,7 +16,7 @@ export class Backoff {
   readonly #max: number
   #failures = 0
 
-  constructor({ min = 100, max = 10_000 }: BackoffOptions = {}) {
+  constructor({ min = 100, max = 2_000 }: BackoffOptions = {}) {
     this.#min = min
     this.#max = max
   }

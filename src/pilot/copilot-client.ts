@@ -66,7 +66,7 @@ export class CopilotClient implements Part {
   #heardAt: number | undefined
   #error: string | undefined
 
-  constructor(config: CopilotClientConfig, follower: Follower, log: Logger, { silence = 15_000, maxBackoff = 5000 }: CopilotClientOptions = {}) {
+  constructor(config: CopilotClientConfig, follower: Follower, log: Logger, { silence = 15_000, maxBackoff = 2000 }: CopilotClientOptions = {}) {
     this.#config = config
     this.#follower = follower
     this.#log = log

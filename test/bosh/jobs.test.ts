@@ -3,10 +3,19 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { parse } from 'yaml'
+import { certificateFaults } from '../../src/common/certificates.ts'
+import { readConfig } from '../../src/common/config.ts'
+import { CopilotConfig } from '../../src/copilot/config.ts'
+import { RouterConfig } from '../../src/istio-router/config.ts'
+import { PilotConfig } from '../../src/pilot/config.ts'
+import { RouteSyncerConfig } from '../../src/route-syncer/config.ts'
+import { SmokeTestsConfig } from '../../src/smoke-tests/config.ts'
 import { jobNames, jobSpec, renderJobs, root, rubyAbsent, type JobSpec, type RenderRequest } from './support/jobs.ts'
 import { Prefix } from './support/prefix.ts'
 import { full, minimal } from './support/properties.ts'
 import { refusedByPreStart, refusedByTemplates } from './support/wrong.ts'
+
+const schemas = { copilot: CopilotConfig, 'istio-router': RouterConfig, pilot: PilotConfig, 'route-syncer': RouteSyncerConfig, 'smoke-tests': SmokeTestsConfig }
 
 type Tree = Record<string, unknown>
 
@@ -42,11 +51,11 @@ for (const job of jobNames) {
     const spec = jobSpec(job)
     const text = sources(job, spec)
     t.equal(spec.name, job)
-    t.same(readdirSync(join(root, 'jobs', job, 'templates')).sort(), Object.keys(spec.templates).sort())
+    t.same(new Set(readdirSync(join(root, 'jobs', job, 'templates'))), new Set(Object.keys(spec.templates)))
     for (const name of spec.packages) t.ok(existsSync(join(root, 'packages', name, 'spec')), `package ${name}`)
     const used = new Set([...text.matchAll(/(?<![\w.])(?:if_)?p\('([\w.]+)'/g)].map(([, name]) => name))
     if (job === 'istio-router') for (const name of ['http', 'https', 'internal']) used.add(`${name}.port`)
-    t.same([...used].sort(), Object.keys(spec.properties).sort())
+    t.same(used, new Set(Object.keys(spec.properties)))
     for (const [name, { description }] of Object.entries(spec.properties)) t.ok(description, `${name} is described`)
     for (const name of [...text.matchAll(/link\('(\w+[\w-]*)'\)/g)].map(([, name]) => name)) t.ok(spec.consumes?.some((link) => link.name === name), `link ${name}`)
     for (const { properties = [] } of spec.provides ?? []) for (const name of properties) t.hasProp(spec.properties, name)
@@ -68,8 +77,7 @@ test('jobs render with their defaults and with every property set, and their pro
         if (path.startsWith('bin/')) t.equal(spawnSync('bash', ['-n'], { input: text }).status, 0, `${job}/${path} is a script`)
         if (path.endsWith('.yml')) t.doesNotThrow(() => parse(text) as unknown, `${job}/${path} is YAML`)
       }
-      const { status, stderr } = spawnSync(process.execPath, [join(root, 'src', job, 'main.ts'), '--check', '--config', prefix.path('jobs', job, 'config', `${job}.yml`)], { encoding: 'utf8' })
-      t.equal(status, 0, `${job}: ${stderr}`)
+      t.doesNotThrow(() => t.same(certificateFaults(readConfig(schemas[job], prefix.path('jobs', job, 'config', `${job}.yml`))), []), `${job} accepts it`)
     }
   }
   t.end()

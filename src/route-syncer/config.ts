@@ -51,7 +51,7 @@ export const RouteSyncerConfig = Type.Object(
       closed,
     ),
     meshDomains: Type.Array(domain, { minItems: 1, description: 'Domains whose routes are served to the public' }),
-    internalDomains: Type.Array(domain, { default: ['apps.internal'], description: 'Domains whose routes are served on internal listeners only' }),
+    internalDomains: Type.Array(domain, { default: ['apps.mesh.internal'], description: 'Domains whose routes are served on internal listeners only' }),
     mirror: Type.Optional(
       Type.Object({ from: domain, to: domain }, { ...closed, description: 'Routes directly on the domain `from` answer on `to` too, which is a mesh domain or lies on one' }),
     ),

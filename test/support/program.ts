@@ -35,10 +35,11 @@ export class TestProgram {
   /** Waits until `/ready` answers 200. */
   async ready(): Promise<this> {
     try {
-      await eventually(async () => {
-        if (this.child.exitCode !== null) throw new Error(`${this.name} ended with ${this.child.exitCode}`)
-        return (await fetch(`http://127.0.0.1:${this.healthPort}/ready`)).status === 200
-      }, 30_000)
+      const ready = await eventually(async () => {
+        if (this.child.exitCode !== null) return { ended: this.child.exitCode }
+        return (await fetch(`http://127.0.0.1:${this.healthPort}/ready`)).status === 200 && {}
+      }, 60_000)
+      if ('ended' in ready) throw new Error(`${this.name} ended with ${ready.ended}`)
     } catch (error) {
       throw new Error(`${this.name} is not ready; it wrote:\n${this.output.slice(-4000)}`, { cause: error })
     }

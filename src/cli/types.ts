@@ -95,7 +95,12 @@ export interface Component {
 export interface Router {
   name: string
   pilot: string
-  [detail: string]: unknown
+  address?: string
+  connectedSince?: string
+  /** Age of the oldest change that it has not acknowledged, seconds. */
+  lag?: number
+  refused?: { typeUrl: string; name: string; reason: string }[]
+  refusals?: number
 }
 
 export interface Held {

@@ -1,14 +1,13 @@
 import { examples, present, watchOption, type Register } from '../cli.ts'
 import type { Output } from '../output.ts'
 import type { Router } from '../types.ts'
-
-const known = new Set(['name', 'pilot'])
+import { since, span } from '../words.ts'
 
 /** `routers`. */
 export const routers: Register = (program, cli) => {
   const command = program
     .command('routers')
-    .summary('routers, and how far each follows')
+    .summary('routers, how far each follows, and what it refuses')
     .option(...watchOption)
     .action(async () =>
       present(command, cli, {
@@ -19,27 +18,24 @@ export const routers: Register = (program, cli) => {
   examples(command, [
     ['routers', 'every router that holds a stream of a pilot'],
     ['routers --watch', 'again whenever something changes'],
+    ['routers --json', 'for programs, with what each has acknowledged'],
   ])
 }
 
-/** Whatever pilot tells of its routers, a column each. */
 function show(routers: Router[], out: Output): string {
-  const details = [...new Set(routers.flatMap((router) => Object.keys(router)))].filter((name) => !known.has(name))
-  return out.table<Router>(
+  const list = out.table(
     [
       { title: 'ROUTER', value: ({ name }) => name },
       { title: 'PILOT', value: ({ pilot }) => pilot },
-      ...details.map((name) => ({ title: heading(name), value: (router: Router) => cell(router[name]), right: routers.every((router) => typeof router[name] === 'number') })),
+      { title: 'ADDRESS', value: ({ address }) => address ?? '-' },
+      { title: 'CONNECTED', value: ({ connectedSince }) => since(connectedSince), right: true },
+      { title: 'LAG', value: ({ lag }) => (lag === undefined ? '-' : span(lag)), right: true },
+      { title: 'REFUSED', value: ({ refusals = 0 }) => (refusals ? out.style('red', String(refusals)) : '0'), right: true },
     ],
     routers,
   )
-}
-
-/** `lastAck` → `LAST ACK`. */
-const heading = (name: string): string => name.replaceAll(/([A-Z])/g, ' $1').toUpperCase()
-
-function cell(value: unknown): string | number {
-  if (value === undefined || value === null) return '-'
-  if (Array.isArray(value)) return value.length
-  return typeof value === 'number' || typeof value === 'string' ? value : JSON.stringify(value)
+  const refused = routers.flatMap(({ name: router, refused = [] }) =>
+    refused.map(({ typeUrl, name, reason }) => out.style('red', `${router} refuses the ${typeUrl.split('.').at(-1)} ${name} and goes on without this change: ${reason}`)),
+  )
+  return [list, ...(refused.length ? ['', ...refused] : [])].join('\n')
 }

@@ -23,7 +23,7 @@ export function setState(store: Store, app: App, action: 'start' | 'stop' | 'res
 /** A deployment under way ends when the app is stopped or restarted; of its web processes only the newest stays. */
 export function supersede(store: Store, app: App, state: 'CANCELED' | 'SUPERSEDED'): void {
   for (const deployment of store.deployments.by('app', app.guid)) {
-    if (deployment.state !== 'DEPLOYING' && deployment.state !== 'CANCELING') continue
+    if (deployment.state !== 'DEPLOYING') continue
     store.deployments.update(deployment.guid, { state, changedAt: Date.now() })
     for (const { guid } of deployment.previous) store.processes.remove(guid)
     if (store.processes.get(deployment.process)) store.processes.update(deployment.process, { instances: deployment.instances })

@@ -41,7 +41,7 @@ const appList: ListShape<App, 'name' | 'space'> = {
   labels: true,
 }
 
-export function presentApp(app: App, link: Link): Record<string, unknown> {
+function presentApp(app: App, link: Link): Record<string, unknown> {
   const path = `/v3/apps/${app.guid}`
   return {
     ...head(app),
@@ -92,7 +92,7 @@ export function createApp(store: Store, fields: Pick<App, 'name' | 'space' | 'en
 }
 
 /** Throws UnprocessableEntity where the space has an app of that name. */
-export function requireFreeAppName(store: Store, space: string, name: string): void {
+function requireFreeAppName(store: Store, space: string, name: string): void {
   if (store.apps.by('name', name).some((app) => app.space === space)) throw unprocessable(`App with the name '${name}' already exists.`)
 }
 

@@ -13,7 +13,6 @@ export const Body = <Properties extends Record<string, TSchema>>(properties: Pro
 export const Nullable = {
   string: (options: Record<string, unknown> = {}) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options }),
   integer: (options: Record<string, unknown> = {}) => Type.Unsafe<number | null>({ type: ['integer', 'null'], ...options }),
-  boolean: (options: Record<string, unknown> = {}) => Type.Unsafe<boolean | null>({ type: ['boolean', 'null'], ...options }),
 }
 
 const Guid = Type.String({ minLength: 1, maxLength: 200 })
@@ -108,7 +107,7 @@ function prefix(pointer: string): string {
 }
 
 /** `health_check` → `Health check`. */
-export function humanize(field: string): string {
+function humanize(field: string): string {
   const words = field.replaceAll('_', ' ')
   return words.charAt(0).toUpperCase() + words.slice(1)
 }

@@ -28,7 +28,7 @@ const DeploymentCreate = Body({
 })
 const DeploymentUpdate = Body({ metadata: MetadataField })
 
-const active = ({ state }: Deployment) => state === 'DEPLOYING' || state === 'CANCELING'
+const active = ({ state }: Deployment) => state === 'DEPLOYING'
 const deploymentList: ListShape<Deployment, 'app' | 'active'> = {
   filters: { app_guids: 'app', states: ({ state }) => state, status_values: (deployment) => (active(deployment) ? 'ACTIVE' : 'FINALIZED'), status_reasons: ({ state }) => state },
   labels: true,

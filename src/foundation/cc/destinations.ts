@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
+import { isObject } from '../json.ts'
 import type { Actor, Destination, Route } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
 import type { Access } from './access.ts'
@@ -170,10 +171,6 @@ function weightFaults(destinations: { weight?: number | null }[]): string[] {
   if (!weights.length) return []
   if (weights.length < destinations.length) return ['Destinations cannot contain both weighted and unweighted destinations.']
   return weights.reduce((sum, weight) => sum + weight, 0) === 100 ? [] : ['Destinations must have weights that sum to 100.']
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isProcess(value: unknown): boolean {

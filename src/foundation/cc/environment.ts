@@ -1,6 +1,6 @@
 import type { App, Droplet, Process } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
-import { asText } from '../text.ts'
+import { asText } from '../json.ts'
 import { unprocessable } from './errors.ts'
 import { routeUrl } from './routes.ts'
 

@@ -39,5 +39,4 @@ export const rateLimitExceeded = fixed(429, 10013, 'RateLimitExceeded', 'Rate Li
 export const organizationSuspended = fixed(403, 10017, 'OrgSuspended', 'The organization is suspended')
 export const internalError = fixed(500, 10001, 'UnknownError', 'An unknown error occurred.')
 export const featureDisabled = formatted(403, 330002, 'FeatureDisabled', (name) => `Feature Disabled: ${name}`)
-export const instanceNotFound = formatted(404, 220_001, 'InstancesError', (detail) => `Instances error: ${detail}`)
 export const packageInvalid = formatted(400, 150_001, 'AppPackageInvalid', (detail) => `The app package is invalid: ${detail}`)

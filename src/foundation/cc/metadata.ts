@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { Metadata } from '../store/rows.ts'
-import { asText } from '../text.ts'
+import { asText, isObject } from '../json.ts'
 import { unprocessable } from './errors.ts'
 
 /** `metadata` in a body: any value here, since `mergeMetadata` tells its faults in Cloud Controller's words. */
@@ -66,10 +66,6 @@ function wordFault(word: string): string | undefined {
   if (!/^[a-zA-Z\d](.*[a-zA-Z\d])?$/.test(word)) return `'${word}' starts or ends with invalid characters`
   if (word.length > 63) return `'${word.slice(0, 8)}...' is greater than 63 characters`
   return undefined
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Whether labels satisfy a `label_selector`; undefined where it cannot be read. */

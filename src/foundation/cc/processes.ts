@@ -154,10 +154,10 @@ export function processRoutes(api: FastifyInstance, platform: Platform): void {
 }
 
 function deploying(store: Store, app: App): boolean {
-  return store.deployments.by('app', app.guid).some(({ state }) => state === 'DEPLOYING' || state === 'CANCELING')
+  return store.deployments.by('app', app.guid).some(({ state }) => state === 'DEPLOYING')
 }
 
-export function presentProcess(store: Store, process: Process, secrets: boolean, link: Link): Record<string, unknown> {
+function presentProcess(store: Store, process: Process, secrets: boolean, link: Link): Record<string, unknown> {
   const { healthCheck, readinessCheck } = process
   const path = `/v3/processes/${process.guid}`
   const app = store.apps.get(process.app)!

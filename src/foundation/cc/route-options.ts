@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { Body, bodyFaults } from './body.ts'
-import { asText } from '../text.ts'
+import { asText } from '../json.ts'
 import { unprocessable } from './errors.ts'
 
 const algorithms = ['round-robin', 'least-connection', 'hash']

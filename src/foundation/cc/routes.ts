@@ -41,7 +41,7 @@ const list: ListShape<Route, 'host' | 'domain' | 'owner' | 'space' | 'app'> = {
 }
 
 /** How routes are listed: a space also has those that are shared with it. */
-export function routeList(store: Store): typeof list {
+function routeList(store: Store): typeof list {
   return {
     ...list,
     filters: {
@@ -61,7 +61,7 @@ export function presentDestination({ guid, app, type, weight, port, protocol, cr
   return { guid, app: { guid: app, process: { type } }, weight, port, protocol, created_at: timestamp(createdAt), updated_at: timestamp(updatedAt) }
 }
 
-export function presentRoute(store: Store): (route: Route, link: Link) => Record<string, unknown> {
+function presentRoute(store: Store): (route: Route, link: Link) => Record<string, unknown> {
   return (route, link) => {
     const path = `/v3/routes/${route.guid}`
     return {
@@ -95,7 +95,7 @@ export function routeFor(store: Store, request: FastifyRequest<WithGuid>, change
 }
 
 /** Which routes the caller sees; undefined for all. */
-export function routeVisibility(access: Access): ((route: Route) => boolean) | undefined {
+function routeVisibility(access: Access): ((route: Route) => boolean) | undefined {
   const spaces = access.spaces('readRoutes')
   return spaces && ((route) => spaces.has(route.space) || route.sharedSpaces.some((guid) => spaces.has(guid)))
 }

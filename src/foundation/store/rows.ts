@@ -74,7 +74,7 @@ export interface App extends Row, Metadata {
   features: { ssh: boolean; revisions: boolean }
 }
 
-export interface ProcessHealthCheck {
+interface ProcessHealthCheck {
   type: 'port' | 'http' | 'process'
   timeout: number | null
   invocationTimeout: number | null
@@ -149,7 +149,7 @@ export interface Deployment extends Row, Metadata {
   revision: string | null
   strategy: 'rolling'
   maxInFlight: number
-  state: 'DEPLOYING' | 'CANCELING' | 'DEPLOYED' | 'CANCELED' | 'SUPERSEDED'
+  state: 'DEPLOYING' | 'DEPLOYED' | 'CANCELED' | 'SUPERSEDED'
   /** Guid of the web process that it brings up. */
   process: string
   /** Instances wanted at the end. */

@@ -49,7 +49,7 @@ export class Store {
   readonly revisions = this.#table<rows.Revision, 'app'>('revision', { app: ({ app }) => app })
   readonly deployments = this.#table<rows.Deployment, 'app' | 'active'>('deployment', {
     app: ({ app }) => app,
-    active: ({ state }) => (state === 'DEPLOYING' || state === 'CANCELING' ? 'yes' : undefined),
+    active: ({ state }) => (state === 'DEPLOYING' ? 'yes' : undefined),
   })
   readonly jobs = this.#table<rows.Job, never>('job', {})
   readonly events = this.#table<rows.AuditEvent, 'target'>('event', { target: ({ target }) => target.guid })

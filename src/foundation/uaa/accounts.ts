@@ -9,7 +9,7 @@ const derive = promisify<string, Buffer, number, Buffer>(scrypt)
 export const everyone = ['openid', 'uaa.user', 'cloud_controller.read', 'cloud_controller.write', 'cloud_controller.user', 'password.write', 'scim.me', 'profile', 'roles', 'approvals.me', 'oauth.approvals']
 
 /** Groups of the administrator. */
-export const administrators = [...everyone, 'cloud_controller.admin', 'scim.read', 'scim.write', 'uaa.admin', 'clients.read', 'clients.write', 'doppler.firehose', 'network.admin', 'routing.router_groups.read']
+const administrators = [...everyone, 'cloud_controller.admin', 'scim.read', 'scim.write', 'uaa.admin', 'clients.read', 'clients.write', 'doppler.firehose', 'network.admin', 'routing.router_groups.read']
 
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16)

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Account } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
-import { asText } from '../text.ts'
+import { asText } from '../json.ts'
 import { everyone, hashPassword, passwordMatches } from './accounts.ts'
 import { oauthError } from './errors.ts'
 import type { Claims } from './keys.ts'

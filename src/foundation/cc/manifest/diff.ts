@@ -1,7 +1,8 @@
+import { isObject } from '../../json.ts'
 import type { Space } from '../../store/rows.ts'
 import type { Store } from '../../store/store.ts'
 import { isByteFault, megabytes } from './bytes.ts'
-import { isObject, type RawApp } from './parse.ts'
+import type { RawApp } from './parse.ts'
 import { appManifest } from './present.ts'
 
 export interface Difference {

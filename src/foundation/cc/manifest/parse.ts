@@ -1,5 +1,5 @@
 import { parseDocument, visit, isAlias } from 'yaml'
-import { asText } from '../../text.ts'
+import { asText, isObject } from '../../json.ts'
 import { bodyFaults } from '../body.ts'
 import { badRequest, messageParseError, unprocessable } from '../errors.ts'
 import { ProcessScale, ProcessUpdate } from '../processes.ts'
@@ -152,10 +152,6 @@ function compact(fields: Record<string, unknown>): Record<string, unknown> {
 }
 
 /** `disk-quota` → `disk_quota`, in the keys of one object. */
-export function underscored(fields: Record<string, unknown>): Record<string, unknown> {
+function underscored(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key.replaceAll('-', '_'), value]))
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -6,7 +6,7 @@ import { configure } from './configuration.ts'
 import { clearLeftovers, removePids, writePids } from './leftovers.ts'
 import { readOptions, type StartOptions } from './options.ts'
 import { Ports } from './ports.ts'
-import { populate } from './populate.ts'
+import { answers, populate } from './populate.ts'
 import { paint, step } from './progress.ts'
 import { removeReady, writeReady, type Ready } from './ready.ts'
 import { SupervisedProgram } from './supervisor.ts'
@@ -37,8 +37,7 @@ async function start(options: StartOptions): Promise<void> {
   try {
     for (const program of running) program.start()
     for (const program of running) await step(program.program.name, () => program.ready())
-    const { organization, space } = ready
-    await step(options.sample ? 'space dev, sample app hello' : 'space dev', () => populate({ api: ready.urls.cloudController, ...ready.credentials }, { organization, space, sample: options.sample }))
+    await step(options.sample ? 'space dev, sample app hello' : 'space dev', () => welcome(ready, options))
     up = true
     tellPids()
     tell(ready, options)
@@ -46,6 +45,11 @@ async function start(options: StartOptions): Promise<void> {
     await stop()
     throw error
   }
+}
+
+async function welcome({ urls, credentials, organization, space, domains, routers }: Omit<Ready, 'pids'>, { sample, mirror }: StartOptions): Promise<void> {
+  const started = await populate({ api: urls.cloudController, ...credentials }, { organization, space, sample })
+  if (started && mirror) for (const { http } of routers) await answers(`http://127.0.0.1:${http}/`, `hello.${domains.mesh}`)
 }
 
 function hasEnvoy(): boolean {

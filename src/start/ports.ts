@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { problem } from '../common/problem.ts'
@@ -8,6 +9,7 @@ export const PortBusy = problem('MESH_PORT_BUSY', 409, (port: number, option: st
 export class Ports {
   readonly #file: string
   readonly #known: Record<string, number>
+  readonly #given = new Set<number>()
 
   constructor(file: string) {
     this.#file = file
@@ -17,37 +19,36 @@ export class Ports {
   /** The port that a person asked for with `option`; throws `MESH_PORT_BUSY` where it is in use. 0 takes a free one. */
   async asked(name: string, port: number, option: string): Promise<number> {
     if (port === 0) return this.free(name)
-    if (!(await isFree(port))) throw PortBusy(port, option)
+    if (!(await this.#take(port))) throw PortBusy(port, option)
     return port
   }
 
   /** A free port, if possible the one that had this name before. */
   async free(name: string): Promise<number> {
-    const before = this.#known[name]
-    const port = before !== undefined && (await isFree(before)) ? before : await anyFree()
+    let port = this.#known[name] ?? randomPort()
+    while (!(await this.#take(port))) port = randomPort()
     this.#known[name] = port
     writeFileSync(this.#file, JSON.stringify(this.#known, null, 2))
     return port
   }
+
+  async #take(port: number): Promise<boolean> {
+    if (this.#given.has(port) || !(await isFree(port))) return false
+    this.#given.add(port)
+    return true
+  }
 }
 
-function tryListen(port: number): Promise<number | undefined> {
+/** Whether `port` of 127.0.0.1 can be listened on. */
+export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
-    server.once('error', () => resolve(undefined))
-    server.listen({ host: '127.0.0.1', port }, () => {
-      const address = server.address()
-      server.close(() => resolve(address && typeof address === 'object' ? address.port : undefined))
-    })
+    server.once('error', () => resolve(false))
+    server.listen({ host: '127.0.0.1', port }, () => server.close(() => resolve(true)))
   })
 }
 
-async function isFree(port: number): Promise<boolean> {
-  return (await tryListen(port)) !== undefined
-}
-
-async function anyFree(): Promise<number> {
-  const port = await tryListen(0)
-  if (port === undefined) throw new Error('no free port on 127.0.0.1')
-  return port
+/** A port below those that the kernel gives to outgoing connections, so that none of them takes it in the meantime. */
+export function randomPort(): number {
+  return randomInt(10_000, 32_768)
 }

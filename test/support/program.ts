@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
+import { isFree, randomPort } from '../../src/start/ports.ts'
 import { eventually } from './wait.ts'
 
 /** One of our programs as a process of its own, with what it wrote to standard output and error. */
@@ -53,12 +53,10 @@ export class TestProgram {
   }
 }
 
-/** A port of 127.0.0.1 that was free a moment ago. */
+/** A port of 127.0.0.1 that is free, and that no outgoing connection takes. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = randomPort()
+    if (await isFree(port)) return port
+  }
 }

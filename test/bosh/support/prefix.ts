@@ -22,9 +22,9 @@ export class Prefix {
     return join(this.folder, ...parts)
   }
 
-  /** What the deployment calls /var/vcap, here. */
+  /** What the deployment calls /var/vcap, here; on the loopback interface, and without the user vcap. */
   here(text: string): string {
-    return text.replaceAll('/var/vcap', this.folder)
+    return text.replaceAll('/var/vcap', this.folder).replaceAll('0.0.0.0', '127.0.0.1').replaceAll('-o vcap -g vcap ', '')
   }
 
   /** Writes a rendered job; scripts become executable, as the agent makes them. */

@@ -131,9 +131,9 @@ test('a busy port, an unusable folder and a wrong argument are a sentence that s
   t.equal(busy.status, 1)
   t.match(busy.stderr, /Port \d+ of 127\.0\.0\.1 is in use\. .*--http-port/)
 
-  const folder = startSync('--data', '/proc/nowhere')
+  const folder = startSync('--data', '/dev/null/nowhere')
   t.equal(folder.status, 1)
-  t.match(folder.stderr, /Cannot use the data folder \/proc\/nowhere: .* --data/)
+  t.match(folder.stderr, /Cannot use the data folder \/dev\/null\/nowhere: .* --data/)
 
   const wrong = startSync('--engine', 'nginx')
   t.not(wrong.status, 0)

@@ -1,4 +1,4 @@
-import { generateKeyPair, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { constants, generateKeyPair, generateKeyPairSync, privateEncrypt, randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 import forge from 'node-forge'
 
@@ -31,7 +31,7 @@ export function createAuthority(commonName: string, days = 3650): KeyPair {
     { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
     { name: 'subjectKeyIdentifier' },
   ])
-  certificate.sign(forge.pki.privateKeyFromPem(key), forge.md.sha256.create())
+  certificate.sign(signer(key), forge.md.sha256.create())
   return { certificate: forge.pki.certificateToPem(certificate), key }
 }
 
@@ -49,7 +49,7 @@ export function issueCertificate(authority: KeyPair, options: CertificateOptions
     { name: 'subjectAltName', altNames: [...(options.dns ?? []).map((value) => ({ type: 2, value })), ...(options.ips ?? []).map((ip) => ({ type: 7, ip }))] },
     { name: 'authorityKeyIdentifier', keyIdentifier: issuer.generateSubjectKeyIdentifier().getBytes() },
   ])
-  certificate.sign(forge.pki.privateKeyFromPem(authority.key), forge.md.sha256.create())
+  certificate.sign(signer(authority.key), forge.md.sha256.create())
   return { certificate: forge.pki.certificateToPem(certificate), key }
 }
 
@@ -88,6 +88,16 @@ function blank(publicKey: string, commonName: string, organizationalUnits: strin
     { name: 'commonName', value: commonName },
   ])
   return certificate
+}
+
+/** The start of a `DigestInfo` of SHA-256 (RFC 8017 §9.2), which the digest follows. */
+const sha256Info = Buffer.from('3031300d060960864801650304020105000420', 'hex')
+
+/** A key as forge asks for one, of which it uses this alone; OpenSSL signs in a tenth of the time. */
+function signer(key: string): forge.pki.PrivateKey {
+  const sign = (digest: forge.md.MessageDigest): string =>
+    privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, Buffer.concat([sha256Info, Buffer.from(digest.digest().getBytes(), 'latin1')])).toString('latin1')
+  return { sign } as unknown as forge.pki.PrivateKey
 }
 
 /** Random bits whose first byte is neither 0 nor above 0x7f: positive and in its shortest form, as DER wants integers (X.690 §8.3). */

@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createH2cServer, type Http2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
-import { issueCertificate, type KeyPair } from '../../src/common/pki.ts'
+import { issueCertificate, type KeyPair, type Keys } from '../../src/common/pki.ts'
 import { dnsNames } from '../../src/common/tls.ts'
 import type { Instance } from '../../src/mesh/records.ts'
 
@@ -17,6 +17,12 @@ export interface InstanceOptions {
   routerCa: string
   /** Name on the certificate if it is not to be the instance's own: a recycled address. */
   identity?: string
+  /** Further names on the certificate. */
+  alsoNamed?: string[]
+  /** The certificate's key; a new one where absent, which takes a tenth of a second. */
+  keys?: Keys
+  /** Port to listen on; a free one where absent. */
+  port?: number
   handler?: RequestListener
   /** Makes the app speak HTTP/2 without TLS behind the proxy, as one mapped with `--app-protocol http2` does. */
   http2Handler?: (request: Http2ServerRequest, response: Http2ServerResponse) => void
@@ -36,7 +42,7 @@ export class TestInstance {
   private constructor(options: InstanceOptions, guid: string) {
     this.guid = guid
     this.index = options.index ?? 0
-    const identity = issueCertificate(options.identities, { commonName: guid, dns: [options.identity ?? guid], organizationalUnits: ['app:test'] })
+    const identity = issueCertificate(options.identities, { commonName: guid, dns: [options.identity ?? guid, ...(options.alsoNamed ?? [])], organizationalUnits: ['app:test'] }, options.keys)
     const handler = options.handler ?? ((_request, response) => response.end(`instance ${guid}`))
     this.app = options.http2Handler ? createH2cServer(options.http2Handler) : createServer(handler)
     this.app.on('request', () => this.requests++)
@@ -54,7 +60,7 @@ export class TestInstance {
 
   static async start(options: InstanceOptions): Promise<TestInstance> {
     const instance = new TestInstance(options, options.guid ?? randomUUID())
-    instance.#proxy.listen(0, '127.0.0.1')
+    instance.#proxy.listen(options.port ?? 0, '127.0.0.1')
     await once(instance.#proxy, 'listening')
     return instance
   }
@@ -66,6 +72,11 @@ export class TestInstance {
   /** Its record, as route-syncer would send it. */
   record(process: string): Instance {
     return { process, index: this.index, address: '127.0.0.1', ports: [{ app: 8080, plain: 0, tls: this.port }], zone: 'z1', since: String(Date.now() * 1e6) }
+  }
+
+  /** Connections that are open. */
+  get open(): number {
+    return this.#sockets.size
   }
 
   /** Breaks every connection and listens no more, as a container that dies does. */

@@ -186,7 +186,8 @@ export function createDiego(options: DiegoOptions): EmbeddedDiego {
   return new EmbeddedDiego(options)
 }
 
-function desiredLrp(process: DesiredProcess): DesiredLRP {
+/** A process as Cloud Controller desires it of BBS. */
+export function desiredLrp(process: DesiredProcess): DesiredLRP {
   const { processGuid, appGuid, instances, memoryMb, diskMb, ports, type } = process
   return create(DesiredLRPSchema, {
     processGuid,

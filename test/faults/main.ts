@@ -1,0 +1,115 @@
+// npm run faults [-- --short] [--only TEXT] [--seconds N]: see docs/reliability.md.
+import { parseArgs } from 'node:util'
+import { setTimeout as delay } from 'node:timers/promises'
+import { messageOf } from '../../src/common/problem.ts'
+import { envoyAbsent } from '../support/mesh.ts'
+import { phases, type Times } from './phases.ts'
+import { Scene } from './scene.ts'
+import type { Tally } from './support/load.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    short: { type: 'boolean', default: false },
+    /** Phases whose name contains this. */
+    only: { type: 'string', default: '' },
+    /** Requests a second and engine. */
+    rate: { type: 'string', default: '200' },
+    /** Routers of each engine. */
+    routers: { type: 'string', default: '2' },
+    /** Engines, by comma. */
+    engines: { type: 'string', default: envoyAbsent ? 'embedded' : 'embedded,envoy' },
+    /** Keeps the folder with logs. */
+    keep: { type: 'boolean', default: false },
+  },
+})
+const { short } = options
+const times: Times = short ? { away: 2_000, paused: 5_000, lying: 4_000 } : { away: 10_000, paused: 30_000, lying: 120_000 }
+const returnLimit = 5_000
+const results: Result[] = []
+
+interface Result {
+  name: string
+  seconds: number
+  requests: number
+  failed: number
+  excused: number
+  wrong: number
+  slowest: number
+  /** Milliseconds from the end of the fault until all was as the platform; undefined where it never was. */
+  whole: number | undefined
+  /** What was wrong. */
+  faults: string[]
+}
+
+const scene = await Scene.start({ rate: Number(options.rate), apps: short ? 60 : 80, routers: Number(options.routers), engines: options.engines.split(',') as ('embedded' | 'envoy')[] })
+let interrupted = false
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (interrupted = true))
+try {
+  for (const phase of phases) {
+    if (interrupted || (short && !phase.short) || !phase.name.includes(options.only)) continue
+    await run(phase.name, () => phase.run(scene, times))
+  }
+  if (!interrupted && (!options.only || 'identity'.includes(options.only))) await selfTest()
+} finally {
+  if (options.keep) console.log(`logs: ${scene.folder}`)
+  else await scene.stop()
+}
+const failed = results.filter(({ faults }) => faults.length)
+const sum = (key: 'requests' | 'wrong') => results.reduce((total, result) => total + result[key], 0)
+console.log(`\n${sum('requests')} requests, ${sum('wrong')} answered by a wrong app; ${scene.churn.changes} changes of the platform, ${scene.platform.cells.recycled} ports recycled`)
+console.log(`${results.length - failed.length} passed, ${failed.length} failed`)
+process.exit(failed.length || interrupted ? 1 : 0)
+
+async function run(name: string, fault: () => Promise<void>): Promise<void> {
+  const began = performance.now()
+  const faults: string[] = []
+  scene.churn.start()
+  await fault().catch((error: unknown) => faults.push(messageOf(error)))
+  await scene.churn.stop()
+  let whole = await scene.whole(returnLimit)
+  if (whole === undefined) {
+    const open = await scene.differences()
+    faults.push(`not whole within ${returnLimit / 1000} s: ${open.length} routes, such as ${open.slice(0, 3).join(', ')}`)
+    whole = await scene.whole(60_000)
+    if (whole !== undefined) whole += returnLimit
+  }
+  const tally = (await Promise.all(scene.loads.map((load) => load.take()))).reduce(add)
+  if (tally.failed) faults.push(`${tally.failed} requests failed`)
+  if (tally.wrong) faults.push(`${tally.wrong} wrong answers`)
+  for (const [reason, count] of [...tally.reasons].slice(0, 8)) faults.push(`${count} × ${reason}`)
+  const { requests, failed, excused, wrong, slowest } = tally
+  report({ name, seconds: (performance.now() - began) / 1000, requests, failed, excused, wrong, slowest, whole, faults })
+}
+
+/** With the identity check defeated and the control plane asleep, recycled ports must lead to wrong apps, and the checker must see it. */
+async function selfTest(): Promise<void> {
+  const began = performance.now()
+  const { cells } = scene.platform
+  cells.impersonate = true
+  await scene.programs.syncer.signal('SIGSTOP')
+  for (let n = 0; n < 40; n++) await scene.churn.crash()
+  await delay(3_000)
+  await scene.programs.syncer.signal('SIGCONT')
+  const { requests, wrong, excused, slowest } = (await Promise.all(scene.loads.map((load) => load.take()))).reduce(add)
+  report({ name: 'checker: identity check defeated', seconds: (performance.now() - began) / 1000, requests: 0, failed: 0, excused, wrong: 0, slowest, whole: 0, faults: wrong ? [] : [`the checker saw no wrong app in ${requests} requests`] })
+  console.log(`      it saw ${wrong} of ${requests} answers come from a wrong app`)
+}
+
+function report(result: Result): void {
+  results.push(result)
+  const { name, seconds, requests, failed, excused, wrong, slowest, whole, faults } = result
+  const wholeText = whole === undefined ? 'never' : `${(whole / 1000).toFixed(1)} s`
+  console.log(`${faults.length ? 'FAIL' : 'ok  '}  ${name.padEnd(46)} ${seconds.toFixed(0).padStart(4)} s ${String(requests).padStart(7)} requests, failed ${failed}, excused ${excused}, wrong ${wrong}, slowest ${slowest.toFixed(0)} ms, whole after ${wholeText}`)
+  for (const fault of faults) console.log(`      ${fault}`)
+}
+
+function add(a: Tally, b: Tally): Tally {
+  return {
+    requests: a.requests + b.requests,
+    failed: a.failed + b.failed,
+    wrong: a.wrong + b.wrong,
+    excused: a.excused + b.excused,
+    reasons: new Map([...a.reasons, ...b.reasons]),
+    slowest: Math.max(a.slowest, b.slowest),
+  }
+}

@@ -30,6 +30,11 @@ const fields = {
   instance: '%UPSTREAM_HOST_NAME%',
   instance_index: '%UPSTREAM_METADATA(mesh:i)%',
   upstream: '%UPSTREAM_HOST%',
+  traceparent: '%REQ(TRACEPARENT)%',
+  tracestate: '%REQ(TRACESTATE)%',
+  b3: '%REQ(B3)%',
+  b3_trace_id: '%REQ(X-B3-TRACEID)%',
+  b3_span_id: '%REQ(X-B3-SPANID)%',
 }
 
 const accessLogFormat = { case: 'logFormat' as const, value: { format: { case: 'jsonFormat' as const, value: fields }, omitEmptyValues: true } }

@@ -7,10 +7,12 @@ const set = (key: string, value: string) => ({
   action: { case: 'append' as const, value: { header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD } },
 })
 
+const removeAll = (prefix: string) => ({ action: { case: 'removeOnMatch' as const, value: { keyMatcher: { matchPattern: { case: 'prefix' as const, value: prefix } } } } })
+
 /** The app's guid, from the cluster where a route has one app, else from the endpoint; the other is empty. */
 export const appGuid = '%CLUSTER_METADATA(mesh:app)%%UPSTREAM_METADATA(mesh:a)%'
 
-/** The headers that gorouter gives an app about itself and the request, none of Envoy's own, and the request's id on the answer. */
+/** The headers that gorouter gives an app about itself and the request, none of Envoy's own or ours, and the request's id on the answer. */
 export const appHeaders: Feature = {
   upstreamFilter: () => ({
     name: 'envoy.filters.http.header_mutation',
@@ -19,7 +21,8 @@ export const appHeaders: Feature = {
       value: packed(HeaderMutationSchema, {
         mutations: {
           requestMutations: [
-            { action: { case: 'removeOnMatch', value: { keyMatcher: { matchPattern: { case: 'prefix', value: 'x-envoy-' } } } } },
+            removeAll('x-envoy-'),
+            removeAll('x-mesh-'),
             set('X-CF-ApplicationID', appGuid),
             set('X-CF-InstanceID', '%UPSTREAM_HOST_NAME%'),
             set('X-CF-InstanceIndex', '%UPSTREAM_METADATA(mesh:i)%'),

@@ -39,8 +39,8 @@ export interface Feature {
   early?(context: ListenerContext): HeaderMutationInit[]
   /** Fields of a listener's HTTP connection manager. */
   manager?(context: ListenerContext): ManagerInit
-  /** A filter that each request passes before it is routed. */
-  filter?(context: Context): FilterInit
+  /** A filter that each request passes before it is routed, if any. */
+  filter?(context: ListenerContext): FilterInit | undefined
   /** A filter that each attempt passes once its instance is chosen. */
   upstreamFilter?(context: Context): FilterInit
   /** Fields of a constant route's action. */

@@ -10,6 +10,7 @@ import { platformRoute } from './platform-route.ts'
 import { protocols } from './protocols.ts'
 import { requestHygiene } from './request-hygiene.ts'
 import { retries } from './retries.ts'
+import { b3TraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
 import { timeouts } from './timeouts.ts'
 import { upgrades } from './upgrades.ts'
 import { upstreamTls } from './upstream-tls.ts'
@@ -21,6 +22,8 @@ export const features: Feature[] = [
   paths,
   protocols,
   upgrades,
+  b3TraceHeaders,
+  w3cTraceHeaders,
   platformRoute,
   retries,
   timeouts,

@@ -1,5 +1,7 @@
 import { Type, type Static } from 'typebox'
 
+const closed = { additionalProperties: false } as const
+
 const duration = (fallback: string, description: string) =>
   Type.String({ pattern: '^[1-9]\\d{0,5}(ms|s|m|h)$', default: fallback, description: `${description}; as 500ms, 30s, 15m or 1h` })
 
@@ -19,8 +21,15 @@ export const TranslationSettings = Type.Object(
     }),
     maxHeadersKilobytes: Type.Integer({ minimum: 1, maximum: 8192, default: 64, description: 'Largest request headers, URL included; more is answered 431' }),
     maxHeaders: Type.Integer({ minimum: 10, maximum: 10_000, default: 200, description: 'Largest number of request headers; more is answered 431' }),
+    traceHeaders: Type.Object(
+      {
+        b3: Type.Boolean({ default: true, description: 'B3 (`b3`, `X-B3-TraceId`, `X-B3-SpanId`)' }),
+        w3c: Type.Boolean({ default: true, description: 'W3C (`traceparent`)' }),
+      },
+      { ...closed, default: {}, description: 'Trace headers that a request without them is given; what a client sends is passed on in any case' },
+    ),
     minimumTlsVersion: Type.Enum(['1.2', '1.3'], { default: '1.2', description: 'Oldest TLS version that clients may use' }),
   },
-  { additionalProperties: false, default: {} },
+  { ...closed, default: {} },
 )
 export type TranslationSettings = Static<typeof TranslationSettings>

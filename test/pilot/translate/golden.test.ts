@@ -9,6 +9,8 @@ import { ListenerSchema } from '../../../src/common/proto/gen/envoy/config/liste
 import { RouteConfigurationSchema } from '../../../src/common/proto/gen/envoy/config/route/v3/route_pb.js'
 import { FileAccessLogSchema } from '../../../src/common/proto/gen/envoy/extensions/access_loggers/file/v3/file_pb.js'
 import { StdoutAccessLogSchema } from '../../../src/common/proto/gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
+import { ExtensionWithMatcherSchema } from '../../../src/common/proto/gen/envoy/extensions/common/matching/v3/extension_matcher_pb.js'
+import { SkipFilterSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/common/matcher/action/v3/skip_action_pb.js'
 import { HeaderMutationSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
 import { RouterSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/router/v3/router_pb.js'
 import { UpstreamCodecSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js'
@@ -20,6 +22,7 @@ import { PreviousHostsPredicateSchema } from '../../../src/common/proto/gen/envo
 import { LuaConfigSchema } from '../../../src/common/proto/gen/envoy/extensions/router/cluster_specifiers/lua/v3/lua_pb.js'
 import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from '../../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
 import { HttpProtocolOptionsSchema } from '../../../src/common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
+import { HttpRequestHeaderMatchInputSchema, HttpResponseHeaderMatchInputSchema } from '../../../src/common/proto/gen/envoy/type/matcher/v3/http_inputs_pb.js'
 import { ResourceCache } from '../../../src/common/xds/cache.ts'
 import { typeUrls, type Resource } from '../../../src/common/xds/resources.ts'
 import type { Change } from '../../../src/mesh/records.ts'
@@ -43,14 +46,18 @@ const registry = createRegistry(
   ...Object.values(shown),
   DownstreamTlsContextSchema,
   EarlyHeaderMutationSchema,
+  ExtensionWithMatcherSchema,
   FileAccessLogSchema,
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpProtocolOptionsSchema,
+  HttpRequestHeaderMatchInputSchema,
+  HttpResponseHeaderMatchInputSchema,
   LuaConfigSchema,
   PreviousHostsPredicateSchema,
   ProxyProtocolSchema,
   RouterSchema,
+  SkipFilterSchema,
   StdoutAccessLogSchema,
   TlsInspectorSchema,
   UpstreamCodecSchema,

@@ -5,10 +5,11 @@ import { Unsupported, requireSupported, unpack } from '../resources/support.ts'
 import { HttpFilterSchema } from '../../../common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
 import type { FilterType, HttpFilter } from './filter.ts'
 import { headerMutation } from './header-mutation.ts'
+import { b3TraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
 import { upstreamCodec } from './upstream-codec.ts'
 
 /** Every kind of filter that this engine knows, beside the router itself, which ends each chain. */
-export const filterTypes: FilterType[] = [headerMutation, upstreamCodec]
+export const filterTypes: FilterType[] = [headerMutation, upstreamCodec, b3TraceHeaders, w3cTraceHeaders]
 
 const byName = new Map(filterTypes.map((type) => [type.name, type]))
 const routerName = 'envoy.filters.http.router'

@@ -1,0 +1,51 @@
+import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
+import { HeaderMutationSchema } from '../../common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
+import type { Feature, HeaderMutationInit } from './feature.ts'
+import { anyOf, not, onlyWhere, requestHeader } from './only-where.ts'
+import { packed } from './proto.ts'
+
+const set = (key: string, value: string, appendAction = Append.OVERWRITE_IF_EXISTS_OR_ADD): HeaderMutationInit => ({ action: { case: 'append', value: { header: { key, value }, appendAction } } })
+
+/** Six times a new UUID's first four random bytes; an operator for random hex digits does not exist. */
+const uuids = Array.from({ length: 6 }, (_, position) => `x-mesh-uuid-${position}`)
+const makeRandom = uuids.map((name) => set(name, '%UNIQUE_ID%'))
+const hex = uuids.map((name) => `%REQ(${name}):8%`)
+const [randomTrace, randomSpan] = [hex.slice(0, 4).join(''), hex.slice(4).join('')]
+
+const mutations = (requestMutations: HeaderMutationInit[]) => packed(HeaderMutationSchema, { mutations: { requestMutations } })
+
+/** Between the two: the trace that was begun for B3, as `TRACE-SPAN`; it stays in the router, as all of `x-mesh-`. */
+const begun = 'x-mesh-trace'
+
+const readable = '[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?'
+
+/** Begins a trace in B3's headers (https://github.com/openzipkin/b3-propagation) where a request belongs to none; whether it is sampled is left to the apps. */
+export const b3TraceHeaders: Feature = {
+  filter({ settings: { traceHeaders } }) {
+    if (!traceHeaders.b3) return undefined
+    const ids = '%REQ(X-B3-TRACEID)%-%REQ(X-B3-SPANID)%'
+    return onlyWhere(
+      'mesh.trace-b3',
+      not(anyOf(requestHeader('b3'), requestHeader('x-b3-traceid'))),
+      mutations([
+        ...makeRandom,
+        set('X-B3-TraceId', randomTrace),
+        set('X-B3-SpanId', randomSpan),
+        set('b3', ids),
+        ...(traceHeaders.w3c ? [set(begun, ids)] : []),
+      ]),
+    )
+  },
+}
+
+/** Begins a trace in W3C's header (https://www.w3.org/TR/trace-context) where a request has none that can be read; the same one as B3's, if that was begun too. */
+export const w3cTraceHeaders: Feature = {
+  filter({ settings: { traceHeaders } }) {
+    if (!traceHeaders.w3c) return undefined
+    return onlyWhere(
+      'mesh.trace-w3c',
+      not(requestHeader('traceparent', readable)),
+      mutations([...makeRandom, set(begun, `${randomTrace}-${randomSpan}`, Append.ADD_IF_ABSENT), set('traceparent', `00-%REQ(${begun})%-01`)]),
+    )
+  },
+}

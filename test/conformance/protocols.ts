@@ -106,13 +106,15 @@ behaviour('large bodies pass whole in both directions', async ({ t, router, mesh
 behaviour('a slow reader holds the app back instead of filling memory', async ({ t, router, mesh }) => {
   let written = 0
   const { host } = await mesh.serve({
-    handler: async (_request, response) => {
+    handler: (_request, response) => {
       const chunk = Buffer.alloc(65_536)
-      while (!response.destroyed && written < 500_000_000) {
-        written += chunk.length
-        if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')])
-        await turn()
+      const write = (): void => {
+        while (!response.destroyed && written < 500_000_000) {
+          written += chunk.length
+          if (!response.write(chunk)) return void response.once('drain', write)
+        }
       }
+      write()
     },
   })
   const outgoing = httpRequest({ host: '127.0.0.1', port: router.http, headers: { host } })

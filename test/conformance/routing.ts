@@ -102,7 +102,7 @@ behaviour('an instance that is added or removed is seen without a failed request
   await served.removeInstance(added)
   let lately: string[] = []
   await load(() => {
-    lately = [...lately.slice(-19), ...[...seen]]
+    lately = [...lately.slice(-19), ...seen]
     seen.clear()
     return lately.length >= 20 && !lately.includes(`instance ${added.guid}`)
   })

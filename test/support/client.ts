@@ -1,5 +1,5 @@
 import { connect as connectH2, type ClientHttp2Session, type IncomingHttpHeaders as Http2Headers, type OutgoingHttpHeaders } from 'node:http2'
-import { Agent, request, type IncomingHttpHeaders, type RequestOptions } from 'node:http'
+import { Agent, request, type IncomingHttpHeaders, type OutgoingHttpHeaders as Headers, type RequestOptions } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { buffer, text } from 'node:stream/consumers'
@@ -13,6 +13,7 @@ export interface Answer {
 }
 
 export interface Ask extends RequestOptions {
+  headers?: Headers
   body?: string | Buffer
   tls?: ConnectionOptions
 }

@@ -14,8 +14,8 @@ interface Node {
   properties?: Record<string, Node>
   required?: string[]
   items?: Node
-  enum?: unknown[]
-  const?: unknown
+  enum?: string[]
+  const?: string | number | boolean
   anyOf?: Node[]
   minimum?: number
   maximum?: number
@@ -51,8 +51,8 @@ function fields(node: Node, prefix: string): Field[] {
 }
 
 function typeOf(node: Node): string {
-  if (node.enum) return node.enum.map((value) => `\`${String(value)}\``).join(', ')
-  if (node.const !== undefined) return `\`${String(node.const)}\``
+  if (node.enum) return node.enum.map((value) => `\`${value}\``).join(', ')
+  if (node.const !== undefined) return `\`${node.const}\``
   if (node.anyOf) return node.anyOf.map(typeOf).join(' or ')
   if (node.type === 'array') return `list of ${typeOf(node.items ?? {})}`
   const range = node.minimum !== undefined || node.maximum !== undefined ? ` (${node.minimum ?? ''}…${node.maximum ?? ''})` : ''

@@ -29,6 +29,14 @@ const additions = [
   ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', 'import "google/protobuf/wrappers.proto";', 'import "envoy/type/matcher/v3/string.proto";'],
   ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', '  oneof action {', '  message RemoveOnMatch {\n    type.matcher.v3.StringMatcher key_matcher = 1;\n  }'],
   ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', '    string remove = 1', '    RemoveOnMatch remove_on_match = 3;'],
+  [
+    'envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto',
+    '  bool rate_limited_as_resource_exhausted = 15;',
+    '  repeated config.route.v3.RateLimit rate_limits = 17;\n  google.protobuf.UInt32Value max_dynamic_descriptors = 18;\n  bool enable_retry_after_header = 19;',
+  ],
+  ['envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto', 'import "envoy/config/core/v3/base.proto";', 'import "envoy/config/route/v3/route_components.proto";'],
+  ['envoy/extensions/load_balancing_policies/common/v3/common.proto', '  bool use_hostname_for_hashing = 1;', '  repeated config.route.v3.RouteAction.HashPolicy hash_policy = 3;'],
+  ['envoy/extensions/load_balancing_policies/common/v3/common.proto', 'import "envoy/config/core/v3/base.proto";', 'import "envoy/config/route/v3/route_components.proto";'],
 ]
 for (const [file, line, addition] of additions) {
   const text = readFileSync(join(module, file), 'utf8')

@@ -7,6 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Percent } from "../../../../type/v3/percent_pb.js";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { RuntimeDouble } from "../../../../config/core/v3/base_pb.js";
+import type { RouteAction_HashPolicy } from "../../../../config/route/v3/route_components_pb.js";
 
 /**
  * Describes the file envoy/extensions/load_balancing_policies/common/v3/common.proto.
@@ -164,6 +165,11 @@ export declare type ConsistentHashingLbConfig = Message<"envoy.extensions.load_b
    * If set to ``true``, the cluster will use hostname instead of the resolved
    * address as the key to consistently hash to an upstream host. Only valid for StrictDNS clusters with hostnames which resolve to a single IP address.
    *
+   * @generated from field: repeated envoy.config.route.v3.RouteAction.HashPolicy hash_policy = 3;
+   */
+  hashPolicy: RouteAction_HashPolicy[];
+
+  /**
    * @generated from field: bool use_hostname_for_hashing = 1;
    */
   useHostnameForHashing: boolean;

@@ -14,6 +14,8 @@ export interface Phase {
   name: string
   /** Part of the short form. */
   short?: boolean
+  /** Nothing at all may fail: all that goes away says so before. */
+  orderly?: boolean
   run: (scene: Scene, time: Times) => Promise<void>
 }
 
@@ -207,6 +209,7 @@ export const phases: Phase[] = [
   {
     name: 'rolling restart of apps',
     short: true,
+    orderly: true,
     run: async ({ platform, truth }) => {
       for (const app of new Set(truth.hosts.flatMap((host) => truth.owner(host) ?? []))) {
         for (const { process, index, guid } of platform.cells.of(app)) {
@@ -221,6 +224,7 @@ export const phases: Phase[] = [
   {
     name: 'rolling restart of routers',
     short: true,
+    orderly: true,
     run: async ({ programs }) => {
       for (const { program, probe } of programs.routers) {
         await program.signal('SIGTERM')

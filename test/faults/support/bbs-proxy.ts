@@ -80,7 +80,9 @@ export class BbsProxy {
   #connect(client: TLSSocket): TLSSocket {
     const socket = connect({ ...this.#tls, host: '127.0.0.1', port: this.#upstream, servername: 'bbs.service.cf.internal', minVersion: 'TLSv1.3' })
     socket.on('error', () => client.destroy())
-    client.on('close', () => socket.destroy())
+    const end = (): void => void socket.destroy()
+    client.once('close', end)
+    socket.once('close', () => client.off('close', end))
     return socket
   }
 

@@ -49,7 +49,7 @@ export class Cells implements CellsOfBbs, Diego {
   readonly running = new Map<string, Running>()
   /** Every instance that ever was, by guid: its app. */
   readonly history = new Map<string, string>()
-  /** When containers were killed, by app; milliseconds of the monotonic clock. */
+  /** When containers died, by app; milliseconds of the monotonic clock. */
   readonly killed = new Map<string, number[]>()
   /** Ports that went from one app to another. */
   recycled = 0
@@ -89,10 +89,7 @@ export class Cells implements CellsOfBbs, Diego {
 
   /** Kills containers at one moment, and has others started in their place: with each other's ports where they are of different apps. */
   async crash(victims: Running[]): Promise<void> {
-    for (const victim of victims) {
-      victim.stopping = true
-      this.killed.set(victim.app, [...(this.killed.get(victim.app) ?? []), performance.now()])
-    }
+    for (const victim of victims) victim.stopping = true
     await Promise.all(victims.map((victim) => this.#end(victim)))
     for (const { process, index, guid } of victims) {
       const lrp = this.bbs.actual.find(process, index)
@@ -205,6 +202,7 @@ export class Cells implements CellsOfBbs, Diego {
 
   async #end({ guid, app, port, server }: Running): Promise<void> {
     if (!this.running.delete(guid)) return
+    this.killed.set(app, [...(this.killed.get(app) ?? []), performance.now()])
     await server.stop()
     this.#free.push({ port, app, instance: guid })
   }

@@ -1,0 +1,49 @@
+import { codes, within, type Findings } from './finding.ts'
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+/** What the routers themselves tell apps, callers and each other. */
+const internal = /^(x-cf-|x-vcap-|x-envoy-|x-mesh-)/i
+
+export const isHeaderName = (name: string): boolean => token.test(name)
+
+interface Operations {
+  add?: Record<string, string>
+  set?: Record<string, string>
+  remove?: string[]
+}
+
+/** Checks what a rule does to headers. */
+export function checkHeaders(headers: { request?: Operations; response?: Operations } | undefined, path: string, findings: Findings): void {
+  for (const side of ['request', 'response'] as const) {
+    const operations = headers?.[side]
+    for (const verb of ['add', 'set'] as const) {
+      for (const [name, value] of Object.entries(operations?.[verb] ?? {})) {
+        const at = within(within(within(path, side), verb), name)
+        checkName(name, at, findings, side === 'request')
+        findings.fault(at, valueFault(value))
+      }
+    }
+    operations?.remove?.forEach((name, position) => checkName(name, within(within(within(path, side), 'remove'), position), findings, false))
+  }
+}
+
+function checkName(name: string, path: string, findings: Findings, authority: boolean): void {
+  if (authority && /^(:authority|host)$/i.test(name)) return
+  if (/^host$/i.test(name) || name.startsWith(':')) return findings.error(path, `${name} is no header that can be changed here; to send another host, write rewrite.authority`)
+  if (!isHeaderName(name)) return findings.error(path, `${JSON.stringify(name)} is no name of a header`)
+  if (internal.test(name)) findings.error(path, `${name} belongs to the platform: X-CF-*, X-Vcap-*, x-envoy-* and x-mesh-* cannot be changed`, codes.refused)
+}
+
+/** Envoy replaces %…% in a value; %% is a percent sign. */
+function valueFault(value: string): string | undefined {
+  if (/[\0-\x08\x0a-\x1f\x7f]/.test(value)) return 'has a control character'
+  const rest = value.replaceAll('%%', '').replace(/%[A-Z_0-9]+(\([^()%]*\))?(:\d+)?%/g, '')
+  return rest.includes('%') ? `${JSON.stringify(value)} has a single %; write %% for a percent sign, or a whole variable as %REQ(NAME)%` : undefined
+}
+
+/** A header that a match looks at. */
+export function matchHeaderFault(name: string): string | undefined {
+  if (name.startsWith('@request.auth.claims')) return 'claims of tokens come with the security work; match a header'
+  if ([':method', ':scheme', ':authority', ':path'].includes(name)) return undefined
+  return isHeaderName(name) ? undefined : `${JSON.stringify(name)} is no name of a header`
+}

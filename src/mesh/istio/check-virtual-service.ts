@@ -1,0 +1,72 @@
+import { checkGatewayName } from './check-gateway.ts'
+import { checkDestinations, checkHttpRoute } from './check-http-route.ts'
+import { checkCallers, type Limits } from './check-match.ts'
+import { codes, type Findings } from './finding.ts'
+import { unreachableRules } from './unreachable.ts'
+import type { TcpRoute, TlsRoute, VirtualServiceSpec } from './types.ts'
+import { addressFault, hostCovers, portFault, subnetFault, wildcardFault } from './values.ts'
+
+/** Whether a VirtualService holds for the internal listener and the built-in gateway. */
+export const appliesToMesh = ({ gateways }: VirtualServiceSpec): boolean => !gateways?.length || gateways.includes('mesh')
+
+/** Checks a VirtualService as istiod does. */
+export function checkVirtualService(spec: VirtualServiceSpec, findings: Findings, limits: Limits): void {
+  const { hosts = [], gateways = [], http = [], tls = [], tcp = [] } = spec
+  const delegate = !hosts.length
+  if (delegate) {
+    for (const field of ['gateways', 'tls', 'tcp'] as const) {
+      if (spec[field]?.length) findings.error(`spec.${field}`, 'a VirtualService without hosts is a delegate, which has only http; write its hosts, or leave this out')
+    }
+  }
+  gateways.forEach((name, position) => checkGatewayName(name, `spec.gateways[${position}]`, findings))
+  checkHosts(spec, findings)
+  if (!http.length && !tls.length && !tcp.length) findings.error('spec', 'needs http, tls or tcp rules')
+  const callersKnown = appliesToMesh(spec)
+  http.forEach((route, position) => checkHttpRoute(route, `spec.http[${position}]`, { findings, limits, delegate, callersKnown }))
+  tls.forEach((route, position) => checkTlsRoute(route, `spec.tls[${position}]`, spec, findings))
+  tcp.forEach((route, position) => checkTcpRoute(route, `spec.tcp[${position}]`, findings, callersKnown))
+  unreachableRules(spec, findings)
+}
+
+function checkHosts(spec: VirtualServiceSpec, findings: Findings): void {
+  const hosts = spec.hosts ?? []
+  hosts.forEach((host, position) => {
+    const path = `spec.hosts[${position}]`
+    if (host === '*' && appliesToMesh(spec)) findings.error(path, '* takes every host of the mesh; name hosts, or the gateway for which it is meant')
+    else if (addressFault(host)) findings.fault(path, wildcardFault(host))
+    const double = hosts.findIndex((other, at) => at !== position && (hostCovers(other, host) && (other !== host || at < position)))
+    if (double >= 0) findings.error(path, `${host} is among ${hosts[double]} already; leave one of them out`)
+  })
+}
+
+function checkTlsRoute({ match = [], route = [] }: TlsRoute, path: string, spec: VirtualServiceSpec, findings: Findings): void {
+  if (!match.length) findings.error(`${path}.match`, 'needs at least one match with sniHosts')
+  match.forEach((one, position) => {
+    const at = `${path}.match[${position}]`
+    if (!one.sniHosts?.length) findings.error(`${at}.sniHosts`, 'needs at least one host')
+    one.sniHosts?.forEach((sni, index) => {
+      if (!addressFault(sni)) return findings.warn(`${at}.sniHosts[${index}]`, `clients send no address as SNI, so ${sni} never matches`)
+      const fault = wildcardFault(sni)
+      findings.fault(`${at}.sniHosts[${index}]`, fault ?? (spec.hosts?.some((host) => hostCovers(host, sni)) ? undefined : `${sni} is none of the hosts ${spec.hosts?.join(', ')}`))
+    })
+    checkLevel4(one, at, findings, appliesToMesh(spec))
+  })
+  if (!route.length) findings.error(`${path}.route`, 'needs a destination')
+  checkDestinations(route, `${path}.route`, findings)
+}
+
+function checkTcpRoute({ match = [], route = [] }: TcpRoute, path: string, findings: Findings, callersKnown: boolean): void {
+  match.forEach((one, position) => checkLevel4(one, `${path}.match[${position}]`, findings, callersKnown))
+  if (!route.length) findings.error(`${path}.route`, 'needs a destination')
+  checkDestinations(route, `${path}.route`, findings)
+}
+
+type Level4 = NonNullable<TcpRoute['match']>[number] | TlsRoute['match'][number]
+
+function checkLevel4(match: Level4, path: string, findings: Findings, callersKnown: boolean): void {
+  match.destinationSubnets?.forEach((subnet, position) => findings.fault(`${path}.destinationSubnets[${position}]`, subnetFault(subnet)))
+  if (match.port) findings.fault(`${path}.port`, portFault(match.port))
+  match.gateways?.forEach((name, position) => checkGatewayName(name, `${path}.gateways[${position}]`, findings))
+  checkCallers(match, path, findings, callersKnown)
+  if (match.gateways?.length && match.gateways.some((name) => name !== 'mesh') && match.sourceLabels) findings.warn(`${path}.sourceLabels`, 'never matches at a gateway', codes.ignored)
+}

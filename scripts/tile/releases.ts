@@ -1,0 +1,102 @@
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { list } from 'tar'
+import { EnvHttpProxyAgent, fetch } from 'undici'
+import { parse } from 'yaml'
+
+const root = resolve(import.meta.dirname, '../..')
+
+/** The tarball of a release, on this machine. */
+export interface Tarball {
+  name: string
+  version: string
+  path: string
+}
+
+/** A release of others that the tile carries, as tile/releases.yml pins it. */
+export interface Pin {
+  name: string
+  version: string
+  url: string
+  /** `sha1:HEX` or `sha256:HEX` of the tarball. */
+  digest: string
+}
+
+/** What tile/releases.yml pins. */
+export function pins(): Pin[] {
+  return parse(readFileSync(join(root, 'tile/releases.yml'), 'utf8')) as Pin[]
+}
+
+/** Reads name and version from a release tarball. Throws where it is none. */
+export async function readTarball(path: string): Promise<Tarball> {
+  const chunks: Buffer[] = []
+  try {
+    await list({
+      file: path,
+      strict: true,
+      onReadEntry: (entry) => {
+        if (entry.path.replace(/^\.\//, '') === 'release.MF') entry.on('data', (chunk: Buffer) => chunks.push(chunk))
+      },
+    })
+  } catch (error) {
+    throw new Error(`${path} is not a release tarball: ${(error as Error).message}`, { cause: error })
+  }
+  const { name, version } = (parse(Buffer.concat(chunks).toString()) ?? {}) as { name?: string; version?: string | number }
+  if (!name || !version) throw new Error(`${path} is not a release tarball: it has no release.MF with name and version`)
+  return { name, version: `${version}`, path }
+}
+
+/** Our own release: the newest that `npm run release` left, else one that it makes now. */
+export async function ownRelease(): Promise<Tarball> {
+  const newest = (): string | undefined =>
+    globSync('dev_releases/mesh/mesh-*.tgz', { cwd: root })
+      .map((file) => join(root, file))
+      .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0]
+  const made = newest()
+  if (made) return readTarball(made)
+  if (spawnSync('npm', ['run', 'release'], { cwd: root, stdio: 'inherit' }).status !== 0) throw new Error('npm run release did not make the release; its messages are above')
+  const now = newest()
+  if (!now) throw new Error('npm run release left no tarball in dev_releases/mesh')
+  return readTarball(now)
+}
+
+/** The tarball of a pinned release: from vendor/releases, or downloaded there. Throws where its digest is another. */
+export async function pinnedRelease(pin: Pin, folder = join(root, 'vendor/releases')): Promise<Tarball> {
+  const path = join(folder, `${pin.name}-${pin.version}.tgz`)
+  if (!existsSync(path)) await download(pin, path)
+  await verify(pin, path)
+  const tarball = await readTarball(path)
+  if (tarball.name !== pin.name || tarball.version !== pin.version) throw new Error(`${path} is ${tarball.name} ${tarball.version}, not ${pin.name} ${pin.version}`)
+  return tarball
+}
+
+async function download(pin: Pin, path: string): Promise<void> {
+  console.error(`Fetching ${pin.name} ${pin.version} from ${pin.url} …`)
+  const part = `${path}.part`
+  mkdirSync(dirname(path), { recursive: true })
+  try {
+    const answer = await fetch(pin.url, { dispatcher: new EnvHttpProxyAgent() })
+    if (!answer.ok || !answer.body) throw new Error(`it answers ${answer.status}`)
+    await pipeline(Readable.fromWeb(answer.body), createWriteStream(part))
+    await verify(pin, part)
+    renameSync(part, path)
+  } catch (error) {
+    const { message, cause } = error as Error
+    const why = cause instanceof Error ? cause.message : message
+    throw new Error(`${pin.name} ${pin.version} could not be fetched from ${pin.url}: ${why}. Put it there yourself: ${path}`, { cause: error })
+  } finally {
+    rmSync(part, { force: true })
+  }
+}
+
+async function verify({ name, version, digest }: Pin, path: string): Promise<void> {
+  const [algorithm = '', expected] = digest.split(':')
+  const hash = createHash(algorithm)
+  await pipeline(createReadStream(path), hash)
+  const found = hash.digest('hex')
+  if (found !== expected) throw new Error(`${name} ${version}: ${path} has the ${algorithm} ${found}, expected ${expected}`)
+}

@@ -94,10 +94,10 @@ function blank(publicKey: string, commonName: string, organizationalUnits: strin
 const sha256Info = Buffer.from('3031300d060960864801650304020105000420', 'hex')
 
 /** A key as forge asks for one, of which it uses this alone; OpenSSL signs in a tenth of the time. */
-function signer(key: string): forge.pki.PrivateKey {
+function signer(key: string): forge.pki.rsa.PrivateKey {
   const sign = (digest: forge.md.MessageDigest): string =>
     privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, Buffer.concat([sha256Info, Buffer.from(digest.digest().getBytes(), 'latin1')])).toString('latin1')
-  return { sign } as unknown as forge.pki.PrivateKey
+  return { sign } as unknown as forge.pki.rsa.PrivateKey
 }
 
 /** Random bits whose first byte is neither 0 nor above 0x7f: positive and in its shortest form, as DER wants integers (X.690 §8.3). */

@@ -78,3 +78,10 @@ export const NothingHeld = problem(
 export const SeveralHeld = problem('MESH_SEVERAL_HELD', 409, (held: string[]) => `several syncs are held: name one by its source or id (${held.join(', ')})`)
 export const Unforeseen = problem('MESH_INTERNAL', 500, () => 'copilot failed to answer this; its log says why')
 export const NameUnknown = problem('MESH_NAME_UNKNOWN', 404, (kind: string, name: string) => `there is no ${kind} with the name or guid ${name}`)
+
+export const ResourceUnknown = problem('MESH_RESOURCE_UNKNOWN', 404, (name: string) => `there is no ${name}`)
+export const VersionConflict = problem('MESH_VERSION_CONFLICT', 409, (key: string, expected: number, found: number) =>
+  expected ? `${key} was changed meanwhile: it has version ${found}, not ${expected}; read it again` : `${key} exists already`,
+)
+export const TooManyResources = problem('MESH_TOO_MANY_RESOURCES', 422, (namespace: string, found: number, most: number) => `${namespace} would have ${found} resources; it can have ${most}`)
+export const VersionUnknown = problem('MESH_VERSION_UNKNOWN', 404, (name: string, to: number, known: number[]) => `${name} has no version ${to}; kept are ${known.join(', ')}`)

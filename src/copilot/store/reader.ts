@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Kind } from '../../mesh/records.ts'
-import { changesPerRevision, type Filter, type Page, type Revision, type SourceState, type StoredChange, type StoredRecord } from './store.ts'
+import { changesPerRevision, type Filter, type Page, type ResourceVersion, type Revision, type SourceState, type StoredChange, type StoredRecord, type StoredResource } from './store.ts'
 
 /** How one condition of a filter is put: in SQL, and by which index, since SQLite guesses wrong without statistics. */
 interface Condition {
@@ -74,6 +74,16 @@ export class Reader {
       ...(after === undefined ? [] : [after]),
       limit ?? -1,
     )
+  }
+
+  resources({ namespace, key }: { namespace?: string; key?: string }): StoredResource[] {
+    const where = [['namespace', namespace] as const, ['key', key] as const].filter(([, value]) => value !== undefined)
+    const conditions = ['value is not null', ...where.map(([field]) => `${field} = ?`)]
+    return this.#all(`select key, value, version from resources where ${conditions.join(' and ')} order by key`, ...where.map(([, value]) => value!))
+  }
+
+  resourceVersions(key: string): ResourceVersion[] {
+    return this.#all('select generation, value, author, at from versions where key = ? order by generation desc', key)
   }
 
   sources(): SourceState[] {

@@ -5,7 +5,7 @@ import type { Kind, Records } from '../../mesh/records.ts'
 import { storeProblem } from './database.ts'
 import { Reader } from './reader.ts'
 import { Remote } from './remote.ts'
-import type { Filter, Keyed, Page, Revision, SourceState, Store, StoredChange, StoredRecord, StoreHealth, StoreState, Sync } from './store.ts'
+import type { Filter, Keyed, Page, ResourceChange, ResourceOutcome, ResourceVersion, Revision, SourceState, Store, StoredChange, StoredRecord, StoredResource, StoreHealth, StoreState, Sync } from './store.ts'
 import { Writer, type WriterOptions } from './writer.ts'
 
 /**
@@ -67,6 +67,18 @@ export class SqliteStore implements Store, Part {
 
   change(source: string, epoch: string, changes: StoredChange[]): Promise<{ revision: number }> {
     return this.#committed(this.#writer.call('change', source, epoch, changes))
+  }
+
+  changeResources(author: string, changes: ResourceChange[], most: number): Promise<{ revision: number; outcomes: ResourceOutcome[] }> {
+    return this.#committed(this.#writer.call('changeResources', author, changes, most))
+  }
+
+  resources(filter: { namespace?: string; key?: string }): Promise<StoredResource[]> {
+    return this.#noting(this.#questions.call('resources', filter))
+  }
+
+  resourceVersions(key: string): Promise<ResourceVersion[]> {
+    return this.#noting(this.#questions.call('resourceVersions', key))
   }
 
   sources(): Promise<SourceState[]> {

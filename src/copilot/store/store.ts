@@ -94,6 +94,45 @@ export interface Keyed<K extends Kind> {
   value: Records[K]
 }
 
+/** A resource as somebody wants it; null removes it. */
+export interface ResourceChange {
+  /** `resourceKey`. */
+  key: string
+  namespace: string
+  /** The resource as JSON, without generation and createdAt, which the store gives. */
+  value: string | null
+  /** The version that it must have now; 0 where it must not be there. Any where absent. */
+  expected?: number
+}
+
+export interface StoredResource {
+  key: string
+  /** The resource as JSON, whole. */
+  value: string
+  /** Of its last change; grows with every change of any resource. */
+  version: number
+}
+
+export interface ResourceOutcome {
+  key: string
+  outcome: 'created' | 'configured' | 'unchanged' | 'deleted'
+  version: number
+  before?: string
+  after?: string
+}
+
+/** An accepted state of a resource. */
+export interface ResourceVersion {
+  generation: number
+  value: string
+  author: string
+  /** Milliseconds since 1970. */
+  at: number
+}
+
+/** Accepted states of a resource that are kept. */
+export const versionsKept = 20
+
 /**
  * Where the desired state is kept. Every method may throw `MESH_STORE_FULL` or `MESH_STORE_FAILED`, after which nothing
  * of the call was applied. A change that leaves a record as it was makes no revision.
@@ -121,4 +160,11 @@ export interface Store {
   scan(kind: Kind, of: { upTo: number } | { source: string }, page: Required<Page>): Promise<StoredRecord[]>
   /** Records of one kind in key order. */
   list<K extends Kind>(kind: K, filter: Filter, page?: Page): Promise<Keyed<K>[]>
+
+  /** Makes the changes in one transaction. Throws `MESH_VERSION_CONFLICT`, `MESH_TOO_MANY_RESOURCES` where a namespace would have more than `most`. */
+  changeResources(author: string, changes: ResourceChange[], most: number): Promise<{ revision: number; outcomes: ResourceOutcome[] }>
+  /** Resources in the order of their keys: those of a namespace, or that one, or all. */
+  resources(filter: { namespace?: string; key?: string }): Promise<StoredResource[]>
+  /** The last `versionsKept` accepted states of a resource, the newest first; also of one that was deleted. */
+  resourceVersions(key: string): Promise<ResourceVersion[]>
 }

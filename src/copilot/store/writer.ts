@@ -4,7 +4,8 @@ import { kinds, type Kind } from '../../mesh/records.ts'
 import { EpochSuperseded, EpochUnknown } from '../problems.ts'
 import { lockStore, openDatabase, removeLeftovers, stagingFile } from './database.ts'
 import { Staging } from './staging.ts'
-import { changesPerRevision, type StoredChange, type StoredRecord, type StoreState, type SyncOutcome } from './store.ts'
+import { ResourceTable } from './resource-table.ts'
+import { changesPerRevision, type ResourceChange, type ResourceOutcome, type StoredChange, type StoredRecord, type StoreState, type SyncOutcome } from './store.ts'
 
 export interface WriterOptions {
   file: string
@@ -20,6 +21,9 @@ type Counts = Record<Kind, number>
 const compactionStep = 1000
 /** Superseded epochs remembered of each source. */
 const epochsRemembered = 100
+
+/** Who owns the records that are copilot's own; no name that a source can have. */
+const ownSource = ' copilot'
 
 const upsert = `on conflict (kind, key) do update set source = excluded.source, value = excluded.value, revision = excluded.revision`
 const rank = (kind: string): string => `case ${kind} ${kinds.map((name, position) => `when '${name}' then ${position}`).join(' ')} end`
@@ -101,6 +105,20 @@ export class Writer {
       }
       this.#run('update sources set changed_at = ? where name = ?', Date.now(), source)
       return { revision: revision + Math.ceil(applied / changesPerRevision) }
+    })
+  }
+
+  /** Changes resources, all or none; what is in force of them is recorded for pilot in the same transaction. */
+  changeResources(author: string, changes: ResourceChange[], most: number): { revision: number; outcomes: ResourceOutcome[] } {
+    return this.#transaction((revision, counts) => {
+      const resources = new ResourceTable(this.#database, author)
+      const outcomes = changes.map((change) => resources.apply(change))
+      for (const namespace of new Set(changes.map((change) => change.namespace))) resources.refuseTooMany(namespace, most)
+      let applied = 0
+      for (const { key, outcome, after = null } of outcomes) {
+        if (outcome !== 'unchanged' && this.#apply(ownSource, { kind: 'resource', key, value: after }, revision + 1 + Math.floor(applied / changesPerRevision), counts)) applied++
+      }
+      return { revision: revision + Math.ceil(applied / changesPerRevision), outcomes }
     })
   }
 

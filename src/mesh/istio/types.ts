@@ -1,7 +1,9 @@
-import type { IDestinationRule } from '@kubernetes-models/istio/networking.istio.io/v1/DestinationRule'
 import type { IGateway } from '@kubernetes-models/istio/networking.istio.io/v1/Gateway'
 import type { IServiceEntry } from '@kubernetes-models/istio/networking.istio.io/v1/ServiceEntry'
 import type { IVirtualService } from '@kubernetes-models/istio/networking.istio.io/v1/VirtualService'
+import type { DestinationRuleSpec } from './destination-rule-spec.ts'
+
+export type { DestinationRuleSpec, PortTrafficPolicy, Subset, TrafficPolicy } from './destination-rule-spec.ts'
 
 /** The resources of the mesh, as they are kept after they were accepted: in their newest apiVersion, checked, without nulls. */
 export type Resource = Gateway | VirtualService | DestinationRule | ServiceEntry | RateLimit
@@ -34,7 +36,6 @@ export type RateLimit = Typed<'RateLimit', RateLimitSpec, 'mesh.cloudfoundry.org
 
 export type GatewaySpec = NonNullable<IGateway['spec']>
 export type VirtualServiceSpec = NonNullable<IVirtualService['spec']>
-export type DestinationRuleSpec = NonNullable<IDestinationRule['spec']>
 export type ServiceEntrySpec = NonNullable<IServiceEntry['spec']>
 
 type Item<List> = NonNullable<List> extends readonly (infer Element)[] ? Element : never
@@ -46,9 +47,6 @@ export type HttpRouteDestination = Item<HttpRoute['route']>
 export type Destination = HttpRouteDestination['destination']
 export type TlsRoute = Item<VirtualServiceSpec['tls']>
 export type TcpRoute = Item<VirtualServiceSpec['tcp']>
-export type Subset = Item<DestinationRuleSpec['subsets']>
-export type TrafficPolicy = NonNullable<DestinationRuleSpec['trafficPolicy']>
-export type PortTrafficPolicy = Item<TrafficPolicy['portLevelSettings']>
 export type ServicePort = Item<ServiceEntrySpec['ports']>
 export type WorkloadEntry = Item<ServiceEntrySpec['endpoints']>
 /** Exactly one of the three is set. */

@@ -1,12 +1,13 @@
 import { createAuthority, issueCertificate, type KeyPair } from '../../../src/common/pki.ts'
 import type { Variable } from './manifests.ts'
 
-/** What CredHub makes of a manifest's variables, by name. Authorities are made before what they sign. */
+/** What CredHub makes of a manifest's variables, by name, beside those that are given. Authorities are made before what they sign. */
 export function generate(variables: Variable[], given: Record<string, unknown> = {}): Record<string, unknown> {
   const authorities = new Map<string, KeyPair>()
   const values: Record<string, unknown> = { ...given }
   const ordered = [...variables].sort((a, b) => Number(b.options?.is_ca ?? false) - Number(a.options?.is_ca ?? false))
   for (const { name, type, options = {} } of ordered) {
+    if (options.is_ca && isPair(values[name])) authorities.set(name, { certificate: values[name].certificate, key: values[name].private_key })
     if (name in values) continue
     if (type === 'password') values[name] = `password-of-${name}`
     if (type !== 'certificate') continue
@@ -18,6 +19,10 @@ export function generate(variables: Variable[], given: Record<string, unknown> =
     values[name] = { ca: authority.certificate, certificate: pair.certificate, private_key: pair.key }
   }
   return values
+}
+
+function isPair(value: unknown): value is { certificate: string; private_key: string } {
+  return typeof value === 'object' && value !== null && 'certificate' in value && 'private_key' in value
 }
 
 /** Puts values in the place of `((name))` and `((name.field))`. Throws for a name that has none. */

@@ -54,6 +54,15 @@ export function withOpsFiles(names: string[]): Manifest {
   return applyOperations(base, operations) as Manifest
 }
 
+/** What of a manifest is ours: the groups with jobs of the release, those jobs, and their variables with the authorities. */
+export function meshPart(manifest: Manifest): Manifest {
+  const groups = manifest.instance_groups.map((group) => ({ ...group, jobs: group.jobs.filter(({ release }) => release === 'mesh') })).filter(({ jobs }) => jobs.length)
+  const names = new Set([...usedVariables(groups)].map((name) => name.split('.')[0]))
+  const variables = manifest.variables.filter(({ name }) => names.has(name))
+  const authorities = manifest.variables.filter(({ name }) => variables.some(({ options }) => options?.ca === name))
+  return { ...manifest, addons: [], instance_groups: groups, variables: [...authorities, ...variables.filter((variable) => !authorities.includes(variable))] }
+}
+
 /** Names of variables that a value uses, as `system_domain` and `tls.ca`. */
 export function usedVariables(value: unknown): Set<string> {
   return new Set([...JSON.stringify(value).matchAll(/\(\(!?([^()]+)\)\)/g)].map(([, name = '']) => name))

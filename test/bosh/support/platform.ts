@@ -31,11 +31,11 @@ export class Platform {
   cc!: Session
   apps!: Apps
 
-  /** Starts the Cloud Foundry and lays the deployment down; `adapt` applies ops-files to its manifest. */
-  static async start(adapt: (manifest: Manifest) => Manifest = (manifest) => manifest, variables: Record<string, unknown> = {}): Promise<Platform> {
+  /** Starts the Cloud Foundry and lays the deployment of `manifest` down, with further variables. */
+  static async start(manifest = readManifest('manifests/mesh.yml'), variables: Record<string, unknown> = {}): Promise<Platform> {
     const platform = new Platform()
     try {
-      await platform.#start(adapt, variables)
+      await platform.#start(manifest, variables)
     } catch (error) {
       await platform.stop()
       throw error
@@ -50,7 +50,7 @@ export class Platform {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  async #start(adapt: (manifest: Manifest) => Manifest, variables: Record<string, unknown>): Promise<void> {
+  async #start(manifest: Manifest, variables: Record<string, unknown>): Promise<void> {
     const [cc, uaa, bbs, copilot, api, copilotHealth, pilot, debug, pilotHealth, syncerHealth] = [
       await freePort(), await freePort(), await freePort(), await freePort(), await freePort(),
       await freePort(), await freePort(), await freePort(), await freePort(), await freePort(),
@@ -59,7 +59,7 @@ export class Platform {
     for (let i = 0; i < 2; i++) this.routers.push({ http: await freePort(), https: await freePort(), internal: await freePort(), probe: await freePort(), health: await freePort() })
 
     await this.#startFoundation()
-    this.deployment = new Deployment(adapt(readManifest('manifests/mesh.yml')), { ...this.#variables(), ...variables }, (job, index) => this.#overrides(job, index))
+    this.deployment = new Deployment(manifest, { ...this.#variables(), ...variables }, (job, index) => this.#overrides(job, index))
     const hosts = join(this.folder, 'hosts.json')
     const names = ['bbs.service.cf.internal', 'uaa.service.cf.internal', `api.${systemDomain}`]
     writeFileSync(hosts, JSON.stringify({ ...this.deployment.hosts(), ...Object.fromEntries(names.map((name) => [name, '127.0.0.1'])) }))
@@ -122,6 +122,14 @@ export class Platform {
       cf_backend: pair('backend', ['gorouter.service.cf.internal']),
       cf_mesh_route_syncer_secret: 'syncer',
       cf_smoke_tests_secret: 'smoke',
+      // The same as cf-deployment calls it.
+      service_cf_internal_ca: { ca: this.#authority.pair.certificate, certificate: this.#authority.pair.certificate, private_key: this.#authority.pair.key },
+      uaa_ssl: { ca: this.#authority.pair.certificate },
+      cc_public_tls: { ca: this.#authority.pair.certificate },
+      diego_instance_identity_ca: { ca: this.#identities.pair.certificate },
+      gorouter_backend_tls: pair('gorouter', ['gorouter.service.cf.internal']),
+      uaa_clients_mesh_route_syncer_secret: 'syncer',
+      uaa_clients_cf_smoke_tests_secret: 'smoke',
     }
   }
 
@@ -134,10 +142,11 @@ export class Platform {
     const overrides: Record<string, Record<string, unknown>> = {
       copilot: { listen: { port: ports.copilot }, api: { listen: { port: ports.api }, uaa: { url: uaa } }, health: { port: ports.copilotHealth } },
       pilot: { listen: { port: ports.pilot }, debug: { port: ports.debug }, health: { port: ports.pilotHealth } },
-      'route-syncer': { cloud_controller: { url: api, poll_interval: 1 }, uaa: { url: uaa }, bbs: { url: `https://bbs.service.cf.internal:${ports.bbs}` }, health: { port: ports.syncerHealth } },
+      'route-syncer': { cloud_controller: { url: api, ca: this.#authority.pair.certificate, poll_interval: 1 }, uaa: { url: uaa }, bbs: { url: `https://bbs.service.cf.internal:${ports.bbs}` }, health: { port: ports.syncerHealth } },
       'istio-router': {
         http: { port: router?.http },
         https: { port: router?.https },
+        internal: { port: router?.internal },
         probe: { port: router?.probe },
         health: { port: router?.health },
         envoy: { concurrency: 1 },

@@ -45,7 +45,7 @@ export function explain(translator: Translator, host: string, path: string, { ex
 
   const request = { host: normalHost, path: normalPath, exposure }
   const keys = candidates(exposure, normalHost, normalPath)
-  const { model, settings } = translator
+  const { model } = translator
   const at = keys.findIndex((key) => model.get('route', key))
   const tried = at < 0 ? keys : keys.slice(0, at + 1)
   const key = keys[at]
@@ -54,7 +54,7 @@ export function explain(translator: Translator, host: string, path: string, { ex
     return { ...request, answer: { status: 404, reason: faultOf(translator, tried) ?? 'no route has this host and path' }, ...nothing, tried }
   }
 
-  const traits = traitsOf(key, route, settings)
+  const traits = translator.traitsOf(key, route)
   const { servers, leftOut } = servingOf(route, model)
   const { weights, error } = endpointWeights(route.destinations, servers)
   const total = weights?.reduce((sum, weight) => sum + weight, 0) ?? servers.length

@@ -44,3 +44,123 @@ behaviour('a traceparent that cannot be read is replaced', async ({ t, router, m
     t.match(headersOf((await ask(router.http, host, { headers: { traceparent } })).body)['traceparent'], /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
   }
 })
+
+behaviour('X-Cf-App-Instance leads to that very instance', async ({ t, router, mesh }) => {
+  const { host, app, instances } = await mesh.serve({ instances: 3 })
+  for (const [index, { guid }] of instances.entries()) {
+    for (let i = 0; i < 4; i++) {
+      const answer = await ask(router.http, host, { headers: { 'x-cf-app-instance': `${app}:${index}` } })
+      t.match(answer, { status: 200, body: `instance ${guid}` })
+    }
+    t.match(await ask(router.http, host, { headers: { 'X-CF-Process-Instance': `${app}:${index}` } }), { status: 200, body: `instance ${guid}` })
+  }
+  const seen = new Set<string>()
+  for (let i = 0; i < 60 && seen.size < 3; i++) seen.add((await ask(router.http, host, { headers: { 'x-cf-process-instance': app } })).body)
+  t.equal(seen.size, 3, 'without an index, any instance of the process')
+})
+
+behaviour('an instance that is named wrongly or not there is 400', async ({ t, router, mesh }) => {
+  const { host, app } = await mesh.serve()
+  const other = await mesh.serve()
+  const malformed = ['x', app, `${app}:`, `${app}:x`, `${app}:0:0`, `${app.toUpperCase()}X:0`, ':0', `${app}:-1`]
+  for (const value of malformed) {
+    const answer = await ask(router.http, host, { headers: { 'x-cf-app-instance': value } })
+    t.match(answer, { status: 400, headers: { 'x-cf-routererror': 'invalid_cf_app_instance_header' }, body: '400 Bad Request: Invalid X-CF-App-Instance Header\n' }, value)
+  }
+  const process = await ask(router.http, host, { headers: { 'x-cf-process-instance': 'x' } })
+  t.match(process, { status: 400, headers: { 'x-cf-routererror': 'invalid_cf_process_instance_header' }, body: '400 Bad Request: Invalid X-CF-Process-Instance Header\n' })
+  for (const [guid, index] of [[app, '1'], [app, '00'], [other.app, '0'], ['00000000-0000-0000-0000-000000000000', '0']]) {
+    const answer = await ask(router.http, host, { headers: { 'x-cf-app-instance': `${guid}:${index}` } })
+    t.match(answer, { status: 400, headers: { 'x-cf-routererror': 'unknown_route' } })
+    t.equal(answer.body, `400 Bad Request: Requested instance ('${index}') with guid ('${guid}') does not exist for route ('${host}')\n`)
+  }
+  t.match(await ask(router.http, mesh.host(), { headers: { 'x-cf-app-instance': `${app}:0` } }), { status: 400 }, 'nor is it on a route that does not exist')
+  t.equal(other.instances[0]?.requests, 0)
+})
+
+behaviour('a named instance that does not answer is not replaced by another', async ({ t, router, mesh }) => {
+  const { host, app, instances } = await mesh.serve({ instances: 2 })
+  await instances[0]?.stop()
+  for (let i = 0; i < 4; i++) t.equal((await ask(router.http, host, { headers: { 'x-cf-app-instance': `${app}:0` } })).status, 502)
+  t.equal(instances[1]?.requests, 0)
+})
+
+const sticky = { 'mesh.cloudfoundry.org/sticky-session': 'true' }
+const session = (attributes = '') => (_request: IncomingMessage, response: ServerResponse): void => void response.setHeader('set-cookie', ['other=1', `JSESSIONID=abc${attributes}`]).end()
+const vcapOf = (cookies: string[] = []): string | undefined => cookies.find((cookie) => cookie.startsWith('__VCAP_ID__='))
+
+behaviour('a session sticks to its instance while that lives, then to another', async ({ t, router, mesh }) => {
+  const served = await mesh.serve({
+    instances: 4,
+    labels: sticky,
+    handler: (request, response) => {
+      if (request.url === '/login') response.setHeader('set-cookie', 'JSESSIONID=abc')
+      response.end(JSON.stringify(request.headers))
+    },
+  })
+  const login = await ask(router.http, served.host, { path: '/login' })
+  const instance = headersOf(login.body)['x-cf-instanceid'] ?? ''
+  t.equal(vcapOf(login.headers['set-cookie']), `__VCAP_ID__=${instance}; Path=/; HttpOnly`)
+  t.notOk('x-mesh-session' in login.headers)
+  const cookie = `JSESSIONID=abc; __VCAP_ID__=${instance}`
+  for (let i = 0; i < 12; i++) {
+    const answer = await ask(router.http, served.host, { headers: { cookie } })
+    t.equal(headersOf(answer.body)['x-cf-instanceid'], instance)
+    t.equal(answer.headers['set-cookie'], undefined, 'no cookie is renewed that leads there already')
+  }
+  await served.instances.find(({ guid }) => guid === instance)?.stop()
+  const moved = await ask(router.http, served.host, { headers: { cookie } })
+  const next = headersOf(moved.body)['x-cf-instanceid'] ?? ''
+  t.equal(moved.status, 200, 'an instance that has died, before the platform knows')
+  t.not(next, instance)
+  t.equal(vcapOf(moved.headers['set-cookie']), `__VCAP_ID__=${next}; Path=/; HttpOnly`)
+  for (let i = 0; i < 8; i++) t.equal(headersOf((await ask(router.http, served.host, { headers: { cookie: `__VCAP_ID__=${next}` } })).body)['x-cf-instanceid'], next)
+})
+
+behaviour('the cookie of a session has the attributes of the app’s', async ({ t, router, mesh }) => {
+  const expected: [string, string][] = [
+    ['; Path=/own; HttpOnly', ''],
+    ['; Secure; SameSite=strict', '; Secure; SameSite=Strict'],
+    ['; secure;samesite=None; Partitioned', '; Secure; SameSite=None; Partitioned'],
+    ['; Max-Age=3600', ''],
+  ]
+  for (const [given, made] of expected) {
+    const { host, instances } = await mesh.serve({ labels: sticky, path: '/a', handler: session(given) })
+    const { headers } = await ask(router.http, host, { path: '/a/b' })
+    t.equal(vcapOf(headers['set-cookie']), `__VCAP_ID__=${instances[0]?.guid}; Path=/a; HttpOnly${made}`, given)
+    t.equal(headers['set-cookie']?.length, 3)
+  }
+  const ends = await mesh.serve({ labels: sticky, handler: session('; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0') })
+  const ended = await ask(router.http, ends.host)
+  t.equal(vcapOf(ended.headers['set-cookie']), `__VCAP_ID__=${ends.instances[0]?.guid}; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly`)
+})
+
+behaviour('no session sticks where nobody asked for it, no cookie begins one, or the app sets its own', async ({ t, router, mesh }) => {
+  const unasked = await mesh.serve({ handler: session(), instances: 2 })
+  t.equal(vcapOf((await ask(router.http, unasked.host)).headers['set-cookie']), undefined)
+  const seen = new Set<number>()
+  const cookie = `JSESSIONID=abc; __VCAP_ID__=${unasked.instances[0]?.guid}`
+  for (let i = 0; i < 20; i++) await ask(router.http, unasked.host, { headers: { cookie } })
+  for (const { requests } of unasked.instances) seen.add(Math.sign(requests))
+  t.same([...seen], [1], 'both instances were asked')
+  const another = await mesh.serve({ labels: sticky, handler: (_request, response) => void response.setHeader('set-cookie', 'MYJSESSIONID=1').end() })
+  t.same((await ask(router.http, another.host)).headers['set-cookie'], ['MYJSESSIONID=1'])
+  const own = await mesh.serve({ labels: sticky, handler: (_request, response) => void response.setHeader('set-cookie', ['JSESSIONID=1', '__VCAP_ID__=mine']).end() })
+  t.same((await ask(router.http, own.host)).headers['set-cookie'], ['JSESSIONID=1', '__VCAP_ID__=mine'])
+})
+
+behaviour('a session’s cookie leads to no instance that the route does not have', async ({ t, router, mesh }) => {
+  const [one, other] = [await mesh.serve({ labels: sticky }), await mesh.serve({ labels: sticky })]
+  for (const value of [other.instances[0]?.guid, `127.0.0.1:${other.instances[0]?.port}`, 'x', '']) {
+    const answer = await ask(router.http, one.host, { headers: { cookie: `JSESSIONID=1; __VCAP_ID__=${value}` } })
+    t.match(answer, { status: 200, body: `instance ${one.instances[0]?.guid}` })
+  }
+  t.equal(other.instances[0]?.requests, 0)
+})
+
+behaviour('sessions begin to stick when an app asks for it', async ({ t, router, mesh }) => {
+  const { host, app } = await mesh.serve({ handler: session() })
+  t.equal(vcapOf((await ask(router.http, host)).headers['set-cookie']), undefined)
+  await mesh.change([{ kind: 'app', key: app, value: { name: 'asks', space: 'space', labels: {}, annotations: sticky } }])
+  t.ok(await mesh.eventually(async () => vcapOf((await ask(router.http, host)).headers['set-cookie'])))
+})

@@ -41,6 +41,8 @@ export interface ServeOptions extends Pick<InstanceOptions, 'identity' | 'handle
   exposure?: Exposure
   instances?: number
   options?: RouteOptions
+  /** Of the route. */
+  labels?: Record<string, string>
 }
 
 /** An app that is served on a route: what a test changes and looks at. */
@@ -105,7 +107,7 @@ export class Mesh {
     const app = await this.#app(options)
     const route = { host, path: options.path ?? '', exposure: options.exposure ?? 'pub' } as const
     const destinations = [app.destination()]
-    await this.change([{ kind: 'route', key: routeKey(route), value: { ...route, space: 'space', labels: {}, options: options.options ?? {}, destinations } }])
+    await this.change([{ kind: 'route', key: routeKey(route), value: { ...route, space: 'space', labels: options.labels ?? {}, options: options.options ?? {}, destinations } }])
     await this.#known(routeKey(route), app.instances)
 
     return {

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { normalizePath, splitTarget } from '../../mesh/path.ts'
 import type { Downstream, Peer, RequestHead } from './downstream.ts'
+import type { WantedEndpoint } from './filters/named-instances.ts'
 import { Forward } from './forward.ts'
 import { settleClient, type Client } from './forwarded.ts'
 import type { Flag } from './http/failure.ts'
@@ -44,6 +45,8 @@ export class Exchange {
   route: Route | undefined
   cluster: Cluster | undefined
   endpoint: Endpoint | undefined
+  /** The endpoint that the request asks for, if any. */
+  wanted: WantedEndpoint | undefined
   attempts = 0
   /** Status of the response, 0 before there is one. */
   status = 0
@@ -256,6 +259,10 @@ export class Exchange {
     this.route = route
     const name = route.cluster(this)
     const cluster = name === undefined ? undefined : this.clusters.get(name)
+    if (!cluster && this.wanted?.refuse) {
+      this.wanted.refuse()
+      return
+    }
     if (!cluster) {
       this.reply(route.clusterMissing, '', 'NC', 'cluster_not_found')
       return

@@ -113,9 +113,11 @@ export class Forward implements AttemptEvents {
   }
 
   #try(): void {
-    const endpoint = this.#cluster.pick(this.#tried)
+    const { wanted } = this.#exchange
+    const endpoint = this.#wanted() ?? (wanted?.refuse ? undefined : this.#cluster.pick(this.#tried))
     if (!endpoint) {
       if (this.#failure) this.#giveUp(this.#failure)
+      else if (wanted?.refuse) wanted.refuse()
       else this.#exchange.reply(503, 'no healthy upstream', 'UH', 'no_healthy_upstream')
       return
     }
@@ -128,6 +130,11 @@ export class Forward implements AttemptEvents {
     if (this.#cluster.enter(ready)) return
     this.#waiting = undefined
     this.#overflow()
+  }
+
+  /** The endpoint that the request asks for; only the first try goes there. */
+  #wanted(): Endpoint | undefined {
+    return this.#retrying ? undefined : this.#exchange.wanted?.find(this.#cluster)
   }
 
   #send(endpoint: Endpoint): void {
@@ -159,7 +166,7 @@ export class Forward implements AttemptEvents {
     const { body } = this.#payload
     const { retries } = this.#cluster.config.limits
     const room = this.#retrying || this.#cluster.retrying < retries
-    return room && this.#exchange.attempts <= this.#route.retries!.limit && (!body || this.#exchange.bodyUntouched)
+    return room && !this.#exchange.wanted?.refuse && this.#exchange.attempts <= this.#route.retries!.limit && (!body || this.#exchange.bodyUntouched)
   }
 
   #retry(): void {

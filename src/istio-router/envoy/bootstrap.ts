@@ -5,6 +5,8 @@ export interface Sockets {
   ads: string
   /** Where Envoy serves its admin API. */
   admin: string
+  /** Where the agent tells Envoy the addresses of instances that requests name. */
+  instances: string
 }
 
 const ads = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' }
@@ -35,6 +37,11 @@ export function bootstrap({ name, envoy }: Pick<RouterConfig, 'name' | 'envoy'>,
               explicit_http_config: { http2_protocol_options: { initial_stream_window_size: 64 * 1024 * 1024, initial_connection_window_size: 64 * 1024 * 1024 } },
             },
           },
+        },
+        {
+          name: 'instances',
+          connect_timeout: '1s',
+          load_assignment: { cluster_name: 'instances', endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: sockets.instances } } } }] }] },
         },
       ],
     },

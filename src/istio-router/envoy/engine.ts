@@ -16,6 +16,7 @@ import { Admin } from './admin.ts'
 import { findEnvoy } from './binary.ts'
 import { bootstrap } from './bootstrap.ts'
 import { LastGood } from './last-good.ts'
+import { InstanceServer } from './instances.ts'
 import { EnvoyProcess } from './process.ts'
 
 export interface EnvoyEngineOptions {
@@ -35,6 +36,7 @@ export class EnvoyEngine implements Engine {
   readonly #good = new LastGood(this.#cache)
   readonly #stop = new AbortController()
   readonly #server: DeltaServer
+  readonly #instances = new InstanceServer((typeUrl, name) => this.#cache.get(typeUrl, name))
   #listeners: (refusals: Refusal[]) => void = () => {}
   #process: EnvoyProcess | undefined
   #admin: Admin | undefined
@@ -64,11 +66,12 @@ export class EnvoyEngine implements Engine {
     const binary = findEnvoy(config.envoy.path)
     // Not in the cache folder, since a Unix socket's path may have 107 bytes at most.
     const folder = (this.#folder = mkdtempSync(join(tmpdir(), 'istio-router-')))
-    const sockets = { ads: join(folder, 'ads'), admin: join(folder, 'admin') }
+    const sockets = { ads: join(folder, 'ads'), admin: join(folder, 'admin'), instances: join(folder, 'instances') }
     const file = join(folder, 'envoy.json')
     writeFileSync(file, JSON.stringify(bootstrap(config, sockets)), { mode: 0o600 })
     await this.#server.listen(`unix:${sockets.ads}`, ServerCredentials.createInsecure())
     chmodSync(sockets.ads, 0o600)
+    await this.#instances.listen(sockets.instances)
 
     // The access log is written each second, in place of Envoy's ten.
     const args = ['--config-path', file, '--disable-hot-restart', '--file-flush-interval-msec', '1000', '--log-level', config.envoy.logLevel]
@@ -85,6 +88,7 @@ export class EnvoyEngine implements Engine {
     await this.#process?.stop()
     await this.#admin?.close()
     this.#server.close()
+    this.#instances.close()
     if (this.#folder) rmSync(this.#folder, { recursive: true, force: true })
   }
 

@@ -2,6 +2,7 @@ import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/pro
 import { HeaderMutationSchema } from '../../common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
 import type { Feature } from './feature.ts'
 import { packed } from './proto.ts'
+import { sessionHeader } from './sticky-sessions.ts'
 
 const set = (key: string, value: string) => ({
   action: { case: 'append' as const, value: { header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD } },
@@ -29,7 +30,7 @@ export const appHeaders: Feature = {
             set('X-Vcap-Request-Id', '%STREAM_ID%'),
             set('X-Request-Start', '%START_TIME(%s%3f)%'),
           ],
-          responseMutations: [set('X-Vcap-Request-Id', '%STREAM_ID%')],
+          responseMutations: [set('X-Vcap-Request-Id', '%STREAM_ID%'), set(sessionHeader, '%CLUSTER_METADATA(mesh:session)%')],
         },
       }),
     },

@@ -20,8 +20,8 @@ export class ClusterMaker {
 
   /** A route's cluster, named by its key, with endpoints that come by EDS. */
   clusterOf(traits: RouteTraits): Resource {
-    const { key, app, route } = traits
-    const mesh = { ...(app === undefined ? {} : { app }), ...(route.guid === undefined ? {} : { route: route.guid }), space: route.space }
+    const { key, app, route, session } = traits
+    const mesh = { ...(app === undefined ? {} : { app }), ...(route.guid === undefined ? {} : { route: route.guid }), space: route.space, ...(session === undefined ? {} : { session }) }
     const own = toBinary(ClusterSchema, create(ClusterSchema, { name: key, metadata: { filterMetadata: { mesh } } }))
     return encodedResource(typeUrls.cluster, key, Buffer.concat([own, this.#commonOf(traits)]))
   }

@@ -18,8 +18,14 @@ export function endpointsOf({ key, route, app }: RouteTraits, servers: Server[])
       },
     },
     ...(weights ? { loadBalancingWeight: weights[position]! } : {}),
-    metadata: { filterMetadata: { mesh: { i: String(server.index), ...(app === undefined ? { a: server.app } : {}) } } },
+    metadata: { filterMetadata: { mesh: { i: String(server.index), ...(app === undefined ? { a: server.app } : {}), ...processOf(server) } } },
   }))
   const assignment = create(ClusterLoadAssignmentSchema, { clusterName: key, endpoints: lbEndpoints.length ? [{ lbEndpoints }] : [] })
   return encodeResource(ClusterLoadAssignmentSchema, key, assignment)
+}
+
+/** The process's guid in Cloud Controller, without the version that Diego's has behind it; absent where it is the app's, as of an app's first process. */
+function processOf({ process, app }: Server): { p?: string } {
+  const guid = process.slice(0, 36)
+  return guid === app ? {} : { p: guid }
 }

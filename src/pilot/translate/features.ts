@@ -5,11 +5,13 @@ import type { Feature } from './feature.ts'
 import { forwardedHeaders } from './forwarded-headers.ts'
 import { loadBalancing } from './load-balancing.ts'
 import { localReplies } from './local-replies.ts'
+import { namedInstances } from './named-instances.ts'
 import { paths } from './paths.ts'
 import { platformRoute } from './platform-route.ts'
 import { protocols } from './protocols.ts'
 import { requestHygiene } from './request-hygiene.ts'
 import { retries } from './retries.ts'
+import { stickySessions } from './sticky-sessions.ts'
 import { b3TraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
 import { timeouts } from './timeouts.ts'
 import { upgrades } from './upgrades.ts'
@@ -33,4 +35,6 @@ export const features: Feature[] = [
   appHeaders,
   localReplies,
   accessLog,
+  stickySessions,
+  namedInstances,
 ]

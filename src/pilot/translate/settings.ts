@@ -28,6 +28,21 @@ export const TranslationSettings = Type.Object(
       },
       { ...closed, default: {}, description: 'Trace headers that a request without them is given; what a client sends is passed on in any case' },
     ),
+    stickySessions: Type.Object(
+      {
+        for: Type.Enum(['all', 'asked', 'none'], {
+          default: 'asked',
+          description: 'Whose sessions stick to an instance: all routes\', those whose app or route has the label or annotation `mesh.cloudfoundry.org/sticky-session: "true"`, or nobody\'s',
+        }),
+        cookies: Type.Array(Type.String({ pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", maxLength: 200 }), {
+          default: ['JSESSIONID'],
+          minItems: 1,
+          maxItems: 100,
+          description: "Names of apps' cookies that begin a session",
+        }),
+      },
+      { ...closed, default: {} },
+    ),
     minimumTlsVersion: Type.Enum(['1.2', '1.3'], { default: '1.2', description: 'Oldest TLS version that clients may use' }),
   },
   { ...closed, default: {} },

@@ -13,6 +13,8 @@ export interface RouteTraits extends ClusterVariant {
   route: Route
   /** The app, where all destinations are of one. */
   app: string | undefined
+  /** Path and cookies of its sessions, where they stick to their instances. */
+  session?: string | undefined
   /** What was asked for and is not so, for people. */
   notes: string[]
 }

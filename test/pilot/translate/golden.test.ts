@@ -17,6 +17,7 @@ import { UpstreamCodecSchema } from '../../../src/common/proto/gen/envoy/extensi
 import { ProxyProtocolSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js'
 import { TlsInspectorSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
 import { HttpConnectionManagerSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
+import { LuaSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/lua/v3/lua_pb.js'
 import { HeaderMutationSchema as EarlyHeaderMutationSchema } from '../../../src/common/proto/gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js'
 import { PreviousHostsPredicateSchema } from '../../../src/common/proto/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js'
 import { LuaConfigSchema } from '../../../src/common/proto/gen/envoy/extensions/router/cluster_specifiers/lua/v3/lua_pb.js'
@@ -54,6 +55,7 @@ const registry = createRegistry(
   HttpRequestHeaderMatchInputSchema,
   HttpResponseHeaderMatchInputSchema,
   LuaConfigSchema,
+  LuaSchema,
   PreviousHostsPredicateSchema,
   ProxyProtocolSchema,
   RouterSchema,

@@ -6,10 +6,12 @@ import { HttpFilterSchema } from '../../../common/proto/gen/envoy/extensions/fil
 import type { FilterType, HttpFilter } from './filter.ts'
 import { headerMutation } from './header-mutation.ts'
 import { b3TraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
+import { namedInstances } from './named-instances.ts'
+import { stickySessions } from './sticky-sessions.ts'
 import { upstreamCodec } from './upstream-codec.ts'
 
 /** Every kind of filter that this engine knows, beside the router itself, which ends each chain. */
-export const filterTypes: FilterType[] = [headerMutation, upstreamCodec, b3TraceHeaders, w3cTraceHeaders]
+export const filterTypes: FilterType[] = [headerMutation, upstreamCodec, b3TraceHeaders, w3cTraceHeaders, namedInstances, stickySessions]
 
 const byName = new Map(filterTypes.map((type) => [type.name, type]))
 const routerName = 'envoy.filters.http.router'
@@ -32,8 +34,10 @@ export function compileChain(messages: HttpFilterMessage[]): FilterChain {
 
 function compileFilter(message: HttpFilterMessage, index: number): HttpFilter {
   const path = `http_filters[${index}]`
-  requireSupported(HttpFilterSchema, message, { name: true, typed_config: true }, `${path}.`)
+  requireSupported(HttpFilterSchema, message, { name: true, typed_config: true, is_optional: true, disabled: true }, `${path}.`)
   const type = byName.get(message.name)
+  // Off but where a route says something to it, which is refused there as long as this engine does not know the filter.
+  if (!type && message.isOptional && message.disabled) return {}
   if (!type) throw new Unsupported(`${path}.name`, `${message.name} is not supported by the embedded engine`)
   return type.compile(message.configType.value as Any | undefined, path)
 }

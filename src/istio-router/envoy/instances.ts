@@ -1,0 +1,86 @@
+import { once } from 'node:events'
+import { chmodSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { fromBinary } from '@bufbuild/protobuf'
+import { ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
+import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
+import { typeUrls, type Resource } from '../../common/xds/resources.ts'
+import { normalizeHost } from '../../mesh/host.ts'
+import { findRoute } from '../../mesh/matching.ts'
+import { instanceOf, readNamedInstance, type Instance, type Refusal } from '../../mesh/named-instance.ts'
+import { splitTarget } from '../../mesh/path.ts'
+import type { Exposure } from '../../mesh/records.ts'
+
+type Resources = (typeUrl: string, name: string) => Resource | undefined
+
+interface Answer {
+  status: number
+  /** The address of the instance, or what the client is told. */
+  body: string
+  error?: string
+}
+
+const nothing: Answer = { status: 404, body: '' }
+const refused = ({ error, body }: Refusal): Answer => ({ status: 400, body, error })
+
+/** More than Envoy lets through of a request's headers. */
+const maxHeaderSize = 16 * 1024 * 1024
+
+/**
+ * Tells Envoy where an instance is that a request names (src/pilot/translate/named-instances.ts), on a Unix socket. Envoy cannot choose
+ * an endpoint by its name without an index of 10 KB an endpoint; here it is looked up in what Envoy was given, when it is asked for.
+ */
+export class InstanceServer {
+  readonly #resources: Resources
+  readonly #server: Server
+
+  constructor(resources: Resources) {
+    this.#resources = resources
+    this.#server = createServer({ maxHeaderSize }, (request, response) => this.#answer(request, response))
+  }
+
+  async listen(path: string): Promise<void> {
+    this.#server.listen(path)
+    await once(this.#server, 'listening')
+    chmodSync(path, 0o600)
+  }
+
+  close(): void {
+    this.#server.close()
+    this.#server.closeAllConnections()
+  }
+
+  #answer({ headers }: IncomingMessage, response: ServerResponse): void {
+    const read = (name: string): string => String(headers[name] ?? '')
+    const { status, body, error } = this.#find(read)
+    response.writeHead(status, error === undefined ? {} : { 'x-cf-routererror': error }).end(body)
+  }
+
+  #find(read: (name: string) => string): Answer {
+    const host = read('x-host')
+    const key = findRoute(read('x-exposure') as Exposure, normalizeHost(host), splitTarget(read('x-path')).path, (key) => this.#resources(typeUrls.cluster, key) !== undefined)
+    const session = read('x-session')
+    if (session) return this.#address(key, ({ guid }, { session: sticky }) => sticky !== undefined && guid === session) ?? nothing
+    const named = readNamedInstance(read('x-app-instance'), read('x-process-instance'))
+    if (!named) return nothing
+    return 'error' in named ? refused(named) : (this.#address(key, named.matches) ?? refused(named.missing(host)))
+  }
+
+  /** The address of an instance of the route's that is `wanted`; of several any one. */
+  #address(key: string | undefined, wanted: (instance: Instance, cluster: Record<string, unknown>) => boolean): Answer | undefined {
+    const [cluster, assignment] = [typeUrls.cluster, typeUrls.endpoint].map((typeUrl) => (key === undefined ? undefined : this.#resources(typeUrl, key)))
+    if (!cluster || !assignment) return undefined
+    const mesh = fromBinary(ClusterSchema, cluster.any.value).metadata?.filterMetadata['mesh'] ?? {}
+    const found = fromBinary(ClusterLoadAssignmentSchema, assignment.any.value).endpoints.flatMap(({ lbEndpoints }) =>
+      lbEndpoints.flatMap(({ hostIdentifier, metadata }) => {
+        if (hostIdentifier.case !== 'endpoint' || !wanted(instanceOf(hostIdentifier.value.hostname, metadata?.filterMetadata['mesh'], mesh), mesh)) return []
+        const socket = hostIdentifier.value.address?.address
+        return socket?.case === 'socketAddress' ? [socket.value] : []
+      }),
+    )
+    const chosen = found[Math.floor(Math.random() * found.length)]
+    if (!chosen) return undefined
+    const { address, portSpecifier } = chosen
+    return { status: 200, body: `${address.includes(':') ? `[${address}]` : address}:${portSpecifier.value}` }
+  }
+}

@@ -40,7 +40,7 @@ class Declaration {
   }
 
   #simple(): Field {
-    const token = this.#tokens[this.#at++]!
+    const token = this.#tokens[this.#at++]
     if (token === '{') return this.#object()
     if (token.startsWith('"')) return { type: 'string', values: [token.slice(1, -1)] }
     if (token !== 'Array') return { type: token }
@@ -54,7 +54,7 @@ class Declaration {
     const fields: Record<string, Field> = {}
     let description = ''
     for (;;) {
-      const token = this.#tokens[this.#at++]!
+      const token = this.#tokens[this.#at++]
       if (token === '}') return { type: 'object', fields }
       if (token === ';') continue
       if (token.startsWith('/**')) {

@@ -56,7 +56,7 @@ export function checkDocument(given: unknown, namespace: string, bounds: Bounds 
   }
   const kind = readKind(document, findings)
   const metadata = readMetadata(document['metadata'], namespace, findings)
-  const named = { kind: String(document['kind'] ?? ''), ...(metadata && { name: metadata.name, namespace: metadata.namespace }) }
+  const named = { kind: typeof document['kind'] === 'string' ? document['kind'] : '', ...(metadata && { name: metadata.name, namespace: metadata.namespace }) }
   if (!kind) return { ...named, findings: findings.list, ...at }
   for (const name of Object.keys(document)) {
     if (['apiVersion', 'kind', 'metadata', 'spec', 'status'].includes(name)) continue

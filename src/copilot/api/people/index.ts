@@ -11,6 +11,7 @@ import { routers } from './routers.ts'
 import { routes } from './routes.ts'
 import { services } from './services.ts'
 import { status } from './status.ts'
+import { resources } from '../../resources/api.ts'
 import { sync } from './sync.ts'
 import { trace } from './trace.ts'
 
@@ -24,7 +25,7 @@ export async function peopleApi(copilot: Copilot): Promise<Part> {
   measured(api)
   api.addHook('onRequest', uaa ? tokenGuard(uaa) : loopbackGuard)
   await api.register(async (scope: Api) => {
-    for (const add of [status, routes, trace, services, apps, instances, componentList, routers, sync]) add(scope, copilot)
+    for (const add of [status, routes, trace, services, apps, instances, componentList, routers, sync, resources]) add(scope, copilot)
   })
   return served('api', api, { listen, tls: files })
 }

@@ -15,9 +15,10 @@ const names = ({ changed, removed }: ResourceUpdate): string[] => [...changed, .
 function translation(changes: Change[] = []) {
   const translator = new Translator(settingsOf())
   const cache = new ResourceCache()
+  cache.apply({ changed: translator.constants, removed: [] })
   cache.apply(translator.apply(changes))
   const versions = (): Record<string, string> =>
-    Object.fromEntries([typeUrls.cluster, typeUrls.endpoint].flatMap((typeUrl) => [...cache.all(typeUrl).values()].map(({ name, version }) => [`${typeUrl} ${name}`, version])))
+    Object.fromEntries([typeUrls.cluster, typeUrls.endpoint, typeUrls.route].flatMap((typeUrl) => [...cache.all(typeUrl).values()].map(({ name, version }) => [`${typeUrl} ${name}`, version])))
   return { translator, cache, versions }
 }
 
@@ -69,7 +70,6 @@ test('a change touches the resources that depend on it and no other', (t) => {
   t.same(touched(process('q', 1, 'app-renamed')), [], 'what a route does not ask a process for')
   t.same(touched(instance('i', { process: 'q' })), ['ClusterLoadAssignment pub/both.test', 'ClusterLoadAssignment pub/one.test', 'ClusterLoadAssignment pub/other.test'])
   t.same(touched(instance('new', { process: 'nobody-names-it' })), [])
-  t.same(touched({ kind: 'app', key: 'app', value: { name: 'x', space: 's', labels: {}, annotations: {} } }), [])
   t.same(touched(route('one.test', [destination(['q'])])), ['Cluster pub/one.test', 'ClusterLoadAssignment pub/one.test'])
   t.same(touched({ kind: 'route', key: 'pub/one.test', value: null }), ['Cluster pub/one.test', 'ClusterLoadAssignment pub/one.test'])
   t.end()
@@ -81,6 +81,7 @@ test('of what a route change touches, only what is different goes on', (t) => {
   cache.watch((update) => updates.push(names(update)))
   cache.apply(translator.apply([route('one.test', [destination(['q'])])]))
   cache.apply(translator.apply([route('one.test', [destination(['q'])], { labels: { a: 'b' } })]))
+  cache.apply(translator.apply([{ kind: 'app', key: 'app', value: { name: 'x', space: 's', labels: {}, annotations: {} } }]))
   t.same(updates, [['ClusterLoadAssignment pub/one.test']], 'its cluster is as it was')
   t.end()
 })

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
-import { routeKey, type Change, type Destination, type Instance, type Route } from '../../src/mesh/records.ts'
+import type { Resource } from '../../src/mesh/istio/types.ts'
+import { resourceKey, routeKey, type Change, type Destination, type Instance, type Route } from '../../src/mesh/records.ts'
 
 export const process = (key: string, instances: number, app = 'app'): Change => ({ kind: 'process', key, value: { app, type: 'web', instances } })
 
@@ -16,6 +17,17 @@ export function route(host: string, destinations: Destination[], given: Partial<
   return { kind: 'route', key: routeKey(value), value }
 }
 
+/** An accepted resource of a space. */
+export function resource<K extends Resource['kind']>(kind: K, name: string, spec: Extract<Resource, { kind: K }>['spec'], namespace = 'space'): Change & { kind: 'resource' } {
+  const value = {
+    apiVersion: kind === 'RateLimit' ? 'mesh.cloudfoundry.org/v1' : 'networking.istio.io/v1',
+    kind,
+    metadata: { name, namespace, labels: {}, annotations: {}, generation: 1, createdAt: '2026-01-01T00:00:00Z' },
+    spec,
+  } as Resource
+  return { kind: 'resource', key: resourceKey(value), value }
+}
+
 const removal = ({ kind, key }: Change): Change => ({ kind, key, value: null })
 
 const processName = fc.constantFrom('p', 'q', 'r', 's')
@@ -29,13 +41,31 @@ const someDestination = fc
 const someRoute = fc
   .tuple(fc.constantFrom('h', 'g', '*.f'), fc.constantFrom('', '/x'), fc.array(someDestination, { maxLength: 3 }))
   .map(([host, path, destinations]) => route(host, destinations, { path }))
+const ruledHost = fc.constantFrom('h', 'g', '*.f', '*', 'api.test', 'one')
+const someDestinationOfRules = fc
+  .tuple(fc.constantFrom('h', 'g', 'one', 'api.test', 'nobody'), fc.constantFrom(undefined, 'v1', 'v2'))
+  .map(([host, subset]) => ({ host, ...(subset && { subset }) }))
+const someNamespace = fc.constantFrom('space', 'mesh-system')
+const someVirtualService = fc
+  .tuple(fc.constantFrom('vs1', 'vs2'), ruledHost, fc.array(someDestinationOfRules, { minLength: 1, maxLength: 2 }), someNamespace)
+  .map(([name, host, destinations, namespace]) => resource('VirtualService', name, { hosts: [host], http: [{ route: destinations.map((destination) => ({ destination, weight: 1 })) }] }, namespace))
+const someDestinationRule = fc
+  .tuple(fc.constantFrom('dr1', 'dr2'), ruledHost, fc.constantFrom('1', '2'), fc.nat(5), someNamespace)
+  .map(([name, host, version, maxConnections, namespace]) =>
+    resource('DestinationRule', name, { host, trafficPolicy: { connectionPool: { tcp: { maxConnections } } }, subsets: [{ name: `v${version}`, labels: { version } }] }, namespace),
+  )
+const someServiceEntry = fc
+  .tuple(fc.constantFrom('se1', 'se2'), fc.constantFrom('192.0.2.1', '192.0.2.2'))
+  .map(([name, address]) => resource('ServiceEntry', name, { hosts: ['api.test'], resolution: 'STATIC', ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], endpoints: [{ address }] }))
+const someApp = fc
+  .tuple(fc.constantFrom('a', 'b'), fc.constantFrom('one', 'h'), fc.constantFrom('1', '2'))
+  .map(([key, name, version]): Change => ({ kind: 'app', key, value: { name, space: 'space', labels: { version }, annotations: {} } }))
 const someOther = fc.constantFrom<Change>(
-  { kind: 'app', key: 'a', value: { name: 'one', space: 'space', labels: {}, annotations: {} } },
   { kind: 'space', key: 'space', value: { name: 'dev', organization: 'o' } },
   { kind: 'organization', key: 'o', value: { name: 'org' } },
 )
 
 /** Any change of a small world, so that records often meet. */
 export const someChange: fc.Arbitrary<Change> = fc
-  .tuple(fc.oneof(someProcess, someInstance, someInstance, someRoute, someRoute, someOther), fc.integer({ min: 0, max: 3 }))
+  .tuple(fc.oneof(someProcess, someInstance, someInstance, someRoute, someRoute, someOther, someApp, someVirtualService, someDestinationRule, someServiceEntry), fc.integer({ min: 0, max: 3 }))
   .map(([change, dice]) => (dice === 0 ? removal(change) : change))

@@ -1,16 +1,30 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Resource } from '../../mesh/istio/types.ts'
 import { kinds, type Change, type Instance, type Kind, type Process, type Records, type Route } from '../../mesh/records.ts'
 import { recordFault, type Fault } from './fault.ts'
+import { hostsOf, namesOf, seenBy } from './names.ts'
 import { Relation } from './relation.ts'
 
-/** What a set of changes touches: routes whose own record changed, and routes of which only an instance or process did. */
+/** What a set of changes touches. */
 export interface Touched {
-  routes: Set<string>
+  /** Routes whose own record changed, with their hosts. */
+  routes: Map<string, string>
+  /** Routes of which an instance or process changed. */
   endpoints: Set<string>
+  /** Hosts that a resource names or named, by the resource's kind. */
+  resources: Map<Resource['kind'], Set<string>>
+  /** Names of the index, and records, that are not what they were. */
+  names: Set<string>
+}
+
+/** What reads of the model are made of: a record, or the keys of those that have a name. */
+export interface Source {
+  get<K extends Kind>(kind: K, key: string): Records[K] | undefined
+  keysOf(name: string): Iterable<string>
 }
 
 /** The records in memory, each as it was last good, with the indexes that lead from each to the routes it has an effect on. */
-export class Model {
+export class Model implements Source {
   /** Records whose newest value cannot be served, by kind and key. */
   readonly faults = new Map<string, Fault>()
   readonly #records: { [K in Kind]: Map<string, Records[K]> } = {
@@ -23,8 +37,8 @@ export class Model {
     resource: new Map(),
     secret: new Map(),
   }
-  /** Process → its instances. */
-  readonly #instances = new Relation()
+  /** Name → the keys of the records that have it. */
+  readonly #names = new Relation()
   /** Process → the routes that send to it. */
   readonly #routes = new Relation()
 
@@ -36,14 +50,18 @@ export class Model {
     return this.#records[kind].size
   }
 
-  /** Guids of the instances of a process. */
-  instancesOf(process: string): Iterable<string> {
-    return this.#instances.of(process)
+  /** Keys of the records that have a name of the index. */
+  keysOf(name: string): Iterable<string> {
+    return this.#names.of(name)
+  }
+
+  all<K extends Kind>(kind: K): ReadonlyMap<string, Records[K]> {
+    return this.#records[kind]
   }
 
   /** Applies changes in their order. Those of unknown kinds, from a newer copilot, are ignored. */
   apply(changes: Iterable<Change>): Touched {
-    const touched: Touched = { routes: new Set(), endpoints: new Set() }
+    const touched: Touched = { routes: new Map(), endpoints: new Set(), resources: new Map(), names: new Set() }
     for (const change of changes) this.#applyOne(change, touched)
     return touched
   }
@@ -84,21 +102,19 @@ export class Model {
     const before = records.get(key)
     if (value === null) records.delete(key)
     else records.set(key, value)
+    if (before) for (const name of namesOf(kind, before)) this.#names.remove(name, key)
+    if (value) for (const name of namesOf(kind, value)) this.#names.add(name, key)
+    for (const name of seenBy(kind, key, before, value)) touched.names.add(name)
     if (kind === 'route') this.#reindexRoute(key, before as Route | undefined, value, touched)
-    if (kind === 'instance') this.#reindexInstance(key, before as Instance | undefined, value, touched)
+    if (kind === 'instance') for (const process of new Set([(before as Instance | undefined)?.process, value?.process])) if (process) this.#touchRoutesOf(process, touched)
+    if (kind === 'resource') for (const resource of [before as Resource | undefined, value]) if (resource) touchResource(resource, touched)
     if (kind === 'process' && (before as Process | undefined)?.instances !== value?.instances) this.#touchRoutesOf(key, touched)
   }
 
   #reindexRoute(key: string, before: Route | undefined, after: Route | null, touched: Touched): void {
     for (const process of processesOf(before)) this.#routes.remove(process, key)
     for (const process of processesOf(after)) this.#routes.add(process, key)
-    touched.routes.add(key)
-  }
-
-  #reindexInstance(guid: string, before: Instance | undefined, after: Instance | null, touched: Touched): void {
-    if (before) this.#instances.remove(before.process, guid)
-    if (after) this.#instances.add(after.process, guid)
-    for (const process of new Set([before?.process, after?.process])) if (process) this.#touchRoutesOf(process, touched)
+    touched.routes.set(key, (after ?? before)?.host ?? '')
   }
 
   #touchRoutesOf(process: string, { endpoints }: Touched): void {
@@ -108,6 +124,12 @@ export class Model {
 
 const nameOf = ({ kind, key }: { kind: Kind; key: string }): string => `${kind} ${key}`
 const removalOf = ({ kind, key }: { kind: Kind; key: string }): Change => ({ kind, key, value: null })
+
+function touchResource(resource: Resource, { resources }: Touched): void {
+  const hosts = resources.get(resource.kind) ?? new Set()
+  resources.set(resource.kind, hosts)
+  for (const host of hostsOf(resource)) hosts.add(host)
+}
 
 function processesOf(route: Route | null | undefined): string[] {
   return route?.destinations.flatMap((destination) => destination.processes) ?? []

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import type { Destination, Instance, Route } from '../../mesh/records.ts'
-import type { Model } from './model.ts'
+import type { Source } from './model.ts'
+import { name } from './names.ts'
 
 /** An instance that a route sends to. */
 export interface Server {
@@ -31,7 +32,7 @@ export interface Serving {
 }
 
 /** Finds the instances that serve a route. An address serves once: where two claim it, the newer has it. */
-export function servingOf(route: Route, model: Model): Serving {
+export function servingOf(route: Pick<Route, 'destinations'>, model: Source): Serving {
   const leftOut: LeftOut[] = []
   const byAddress = new Map<string, Server>()
   for (const server of route.destinations.flatMap((destination, position) => serversOf(destination, position, model, leftOut))) {
@@ -46,14 +47,14 @@ export function servingOf(route: Route, model: Model): Serving {
   return { servers, leftOut }
 }
 
-function serversOf(destination: Destination, position: number, model: Model, leftOut: LeftOut[]): Server[] {
+function serversOf(destination: Destination, position: number, model: Source, leftOut: LeftOut[]): Server[] {
   return destination.processes.flatMap((process) => {
     const wanted = model.get('process', process)?.instances
     if (wanted === undefined) {
       leftOut.push({ process, reason: 'Diego is not to run this process' })
       return []
     }
-    return [...model.instancesOf(process)].flatMap((guid) => {
+    return [...model.keysOf(name.instances(process))].flatMap((guid) => {
       const instance = model.get('instance', guid) as Instance
       const { index, address, since } = instance
       const port = instance.ports.find((port) => port.app === destination.port)

@@ -26,7 +26,8 @@ export class ClusterMaker {
     return encodedResource(typeUrls.cluster, key, Buffer.concat([own, this.#commonOf(traits)]))
   }
 
-  #commonOf({ protocol, loadBalancing }: ClusterVariant): Uint8Array {
+  #commonOf({ protocol, loadBalancing, policy, balanceFactor }: ClusterVariant): Uint8Array {
+    if (policy) return toBinary(ClusterSchema, create(ClusterSchema, this.#fieldsOf({ protocol, loadBalancing, policy, balanceFactor })))
     const id = `${protocol} ${loadBalancing}`
     let bytes = this.#common.get(id)
     if (!bytes) this.#common.set(id, (bytes = toBinary(ClusterSchema, create(ClusterSchema, this.#fieldsOf({ protocol, loadBalancing })))))

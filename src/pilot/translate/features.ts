@@ -5,6 +5,7 @@ import type { Feature } from './feature.ts'
 import { forwardedHeaders } from './forwarded-headers.ts'
 import { loadBalancing } from './load-balancing.ts'
 import { localReplies } from './local-replies.ts'
+import { outlierDetection } from './outlier-detection.ts'
 import { namedInstances } from './named-instances.ts'
 import { paths } from './paths.ts'
 import { platformRoute } from './platform-route.ts'
@@ -31,6 +32,7 @@ export const features: Feature[] = [
   timeouts,
   loadBalancing,
   circuitBreakers,
+  outlierDetection,
   upstreamTls,
   appHeaders,
   localReplies,

@@ -13,6 +13,7 @@ import { together, type FilterInit, type ListenerContext } from './feature.ts'
 import { features } from './features.ts'
 import { ads, extension, packed, socketAddress } from './proto.ts'
 import type { ListenerSpec, RouterNode } from './router-node.ts'
+import { ruleFeatures } from './rules/features.ts'
 import type { TranslationSettings } from './settings.ts'
 
 /** The listeners of one router, as its node asks for them. */
@@ -63,10 +64,13 @@ function managerOf(context: ListenerContext) {
       }),
     ],
     routeSpecifier: { case: 'rds' as const, value: { routeConfigName: listener.exposure, configSource: ads } },
-    httpFilters: [...filters('filter', context), routerFilter(context)],
+    httpFilters: [...filters('filter', context), ...ruleFilters, routerFilter(context)],
   }
   return packed(HttpConnectionManagerSchema, together([base, ...features.flatMap((feature) => feature.manager?.(context) ?? [])]))
 }
+
+/** Filters of rules are off except where a route says something to them; an engine that has no such filter can do without. */
+const ruleFilters: FilterInit[] = ruleFeatures.flatMap(({ filter }) => (filter ? [{ ...named(filter.name, filter.config), disabled: true, isOptional: true }] : []))
 
 function routerFilter(context: ListenerContext): FilterInit {
   const codec = named('envoy.filters.http.upstream_codec', packed(UpstreamCodecSchema, {}))
@@ -78,4 +82,6 @@ function filters(kind: 'filter' | 'upstreamFilter', context: ListenerContext): F
   return features.flatMap((feature) => feature[kind]?.(context) ?? [])
 }
 
-const named = (name: string, value: Any) => ({ name, configType: { case: 'typedConfig' as const, value } })
+function named(name: string, value: Any) {
+  return { name, configType: { case: 'typedConfig' as const, value } }
+}

@@ -1,19 +1,54 @@
 import { Cluster_LbPolicy } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
-import type { Feature } from './feature.ts'
+import type { Policy } from '../rules/policies.ts'
+import type { ClusterInit, Feature } from './feature.ts'
+import { hashing } from './hashing.ts'
+import { localities } from './localities.ts'
+import { duration } from './proto.ts'
+import type { ClusterVariant } from './traits.ts'
 
-const policies = {
-  'round-robin': Cluster_LbPolicy.ROUND_ROBIN,
-  'least-connection': Cluster_LbPolicy.LEAST_REQUEST,
-  random: Cluster_LbPolicy.RANDOM,
-} as const
+type Simple = ClusterVariant['loadBalancing']
+
+/** Istio's names; `PASSTHROUGH`, which asks the address that a client meant, has no meaning where clients mean the router. */
+const named: Record<string, Simple> = { ROUND_ROBIN: 'round-robin', LEAST_REQUEST: 'least-connection', LEAST_CONN: 'least-connection', RANDOM: 'random' }
 
 /**
- * How an instance is chosen: by the route's `loadbalancing` option (RFC-0027), else by the operator's setting. Least connection
- * takes the best of eight that are drawn, where Envoy's usual two would still send a quarter to the busier of two instances.
+ * How an instance is chosen: as a DestinationRule says, else by the route's `loadbalancing` option (RFC-0027, RFC-0042), else by the
+ * operator's setting. Least connection takes the best of eight that are drawn, where Envoy's usual two would still send a quarter to
+ * the busier of two instances.
  */
 export const loadBalancing: Feature = {
-  cluster: ({ loadBalancing }) => ({
-    lbPolicy: policies[loadBalancing],
-    ...(loadBalancing === 'least-connection' ? { lbConfig: { case: 'leastRequestLbConfig' as const, value: { choiceCount: 8 } } } : {}),
-  }),
+  cluster: ({ loadBalancing, policy, balanceFactor }) => {
+    const common = commonOf(policy)
+    const hash = policy?.loadBalancer?.consistentHash
+    if (hash) return { ...hashing(hash, balanceFactor), ...common }
+    return { ...simple(named[policy?.loadBalancer?.simple ?? ''] ?? loadBalancing, policy?.loadBalancer), ...common }
+  },
+}
+
+function simple(choice: Simple, balancer: Policy['loadBalancer']): ClusterInit {
+  const slowStart = slowStartOf(balancer)
+  if (choice === 'least-connection') return { lbPolicy: Cluster_LbPolicy.LEAST_REQUEST, lbConfig: { case: 'leastRequestLbConfig', value: { choiceCount: 8, ...slowStart } } }
+  if (choice === 'random') return { lbPolicy: Cluster_LbPolicy.RANDOM }
+  return { lbPolicy: Cluster_LbPolicy.ROUND_ROBIN, ...(slowStart ? { lbConfig: { case: 'roundRobinLbConfig' as const, value: slowStart } } : {}) }
+}
+
+/** New instances get their full share only after a while. */
+function slowStartOf(balancer: Policy['loadBalancer']) {
+  const window = balancer?.warmup?.duration ?? balancer?.warmupDurationSecs
+  if (window === undefined) return undefined
+  const { aggression, minimumPercent } = balancer?.warmup ?? {}
+  return {
+    slowStartConfig: {
+      slowStartWindow: duration(window),
+      ...(aggression === undefined ? {} : { aggression: { defaultValue: aggression, runtimeKey: 'mesh.warmup' } }),
+      minWeightPercent: { value: minimumPercent ?? 10 },
+    },
+  }
+}
+
+/** All ejected is 503: with a policy there is no panic in which the ejected are asked again, unless it sets a share for it. */
+function commonOf(policy: Policy | undefined): ClusterInit {
+  if (!policy) return {}
+  const locality = localities(policy)
+  return { commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 }, ...locality } }
 }

@@ -3,12 +3,17 @@ import { DurationSchema, type Any, type Duration } from '@bufbuild/protobuf/wkt'
 import { ConfigSourceSchema, ApiVersion, type ConfigSource } from '../../common/proto/gen/envoy/config/core/v3/config_source_pb.js'
 import { pack } from '../../common/xds/resources.ts'
 
-const milliseconds = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
+const milliseconds: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
-/** A duration from how it is written: `500ms`, `30s`, `15m`, `1h`. */
+/** A duration from how it is written: `500ms`, `30s`, `1.5s`, `1h30m`. */
 export function duration(text: string): Duration {
-  const amount = Number.parseInt(text, 10) * milliseconds[text.replace(/^\d+/, '') as keyof typeof milliseconds]
-  return create(DurationSchema, { seconds: BigInt(Math.floor(amount / 1000)), nanos: (amount % 1000) * 1_000_000 })
+  const nanos = Math.round(seconds(text) * 1e9)
+  return create(DurationSchema, { seconds: BigInt(Math.floor(nanos / 1e9)), nanos: nanos % 1e9 })
+}
+
+/** The same in seconds. */
+export function seconds(text: string): number {
+  return [...text.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g)].reduce((sum, [, amount, unit = '']) => sum + (Number(amount) * milliseconds[unit]!) / 1000, 0)
 }
 
 /** An extension: its name and its configuration. */

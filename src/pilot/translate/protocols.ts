@@ -16,20 +16,22 @@ export const protocols: Feature = {
     maxRequestHeadersKb: settings.maxHeadersKilobytes,
   }),
 
-  cluster: ({ protocol }, { settings }) => ({
-    typedExtensionProtocolOptions: {
-      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': packed(HttpProtocolOptionsSchema, {
-        commonHttpProtocolOptions: { idleTimeout: duration(settings.instanceIdleTimeout) },
-        upstreamProtocolOptions: {
-          case: 'explicitHttpConfig',
-          value: {
-            protocolConfig:
-              protocol === 'http2'
-                ? { case: 'http2ProtocolOptions', value: windows }
-                : { case: 'httpProtocolOptions', value: { enableTrailers: true } },
+  cluster: ({ protocol, policy }, { settings }) => {
+    const { http, tcp } = policy?.connectionPool ?? {}
+    const streams = http?.maxConcurrentStreams ? { maxConcurrentStreams: http.maxConcurrentStreams } : {}
+    const http2 = { case: 'http2ProtocolOptions' as const, value: { ...windows, ...streams } }
+    const http1 = { case: 'httpProtocolOptions' as const, value: { enableTrailers: true } }
+    return {
+      typedExtensionProtocolOptions: {
+        'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': packed(HttpProtocolOptionsSchema, {
+          commonHttpProtocolOptions: {
+            idleTimeout: duration(http?.idleTimeout ?? tcp?.idleTimeout ?? settings.instanceIdleTimeout),
+            ...(http?.maxRequestsPerConnection ? { maxRequestsPerConnection: http.maxRequestsPerConnection } : {}),
+            ...(tcp?.maxConnectionDuration ? { maxConnectionDuration: duration(tcp.maxConnectionDuration) } : {}),
           },
-        },
-      }),
-    },
-  }),
+          upstreamProtocolOptions: { case: 'explicitHttpConfig', value: { protocolConfig: protocol === 'http2' ? http2 : http1 } },
+        }),
+      },
+    }
+  },
 }

@@ -5,7 +5,8 @@ import { duration, packed } from './proto.ts'
 /** While nothing was sent, any request can go to another instance. */
 const nothingSent = 'connect-failure,refused-stream'
 
-const previousHosts = {
+/** Leaves out the instances that were tried. */
+export const previousHosts = {
   name: 'envoy.retry_host_predicates.previous_hosts',
   configType: { case: 'typedConfig' as const, value: packed(PreviousHostsPredicateSchema, {}) },
 }

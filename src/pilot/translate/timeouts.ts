@@ -8,5 +8,5 @@ export const timeouts: Feature = {
     streamIdleTimeout: duration(settings.streamIdleTimeout),
   }),
   route: ({ streams }, { settings }) => ({ timeout: duration(streams ? '0s' : settings.requestTimeout) }),
-  cluster: (_variant, { settings }) => ({ connectTimeout: duration(settings.connectTimeout) }),
+  cluster: ({ policy }, { settings }) => ({ connectTimeout: duration(policy?.connectionPool?.tcp?.connectTimeout ?? settings.connectTimeout) }),
 }

@@ -2,12 +2,15 @@ import { messageOf } from '../../common/problem.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from '../../common/xds/resources.ts'
 import type { Change, Route } from '../../mesh/records.ts'
 import type { Fault } from '../model/fault.ts'
-import { Model } from '../model/model.ts'
+import { Model, type Touched } from '../model/model.ts'
 import { Relation } from '../model/relation.ts'
 import { servingOf } from '../model/serving.ts'
+import { routePolicy } from '../rules/clusters.ts'
+import { NamedHosts } from '../rules/named-hosts.ts'
+import { name } from '../model/names.ts'
 import { ClusterMaker } from './cluster.ts'
 import { endpointsOf } from './endpoints.ts'
-import { routeConfigurations } from './route-configuration.ts'
+import { RuleTranslator } from './rules/translator.ts'
 import type { TranslationSettings } from './settings.ts'
 import { sessionOf } from './sticky-sessions.ts'
 import { traitsOf, type RouteTraits } from './traits.ts'
@@ -16,34 +19,46 @@ import { traitsOf, type RouteTraits } from './traits.ts'
 export class Translator {
   readonly model = new Model()
   readonly settings: TranslationSettings
-  /** Resources that no record changes. */
-  readonly constants: Resource[]
+  /** What hosts with rules become. */
+  readonly rules: RuleTranslator
   readonly #clusters: ClusterMaker
   /** App → the routes that send to it, or did. */
   readonly #routesOfApps = new Relation()
+  readonly #named = new NamedHosts(this.model)
   /** Routes that could not be translated the last time, by key. */
   readonly #failed = new Map<string, Fault>()
 
   constructor(settings: TranslationSettings) {
     this.settings = settings
-    this.constants = routeConfigurations({ settings })
     this.#clusters = new ClusterMaker({ settings })
+    this.rules = new RuleTranslator(this.model, this.#clusters, { settings })
   }
 
   /** Applies changes in their order and returns the resources they touch; of these some may be as they were. */
   apply(changes: Iterable<Change>): ResourceUpdate {
     const list = [...changes]
     const touched = this.model.apply(list)
-    const update: ResourceUpdate = { changed: [], removed: [] }
-    for (const key of touched.routes) this.#translate(key, update, true)
-    for (const key of touched.endpoints) if (!touched.routes.has(key)) this.#translate(key, update, false)
+    const update = this.rules.apply(touched)
+    const routes = new Set([...touched.routes.keys(), ...this.#ruled(touched)])
+    for (const key of routes) this.#translate(key, update, true)
+    for (const key of touched.endpoints) if (!routes.has(key)) this.#translate(key, update, false)
     for (const { kind, key } of list) if (kind === 'app') this.#followApp(key, update)
     return update
   }
 
+  /** The route configurations, which there are even where no record ever was. */
+  get constants(): Resource[] {
+    return this.rules.configurations
+  }
+
+  /** Routes whose cluster a DestinationRule shapes, or did. */
+  #ruled(touched: Touched): string[] {
+    return [...this.#named.touched(touched, ['DestinationRule'])].flatMap((host) => [...this.model.keysOf(name.host(host))])
+  }
+
   /** The records that cannot be served as they are now, each with the reason; what was last good of them stays in force. */
   get faults(): Fault[] {
-    return [...this.model.faults.values(), ...this.#failed.values()]
+    return [...this.model.faults.values(), ...this.#failed.values(), ...this.rules.faults]
   }
 
   /** What is wrong with a route's newest record. */
@@ -61,7 +76,7 @@ export class Translator {
 
   /** What a route's cluster must be like, by its own record and those of its apps. */
   traitsOf(key: string, route: Route): RouteTraits {
-    return { ...traitsOf(key, route, this.settings), session: sessionOf(route, this.settings, (app) => this.model.get('app', app)) }
+    return { ...traitsOf(key, route, this.settings, routePolicy(this.model, route)), session: sessionOf(route, this.settings, (app) => this.model.get('app', app)) }
   }
 
   #translate(key: string, update: ResourceUpdate, changed: boolean): void {

@@ -11,15 +11,20 @@ import { FileAccessLogSchema } from '../../../src/common/proto/gen/envoy/extensi
 import { StdoutAccessLogSchema } from '../../../src/common/proto/gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
 import { ExtensionWithMatcherSchema } from '../../../src/common/proto/gen/envoy/extensions/common/matching/v3/extension_matcher_pb.js'
 import { SkipFilterSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/common/matcher/action/v3/skip_action_pb.js'
+import { CorsPolicySchema, CorsSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/cors/v3/cors_pb.js'
+import { HTTPFaultSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/fault/v3/fault_pb.js'
+import { MaglevSchema } from '../../../src/common/proto/gen/envoy/extensions/load_balancing_policies/maglev/v3/maglev_pb.js'
+import { RingHashSchema } from '../../../src/common/proto/gen/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb.js'
+import { PreviousPrioritiesConfigSchema } from '../../../src/common/proto/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js'
 import { HeaderMutationSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
 import { RouterSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/router/v3/router_pb.js'
 import { UpstreamCodecSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js'
 import { ProxyProtocolSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js'
 import { TlsInspectorSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
 import { HttpConnectionManagerSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
-import { LuaSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/lua/v3/lua_pb.js'
 import { HeaderMutationSchema as EarlyHeaderMutationSchema } from '../../../src/common/proto/gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js'
 import { PreviousHostsPredicateSchema } from '../../../src/common/proto/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js'
+import { LuaSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/lua/v3/lua_pb.js'
 import { LuaConfigSchema } from '../../../src/common/proto/gen/envoy/extensions/router/cluster_specifiers/lua/v3/lua_pb.js'
 import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from '../../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
 import { HttpProtocolOptionsSchema } from '../../../src/common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
@@ -45,6 +50,12 @@ interface Input {
 const shown = { cluster: ClusterSchema, endpoint: ClusterLoadAssignmentSchema, route: RouteConfigurationSchema, listener: ListenerSchema } satisfies Record<string, DescMessage>
 const registry = createRegistry(
   ...Object.values(shown),
+  CorsPolicySchema,
+  CorsSchema,
+  HTTPFaultSchema,
+  MaglevSchema,
+  PreviousPrioritiesConfigSchema,
+  RingHashSchema,
   DownstreamTlsContextSchema,
   EarlyHeaderMutationSchema,
   ExtensionWithMatcherSchema,

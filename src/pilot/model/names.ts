@@ -1,0 +1,52 @@
+import type { Change, Kind, Records } from '../../mesh/records.ts'
+
+/**
+ * The names under which a record is found by others: the model's index leads from each to the records that have it. What reads
+ * a name depends on all of them.
+ */
+export function namesOf<K extends Kind>(kind: K, value: Records[K]): string[] {
+  return (names[kind] as (value: Records[K]) => string[])(value)
+}
+
+/** A name of the model's index. */
+export const name = {
+  /** Routes of a host, on any exposure and path. */
+  host: (host: string) => `host ${host}`,
+  /** Apps of a space. */
+  apps: (space: string) => `apps ${space}`,
+  /** Processes of an app. */
+  processes: (app: string) => `processes ${app}`,
+  /** Instances of a process. */
+  instances: (process: string) => `instances ${process}`,
+  /** Spaces by their name in lower case. */
+  spaces: (name: string) => `spaces ${name}`,
+  /** Resources of a kind that name a host, as it is written. */
+  resources: (kind: Records['resource']['kind'], host: string) => `${kind} ${host}`,
+  /** All Gateways. */
+  gateways: 'Gateways',
+} as const
+
+const names: { [K in Kind]: (value: Records[K]) => string[] } = {
+  organization: () => [],
+  space: (space) => [name.spaces(space.name.toLowerCase())],
+  app: ({ space }) => [name.apps(space)],
+  process: ({ app }) => [name.processes(app)],
+  instance: ({ process }) => [name.instances(process)],
+  route: ({ host }) => [name.host(host)],
+  secret: () => [],
+  resource: (resource) => (resource.kind === 'Gateway' ? [name.gateways] : hostsOf(resource).map((host) => name.resources(resource.kind, host))),
+}
+
+/** The hosts that a resource names as what it is about, as they are written. */
+export function hostsOf(resource: Records['resource']): string[] {
+  if (resource.kind === 'DestinationRule') return [resource.spec.host]
+  if (resource.kind === 'Gateway') return (resource.spec.servers ?? []).flatMap(({ hosts }) => hosts ?? [])
+  return resource.spec.hosts ?? []
+}
+
+/** What a change of a record can be seen by: its kind and key, and its names before and after. */
+export function seenBy<K extends Kind>(kind: K, key: string, before: Records[K] | undefined, after: Records[K] | null): string[] {
+  return [recordName(kind, key), ...(before === undefined ? [] : namesOf(kind, before)), ...(after === null ? [] : namesOf(kind, after))]
+}
+
+export const recordName = (kind: Change['kind'], key: string): string => `${kind} ${key}`

@@ -1,0 +1,101 @@
+import type { HttpMatch, HttpRoute } from '../../mesh/istio/types.ts'
+import { routeKey, type Exposure, type Route } from '../../mesh/records.ts'
+import type { Source } from '../model/model.ts'
+import { targetOf } from './clusters.ts'
+import { spellings } from './hosts.ts'
+import type { Policy } from './policies.ts'
+import { findEntry, routesOf } from './services.ts'
+import { boundRoutes, virtualServicesFor, type Binding, type BoundRoute } from './virtual-services.ts'
+
+/** A cluster that a rule sends to, and its share. */
+export interface WeightedTarget {
+  cluster: string
+  weight: number
+  headers: HttpRoute['headers']
+  policy: Policy | undefined
+}
+
+/** One rule of a host: what must match, and what becomes of the request. */
+export interface HttpRule {
+  name: string
+  /** Key of the resource that it is from. */
+  source: string
+  /** Path prefix of the platform route that it shapes, on segment boundaries; empty for all paths. */
+  path: string
+  matches: { match: HttpMatch | undefined; binding: Binding }[]
+  route: HttpRoute
+  targets: WeightedTarget[]
+  mirrors: { cluster: string; percent: number }[]
+}
+
+/** The paths beneath one platform route: with rules, or as the platform serves them. */
+export interface Scope {
+  path: string
+  /** Cluster of the platform route. */
+  cluster: string
+  rules: HttpRule[] | undefined
+}
+
+/** A host with rules on the listeners of one exposure: what becomes a virtual host. */
+export interface RuleHost {
+  exposure: Exposure
+  host: string
+  /** The longest path first. */
+  scopes: Scope[]
+  /** What of the resources cannot be served for this host, by their keys. */
+  degraded: { key: string; reason: string }[]
+}
+
+/** The rules of a host; undefined where none hold, so that it is a platform host like all others. */
+export function ruleHostOf(view: Source, exposure: Exposure, host: string): RuleHost | undefined {
+  const degraded: RuleHost['degraded'] = []
+  const own = routesOf(view, host).filter((route) => route.exposure === exposure)
+  const scopes = own.toReversed().map((route) => scopeOf(view, route, degraded))
+  const external = own.length || exposure === 'pub' ? undefined : entryScope(view, host, degraded)
+  if (external) scopes.push(external)
+  if (!scopes.some(({ rules }) => rules)) return undefined
+  return { exposure, host, scopes: [...scopes, ...fallbacks(view, exposure, host, scopes)], degraded }
+}
+
+/** Where the host's own routes leave paths over, those of wildcard hosts answer, as they would without rules. */
+function fallbacks(view: Source, exposure: Exposure, host: string, scopes: Scope[]): Scope[] {
+  if (scopes.some(({ path }) => path === '')) return []
+  const wildcards = spellings(view, host, '').slice(1).map(([wildcard = '']) => wildcard)
+  const routes = wildcards.flatMap((wildcard) => routesOf(view, wildcard).filter((route) => route.exposure === exposure).toReversed())
+  return routes.map((route) => ({ path: route.path, cluster: routeKey(route), rules: undefined }))
+}
+
+function scopeOf(view: Source, route: Route, degraded: RuleHost['degraded']): Scope {
+  const bound = virtualServicesFor(view, route).flatMap((service) => boundRoutes(view, service, route.host, route.exposure))
+  const rules = bound.map((one) => ruleOf(view, one, route, degraded))
+  return { path: route.path, cluster: routeKey(route), rules: rules.length ? rules : undefined }
+}
+
+/** A host outside, which a ServiceEntry names: apps reach it over the internal listener, with the rules of its space. */
+function entryScope(view: Source, host: string, degraded: RuleHost['degraded']): Scope | undefined {
+  const entry = findEntry(view, host)
+  if (!entry) return undefined
+  const route: Route = { host, path: '', exposure: 'int', space: entry.space, labels: {}, options: {}, destinations: [] }
+  const bound = virtualServicesFor(view, route).flatMap((service) => boundRoutes(view, service, host, 'int'))
+  const all: BoundRoute = { name: entry.id, source: entry.id.replace(/^entry /, 'serviceentry/'), namespace: entry.space, route: { route: [{ destination: { host } }] }, matches: [{ match: undefined, binding: 'all' }] }
+  return { path: '', cluster: '', rules: (bound.length ? bound : [all]).map((one) => ruleOf(view, one, route, degraded)) }
+}
+
+function ruleOf(view: Source, { name, source, namespace, route, matches }: BoundRoute, from: Route, degraded: RuleHost['degraded']): HttpRule {
+  const target = (destination: NonNullable<HttpRoute['mirror']>): { cluster: string; policy: Policy | undefined } => {
+    const found = targetOf(view, destination, namespace, from)
+    if ('cluster' in found) return found
+    degraded.push({ key: source, reason: `${name}: ${found.fault}` })
+    return { cluster: nowhere, policy: undefined }
+  }
+  const destinations = route.route ?? []
+  const targets = destinations.map(({ destination, weight, headers }) => ({ ...target(destination), weight: destinations.length === 1 ? 1 : (weight ?? 0), headers }))
+  const mirrors = [
+    ...(route.mirror ? [{ ...target(route.mirror), percent: route.mirrorPercentage?.value ?? route.mirrorPercent ?? route.mirror_percent ?? 100 }] : []),
+    ...(route.mirrors ?? []).map(({ destination, percentage }) => ({ ...target(destination), percent: percentage?.value ?? 100 })),
+  ].filter(({ cluster }) => cluster !== nowhere)
+  return { name, source, path: from.path, matches, route, targets: targets.filter(({ weight }) => weight > 0), mirrors }
+}
+
+/** The name of no cluster: what is sent there is answered 404. */
+export const nowhere = 'rule/nowhere'

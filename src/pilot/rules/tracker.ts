@@ -1,0 +1,59 @@
+import type { Kind, Records } from '../../mesh/records.ts'
+import type { Source } from '../model/model.ts'
+import { recordName } from '../model/names.ts'
+import { Relation } from '../model/relation.ts'
+
+/** Knows which unit of output read which part of the model, so that a change leads to the units that it can alter, and to no other. */
+export class Tracker {
+  readonly #model: Source
+  readonly #readers = new Relation()
+  readonly #reads = new Map<string, Set<string>>()
+
+  constructor(model: Source) {
+    this.#model = model
+  }
+
+  /** Runs `compute` with a view of the model, and remembers what it reads as what `unit` depends on from now on. */
+  run<Result>(unit: string, compute: (view: Source) => Result): Result {
+    const read = new Set<string>()
+    try {
+      return compute(new View(this.#model, read))
+    } finally {
+      for (const name of this.#reads.get(unit) ?? []) if (!read.has(name)) this.#readers.remove(name, unit)
+      for (const name of read) this.#readers.add(name, unit)
+      this.#reads.set(unit, read)
+    }
+  }
+
+  /** Forgets a unit that is no more. */
+  forget(unit: string): void {
+    for (const name of this.#reads.get(unit) ?? []) this.#readers.remove(name, unit)
+    this.#reads.delete(unit)
+  }
+
+  /** The units that read one of `names`. */
+  *readers(names: Iterable<string>): Generator<string> {
+    for (const name of names) yield* this.#readers.of(name)
+  }
+}
+
+class View implements Source {
+  readonly #model: Source
+  readonly #read: Set<string>
+
+  constructor(model: Source, read: Set<string>) {
+    this.#model = model
+    this.#read = read
+  }
+
+  get<K extends Kind>(kind: K, key: string): Records[K] | undefined {
+    // An instance is found by its process, which tells of its changes.
+    if (kind !== 'instance') this.#read.add(recordName(kind, key))
+    return this.#model.get(kind, key)
+  }
+
+  keysOf(name: string): Iterable<string> {
+    this.#read.add(name)
+    return this.#model.keysOf(name)
+  }
+}

@@ -1,0 +1,127 @@
+import type { Gateway, HttpMatch, HttpRoute, Server, VirtualService } from '../../mesh/istio/types.ts'
+import { resourceKey, type Exposure, type Route } from '../../mesh/records.ts'
+import type { Source } from '../model/model.ts'
+import { name } from '../model/names.ts'
+import { byAge, mayShape, operatorNamespace, spellings } from './hosts.ts'
+
+/** Over which of the built-in listeners a rule holds. */
+export type Binding = 'all' | 'http' | 'https'
+
+/** One entry of a VirtualService's `http`, with what a delegate says merged in, as it holds for one host. */
+export interface BoundRoute {
+  /** `NAMESPACE/NAME http[POSITION]`. */
+  name: string
+  /** Key of the resource that it is in. */
+  source: string
+  namespace: string
+  route: HttpRoute
+  matches: { match: HttpMatch | undefined; binding: Binding }[]
+}
+
+/** The VirtualServices for a route, as Istio merges them: those that name its host most closely, the operator's first, then by age. */
+export function virtualServicesFor(view: Source, route: Pick<Route, 'host' | 'space'>): VirtualService[] {
+  for (const alike of spellings(view, route.host, route.space)) {
+    const services = new Set(alike.flatMap((host) => [...view.keysOf(name.resources('VirtualService', host))]))
+    const found = [...services].flatMap((key) => {
+      const resource = view.get('resource', key)
+      return resource?.kind === 'VirtualService' && mayShape(resource.metadata.namespace, route) ? [resource] : []
+    })
+    if (found.length) return found.sort((a, b) => rank(a) - rank(b) || byAge(a, b))
+  }
+  return []
+}
+
+const rank = ({ metadata }: VirtualService): number => (metadata.namespace === operatorNamespace ? 0 : 1)
+
+/** The http entries of a VirtualService that hold for a host on an exposure, delegates in their places. */
+export function boundRoutes(view: Source, service: VirtualService, host: string, exposure: Exposure): BoundRoute[] {
+  return (service.spec.http ?? []).flatMap((route, position) => {
+    const root = boundRoute(view, service, route, position, host, exposure)
+    if (!root.matches.length) return []
+    if (!route.delegate) return [root]
+    return delegated(view, service, root).filter(({ matches }) => matches.length)
+  })
+}
+
+function boundRoute(view: Source, service: VirtualService, route: HttpRoute, position: number, host: string, exposure: Exposure): BoundRoute {
+  const { namespace, name } = service.metadata
+  const matches = (route.match?.length ? route.match : [undefined]).flatMap((match) => {
+    const binding = bindingOf(view, match?.gateways?.length ? match.gateways : service.spec.gateways, namespace, host, exposure)
+    return binding ? [{ match, binding }] : []
+  })
+  return { name: `${namespace}/${name} http[${position}]`, source: resourceKey(service), namespace, route, matches }
+}
+
+/** What a delegate's entries become beneath the entry that names it: both must match, and what only the root says holds as well. */
+function delegated(view: Source, service: VirtualService, root: BoundRoute): BoundRoute[] {
+  const { name = '', namespace = service.metadata.namespace } = root.route.delegate ?? {}
+  const delegate = view.get('resource', `virtualservice/${namespace}/${name}`)
+  if (delegate?.kind !== 'VirtualService' || !(namespace === service.metadata.namespace || namespace === operatorNamespace || service.metadata.namespace === operatorNamespace)) return []
+  return (delegate.spec.http ?? []).map((route, position) => ({
+    name: `${namespace}/${name} http[${position}]`,
+    source: resourceKey(delegate),
+    namespace,
+    route: inherited(root.route, route),
+    matches: root.matches.flatMap(({ match, binding }) => (route.match?.length ? route.match : [undefined]).flatMap((inner) => {
+      const both = bothMatch(match, inner)
+      return both === null ? [] : [{ match: both, binding }]
+    })),
+  }))
+}
+
+const inheritable = ['rewrite', 'timeout', 'retries', 'fault', 'mirror', 'mirrors', 'mirrorPercentage', 'corsPolicy', 'headers'] as const
+
+function inherited(root: HttpRoute, route: HttpRoute): HttpRoute {
+  const merged: HttpRoute = { ...route }
+  for (const field of inheritable) Object.assign(merged, root[field] !== undefined && route[field] === undefined ? { [field]: root[field] } : {})
+  return merged
+}
+
+/** The conditions of two matches together; null where none can fulfil both. A delegate's own condition must lie within the root's. */
+function bothMatch(outer: HttpMatch | undefined, inner: HttpMatch | undefined): HttpMatch | undefined | null {
+  if (!outer || !inner) return outer ?? inner
+  const uri = inner.uri?.exact ?? inner.uri?.prefix
+  if (outer.uri && inner.uri && !(outer.uri.prefix !== undefined && uri?.startsWith(outer.uri.prefix)) && JSON.stringify(outer.uri) !== JSON.stringify(inner.uri)) return null
+  return {
+    ...outer,
+    ...inner,
+    ...(outer.headers || inner.headers ? { headers: { ...outer.headers, ...inner.headers } } : {}),
+    ...(outer.withoutHeaders || inner.withoutHeaders ? { withoutHeaders: { ...outer.withoutHeaders, ...inner.withoutHeaders } } : {}),
+    ...(outer.queryParams || inner.queryParams ? { queryParams: { ...outer.queryParams, ...inner.queryParams } } : {}),
+  }
+}
+
+/** Where rules of `gateways` hold for a host: with none, or `mesh`, everywhere; with Gateways, on public listeners of the kind that one of their servers is. */
+function bindingOf(view: Source, gateways: string[] | undefined, namespace: string, host: string, exposure: Exposure): Binding | undefined {
+  if (!gateways?.length || gateways.includes('mesh')) return 'all'
+  if (exposure === 'int') return undefined
+  const servers = gateways.flatMap((written) => {
+    const gateway = gatewayOf(view, written, namespace)
+    return (gateway?.spec.servers ?? []).filter((server) => serves(server, host, gateway!.metadata.namespace))
+  })
+  const [plain, secure] = [servers.some(({ port }) => isPlain(port?.protocol)), servers.some(({ port }) => port?.protocol === 'HTTPS')]
+  if (plain && secure) return 'all'
+  return plain ? 'http' : secure ? 'https' : undefined
+}
+
+const isPlain = (protocol: string | undefined): boolean => ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB'].includes(protocol ?? '')
+
+function gatewayOf(view: Source, written: string, namespace: string): Gateway | undefined {
+  const [first = '', second] = written.split('/')
+  const gateway = view.get('resource', second === undefined ? `gateway/${namespace}/${first}` : `gateway/${first}/${second}`)
+  return gateway?.kind === 'Gateway' ? gateway : undefined
+}
+
+/** Whether a server's `hosts`, each perhaps with a namespace before it, hold `host`. */
+export function serves({ hosts = [] }: Server, host: string, namespace: string): boolean {
+  return hosts.some((written) => {
+    const pattern = written.slice(written.indexOf('/') + 1)
+    const within = written.includes('/') ? written.slice(0, written.indexOf('/')) : '*'
+    return matches(pattern, host) && ['*', '.', namespace].includes(within)
+  })
+}
+
+/** Whether a host, which can be a wildcard itself, is one that a pattern names. */
+export function matches(pattern: string, host: string): boolean {
+  return pattern === '*' || pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1)) && host.length >= pattern.length)
+}

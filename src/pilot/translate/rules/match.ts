@@ -1,0 +1,42 @@
+import type { HttpMatch } from '../../../mesh/istio/types.ts'
+import type { MatchInit, RuleFeature } from './feature.ts'
+import { headerMatcher, isAnything, literal, stringMatcher } from './strings.ts'
+
+/** Which requests a rule is for. Istio: VirtualService http[].match. Envoy: RouteMatch. */
+export const match: RuleFeature = {
+  match: ({ match, binding, path }) => ({
+    ...uri(match),
+    ...(match.ignoreUriCase ? { caseSensitive: false } : {}),
+    headers: [
+      ...(path === '' ? [] : [headerMatcher(':path', { regex: `${literal(path)}([/?].*)?` })]),
+      ...(binding === 'all' ? [] : [headerMatcher('x-forwarded-proto', { exact: binding })]),
+      ...schemeOf(match),
+      ...(match.method ? [headerMatcher(':method', match.method)] : []),
+      ...(match.authority ? [headerMatcher(':authority', match.authority)] : []),
+      ...Object.entries(match.headers ?? {}).map(([name, value]) => headerMatcher(name, value)),
+      ...Object.entries(match.withoutHeaders ?? {}).map(([name, value]) => without(name, value)),
+    ],
+    queryParameters: Object.entries(match.queryParams ?? {}).map(([name, value]) => ({
+      name,
+      queryParameterMatchSpecifier: isAnything(value) ? { case: 'presentMatch' as const, value: true } : { case: 'stringMatch' as const, value: stringMatcher(value) },
+    })),
+  }),
+}
+
+function uri({ uri, ignoreUriCase }: HttpMatch): MatchInit {
+  if (uri?.exact !== undefined) return { pathSpecifier: { case: 'path', value: uri.exact } }
+  if (uri?.regex !== undefined) return { pathSpecifier: { case: 'safeRegex', value: { regex: ignoreUriCase ? `(?i)${uri.regex}` : uri.regex } } }
+  return { pathSpecifier: { case: 'prefix', value: uri?.prefix || '/' } }
+}
+
+/** A header that must not match; one that is not there doesn't. */
+function without(name: string, value: Parameters<typeof headerMatcher>[1]) {
+  const matcher = headerMatcher(name, value)
+  return { ...matcher, invertMatch: true, ...(isAnything(value) ? {} : { treatMissingHeaderAsEmpty: true }) }
+}
+
+/** The scheme that the client used, as proxies in front tell it; Istio's ports 80 and 443 are the listeners without and with TLS. */
+function schemeOf({ scheme, port }: HttpMatch) {
+  const byPort = port === 80 ? 'http' : port === 443 ? 'https' : undefined
+  return [...(scheme ? [headerMatcher('x-forwarded-proto', scheme)] : []), ...(byPort ? [headerMatcher('x-forwarded-proto', { exact: byPort })] : [])]
+}

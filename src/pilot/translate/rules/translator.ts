@@ -1,0 +1,175 @@
+import { messageOf } from '../../../common/problem.ts'
+import { typeUrls, type Resource, type ResourceUpdate } from '../../../common/xds/resources.ts'
+import type { Exposure } from '../../../mesh/records.ts'
+import type { Fault } from '../../model/fault.ts'
+import type { Model, Touched } from '../../model/model.ts'
+import { Relation } from '../../model/relation.ts'
+import { servingOf } from '../../model/serving.ts'
+import { isRuleCluster, ruleCluster } from '../../rules/clusters.ts'
+import { NamedHosts } from '../../rules/named-hosts.ts'
+import { nowhere, ruleHostOf, type RuleHost } from '../../rules/rule-host.ts'
+import { Tracker } from '../../rules/tracker.ts'
+import { virtualServicesFor } from '../../rules/virtual-services.ts'
+import type { ClusterMaker } from '../cluster.ts'
+import { endpointsOf } from '../endpoints.ts'
+import { entryCluster } from '../entry-cluster.ts'
+import type { Context } from '../feature.ts'
+import { exposures, RouteConfigurationMaker } from '../route-configuration.ts'
+import { traitsOf } from '../traits.ts'
+import { virtualHostOf } from './virtual-host.ts'
+
+interface HostUnit {
+  rules: RuleHost
+  virtualHost: Uint8Array
+  clusters: Set<string>
+}
+
+/**
+ * Translates rules: a virtual host for each host that has some, and the clusters that only rules send to. Each is a unit that is made again
+ * when something that it read has changed.
+ */
+export class RuleTranslator {
+  readonly #model: Model
+  readonly #context: Context
+  readonly #clusterMaker: ClusterMaker
+  readonly #routeMaker: RouteConfigurationMaker
+  readonly #tracker: Tracker
+  readonly #named: NamedHosts
+  /** By exposure and host, as a route's key. */
+  readonly #hosts = new Map<string, HostUnit>()
+  /** Cluster of rules → the hosts that send to it. */
+  readonly #users = new Relation()
+  /** Hosts whose rules could not be translated; the last good ones hold. */
+  readonly #failed = new Map<string, Fault>()
+
+  constructor(model: Model, clusterMaker: ClusterMaker, context: Context) {
+    this.#model = model
+    this.#clusterMaker = clusterMaker
+    this.#context = context
+    this.#routeMaker = new RouteConfigurationMaker(context)
+    this.#tracker = new Tracker(model)
+    this.#named = new NamedHosts(model)
+  }
+
+  /** The route configurations as they are now. */
+  get configurations(): Resource[] {
+    return exposures.map((exposure) => this.#configuration(exposure))
+  }
+
+  get faults(): Fault[] {
+    return [...this.#failed.values()]
+  }
+
+  hosts(): RuleHost[] {
+    return [...this.#hosts.values()].map(({ rules }) => rules)
+  }
+
+  host(exposure: Exposure, host: string): RuleHost | undefined {
+    return this.#hosts.get(`${exposure}/${host}`)?.rules
+  }
+
+  apply(touched: Touched): ResourceUpdate {
+    const update: ResourceUpdate = { changed: [], removed: [] }
+    const units = new Set(this.#tracker.readers(touched.names))
+    for (const host of this.#candidates(touched)) for (const exposure of exposures) units.add(`host ${exposure}/${host}`)
+    const stale = new Set<Exposure>()
+    const clusters = new Set([...units].filter((unit) => unit.startsWith('cluster ')).map((unit) => unit.slice('cluster '.length)))
+    for (const unit of units) if (unit.startsWith('host ')) this.#makeHost(unit.slice('host '.length), stale, clusters)
+    for (const name of clusters) this.#makeCluster(name, update)
+    for (const exposure of exposures) {
+      if (stale.has(exposure) || this.#wildcardTouched(exposure, touched)) update.changed.push(this.#configuration(exposure))
+    }
+    return update
+  }
+
+  /** Hosts that may have rules by what was touched; those that have some already are found by what they read. */
+  #candidates(touched: Touched): Set<string> {
+    const hosts = this.#named.touched(touched, ['VirtualService', 'ServiceEntry'])
+    for (const [key, host] of touched.routes) {
+      const route = this.#model.get('route', key)
+      if (route && virtualServicesFor(this.#model, route).length) hosts.add(host)
+    }
+    return hosts
+  }
+
+  #makeHost(key: string, stale: Set<Exposure>, clusters: Set<string>): void {
+    const unit = `host ${key}`
+    const [exposure, host] = [key.slice(0, 3) as Exposure, key.slice(4)]
+    const before = this.#hosts.get(key)
+    try {
+      const rules = this.#tracker.run(unit, (view) => ruleHostOf(view, exposure, host))
+      this.#failed.delete(key)
+      const made = rules && { rules, virtualHost: virtualHostOf(rules, this.#context), clusters: clustersOf(rules) }
+      if (made) this.#hosts.set(key, made)
+      else {
+        this.#hosts.delete(key)
+        this.#tracker.forget(unit)
+      }
+      for (const name of made?.clusters ?? []) {
+        if (!before?.clusters.has(name)) clusters.add(name)
+        this.#users.add(name, key)
+      }
+      for (const name of before?.clusters ?? []) {
+        if (made?.clusters.has(name)) continue
+        this.#users.remove(name, key)
+        clusters.add(name)
+      }
+      if (!made !== !before || (made && before && Buffer.compare(made.virtualHost, before.virtualHost) !== 0)) stale.add(exposure)
+    } catch (error) {
+      this.#failed.set(key, { kind: 'route', key, reason: messageOf(error) })
+    }
+  }
+
+  #makeCluster(name: string, update: ResourceUpdate): void {
+    const unit = `cluster ${name}`
+    const cluster = this.#users.has(name) ? this.#tracker.run(unit, (view) => this.#resources(view, name)) : undefined
+    if (cluster) {
+      update.changed.push(...cluster)
+      return
+    }
+    if (!this.#users.has(name)) this.#tracker.forget(unit)
+    for (const type of ['cluster', 'endpoint'] as const) update.removed.push({ typeUrl: typeUrls[type], name })
+  }
+
+  #resources(view: Parameters<typeof ruleCluster>[0], name: string): Resource[] | undefined {
+    const cluster = ruleCluster(view, name)
+    if (!cluster) return undefined
+    if (cluster.kind === 'entry') return [entryCluster(cluster, this.#context)]
+    const { space, destinations, route } = cluster
+    const traits = traitsOf(name, { space, destinations, guid: route?.guid, options: route?.options ?? {} }, this.#context.settings, cluster.policy)
+    return [this.#clusterMaker.clusterOf(traits), endpointsOf(traits, servingOf({ destinations }, view).servers)]
+  }
+
+  #configuration(exposure: Exposure): Resource {
+    const own = [...this.#hosts].filter(([, { rules }]) => rules.exposure === exposure).sort(([a], [b]) => (a < b ? -1 : 1))
+    return this.#routeMaker.make(exposure, own.map(([, { virtualHost }]) => virtualHost), this.#beneath(exposure))
+  }
+
+  /** The platform's hosts beneath a wildcard host with rules: named, they win over it. */
+  #beneath(exposure: Exposure): string[] {
+    const wildcards = this.#wildcards(exposure)
+    if (!wildcards.length) return []
+    const hosts = new Set<string>()
+    for (const route of this.#model.all('route').values()) {
+      if (route.exposure === exposure && !this.#hosts.has(`${exposure}/${route.host}`) && wildcards.some((wildcard) => isBeneath(route.host, wildcard))) hosts.add(route.host)
+    }
+    return [...hosts].sort()
+  }
+
+  #wildcards(exposure: Exposure): string[] {
+    return [...this.#hosts.values()].filter(({ rules }) => rules.exposure === exposure && rules.host.startsWith('*.')).map(({ rules }) => rules.host)
+  }
+
+  #wildcardTouched(exposure: Exposure, { routes }: Touched): boolean {
+    const wildcards = this.#wildcards(exposure)
+    return wildcards.length > 0 && [...routes.values()].some((host) => wildcards.some((wildcard) => isBeneath(host, wildcard)))
+  }
+}
+
+const isBeneath = (host: string, wildcard: string): boolean => host !== wildcard && host.endsWith(wildcard.slice(1))
+
+function clustersOf({ scopes }: RuleHost): Set<string> {
+  const rules = scopes.flatMap(({ rules }) => rules ?? [])
+  const names = rules.flatMap(({ targets, mirrors }) => [...targets, ...mirrors].map(({ cluster }) => cluster))
+  return new Set(names.filter((name) => isRuleCluster(name) && name !== nowhere))
+}

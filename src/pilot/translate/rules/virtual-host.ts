@@ -1,0 +1,46 @@
+import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import { RouteAction_ClusterNotFoundResponseCode as NotFound, VirtualHostSchema, type RouteSchema } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import { nowhere, type HttpRule, type RuleHost, type Scope } from '../../rules/rule-host.ts'
+import { together, type Context } from '../feature.ts'
+import { constantRoutes } from '../route-configuration.ts'
+import type { MatchContext, MatchInit, RouteInit } from './feature.ts'
+import { ruleFeatures } from './features.ts'
+
+type Routes = MessageInitShape<typeof RouteSchema>[]
+
+/** The virtual host of a host with rules, encoded. */
+export function virtualHostOf({ exposure, host, scopes }: RuleHost, context: Context): Uint8Array {
+  const routes: Routes = scopes.flatMap((scope): Routes => (scope.rules ? ruledRoutes(scope, scope.rules, context) : constantRoutes(exposure, context, scope)))
+  // With and without the dot that a host may end in; ports are not looked at.
+  return toBinary(VirtualHostSchema, create(VirtualHostSchema, { name: host, domains: [host, `${host}.`], routes }))
+}
+
+function ruledRoutes({ path }: Scope, rules: HttpRule[], context: Context): Routes {
+  const routes: Routes = rules.flatMap((rule) => routesOf(rule, context))
+  // What no rule is for is nobody's, though a shorter path may have a route.
+  return path === '' ? routes : [...routes, unanswered(path)]
+}
+
+const unanswered = (path: string): Routes[number] => ({
+  name: 'none',
+  match: { pathSpecifier: { case: 'pathSeparatedPrefix', value: path } },
+  action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: nowhere }, clusterNotFoundResponseCode: NotFound.NOT_FOUND } },
+})
+
+/** A rule's routes, one for each of its matches. */
+function routesOf(rule: HttpRule, { settings }: Context): Routes {
+  const answer = ruleFeatures.flatMap((feature) => feature.answer?.(rule) ?? [])[0]
+  const action: RouteInit['action'] = answer ?? { case: 'route', value: together(ruleFeatures.flatMap((feature) => feature.action?.(rule, settings) ?? [])) }
+  const typedPerFilterConfig = Object.fromEntries(
+    ruleFeatures.flatMap((feature) => {
+      const config = feature.perRoute?.(rule)
+      return feature.filter && config ? [[feature.filter.name, config]] : []
+    }),
+  )
+  const fields = together(ruleFeatures.flatMap((feature) => feature.route?.(rule) ?? []))
+  return rule.matches.map(({ match, binding }) => ({ name: rule.name, match: matchOf({ match: match ?? {}, binding, path: rule.path }), action, typedPerFilterConfig, ...fields }))
+}
+
+function matchOf(context: MatchContext): MatchInit {
+  return together(ruleFeatures.flatMap((feature) => feature.match?.(context) ?? []))
+}

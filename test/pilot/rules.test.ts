@@ -1,0 +1,139 @@
+import { fromBinary } from '@bufbuild/protobuf'
+import { test } from 'tap'
+import { RouteConfigurationSchema } from '../../src/common/proto/gen/envoy/config/route/v3/route_pb.js'
+import { ResourceCache } from '../../src/common/xds/cache.ts'
+import { typeUrls, type ResourceUpdate } from '../../src/common/xds/resources.ts'
+import type { Change, Exposure } from '../../src/mesh/records.ts'
+import { Translator } from '../../src/pilot/translate/translator.ts'
+import { ask } from '../support/client.ts'
+import { TestInstance } from '../support/instance.ts'
+import { within } from '../support/statistics.ts'
+import { destination, instance, process, resource, route } from './records.ts'
+import { envoyAbsent, instanceAuthority, Rig, routerAuthority, settingsOf } from './rig.ts'
+
+const app = (key: string, version: string): Change => ({ kind: 'app', key, value: { name: key, space: 'space', labels: { app: 'shop', version }, annotations: {} } })
+const world: Change[] = [
+  app('a', '1'),
+  app('b', '2'),
+  process('p', 1, 'a'),
+  process('q', 1, 'b'),
+  instance('i', { process: 'p' }),
+  instance('j', { process: 'q', address: '10.0.0.2' }),
+  route('shop.test', [destination(['p'], { app: 'a' }), destination(['q'], { app: 'b' })]),
+  route('other.test', [destination(['q'], { app: 'b' })]),
+  resource('DestinationRule', 'shop', { host: 'shop.test', subsets: [{ name: 'one', labels: { version: '1' } }, { name: 'two', labels: { version: '2' } }] }),
+  resource('VirtualService', 'shop', { hosts: ['shop.test'], http: [{ route: [{ destination: { host: 'shop.test', subset: 'one' } }] }] }),
+]
+
+function translation(changes: Change[]) {
+  const translator = new Translator(settingsOf())
+  const cache = new ResourceCache()
+  cache.apply({ changed: translator.constants, removed: [] })
+  cache.apply(translator.apply(changes))
+  const configuration = (exposure: Exposure = 'pub') => fromBinary(RouteConfigurationSchema, cache.get(typeUrls.route, exposure)!.any.value)
+  const effect = (changes: Change[]): string[] => {
+    const seen: string[] = []
+    const unwatch = cache.watch(({ changed, removed }: ResourceUpdate) => seen.push(...[...changed, ...removed].map(({ typeUrl, name }) => `${typeUrl.split('.').at(-1)} ${name}`)))
+    cache.apply(translator.apply(changes))
+    unwatch()
+    return seen.sort()
+  }
+  return { translator, cache, configuration, effect }
+}
+
+const one = 'rule/one//route pub/shop.test'
+const two = 'rule/two//route pub/shop.test'
+
+test('a change touches the hosts, clusters and endpoints that depend on it and no other', (t) => {
+  const { effect } = translation(world)
+  t.same(effect([instance('i', { process: 'p', address: '10.0.0.9' })]), [`ClusterLoadAssignment ${'pub/shop.test'}`, `ClusterLoadAssignment ${one}`])
+  t.same(effect([instance('j', { process: 'q', address: '10.0.0.8' })]), ['ClusterLoadAssignment pub/other.test', 'ClusterLoadAssignment pub/shop.test'])
+  t.same(effect([resource('VirtualService', 'shop', { hosts: ['shop.test'], http: [{ route: [{ destination: { host: 'shop.test', subset: 'two' } }] }] })]), [
+    `Cluster ${one}`,
+    `Cluster ${two}`,
+    `ClusterLoadAssignment ${one}`,
+    `ClusterLoadAssignment ${two}`,
+    'RouteConfiguration pub',
+  ])
+  t.same(effect([app('a', '2')]), [`Cluster ${two}`, `ClusterLoadAssignment ${two}`], 'a label moves an app into a subset')
+  t.same(effect([resource('DestinationRule', 'other', { host: 'other.test', trafficPolicy: { connectionPool: { tcp: { maxConnections: 1 } } } })]), ['Cluster pub/other.test'])
+  t.end()
+})
+
+test('a resource shapes only the routes of its own space, unless it is the operator’s', (t) => {
+  const foreign = resource('VirtualService', 'steal', { hosts: ['shop.test'], http: [{ redirect: { authority: 'evil.test' } }] }, 'another-space')
+  const { configuration, effect } = translation([...world.slice(0, -1), foreign])
+  t.same(configuration().virtualHosts.map(({ name }) => name), ['platform'])
+  t.same(effect([resource('VirtualService', 'closed', { hosts: ['*'], http: [{ directResponse: { status: 503 } }] }, 'mesh-system')]), ['RouteConfiguration pub'])
+  t.same(configuration().virtualHosts.map(({ name }) => name), ['other.test', 'shop.test', 'platform'])
+  t.end()
+})
+
+test('platform hosts beneath a wildcard host with rules win over it', (t) => {
+  const { configuration, effect } = translation([
+    ...world.slice(0, 6),
+    route('*.shop.test', [destination(['p'])]),
+    route('a.shop.test', [destination(['p'])], { space: 'another-space' }),
+    resource('VirtualService', 'all', { hosts: ['*.shop.test'], http: [{ directResponse: { status: 418 } }] }),
+  ])
+  const domains = () => Object.fromEntries(configuration().virtualHosts.map((host) => [host.name, host.domains]))
+  t.same(domains(), { '*.shop.test': ['*.shop.test', '*.shop.test.'], platform: ['*', 'a.shop.test', 'a.shop.test.'] })
+  effect([route('b.shop.test', [destination(['p'])], { space: 'another-space' })])
+  t.match(domains()['platform'], ['*', 'a.shop.test', 'a.shop.test.', 'b.shop.test', 'b.shop.test.'])
+  t.end()
+})
+
+test('a real Envoy does what rules say', { skip: envoyAbsent }, async (t) => {
+  const rig = await Rig.start()
+  t.teardown(() => rig.stop())
+  const start = (name: string) => TestInstance.start({ identities: instanceAuthority, routerCa: routerAuthority.certificate, handler: (request, response) => response.end(`${name} ${request.url} ${request.headers['x-set'] ?? ''}`) })
+  const [first, second] = [await start('one'), await start('two')]
+  t.teardown(() => Promise.all([first.stop(), second.stop()]))
+  const translator = new Translator(settingsOf())
+  rig.cache.apply({ changed: translator.constants, removed: [] })
+  const apply = async (...changes: Change[]): Promise<void> => {
+    rig.cache.apply(translator.apply(changes))
+    await rig.settled()
+    t.same(rig.refused.splice(0), [])
+  }
+  const [, rules] = world.slice(-2)
+  await apply(
+    ...world.slice(0, 4),
+    { kind: 'instance', key: first.guid, value: first.record('p') },
+    { kind: 'instance', key: second.guid, value: second.record('q') },
+    ...world.slice(6, 9),
+    rules!,
+    route('shop.test', [destination(['p'], { app: 'a' })], { path: '/plain', space: 'another-space' }),
+  )
+  await rig.listening()
+  const port = rig.ports[0]!
+  const http = (http: object[]): Change => resource('VirtualService', 'shop', { hosts: ['shop.test'], http })
+  const to = (subset: string, weight = 100) => ({ destination: { host: 'shop.test', subset }, weight })
+
+  t.equal((await ask(port, 'shop.test:80')).body, 'one / ')
+  t.equal((await ask(port, 'SHOP.test.')).body, 'one / ')
+  await apply(http([{ route: [to('one', 20), to('two', 80)] }]))
+  let hits = 0
+  for (let i = 0; i < 400; i++) if ((await ask(port, 'shop.test')).body.startsWith('two')) hits++
+  t.ok(within(hits, 400, 0.8), `${hits} of 400`)
+
+  await apply(
+    http([
+      { match: [{ uri: { prefix: '/chrome' }, headers: { 'user-agent': { regex: '.*Chrome.*' } } }], route: [to('two')], rewrite: { uri: '/c' }, headers: { request: { set: { 'x-set': 'yes' } }, response: { add: { 'x-rule': '1' } } } },
+      { match: [{ uri: { prefix: '/abort' } }], fault: { abort: { httpStatus: 555, percentage: { value: 100 } } }, route: [to('one')] },
+      { match: [{ uri: { exact: '/go' } }], redirect: { uri: '/gone', redirectCode: 307 } },
+      { match: [{ uri: { exact: '/gone' } }], directResponse: { status: 410, body: { string: 'gone' } } },
+      { match: [{ uri: { exact: '/lost' } }], route: [{ destination: { host: 'shop.test', subset: 'three' } }] },
+      { match: [{ uri: { prefix: '/' }, withoutHeaders: { 'x-no': {} } }], route: [to('one')] },
+    ]),
+  )
+  const chrome = await ask(port, 'shop.test', { path: '/chrome/x', headers: { 'user-agent': 'a Chrome b' } })
+  t.same([chrome.body, chrome.headers['x-rule']], ['two /c/x yes', '1'])
+  t.equal((await ask(port, 'shop.test', { path: '/abort' })).status, 555)
+  const gone = await ask(port, 'shop.test', { path: '/go' })
+  t.same([gone.status, gone.headers.location], [307, 'http://shop.test/gone'])
+  t.same(await ask(port, 'shop.test', { path: '/gone' }).then(({ status, body }) => [status, body]), [410, 'gone'])
+  t.equal((await ask(port, 'shop.test', { path: '/lost' })).status, 404, 'a subset that nobody has')
+  t.equal((await ask(port, 'shop.test', { headers: { 'x-no': '1' } })).status, 404, 'nothing matches')
+  t.equal((await ask(port, 'shop.test', { path: '/plain/x', headers: { 'x-no': '1' } })).body, 'one /plain/x ', 'another space’s path is as it was')
+})

@@ -37,6 +37,10 @@ export class Api {
     return this.#send('POST', path, body)
   }
 
+  delete<Body>(path: string): Promise<Body> {
+    return this.#send('DELETE', path)
+  }
+
   /** All items of a list, page by page, or the first `limit` of them. */
   async list<Item>(path: string, query: Query = {}, limit = Infinity): Promise<Item[]> {
     const items: Item[] = []
@@ -49,7 +53,7 @@ export class Api {
     return items
   }
 
-  async #send<Body>(method: 'GET' | 'POST', path: string, body?: object): Promise<Body> {
+  async #send<Body>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<Body> {
     let status: number
     let text: string
     try {

@@ -1,13 +1,21 @@
 import type { Register } from '../cli.ts'
+import { apply } from './apply.ts'
 import { apps } from './apps.ts'
+import { deleteResources } from './delete.ts'
 import { dev } from './dev.ts'
+import { explain } from './explain.ts'
+import { get } from './get.ts'
+import { history } from './history.ts'
 import { instances } from './instances.ts'
+import { rollback } from './rollback.ts'
 import { routers } from './routers.ts'
 import { routes } from './routes.ts'
 import { services } from './services.ts'
 import { status } from './status.ts'
 import { sync } from './sync.ts'
 import { trace } from './trace.ts'
+import { validate } from './validate.ts'
+import { wait } from './wait.ts'
 
 /** Every command of meshctl, in the order of its help. */
-export const commands: Register[] = [routes, trace, services, apps, instances, routers, status, sync, dev]
+export const commands: Register[] = [routes, trace, services, apps, instances, routers, status, sync, apply, get, deleteResources, validate, explain, wait, history, rollback, dev]

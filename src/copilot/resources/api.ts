@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { kindNamed } from '../../mesh/istio/kinds.ts'
-import { codes } from '../../mesh/istio/finding.ts'
+import { codes, type Finding } from '../../mesh/istio/finding.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
 import { resourceKey } from '../../mesh/records.ts'
 import type { Api } from '../api/server.ts'
@@ -48,10 +48,10 @@ export function resources(api: Api, { store, components, log }: Copilot): void {
 
   api.post('/v1/resources/apply', { schema: { summary: 'Apply resources, all or none', body: Apply, response: { 200: Type.Object({ items: Type.Array(Outcome) }) } } }, async ({ body }) => {
     const accepted = await accept(store, body.documents, body.namespace)
-    const warnings = accepted.map(({ warnings }) => warnings.map(({ code, path, message }) => ({ code, path, message })))
+    const warnings = accepted.map((one) => summary(one.warnings))
     if (body.dryRun) return { items: accepted.map(({ change: { key } }, position) => ({ key, outcome: 'unchanged' as const, warnings: warnings[position]! })) }
     const outcomes = await change(accepted.map((one) => one.change))
-    return { items: outcomes.map(({ key, outcome }, position) => ({ key, outcome, warnings: warnings[position]!.filter(({ code }) => code !== codes.planned) })) }
+    return { items: outcomes.map(({ key, outcome }, position) => ({ key, outcome, warnings: warnings[position]! })) }
   })
 
   api.get('/v1/resources', { schema: { summary: 'Resources with their conditions', querystring: Query, response: { 200: Type.Object({ items: Type.Array(ResourceView) }) } } }, async ({ query }) => {
@@ -71,7 +71,7 @@ export function resources(api: Api, { store, components, log }: Copilot): void {
 
   const Version = Type.Object({ generation: Type.Integer(), author: Type.String(), at: Type.String(), spec: Type.Object({}, { additionalProperties: true }) })
   api.get('/v1/resources/:kind/:namespace/:name/history', { schema: { summary: 'Accepted versions, the newest first', params: Named, response: { 200: Type.Object({ items: Type.Array(Version) }) } } }, async ({ params }) => ({
-    items: (await store.resourceVersions(await keyOf(params))).map(({ generation, author, at, value }) => ({ generation, author, at: new Date(at).toISOString(), spec: (JSON.parse(value) as Resource).spec as object })),
+    items: (await store.resourceVersions(await keyOf(params))).map(({ generation, author, at, value }) => ({ generation, author, at: new Date(at).toISOString(), spec: (JSON.parse(value) as { spec: object }).spec })),
   }))
 
   const To = Type.Object({ to: Type.Integer({ minimum: 1, description: 'Generation' }) }, closed)
@@ -85,6 +85,15 @@ export function resources(api: Api, { store, components, log }: Copilot): void {
     const [outcome] = await change([accepted!.change])
     return { key, outcome: outcome!.outcome, warnings: [] }
   })
+}
+
+/** The warnings of one document; of the many fields that may wait for their translation one tells all. */
+function summary(warnings: Finding[]): { code: string; path: string; message: string }[] {
+  const planned = warnings.filter(({ code }) => code === codes.planned)
+  return [
+    ...warnings.filter(({ code }) => code !== codes.planned).map(({ code, path, message }) => ({ code, path, message })),
+    ...(planned.length ? [{ code: codes.planned, path: 'spec', message: `accepted, not yet programmed: ${planned.map(({ path }) => path.replace(/^spec\./, '')).join(', ')}` }] : []),
+  ]
 }
 
 /** Kubernetes' label selectors: `a=b`, `a!=b`, `a`, `!a`, joined by commas. */

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import type { Resource } from '../../mesh/istio/types.ts'
 import type { Components } from '../components.ts'
 import type { StoredResource } from '../store/store.ts'
@@ -13,6 +13,8 @@ export const ResourceView = Type.Object({
   status: Type.Object({ conditions: Type.Array(Condition, { description: 'Accepted, Programmed, Degraded' }) }),
 })
 
+type Status = Static<typeof Condition>['status']
+
 interface Told {
   generation: number
   programmed: boolean
@@ -20,23 +22,23 @@ interface Told {
 }
 
 /** A resource with its version and what pilots say of it. */
-export function showResource({ key, value, version }: StoredResource, components: Components) {
+export function showResource({ key, value, version }: StoredResource, components: Components): Static<typeof ResourceView> & Pick<Resource, 'metadata'> {
   const resource = JSON.parse(value) as Resource
   const told = components
     .list()
     .filter(({ kind, lost }) => kind === 'pilot' && !lost)
     .flatMap(({ report }) => (report['resources'] as Record<string, Told> | undefined)?.[key] ?? [])
   const current = told.filter(({ generation }) => generation === resource.metadata.generation)
-  const programmed = !told.length ? 'Unknown' : current.length === told.length && current.every((one) => one.programmed) ? 'True' : 'False'
+  const programmed: Status = !told.length ? 'Unknown' : current.length === told.length && current.every((one) => one.programmed) ? 'True' : 'False'
   const degraded = current.find((one) => one.degraded)?.degraded
   return {
     ...resource,
     metadata: { ...resource.metadata, resourceVersion: String(version) },
     status: {
       conditions: [
-        { type: 'Accepted', status: 'True' as const },
-        { type: 'Programmed', status: programmed as 'Unknown' | 'True' | 'False', ...(!told.length && { message: 'no pilot has reported it' }) },
-        { type: 'Degraded', status: degraded ? ('True' as const) : ('False' as const), ...(degraded && { message: degraded }) },
+        { type: 'Accepted', status: 'True' },
+        { type: 'Programmed', status: programmed, ...(!told.length && { message: 'no pilot has reported it' }) },
+        { type: 'Degraded', status: degraded ? 'True' : 'False', ...(degraded && { message: degraded }) },
       ],
     },
   }

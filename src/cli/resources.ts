@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { parseAllDocuments } from 'yaml'
+import { messageOf } from '../common/problem.ts'
+import { kindInfo, kindNamed, resourceKinds } from '../mesh/istio/kinds.ts'
+import { FileUnreadable, Usage } from './problems.ts'
+import { readReady } from './ready.ts'
+
+/** A file, or what came by standard input. */
+export interface Source {
+  name: string
+  text: string
+}
+
+/** The texts of files, of all YAML and JSON files of folders, and of standard input (`-`). */
+export function readSources(files: string[]): Source[] {
+  try {
+    return files.flatMap((file) => {
+      if (file === '-') return [{ name: 'standard input', text: readFileSync(0, 'utf8') }]
+      if (!statSync(file).isDirectory()) return [{ name: file, text: readFileSync(file, 'utf8') }]
+      const inside = readdirSync(file).filter((name) => /\.(ya?ml|json)$/.test(name)).sort()
+      return inside.map((name) => ({ name: join(file, name), text: readFileSync(join(file, name), 'utf8') }))
+    })
+  } catch (error) {
+    throw FileUnreadable('-f', files.join(', '), messageOf(error))
+  }
+}
+
+/** The documents of a text as they are, where its YAML is right. */
+export const documentsOf = ({ text }: Source): unknown[] => [parseAllDocuments(text)].flat().map((document) => document.toJS() as unknown).filter((value) => value !== null && value !== undefined)
+
+export const namespaceOption = ['-n, --namespace <space>', 'name or guid of the space; else MESH_NAMESPACE, else that of `cf target`, else that of the running `npm start`'] as const
+export const fileOption = ['-f, --filename <path>', 'a file, a folder, or - for standard input; can be given several times', (path: string, before: string[] = []): string[] => [...before, path]] as const
+
+/** The namespace that a command is meant for. */
+export function namespaceOf(command: Command, environment: NodeJS.ProcessEnv): string {
+  const { namespace } = command.opts<{ namespace?: string }>()
+  const named = namespace ?? environment['MESH_NAMESPACE'] ?? targeted(environment)
+  return named ?? readReady(environment).space
+}
+
+/** Guid of the space that the cf CLI targets. */
+function targeted(environment: NodeJS.ProcessEnv): string | undefined {
+  try {
+    const config = JSON.parse(readFileSync(join(environment['CF_HOME'] ?? homedir(), '.cf/config.json'), 'utf8')) as { SpaceFields?: { GUID?: string } }
+    return config.SpaceFields?.GUID || undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The path of a resource at copilot's API, from `vs/NAME`. */
+export function pathOf(target: string, namespace: string): string {
+  const [kind = '', name = ''] = target.split('/')
+  if (!kindNamed(kind) || !name) throw Usage(`${target} is no resource; write KIND/NAME with one of ${resourceKinds.map((known) => kindInfo[known].short).join(', ')}, as vs/canary`)
+  return `/v1/resources/${kindNamed(kind)!.toLowerCase()}/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`
+}
+
+/** A resource as copilot shows it. */
+export interface ShownResource {
+  apiVersion: string
+  kind: string
+  metadata: { name: string; namespace: string; labels: Record<string, string>; generation: number; createdAt: string; resourceVersion: string }
+  spec: Record<string, unknown>
+  status: { conditions: { type: string; status: string; message?: string }[] }
+}
+
+/** `vs/canary`. */
+export const shortName = ({ kind, metadata }: Pick<ShownResource, 'kind' | 'metadata'>): string => `${kindInfo[kindNamed(kind)!].short}/${metadata.name}`
+
+export const condition = ({ status }: ShownResource, type: string): string => status.conditions.find((one) => one.type === type)?.status ?? 'Unknown'

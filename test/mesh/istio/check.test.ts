@@ -1,0 +1,60 @@
+import { test } from 'tap'
+import { checkText } from '../../../src/mesh/istio/check.ts'
+
+const head = (kind: string): string => `apiVersion: networking.istio.io/v1\nkind: ${kind}\nmetadata: {name: x}\nspec:\n`
+function errors(kind: string, spec: string, namespace = 'space'): string[] {
+  const [{ findings } = { findings: [] }] = checkText(head(kind) + spec.replace(/^/gm, '  '), namespace)
+  return findings.filter(({ severity }) => severity === 'error').map(({ path, message }) => `${path}: ${message}`)
+}
+const http = (rule: string): string[] => errors('VirtualService', `hosts: [a.test]\nhttp:\n- ${rule.replaceAll('\n', '\n  ')}`)
+const route = 'route: [{destination: {host: a}}]'
+
+const wrong: [name: string, found: string[], expected: RegExp[]][] = [
+  ['unknown field', http(`${route}\nretrys: {}`), [/retrys: .*did you mean retries/]],
+  ['snake case', http(`${route}\nretries: {attempts: 1, per_try_timeout: 1s}`), [/did you mean perTryTimeout/]],
+  ['weight and timeout at once', http('route: [{destination: {host: a}, weight: -1}]\ntimeout: 5'), [/timeout: must be a string, is a number; write "5"/]],
+  ['short duration', http(`${route}\ntimeout: 0.5ms`), [/shorter than a millisecond/]],
+  ['weights', http('route: [{destination: {host: a}}, {destination: {host: b}}]'), [/need weights/]],
+  ['lookahead', http(`match: [{uri: {regex: "(?=a)"}}]\n${route}`), [/no RE2 expression/]],
+  ['two kinds of match', http(`match: [{uri: {exact: /a, prefix: /b}}]\n${route}`), [/only one of exact and prefix/]],
+  ['retryOn', http(`${route}\nretries: {attempts: 1, retryOn: "5xx,nonsense"}`), [/"nonsense" is no reason/]],
+  ['platform header', http(`${route}\nheaders: {request: {set: {X-CF-ApplicationID: a}}}`), [/belongs to the platform/]],
+  ['fault share', http(`${route}\nfault: {abort: {httpStatus: 503, percentage: {value: 0.00001}}}`), [/0\.0001 to 100/]],
+  ['grpc status', http(`${route}\nfault: {abort: {grpcStatus: NOPE}}`), [/"NOPE" is none of/]],
+  ['redirect beside route', http(`${route}\nredirect: {uri: /b}`), [/stands beside redirect/]],
+  ['nothing to do', http('name: a'), [/needs a route, redirect/]],
+  ['http2Error', http(`${route}\nfault: {abort: {http2Error: a}}`), [/not supported: Istio has never/]],
+  ['wildcard of the mesh', errors('VirtualService', `hosts: ["*"]\nhttp: [{${route}}]`), [/takes every host/]],
+  ['sourceLabels at a gateway', errors('VirtualService', `hosts: [a.test]\ngateways: [g]\nhttp: [{match: [{sourceLabels: {a: b}}], ${route}}]`), [/known by their certificate/]],
+  ['balancer', errors('DestinationRule', 'host: a\ntrafficPolicy: {loadBalancer: {simple: ROUND_ROBN}}'), [/did you mean ROUND_ROBIN/]],
+  ['maglev', errors('DestinationRule', 'host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 10}}}}'), [/no prime/]],
+  ['files of a space', errors('DestinationRule', 'host: a\ntrafficPolicy: {tls: {mode: SIMPLE, caCertificates: /etc/passwd}}'), [/files are the operator's/]],
+  ['private address', errors('ServiceEntry', 'hosts: [a.test]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: 169.254.169.254}]'), [/private address/]],
+  ['mapped loopback', errors('ServiceEntry', 'hosts: [a.test]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: "::ffff:127.0.0.1"}]'), [/private address/]],
+  ['TCP of a space', errors('Gateway', 'servers: [{hosts: [a.test], port: {number: 1, name: a, protocol: TCP}}]'), [/TCP ports are the operator's/]],
+  ['other kinds', errors('EnvoyFilter', 'a: 1'), [/EnvoyFilter is not accepted/]],
+  ['misspelt kind', errors('VirtualServce', 'a: 1'), [/did you mean VirtualService/]],
+]
+
+for (const [name, found, expected] of wrong) {
+  test(`${name} is refused`, (t) => {
+    for (const one of expected) t.ok(found.some((error) => one.test(error)), `${String(one)} in ${JSON.stringify(found)}`)
+    t.end()
+  })
+}
+
+test('unreachable rules and shadowed matches are warned of', (t) => {
+  const rules = `hosts: [a.test]\nhttp:\n- {match: [{uri: {prefix: /a}}], ${route}}\n- {match: [{uri: {prefix: /a/b}}], ${route}}\n- {${route}}\n- {match: [{uri: {exact: /c}}], ${route}}`
+  const [{ findings, resource }] = checkText(head('VirtualService') + rules.replace(/^/gm, '  '), 'space') as [ReturnType<typeof checkText>[0]]
+  t.ok(resource)
+  const codes = findings.map(({ code, path }) => `${code} ${path}`)
+  for (const one of ['MESH_MATCH_SHADOWED spec.http[1].match[0]', 'MESH_RULE_UNREACHABLE spec.http[1]', 'MESH_RULE_UNREACHABLE spec.http[3]']) t.ok(codes.includes(one), one)
+  t.end()
+})
+
+test('YAML that is none, aliases and duplicate keys are refused with their line', (t) => {
+  t.match(checkText('a: [', 'space')[0]!.findings[0], { code: 'MESH_YAML_INVALID', message: /^line 1/ })
+  t.match(checkText('a: &x 1\nb: *x', 'space')[0]!.findings[0], { message: /line 2: aliases/ })
+  t.match(checkText('a: 1\na: 2', 'space')[0]!.findings[0], { message: /line 2/ })
+  t.end()
+})

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { test } from 'tap'
+import { resourcesTable } from '../../support/resources-table.ts'
 import { leaves, specs } from '../../../src/mesh/istio/fields.ts'
 import { resourceKinds } from '../../../src/mesh/istio/kinds.ts'
 import { simplify, support, supportOf } from '../../../src/mesh/istio/support.ts'
@@ -18,5 +21,10 @@ test('the table names no field that does not exist, and gives each one fate', (t
       t.equal(engines.length > 0, !refused && !ignored, `${kind} ${path}`)
     }
   }
+  t.end()
+})
+
+test('docs/resources-table.md is up to date (npm run docs)', (t) => {
+  t.equal(readFileSync(resolve(import.meta.dirname, '../../../docs/resources-table.md'), 'utf8'), resourcesTable())
   t.end()
 })

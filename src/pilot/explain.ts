@@ -3,7 +3,6 @@ import { candidates } from '../mesh/matching.ts'
 import { normalizeHost } from '../mesh/host.ts'
 import { normalizePath, splitTarget } from '../mesh/path.ts'
 import { servingOf, type LeftOut } from './model/serving.ts'
-import { traitsOf } from './translate/traits.ts'
 import type { Translator } from './translate/translator.ts'
 import { endpointWeights } from './translate/weights.ts'
 

@@ -46,7 +46,7 @@ const two = 'rule/two//route pub/shop.test'
 
 test('a change touches the hosts, clusters and endpoints that depend on it and no other', (t) => {
   const { effect } = translation(world)
-  t.same(effect([instance('i', { process: 'p', address: '10.0.0.9' })]), [`ClusterLoadAssignment ${'pub/shop.test'}`, `ClusterLoadAssignment ${one}`])
+  t.same(effect([instance('i', { process: 'p', address: '10.0.0.9' })]), ['ClusterLoadAssignment pub/shop.test', `ClusterLoadAssignment ${one}`])
   t.same(effect([instance('j', { process: 'q', address: '10.0.0.8' })]), ['ClusterLoadAssignment pub/other.test', 'ClusterLoadAssignment pub/shop.test'])
   t.same(effect([resource('VirtualService', 'shop', { hosts: ['shop.test'], http: [{ route: [{ destination: { host: 'shop.test', subset: 'two' } }] }] })]), [
     `Cluster ${one}`,
@@ -86,7 +86,7 @@ test('platform hosts beneath a wildcard host with rules win over it', (t) => {
 test('a real Envoy does what rules say', { skip: envoyAbsent }, async (t) => {
   const rig = await Rig.start()
   t.teardown(() => rig.stop())
-  const start = (name: string) => TestInstance.start({ identities: instanceAuthority, routerCa: routerAuthority.certificate, handler: (request, response) => response.end(`${name} ${request.url} ${request.headers['x-set'] ?? ''}`) })
+  const start = (name: string) => TestInstance.start({ identities: instanceAuthority, routerCa: routerAuthority.certificate, handler: (request, response) => response.end(`${name} ${request.url} ${String(request.headers['x-set'] ?? '')}`) })
   const [first, second] = [await start('one'), await start('two')]
   t.teardown(() => Promise.all([first.stop(), second.stop()]))
   const translator = new Translator(settingsOf())

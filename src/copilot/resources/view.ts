@@ -22,7 +22,7 @@ interface Told {
 }
 
 /** A resource with its version and what pilots say of it. */
-export function showResource({ key, value, version }: StoredResource, components: Components): Static<typeof ResourceView> & Pick<Resource, 'metadata'> {
+export function showResource({ key, value, version }: StoredResource, components: Components): Static<typeof ResourceView> & { metadata: Resource['metadata'] & { resourceVersion: string } } {
   const resource = JSON.parse(value) as Resource
   const told = components
     .list()

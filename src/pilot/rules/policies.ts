@@ -38,7 +38,7 @@ export function policyOf({ policy, subsets }: Rules, subset: string | undefined,
     const atPort = level?.portLevelSettings?.find((settings) => settings.port?.number !== undefined && settings.port.number === port)
     if (!atPort) continue
     const { port: _port, ...settings } = atPort
-    return settings as Policy
+    return settings
   }
   if (!own && !policy) return undefined
   const { portLevelSettings: _all, ...settings } = { ...policy, ...own }

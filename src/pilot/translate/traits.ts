@@ -52,7 +52,7 @@ export function traitsOf(key: string, route: Served, settings: TranslationSettin
     route,
     protocol: protocols.size === 1 && protocols.has('http2') ? 'http2' : 'http1',
     loadBalancing: weighted ? 'round-robin' : wanted,
-    policy: hashed && !policy?.loadBalancer ? { ...policy, loadBalancer: { consistentHash: { httpHeaderName: header } } as Policy['loadBalancer'] } : policy,
+    policy: hashed && !policy?.loadBalancer ? { ...policy, loadBalancer: { consistentHash: { httpHeaderName: header } } } : policy,
     ...(hashed && factor >= 100 ? { balanceFactor: factor } : {}),
     app: apps.size === 1 ? [...apps][0] : undefined,
     notes,

@@ -68,7 +68,7 @@ export class Translator {
 
   /** What an app's record says of its sessions concerns the routes that send to it. */
   #followApp(app: string, update: ResourceUpdate): void {
-    for (const key of [...this.#routesOfApps.of(app)]) {
+    for (const key of Array.from(this.#routesOfApps.of(app))) {
       if (this.model.get('route', key)?.destinations.some((destination) => destination.app === app)) this.#translate(key, update, true)
       else this.#routesOfApps.remove(app, key)
     }

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { routeKey } from '../../src/mesh/records.ts'
 import { behaviour } from '../support/conformance.ts'
-import { ask } from '../support/client.ts'
+import { ask, type Answer } from '../support/client.ts'
 
 const echo = (request: IncomingMessage, response: ServerResponse): void => void response.end(JSON.stringify(request.headers))
 const headersOf = (body: string): Record<string, string> => JSON.parse(body) as Record<string, string>
@@ -163,4 +165,25 @@ behaviour('sessions begin to stick when an app asks for it', async ({ t, router,
   t.equal(vcapOf((await ask(router.http, host)).headers['set-cookie']), undefined)
   await mesh.change([{ kind: 'app', key: app, value: { name: 'asks', space: 'space', labels: {}, annotations: sticky } }])
   t.ok(await mesh.eventually(async () => vcapOf((await ask(router.http, host)).headers['set-cookie'])))
+})
+
+behaviour('X-CF-Process-Instance finds the processes of a deployment', async ({ t, router, mesh }) => {
+  const [served, canary] = [await mesh.serve(), (await mesh.serve()).instances[0]!]
+  const guid = randomUUID()
+  const [old, process] = [`${served.app}-1`, `${guid}-1`]
+  const route = { host: served.host, path: '', exposure: 'pub' } as const
+  const destination = { app: served.app, type: 'web', port: 8080, protocol: 'http1' as const, processes: [old, process] }
+  await mesh.change([
+    { kind: 'process', key: process, value: { app: served.app, type: 'web', instances: 1 } },
+    { kind: 'instance', key: canary.guid, value: canary.record(process) },
+    { kind: 'route', key: routeKey(route), value: { ...route, space: 'space', labels: {}, options: {}, destinations: [destination] } },
+  ])
+  const send = (value: string): Promise<Answer> => ask(router.http, served.host, { headers: { 'x-cf-process-instance': value } })
+  t.equal((await mesh.until(() => send(guid), 200)).body, `instance ${canary.guid}`)
+  for (let i = 0; i < 4; i++) t.equal((await send(`${guid}:0`)).body, `instance ${canary.guid}`)
+  for (let i = 0; i < 4; i++) t.equal((await send(`${served.app}:0`)).body, `instance ${served.instances[0]?.guid}`)
+  t.equal((await send(`${guid}:1`)).status, 400)
+  await mesh.change([{ kind: 'process', key: old, value: null }])
+  await mesh.until(() => send(`${served.app}:0`), 400)
+  t.equal((await send(guid)).body, `instance ${canary.guid}`, 'now the only process')
 })

@@ -71,9 +71,11 @@ export class InstanceServer {
     const [cluster, assignment] = [typeUrls.cluster, typeUrls.endpoint].map((typeUrl) => (key === undefined ? undefined : this.#resources(typeUrl, key)))
     if (!cluster || !assignment) return undefined
     const mesh = fromBinary(ClusterSchema, cluster.any.value).metadata?.filterMetadata['mesh'] ?? {}
-    const found = fromBinary(ClusterLoadAssignmentSchema, assignment.any.value).endpoints.flatMap(({ lbEndpoints }) =>
+    const { endpoints, namedEndpoints } = fromBinary(ClusterLoadAssignmentSchema, assignment.any.value)
+    const [p = null] = Object.keys(namedEndpoints)
+    const found = endpoints.flatMap(({ lbEndpoints }) =>
       lbEndpoints.flatMap(({ hostIdentifier, metadata }) => {
-        if (hostIdentifier.case !== 'endpoint' || !wanted(instanceOf(hostIdentifier.value.hostname, metadata?.filterMetadata['mesh'], mesh), mesh)) return []
+        if (hostIdentifier.case !== 'endpoint' || !wanted(instanceOf(hostIdentifier.value.hostname, { p, ...metadata?.filterMetadata['mesh'] }, mesh), mesh)) return []
         const socket = hostIdentifier.value.address?.address
         return socket?.case === 'socketAddress' ? [socket.value] : []
       }),

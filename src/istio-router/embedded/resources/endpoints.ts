@@ -15,6 +15,7 @@ export interface EndpointConfig {
 
 const supported: Supported = {
   cluster_name: true,
+  named_endpoints: true,
   endpoints: {
     locality: true,
     load_balancing_weight: true,
@@ -37,6 +38,7 @@ export function decodeEndpoints(bytes: Uint8Array): EndpointConfig[] {
 export function compileEndpoints(assignment: ClusterLoadAssignment, path: string): EndpointConfig[] {
   requireSupported(ClusterLoadAssignmentSchema, assignment, supported, path)
   const endpoints = new Map<string, EndpointConfig>()
+  const [process] = Object.keys(assignment.namedEndpoints)
   for (const locality of assignment.endpoints) {
     for (const { hostIdentifier, healthStatus, metadata, loadBalancingWeight } of locality.lbEndpoints) {
       if (hostIdentifier.case !== 'endpoint') throw new Unsupported(`${path}endpoint_name`)
@@ -47,10 +49,15 @@ export function compileEndpoints(assignment: ClusterLoadAssignment, path: string
       const { address, portSpecifier } = socket.value
       const key = `${address}:${portSpecifier.value}`
       if (endpoints.has(key)) continue
-      endpoints.set(key, { address, port: portSpecifier.value, hostname, weight: loadBalancingWeight ?? 1, metadata: metadata?.filterMetadata ?? none })
+      endpoints.set(key, { address, port: portSpecifier.value, hostname, weight: loadBalancingWeight ?? 1, metadata: withProcess(metadata?.filterMetadata ?? none, process) })
     }
   }
   return [...endpoints.values()]
 }
 
 const none: Record<string, JsonObject> = {}
+
+/** The metadata with the process that all endpoints of an assignment are of. */
+function withProcess(metadata: Record<string, JsonObject>, process: string | undefined): Record<string, JsonObject> {
+  return process === undefined ? metadata : { ...metadata, mesh: { p: process, ...metadata['mesh'] } }
+}

@@ -54,8 +54,28 @@ export const CopilotConfig = Type.Object(
       },
       closed,
     ),
+    encryption: Type.Object(
+      {
+        keys: Type.Array(
+          Type.Object(
+            {
+              name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Its name, which what it has encrypted bears' }),
+              secret: Type.String({ minLength: 20, description: 'What the key is derived from: a random text' }),
+            },
+            closed,
+          ),
+          {
+            default: [],
+            description:
+              'Keys that secrets are encrypted with in the store, the newest first: the first encrypts, all of them decrypt. To rotate, put a new one in front; copilot encrypts everything anew at its start and says so, then the old one can go. Without any, no secrets can be set',
+          },
+        ),
+      },
+      { ...closed, default: {} },
+    ),
     limits: Type.Object(
       {
+        secrets: Type.Integer({ default: 100, minimum: 0, description: 'Most secrets of one space' }),
         records: Type.Integer({ default: 2_000_000, minimum: 1, description: 'Most records of one full sync' }),
         lineBytes: Type.Integer({ default: 1_048_576, minimum: 1024, description: 'Longest line of a full sync, bytes' }),
         bodyBytes: Type.Integer({ default: 16_777_216, minimum: 1024, description: 'Largest other body, bytes' }),
@@ -72,10 +92,12 @@ const loopback = /^(127(\.\d{1,3}){3}|::1|localhost)$/
 
 export const isLoopback = (host: string): boolean => loopback.test(host)
 
-/** What the schema cannot say: everybody could use an API without authentication that is not on loopback. */
-export function configFaults({ api }: CopilotConfig): string[] {
-  if (isLoopback(api.listen.host)) return []
-  return (['tls', 'uaa'] as const)
+/** What the schema cannot say: names that are used twice, and an API without authentication that everybody could use. */
+export function configFaults({ api, encryption }: CopilotConfig): string[] {
+  const names = encryption.keys.map(({ name }) => name)
+  const twice = names.filter((name, position) => names.indexOf(name) !== position).map((name) => `encryption.keys: two are called ${name}; each needs its own name`)
+  if (isLoopback(api.listen.host)) return twice
+  return twice.concat((['tls', 'uaa'] as const)
     .filter((field) => !api[field])
-    .map((field) => `api.${field}: is required because api.listen.host ${api.listen.host} is not loopback; give it, or listen on 127.0.0.1`)
+    .map((field) => `api.${field}: is required because api.listen.host ${api.listen.host} is not loopback; give it, or listen on 127.0.0.1`))
 }

@@ -2,6 +2,8 @@ import type { Api } from './api/server.ts'
 import type { Logger } from '../common/log.ts'
 import type { Components } from './components.ts'
 import type { CopilotConfig } from './config.ts'
+import type { Audit } from './people/audit.ts'
+import type { Secrets } from './secrets/secrets.ts'
 import type { Store } from './store/store.ts'
 import type { Watchers } from './watchers.ts'
 
@@ -10,6 +12,8 @@ export interface Copilot {
   config: CopilotConfig
   log: Logger
   store: Store
+  secrets: Secrets
+  audit: Audit
   components: Components
   watchers: Watchers
   /** Has an API's requests measured. */

@@ -8,6 +8,9 @@ import { Components } from './components.ts'
 import { configFaults, CopilotConfig } from './config.ts'
 import type { Copilot } from './copilot.ts'
 import { measureRequests, measureStore } from './metrics.ts'
+import { createAudit } from './people/audit.ts'
+import { Keyring } from './secrets/keyring.ts'
+import { Secrets } from './secrets/secrets.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import { Watchers } from './watchers.ts'
 
@@ -16,12 +19,14 @@ const log = createLogger('copilot', config.log.level)
 const metrics = createMetrics('copilot')
 const store = new SqliteStore(config.store)
 const watchers = new Watchers()
-const copilot: Copilot = { config, log, store, watchers, components: new Components(), measured: measureRequests(metrics) }
+const secrets = new Secrets(store, new Keyring(config.encryption.keys), log)
+const copilot: Copilot = { config, log, store, secrets, audit: createAudit(log), watchers, components: new Components(), measured: measureRequests(metrics) }
 measureStore(metrics, copilot)
 
 await run(
   [
     store,
+    secrets,
     new HealthServer({ component: 'copilot', listen: config.health.listen, metrics, conditions: { store: () => store.condition() } }),
     await componentApi(copilot),
     await peopleApi(copilot),

@@ -66,6 +66,13 @@ export const HostRefused = problem('MESH_HOST_REFUSED', 403, (host: string) => `
 export const TokenMissing = problem('MESH_TOKEN_MISSING', 401, () => 'send a UAA access token as Authorization: Bearer TOKEN (`cf oauth-token` prints one)')
 export const TokenInvalid = problem('MESH_TOKEN_INVALID', 401, (why: string) => `the access token is refused: ${why}; get a new one with \`cf oauth-token\``)
 export const ScopeMissing = problem('MESH_SCOPE_MISSING', 403, (scopes: readonly string[]) => `this needs one of the scopes ${scopes.join(', ')}, which the token does not have`)
+export const NotInSpace = problem('MESH_NOT_IN_SPACE', 403, (what: string, space: string, needed: string) => `you may not ${what} ${space}; that takes ${needed}, which your token's user does not have`)
+export const OperatorOnly = problem('MESH_OPERATOR_ONLY', 403, () => 'this is for operators: holders of the scope mesh.admin or cloud_controller.admin')
+export const RolesUnknown = problem(
+  'MESH_ROLES_UNKNOWN',
+  503,
+  (why: string) => `Cloud Controller cannot be asked for your roles (${why}), so nothing can be changed; what is in force goes on. Try again`,
+)
 export const UaaUnreachable = problem('MESH_UAA_UNREACHABLE', 503, (why: string) => `UAA's token keys cannot be read (${why}), so no token can be checked; try again`)
 
 export const RouteUnknown = problem('MESH_ROUTE_UNKNOWN', 404, (name: string) => `no route answers ${name}`)
@@ -78,6 +85,13 @@ export const NothingHeld = problem(
 export const SeveralHeld = problem('MESH_SEVERAL_HELD', 409, (held: string[]) => `several syncs are held: name one by its source or id (${held.join(', ')})`)
 export const Unforeseen = problem('MESH_INTERNAL', 500, () => 'copilot failed to answer this; its log says why')
 export const NameUnknown = problem('MESH_NAME_UNKNOWN', 404, (kind: string, name: string) => `there is no ${kind} with the name or guid ${name}`)
+
+export const SpaceAmbiguous = problem('MESH_SPACE_AMBIGUOUS', 409, (name: string, guids: string[]) => `there are ${guids.length} spaces called ${name}; write ORGANIZATION/${name}, or the guid of one: ${guids.join(', ')}`)
+
+export const SecretsOff = problem('MESH_SECRETS_OFF', 501, () => 'secrets cannot be kept: the operator has given copilot no key to encrypt them with (encryption.keys)')
+export const SecretSealed = problem('MESH_SECRET_SEALED', 503, (name: string, why: string) => `the secret ${name} cannot be opened: ${why}`)
+export const SecretUnknown = problem('MESH_SECRET_UNKNOWN', 404, (name: string) => `there is no secret ${name}; \`meshctl secret list\` shows those that there are`)
+export const TooManySecrets = problem('MESH_TOO_MANY_SECRETS', 422, (namespace: string, found: number, most: number) => `${namespace} would have ${found} secrets; it can have ${most}`)
 
 export const ResourceUnknown = problem('MESH_RESOURCE_UNKNOWN', 404, (name: string) => `there is no ${name}`)
 export const VersionConflict = problem('MESH_VERSION_CONFLICT', 409, (key: string, expected: number, found: number) =>

@@ -71,6 +71,7 @@ export const migrations = [
   create table secrets (namespace text not null, name text not null, sealed blob not null, updated_at integer not null, primary key (namespace, name)) without rowid;
   create table switches (name text not null, subject text not null, author text not null, at integer not null, primary key (name, subject)) without rowid;
   `,
+  `alter table secrets add column author text not null default '';`,
 ]
 
 /** Brings the database to the newest schema, a transaction a step. Throws `MESH_STORE_TOO_NEW`. */

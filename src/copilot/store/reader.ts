@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Kind } from '../../mesh/records.ts'
-import { changesPerRevision, type Filter, type Page, type ResourceVersion, type Revision, type SourceState, type StoredChange, type StoredRecord, type StoredResource } from './store.ts'
+import { changesPerRevision, type Filter, type Page, type ResourceVersion, type Revision, type SourceState, type StoredChange, type StoredRecord, type StoredResource, type StoredSecret } from './store.ts'
 
 /** How one condition of a filter is put: in SQL, and by which index, since SQLite guesses wrong without statistics. */
 interface Condition {
@@ -84,6 +84,12 @@ export class Reader {
 
   resourceVersions(key: string): ResourceVersion[] {
     return this.#all('select generation, value, author, at from versions where key = ? order by generation desc', key)
+  }
+
+  secrets({ namespace, name }: { namespace?: string; name?: string }): StoredSecret[] {
+    const where = [['namespace', namespace] as const, ['name', name] as const].filter(([, value]) => value !== undefined)
+    const conditions = ['true', ...where.map(([field]) => `${field} = ?`)]
+    return this.#all(`select namespace, name, sealed, author, updated_at as at from secrets where ${conditions.join(' and ')} order by namespace, name`, ...where.map(([, value]) => value!))
   }
 
   sources(): SourceState[] {

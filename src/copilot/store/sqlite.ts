@@ -5,7 +5,7 @@ import type { Kind, Records } from '../../mesh/records.ts'
 import { storeProblem } from './database.ts'
 import { Reader } from './reader.ts'
 import { Remote } from './remote.ts'
-import type { Filter, Keyed, Page, ResourceChange, ResourceOutcome, ResourceVersion, Revision, SourceState, Store, StoredChange, StoredRecord, StoredResource, StoreHealth, StoreState, Sync } from './store.ts'
+import type { Filter, Keyed, Page, ResourceChange, ResourceOutcome, ResourceVersion, Revision, SourceState, Store, StoredChange, StoredRecord, StoredResource, StoredSecret, StoreHealth, StoreState, Sync } from './store.ts'
 import { Writer, type WriterOptions } from './writer.ts'
 
 /**
@@ -79,6 +79,22 @@ export class SqliteStore implements Store, Part {
 
   resourceVersions(key: string): Promise<ResourceVersion[]> {
     return this.#noting(this.#questions.call('resourceVersions', key))
+  }
+
+  putSecret(secret: StoredSecret, record: string, most: number): Promise<{ revision: number }> {
+    return this.#committed(this.#writer.call('putSecret', secret, record, most))
+  }
+
+  resealSecret(namespace: string, name: string, before: Uint8Array, after: Uint8Array): Promise<void> {
+    return this.#noting(this.#writer.call('resealSecret', namespace, name, before, after))
+  }
+
+  async deleteSecret(namespace: string, name: string): Promise<boolean> {
+    return (await this.#committed(this.#writer.call('deleteSecret', namespace, name))).existed
+  }
+
+  secrets(filter: { namespace?: string; name?: string }): Promise<StoredSecret[]> {
+    return this.#noting(this.#questions.call('secrets', filter))
   }
 
   sources(): Promise<SourceState[]> {

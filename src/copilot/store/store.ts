@@ -130,6 +130,16 @@ export interface ResourceVersion {
   at: number
 }
 
+/** A secret as it is kept: sealed. */
+export interface StoredSecret {
+  namespace: string
+  name: string
+  sealed: Uint8Array
+  author: string
+  /** When it was set, milliseconds since 1970. */
+  at: number
+}
+
 /** Accepted states of a resource that are kept. */
 export const versionsKept = 20
 
@@ -167,4 +177,13 @@ export interface Store {
   resources(filter: { namespace?: string; key?: string }): Promise<StoredResource[]>
   /** The last `versionsKept` accepted states of a resource, the newest first; also of one that was deleted. */
   resourceVersions(key: string): Promise<ResourceVersion[]>
+
+  /** Keeps a secret, and its record for pilot in the same transaction. Throws `MESH_TOO_MANY_SECRETS` where the namespace would have more than `most`. */
+  putSecret(secret: StoredSecret, record: string, most: number): Promise<{ revision: number }>
+  /** Keeps another seal of the same content, where it is still sealed as `before`. */
+  resealSecret(namespace: string, name: string, before: Uint8Array, after: Uint8Array): Promise<void>
+  /** Removes a secret and its record; false where there was none. */
+  deleteSecret(namespace: string, name: string): Promise<boolean>
+  /** Secrets by namespace and name: those of a namespace, or that one, or all. */
+  secrets(filter: { namespace?: string; name?: string }): Promise<StoredSecret[]>
 }

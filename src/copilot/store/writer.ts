@@ -5,7 +5,8 @@ import { EpochSuperseded, EpochUnknown } from '../problems.ts'
 import { lockStore, openDatabase, removeLeftovers, stagingFile } from './database.ts'
 import { Staging } from './staging.ts'
 import { ResourceTable } from './resource-table.ts'
-import { changesPerRevision, type ResourceChange, type ResourceOutcome, type StoredChange, type StoredRecord, type StoreState, type SyncOutcome } from './store.ts'
+import { SecretTable } from './secret-table.ts'
+import { changesPerRevision, type ResourceChange, type ResourceOutcome, type StoredChange, type StoredRecord, type StoredSecret, type StoreState, type SyncOutcome } from './store.ts'
 
 export interface WriterOptions {
   file: string
@@ -119,6 +120,30 @@ export class Writer {
         if (outcome !== 'unchanged' && this.#apply(ownSource, { kind: 'resource', key, value: after }, revision + 1 + Math.floor(applied / changesPerRevision), counts)) applied++
       }
       return { revision: revision + Math.ceil(applied / changesPerRevision), outcomes }
+    })
+  }
+
+  /** Keeps a secret with its record. */
+  putSecret(secret: StoredSecret, record: string, most: number): { revision: number } {
+    return this.#transaction((revision, counts) => {
+      new SecretTable(this.#database).put(secret, most)
+      const changed = this.#apply(ownSource, { kind: 'secret', key: `${secret.namespace}/${secret.name}`, value: record }, revision + 1, counts)
+      return { revision: revision + Number(changed) }
+    })
+  }
+
+  resealSecret(namespace: string, name: string, before: Uint8Array, after: Uint8Array): void {
+    this.#transaction((revision) => {
+      new SecretTable(this.#database).reseal(namespace, name, before, after)
+      return { revision }
+    })
+  }
+
+  deleteSecret(namespace: string, name: string): { revision: number; existed: boolean } {
+    return this.#transaction((revision, counts) => {
+      const existed = new SecretTable(this.#database).delete(namespace, name)
+      const changed = this.#apply(ownSource, { kind: 'secret', key: `${namespace}/${name}`, value: null }, revision + 1, counts)
+      return { revision: revision + Number(changed), existed }
     })
   }
 

@@ -1,21 +1,22 @@
 import { readFileSync } from 'node:fs'
 import type { FastifyRequest } from 'fastify'
-import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose'
+import { createRemoteJWKSet, customFetch, errors, jwtVerify, type JWTPayload } from 'jose'
 import { Agent, fetch } from 'undici'
 import { messageOf } from '../../../common/problem.ts'
 import { isLoopback, type UaaConfig } from '../../config.ts'
+import { Caller, noRoles } from '../../people/caller.ts'
 import { HostRefused, ScopeMissing, TokenInvalid, TokenMissing, UaaUnreachable } from '../../problems.ts'
 
-/** Scopes of Cloud Controller whose holders read everything, and those whose holders also act. */
-const readers = ['cloud_controller.admin', 'cloud_controller.admin_read_only', 'cloud_controller.global_auditor']
-const actors = ['cloud_controller.admin']
+/** Scopes whose holders do everything, and those whose holders read everything. */
+const operators = ['cloud_controller.admin', 'mesh.admin']
+const readers = [...operators, 'cloud_controller.admin_read_only', 'cloud_controller.global_auditor']
 /** What a public key can verify; UAA's symmetric keys are never trusted. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']
 
-/** Decides whether a request may go on; throws a problem where not. */
-export type Guard = (request: FastifyRequest) => Promise<void>
+/** Tells who makes a request; throws a problem where that is nobody who may. */
+export type Guard = (request: FastifyRequest) => Promise<Caller>
 
-/** Lets in the holders of UAA tokens: those with a reading scope to read, admins to act. */
+/** Knows people by their UAA tokens: the signature, issuer, audience and time of each are verified, and none is kept. */
 export function tokenGuard({ url, issuer, audience, ca }: UaaConfig): Guard {
   const dispatcher = new Agent({ connect: ca ? { ca: readFileSync(ca) } : {} })
   const keys = createRemoteJWKSet(new URL(`${url.replace(/\/+$/, '')}/token_keys`), {
@@ -23,24 +24,30 @@ export function tokenGuard({ url, issuer, audience, ca }: UaaConfig): Guard {
     [customFetch]: (keysUrl: string, options: object) => fetch(keysUrl, { ...options, dispatcher }),
   })
 
-  return async ({ headers, method }) => {
+  return async ({ headers, method, routeOptions }) => {
     const [, token] = /^bearer +(\S+)$/i.exec(headers.authorization ?? '') ?? []
     if (!token) throw TokenMissing()
-    const scopes = await verify(token)
-    const needed = method === 'GET' || method === 'HEAD' ? readers : actors
-    if (!needed.some((scope) => scopes.includes(scope))) throw ScopeMissing(needed)
+    const { scope, user_name: user, client_id: client } = await verify(token)
+    const scopes = Array.isArray(scope) ? scope : []
+    const holds = (wanted: string[]): boolean => wanted.some((one) => scopes.includes(one))
+    const caller = new Caller({ name: String(user ?? client), operator: holds(operators), readsAll: holds(readers), roles: noRoles, organizationOf: async () => undefined })
+    const reads = method === 'GET' || method === 'HEAD'
+    if (!routeOptions.config.decides && !(reads ? caller.readsAll : caller.operator)) throw ScopeMissing(reads ? readers : operators)
+    return caller
   }
 
-  async function verify(token: string): Promise<unknown[]> {
+  async function verify(token: string): Promise<JWTPayload> {
     try {
       const { payload } = await jwtVerify(token, keys, { issuer, audience, algorithms, requiredClaims: ['exp'], clockTolerance: 5 })
-      return Array.isArray(payload['scope']) ? payload['scope'] : []
+      return payload
     } catch (error) {
       const ofToken = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && error.code !== 'ERR_JOSE_GENERIC' && !(error instanceof errors.JWKSInvalid)
       throw ofToken ? TokenInvalid(messageOf(error)) : UaaUnreachable(messageOf(error))
     }
   }
 }
+
+const everybody = new Caller({ name: 'operator', operator: true, readsAll: true, roles: noRoles, organizationOf: async () => undefined })
 
 /**
  * Without authentication whoever reaches loopback may use the API. A browser also reaches it on behalf of a foreign page
@@ -49,4 +56,5 @@ export function tokenGuard({ url, issuer, audience, ca }: UaaConfig): Guard {
 export const loopbackGuard: Guard = async ({ host }) => {
   const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
   if (!isLoopback(name) && !name.endsWith('.localhost')) throw HostRefused(host)
+  return everybody
 }

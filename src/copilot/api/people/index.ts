@@ -11,7 +11,9 @@ import { routers } from './routers.ts'
 import { routes } from './routes.ts'
 import { services } from './services.ts'
 import { status } from './status.ts'
+import { identify } from '../../people/caller.ts'
 import { resources } from '../../resources/api.ts'
+import { secrets } from '../../secrets/api.ts'
 import { sync } from './sync.ts'
 import { trace } from './trace.ts'
 
@@ -23,9 +25,10 @@ export async function peopleApi(copilot: Copilot): Promise<Part> {
   const files = tls && { ...tls, ca: tls.certificate }
   const api = await createApi({ log, title: 'copilot', https: files && readTls(files), bodyLimit: config.limits.bodyBytes })
   measured(api)
-  api.addHook('onRequest', uaa ? tokenGuard(uaa) : loopbackGuard)
+  const guard = uaa ? tokenGuard(uaa) : loopbackGuard
+  api.addHook('onRequest', async (request) => identify(request, await guard(request)))
   await api.register(async (scope: Api) => {
-    for (const add of [status, routes, trace, services, apps, instances, componentList, routers, sync, resources]) add(scope, copilot)
+    for (const add of [status, routes, trace, services, apps, instances, componentList, routers, sync, resources, secrets]) add(scope, copilot)
   })
   return served('api', api, { listen, tls: files })
 }

@@ -12,7 +12,7 @@ export const PilotConfig = Type.Object(
     listen: ListenConfig(),
     tls: TlsConfig,
     clientName: Type.String({ default: 'istio-router.service.cf.internal', description: "DNS name that a router's certificate must bear" }),
-    debug: Type.Object({ listen: ListenConfig() }, { ...closed, description: 'Where `/debug/routers`, `/debug/route` and `/debug/nacks` are served; without authentication, so keep it on loopback' }),
+    debug: Type.Object({ listen: ListenConfig() }, { ...closed, description: 'Where `/debug/routers`, `/debug/route`, `/debug/nacks` and `/debug/faults` are served; without authentication, so keep it on loopback' }),
     copilot: CopilotClientConfig,
     translation: TranslationSettings,
     health: HealthConfig,

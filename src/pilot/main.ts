@@ -5,7 +5,9 @@ import { createLogger } from '../common/log.ts'
 import { ResourceCache } from '../common/xds/cache.ts'
 import { DebugServer } from './ads/debug.ts'
 import { Publisher } from './ads/publisher.ts'
+import { countFaults, faultsOf } from './ads/faults.ts'
 import { Reporter } from './ads/report.ts'
+import { ResourceStatus } from './ads/resource-status.ts'
 import { AdsServer } from './ads/server.ts'
 import { PilotConfig } from './config.ts'
 import { CopilotClient } from './copilot-client.ts'
@@ -18,12 +20,14 @@ const metrics = createMetrics('pilot')
 
 const cache = new ResourceCache()
 const translator = new Translator(config.translation)
-const publisher = new Publisher(translator, cache)
+const publisher = new Publisher(translator, cache, (changes) => status.published(changes))
 const copilot = new CopilotClient(config.copilot, publisher, log)
 const ads = new AdsServer({ config, cache, ready: () => publisher.whole, log, metrics })
+const status = new ResourceStatus({ translator, ads })
 const routers = () => ads.routers()
-const debug = new DebugServer({ listen: config.debug.listen, routers, explain: (host, path, exposure) => explain(translator, host, path, { exposure }) })
-const reporter = new Reporter({ name: config.name, copilot, routers, log })
+countFaults(metrics, () => translator.faults)
+const debug = new DebugServer({ listen: config.debug.listen, routers, faults: () => faultsOf(translator), explain: (host, path, exposure) => explain(translator, host, path, { exposure }) })
+const reporter = new Reporter({ name: config.name, copilot, routers, resources: status, log })
 const health = new HealthServer({
   component: 'pilot',
   listen: config.health.listen,

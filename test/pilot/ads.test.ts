@@ -10,8 +10,10 @@ import { ResourceCache } from '../../src/common/xds/cache.ts'
 import { refusalStatus } from '../../src/common/xds/protocol.ts'
 import type { Change, Route } from '../../src/mesh/records.ts'
 import { DebugServer } from '../../src/pilot/ads/debug.ts'
+import { faultsOf } from '../../src/pilot/ads/faults.ts'
 import { Publisher } from '../../src/pilot/ads/publisher.ts'
 import { Reporter } from '../../src/pilot/ads/report.ts'
+import { ResourceStatus } from '../../src/pilot/ads/resource-status.ts'
 import { AdsServer } from '../../src/pilot/ads/server.ts'
 import { PilotConfig } from '../../src/pilot/config.ts'
 import { explain } from '../../src/pilot/explain.ts'
@@ -20,6 +22,7 @@ import { RawClient, typeUrls } from '../common/xds-raw-client.ts'
 import { freePort } from '../support/program.ts'
 import { TestAuthority } from '../support/pki.ts'
 import { eventually } from '../support/wait.ts'
+import { resource } from './records.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mesh-pilot-'))
 process.on('exit', () => rmSync(folder, { recursive: true }))
@@ -41,8 +44,9 @@ async function pilot(t: Test, tls: TlsConfig = pki.issue('pilot')) {
   const config = validateConfig(PilotConfig, { listen: { port: 0 }, tls, debug: { listen: { port: 0 } }, copilot: { url: 'https://127.0.0.1:1', tls }, health: { listen: { port: 0 } } }, 'pilot.yml')
   const cache = new ResourceCache()
   const translator = new Translator(config.translation)
-  const publisher = new Publisher(translator, cache)
+  const publisher = new Publisher(translator, cache, (changes) => status.published(changes))
   const ads = new AdsServer({ config, cache, ready: () => publisher.whole, log, metrics: new Registry() })
+  const status = new ResourceStatus({ translator, ads })
   await ads.start()
   t.teardown(() => ads.stop())
   const connect = (files: TlsConfig = router): RawClient => {
@@ -55,7 +59,7 @@ async function pilot(t: Test, tls: TlsConfig = pki.issue('pilot')) {
     for (const type of ['cluster', 'endpoint', 'listener', 'route'] as const) client.send({ node, typeUrl: typeUrls[type], resourceNamesSubscribe: ['*'] })
     return client
   }
-  return { publisher, translator, ads, connect, subscribe }
+  return { publisher, translator, ads, status, connect, subscribe }
 }
 
 test('routers are sent away until copilot has told everything', async (t) => {
@@ -126,10 +130,10 @@ test('a changed certificate of pilot is shown to new connections', async (t) => 
 })
 
 test('an operator and copilot see routers, refusals, and why a request goes where it goes', async (t) => {
-  const { publisher, translator, ads, connect, subscribe } = await pilot(t)
+  const { publisher, translator, ads, status: standing, connect, subscribe } = await pilot(t)
   await publisher.replace([process_, instance('i', 1000), route('a.mesh')])
   const port = await freePort()
-  const debug = new DebugServer({ listen: { host: '127.0.0.1', port }, routers: () => ads.routers(), explain: (host, path, exposure) => explain(translator, host, path, { exposure }) })
+  const debug = new DebugServer({ listen: { host: '127.0.0.1', port }, routers: () => ads.routers(), faults: () => faultsOf(translator), explain: (host, path, exposure) => explain(translator, host, path, { exposure }) })
   await debug.start()
   t.teardown(() => debug.stop())
   const get = async (path: string): Promise<{ status: number; body: unknown }> => {
@@ -156,6 +160,7 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
     log,
     every: 5,
     routers: () => ads.routers(),
+    resources: standing,
     copilot: {
       position: { history: 'h', revision: 7 },
       condition: () => ({ ready: true }),
@@ -170,4 +175,82 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
   await eventually(() => reports.length > 2)
   await reporter.stop()
   t.match(reports.at(-1), ['pilot', 'pilot-1', { ready: true, revision: 7, version: String, routers: [{ name: 'router-1', refused: [{ reason: 'no good' }] }] }])
+})
+
+const shop = (subset: string) => resource('VirtualService', 'shop', { hosts: ['a.mesh'], http: [{ route: [{ destination: { host: 'a.mesh', subset } }] }] }, 's')
+const versions = resource('DestinationRule', 'shop', { host: 'a.mesh', subsets: [{ name: 'v1', labels: { version: '1' } }] }, 's')
+
+test('a resource is programmed once every router has acknowledged what came of it', async (t) => {
+  const { publisher, status: standing, connect, subscribe } = await pilot(t)
+  const key = 'virtualservice/s/shop'
+  await publisher.replace([process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
+  t.match(standing.report()[key], { generation: 1, programmed: false }, 'there is no router')
+  const quick = subscribe(connect()).acknowledgeAll()
+  const slow = subscribe(connect())
+  await eventually(() => quick.received().includes('route pub') && slow.messages.length)
+  t.match(standing.report()[key], { programmed: false }, 'one router has not answered')
+  const essence = standing.essence()
+  slow.acknowledgeAll()
+  await eventually(() => standing.report()[key]?.programmed)
+  t.not(standing.essence(), essence)
+  t.same(standing.report()[key], { generation: 1, programmed: true })
+
+  await publisher.apply([{ kind: 'resource', key, value: null }])
+  t.notOk(standing.report()[key])
+})
+
+test('what of a resource cannot be served is said, and what comes back good is no longer', async (t) => {
+  const { publisher, translator, status: standing } = await pilot(t)
+  await publisher.replace([process_, instance('i', 1000), route('a.mesh'), shop('v1'), versions])
+  const degraded = (key = 'virtualservice/s/shop') => standing.report()[key]?.degraded
+  t.equal(degraded(), undefined)
+  await publisher.apply([{ kind: 'resource', key: versions.key, value: null }])
+  t.match(degraded(), /no DestinationRule gives a.mesh a subset v1/)
+  t.match(faultsOf(translator).degraded, [{ key: 'virtualservice/s/shop' }])
+  await publisher.apply([versions])
+  t.equal(degraded(), undefined)
+  await publisher.apply([{ ...route('a.mesh'), value: { ...route('a.mesh').value, space: 'other' } } as Change])
+  t.match(degraded(), /a.mesh is a route of another space now/)
+  t.equal(degraded(versions.key), undefined, 'others may be sent to')
+  await publisher.apply([{ kind: 'route', key: 'pub/a.mesh', value: null }])
+  t.match(degraded(), /no host of a route/)
+  t.match(degraded(versions.key), /no host of a route/)
+})
+
+test('a resource that pilot cannot read leaves all others as they are', async (t) => {
+  const { publisher, translator, status: standing } = await pilot(t)
+  await publisher.replace([process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
+  const poison = { ...shop('v1'), value: { ...shop('v1').value, metadata: { ...shop('v1').value!.metadata, generation: 2 }, spec: { hosts: 7, http: [{ timeout: [] }] } } } as unknown as Change
+  const unknown = { kind: 'resource', key: 'sidecar/s/x', value: { ...shop('v1').value, kind: 'Sidecar', metadata: { ...shop('v1').value!.metadata, name: 'x' } } } as unknown as Change
+  await publisher.apply([poison, unknown, route('b.mesh')])
+  t.match(translator.faults, [{ kind: 'resource', key: 'virtualservice/s/shop', reason: /spec/ }, { kind: 'resource', key: 'sidecar/s/x', reason: /Sidecar/ }])
+  t.match(standing.report()['virtualservice/s/shop'], { generation: 2, degraded: /spec/ })
+  t.ok(translator.rules.host('pub', 'a.mesh'), 'its last good version holds')
+  t.ok(translator.model.get('route', 'pub/b.mesh'))
+})
+
+test('a refusal shows at the resources that it comes of', async (t) => {
+  const { publisher, status: standing, connect, subscribe } = await pilot(t)
+  await publisher.replace([process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
+  const client = subscribe(connect())
+  const { nonce, resources: sent } = await eventually(() => client.messages.find(({ typeUrl }) => typeUrl === typeUrls.cluster))
+  const { name, version } = sent.find((one) => one.name.startsWith('rule/v1'))!
+  client.send({ typeUrl: typeUrls.cluster, responseNonce: nonce, errorDetail: refusalStatus([{ typeUrl: typeUrls.cluster, name, version, reason: 'no good' }]) })
+  await eventually(() => standing.report()[versions.key]?.degraded)
+  t.match(standing.report(), { [versions.key]: { programmed: false, degraded: /router-1 refuses rule\/v1.*no good/ }, 'virtualservice/s/shop': { programmed: false, degraded: /no good/ } })
+})
+
+test('a transaction of any size is one step: no rule comes before the subset that it names', async (t) => {
+  const { publisher, translator, connect, subscribe } = await pilot(t)
+  await publisher.replace([process_, instance('i', 1000), route('a.mesh')])
+  const client = subscribe(connect()).acknowledgeAll()
+  await eventually(() => client.received().includes('route pub'))
+  const before = client.received().length
+  const many = Array.from({ length: 450 }, (_, i) => route(`h${i}.mesh`))
+  await publisher.apply([shop('v1'), ...many, versions])
+  await eventually(() => client.received().slice(before).includes('route pub'))
+  const after = client.received().slice(before)
+  t.equal(after.filter((one) => one === 'route pub').length, 1)
+  t.ok(after.indexOf('cluster rule/v1//route pub/a.mesh') >= 0 && after.indexOf('cluster rule/v1//route pub/a.mesh') < after.indexOf('route pub'))
+  t.same(translator.degraded('virtualservice/s/shop'), [])
 })

@@ -110,6 +110,14 @@ export class Delivery {
     return this.#oldest([...this.#subscriptions.keys()], now, { removals: true })
   }
 
+  /** Up to which change the client has answered all that it was to get; 0 until it has what there was when it came. */
+  answered(): number {
+    const subscriptions = [...this.#subscriptions.values()]
+    if (!this.#node || !subscriptions.length || subscriptions.some(({ backlog }) => backlog)) return 0
+    const oldest = this.#oldest([...this.#subscriptions.keys()], -Infinity, { removals: true })?.number ?? this.#shared.epoch().number + 1
+    return subscriptions.some(({ caughtUpAt }) => oldest <= caughtUpAt) ? 0 : oldest - 1
+  }
+
   /** Whether `next` has work to do even though it gave no message. */
   get busy(): boolean {
     return [...this.#subscriptions].some(([typeUrl, subscription]) => this.#mayAdvance(typeUrl, subscription))
@@ -199,7 +207,9 @@ export class Delivery {
     const end = performance.now() + limits.backlog
     while (this.#mayAdvance(typeUrl, subscription) && performance.now() < end) {
       for (let step = 0; step < 100 && subscription.backlog; step++) {
-        if (subscription.backlog.steps.next().done) subscription.backlog = undefined
+        if (!subscription.backlog.steps.next().done) continue
+        subscription.backlog = undefined
+        subscription.caughtUpAt = this.#shared.epoch().number
       }
     }
   }

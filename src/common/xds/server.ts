@@ -129,6 +129,16 @@ export class DeltaServer {
     return [...this.#clients].map(describe)
   }
 
+  /** The number of the cache's newest change. */
+  get epoch(): number {
+    return this.#epoch.number
+  }
+
+  /** Up to which change every client has answered all that it was to get, late answers included; 0 without a client. */
+  answered(): number {
+    return this.#clients.size ? Math.min(...[...this.#clients].map(({ delivery }) => delivery.answered())) : 0
+  }
+
   /**
    * Resolves once every client has answered all that is in the cache now, or `signal` aborts. Overdue answers are not waited for.
    * Without a client it waits for the first one.

@@ -46,6 +46,8 @@ export class Subscription {
   /** A client that subscribes to everything and gets nothing is told so, once; Envoy waits for it. */
   greeting = false
   backlog: Backlog | undefined
+  /** The change up to which it was found out what the subscriber lacked; 0 where that was never needed. */
+  caughtUpAt = 0
   acknowledgedAt: Date | undefined
 
   wants(name: string): boolean {

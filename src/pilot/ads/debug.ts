@@ -13,10 +13,12 @@ const Where = Type.Object(
 export interface DebugServerOptions {
   listen: { host: string; port: number }
   routers: () => ClientStatus[]
+  /** What cannot be served of copilot's records. */
+  faults: () => object
   explain: (host: string, path: string, exposure: Exposure) => unknown
 }
 
-/** Answers what an operator asks when something goes wrong: `/debug/routers`, `/debug/nacks`, `/debug/route?host=&path=&exposure=`. */
+/** Answers what an operator asks when something goes wrong: `/debug/routers`, `/debug/nacks`, `/debug/faults`, `/debug/route?host=&path=&exposure=`. */
 export class DebugServer implements Part {
   readonly name = 'debug'
   readonly #options: DebugServerOptions
@@ -24,11 +26,12 @@ export class DebugServer implements Part {
 
   constructor(options: DebugServerOptions) {
     this.#options = options
-    const { routers, explain } = options
+    const { routers, faults, explain } = options
     this.#server.get('/debug/routers', () => ({ routers: routers() }))
     this.#server.get('/debug/nacks', () => ({
       nacks: routers().flatMap(({ name: router, refused }) => refused.map(({ typeUrl, ...refusal }) => ({ router, type: typeName(typeUrl), ...refusal }))),
     }))
+    this.#server.get('/debug/faults', () => faults())
     this.#server.get<{ Querystring: Static<typeof Where> }>('/debug/route', { schema: { querystring: Where } }, ({ query }) => explain(query.host, query.path, query.exposure))
   }
 

@@ -4,18 +4,18 @@ import { kinds, type Change } from '../../mesh/records.ts'
 import type { Follower } from '../copilot-client.ts'
 import type { Translator } from '../translate/translator.ts'
 
-/** Changes that are translated at once; between such slices other work gets its turn. */
-const slice = 200
-
 /** Follows copilot's records: what they change is translated and put into the cache that routers are served from. */
 export class Publisher implements Follower {
   readonly #translator: Translator
   readonly #cache: ResourceCache
+  readonly #onPublished: (changes: Change[]) => void
   #whole = false
 
-  constructor(translator: Translator, cache: ResourceCache) {
+  /** `onPublished` is told of changes whose effect is in the cache now. */
+  constructor(translator: Translator, cache: ResourceCache, onPublished: (changes: Change[]) => void = () => {}) {
     this.#translator = translator
     this.#cache = cache
+    this.#onPublished = onPublished
   }
 
   /** Whether copilot's records have been here in full. Before that, serving would take from routers what they have. */
@@ -30,10 +30,11 @@ export class Publisher implements Follower {
   }
 
   async apply(changes: Change[]): Promise<void> {
-    for (let start = 0; start < changes.length; start += slice) {
-      if (start) await setImmediate()
-      this.#cache.apply(this.#translator.apply(changes.slice(start, start + slice)))
-    }
+    const steps = this.#translator.steps(changes)
+    let step = steps.next()
+    for (; !step.done; step = steps.next()) await setImmediate()
+    this.#cache.apply(step.value)
+    this.#onPublished(changes)
   }
 }
 

@@ -62,6 +62,14 @@ export class AdsServer implements Part {
     return this.#server.clients()
   }
 
+  get epoch(): number {
+    return this.#server.epoch
+  }
+
+  answered(): number {
+    return this.#server.answered()
+  }
+
   condition(): Condition {
     const routers = this.routers()
     const refused = routers.filter((router) => router.refused.length).map(({ name }) => name)

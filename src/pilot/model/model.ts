@@ -59,9 +59,8 @@ export class Model implements Source {
     return this.#records[kind]
   }
 
-  /** Applies changes in their order. Those of unknown kinds, from a newer copilot, are ignored. */
-  apply(changes: Iterable<Change>): Touched {
-    const touched: Touched = { routes: new Map(), endpoints: new Set(), resources: new Map(), names: new Set() }
+  /** Applies changes in their order, and adds to `touched` what they touch. Those of unknown kinds, from a newer copilot, are ignored. */
+  apply(changes: Iterable<Change>, touched: Touched = nothingTouched()): Touched {
     for (const change of changes) this.#applyOne(change, touched)
     return touched
   }
@@ -121,6 +120,8 @@ export class Model implements Source {
     for (const route of this.#routes.of(process)) endpoints.add(route)
   }
 }
+
+export const nothingTouched = (): Touched => ({ routes: new Map(), endpoints: new Set(), resources: new Map(), names: new Set() })
 
 const nameOf = ({ kind, key }: { kind: Kind; key: string }): string => `${kind} ${key}`
 const removalOf = ({ kind, key }: { kind: Kind; key: string }): Change => ({ kind, key, value: null })

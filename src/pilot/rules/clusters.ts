@@ -1,5 +1,5 @@
 import type { Destination as RuleDestination } from '../../mesh/istio/types.ts'
-import type { Destination, Route } from '../../mesh/records.ts'
+import { resourceKey, type Destination, type Route } from '../../mesh/records.ts'
 import type { Source } from '../model/model.ts'
 import { policyOf, rulesFor, type Policy, type Rules } from './policies.ts'
 import { findService, routeService, serviceOf, type Service } from './services.ts'
@@ -45,6 +45,14 @@ export function ruleCluster(view: Source, name: string): RuleCluster | undefined
   const policy = policyOf(rules, subset || undefined, number ?? commonPort(service))
   if (service.kind === 'entry') return { kind: 'entry', name, space: service.space, policy, service, subset: labels, port: number }
   return { kind: 'apps', name, space: service.space, policy, route: service.route, destinations: membersOf(view, service.destinations, labels, number) }
+}
+
+/** Keys of the resources that a cluster comes from: DestinationRules, and the ServiceEntry that it is of. */
+export function clusterSources(view: Source, cluster: string): string[] {
+  const id = isRuleCluster(cluster) ? cluster.split('/').slice(3).join('/') : `route ${cluster}`
+  const service = serviceOf(view, id)
+  if (!service) return []
+  return [...rulesFor(view, service).sources, ...(service.kind === 'entry' ? [resourceKey(service.entry)] : [])]
 }
 
 /** The policy for a whole route. */

@@ -2,7 +2,7 @@ import { messageOf } from '../../common/problem.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from '../../common/xds/resources.ts'
 import type { Change, Route } from '../../mesh/records.ts'
 import type { Fault } from '../model/fault.ts'
-import { Model, type Touched } from '../model/model.ts'
+import { Model, nothingTouched, type Touched } from '../model/model.ts'
 import { Relation } from '../model/relation.ts'
 import { servingOf } from '../model/serving.ts'
 import { routePolicy } from '../rules/clusters.ts'
@@ -12,6 +12,7 @@ import { ClusterMaker } from './cluster.ts'
 import { endpointsOf } from './endpoints.ts'
 import { RuleTranslator } from './rules/translator.ts'
 import type { TranslationSettings } from './settings.ts'
+import { inSlices, slice } from './slices.ts'
 import { sessionOf } from './sticky-sessions.ts'
 import { traitsOf, type RouteTraits } from './traits.ts'
 
@@ -36,13 +37,28 @@ export class Translator {
 
   /** Applies changes in their order and returns the resources they touch; of these some may be as they were. */
   apply(changes: Iterable<Change>): ResourceUpdate {
-    const list = [...changes]
-    const touched = this.model.apply(list)
-    const update = this.rules.apply(touched)
+    const steps = this.steps([...changes])
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done) return value
+    }
+  }
+
+  /**
+   * The same a little at a time, so that other work gets its turn. What belongs together comes together: of a transaction, however large,
+   * no rule is handed out before the subset that it names.
+   */
+  *steps(changes: Change[]): Generator<void, ResourceUpdate> {
+    const touched = nothingTouched()
+    for (let start = 0; start < changes.length; start += slice) {
+      if (start) yield
+      this.model.apply(changes.slice(start, start + slice), touched)
+    }
+    const update = yield* this.rules.steps(touched)
     const routes = new Set([...touched.routes.keys(), ...this.#ruled(touched)])
-    for (const key of routes) this.#translate(key, update, true)
-    for (const key of touched.endpoints) if (!routes.has(key)) this.#translate(key, update, false)
-    for (const { kind, key } of list) if (kind === 'app') this.#followApp(key, update)
+    yield* inSlices(routes, (key) => this.#translate(key, update, true))
+    yield* inSlices(touched.endpoints, (key) => !routes.has(key) && this.#translate(key, update, false))
+    yield* inSlices(changes, ({ kind, key }) => kind === 'app' && this.#followApp(key, update))
     return update
   }
 
@@ -64,6 +80,17 @@ export class Translator {
   /** What is wrong with a route's newest record. */
   faultOf(key: string): Fault | undefined {
     return this.model.faults.get(`route ${key}`) ?? this.#failed.get(key)
+  }
+
+  /** What of a resource cannot be served, each a sentence. */
+  degraded(key: string): string[] {
+    const fault = this.model.faults.get(`resource ${key}`)
+    return [...(fault ? [fault.reason] : []), ...this.rules.degradations.of(key)]
+  }
+
+  /** Keys of the resources that an xDS resource comes from. */
+  sourcesOf(typeUrl: string, name: string): string[] {
+    return this.rules.sourcesOf(typeUrl, name)
   }
 
   /** What an app's record says of its sessions concerns the routes that send to it. */

@@ -5,9 +5,11 @@ import type { Fault } from '../../model/fault.ts'
 import type { Model, Touched } from '../../model/model.ts'
 import { Relation } from '../../model/relation.ts'
 import { servingOf } from '../../model/serving.ts'
-import { isRuleCluster, ruleCluster } from '../../rules/clusters.ts'
+import { clusterSources, isRuleCluster, ruleCluster } from '../../rules/clusters.ts'
+import { Degradations } from '../../rules/degradations.ts'
 import { NamedHosts } from '../../rules/named-hosts.ts'
 import { nowhere, ruleHostOf, type RuleHost } from '../../rules/rule-host.ts'
+import { unreachedBy } from '../../rules/reached.ts'
 import { Tracker } from '../../rules/tracker.ts'
 import { virtualServicesFor } from '../../rules/virtual-services.ts'
 import type { ClusterMaker } from '../cluster.ts'
@@ -15,6 +17,7 @@ import { endpointsOf } from '../endpoints.ts'
 import { entryCluster } from '../entry-cluster.ts'
 import type { Context } from '../feature.ts'
 import { exposures, RouteConfigurationMaker } from '../route-configuration.ts'
+import { inSlices } from '../slices.ts'
 import { traitsOf } from '../traits.ts'
 import { virtualHostOf } from './virtual-host.ts'
 
@@ -39,8 +42,10 @@ export class RuleTranslator {
   readonly #hosts = new Map<string, HostUnit>()
   /** Cluster of rules → the hosts that send to it. */
   readonly #users = new Relation()
-  /** Hosts whose rules could not be translated; the last good ones hold. */
+  /** Units that could not be translated; the last good ones hold. */
   readonly #failed = new Map<string, Fault>()
+  /** What of resources cannot be served. */
+  readonly degradations = new Degradations()
 
   constructor(model: Model, clusterMaker: ClusterMaker, context: Context) {
     this.#model = model
@@ -64,18 +69,33 @@ export class RuleTranslator {
     return [...this.#hosts.values()].map(({ rules }) => rules)
   }
 
+  /** Keys of the resources that the rules of a cluster, or of a route configuration's hosts, come from. */
+  sourcesOf(typeUrl: string, name: string): string[] {
+    if (typeUrl === typeUrls.cluster || typeUrl === typeUrls.endpoint) return [...new Set([...clusterSources(this.#model, name), ...[...this.#users.of(name)].flatMap((key) => this.#sourcesOfHost(key))])]
+    return []
+  }
+
+  #sourcesOfHost(key: string): string[] {
+    const made = this.#hosts.get(key)
+    return made ? sourcesOf(made.rules) : []
+  }
+
   host(exposure: Exposure, host: string): RuleHost | undefined {
     return this.#hosts.get(`${exposure}/${host}`)?.rules
   }
 
-  apply(touched: Touched): ResourceUpdate {
+  *steps(touched: Touched): Generator<void, ResourceUpdate> {
     const update: ResourceUpdate = { changed: [], removed: [] }
     const units = new Set(this.#tracker.readers(touched.names))
     for (const host of this.#candidates(touched)) for (const exposure of exposures) units.add(`host ${exposure}/${host}`)
+    for (const name of touched.names) if (name.startsWith('resource ')) units.add(name)
     const stale = new Set<Exposure>()
     const clusters = new Set([...units].filter((unit) => unit.startsWith('cluster ')).map((unit) => unit.slice('cluster '.length)))
-    for (const unit of units) if (unit.startsWith('host ')) this.#makeHost(unit.slice('host '.length), stale, clusters)
-    for (const name of clusters) this.#makeCluster(name, update)
+    yield* inSlices(units, (unit) => {
+      if (unit.startsWith('host ')) this.#makeHost(unit.slice('host '.length), stale, clusters)
+      if (unit.startsWith('resource ')) this.#judge(unit)
+    })
+    yield* inSlices(clusters, (name) => this.#makeCluster(name, update))
     for (const exposure of exposures) {
       if (stale.has(exposure) || this.#wildcardTouched(exposure, touched)) update.changed.push(this.#configuration(exposure))
     }
@@ -96,9 +116,11 @@ export class RuleTranslator {
     const unit = `host ${key}`
     const [exposure, host] = [key.slice(0, 3) as Exposure, key.slice(4)]
     const before = this.#hosts.get(key)
+    let rules: RuleHost | undefined
     try {
-      const rules = this.#tracker.run(unit, (view) => ruleHostOf(view, exposure, host))
-      this.#failed.delete(key)
+      rules = this.#tracker.run(unit, (view) => ruleHostOf(view, exposure, host))
+      this.degradations.set(unit, rules?.degraded ?? [])
+      this.#failed.delete(unit)
       const made = rules && { rules, virtualHost: virtualHostOf(rules, this.#context), clusters: clustersOf(rules) }
       if (made) this.#hosts.set(key, made)
       else {
@@ -116,19 +138,39 @@ export class RuleTranslator {
       }
       if (!made !== !before || (made && before && Buffer.compare(made.virtualHost, before.virtualHost) !== 0)) stale.add(exposure)
     } catch (error) {
-      this.#failed.set(key, { kind: 'route', key, reason: messageOf(error) })
+      this.#fail(unit, { kind: 'route', key, reason: messageOf(error) }, rules ? sourcesOf(rules) : [])
     }
   }
 
   #makeCluster(name: string, update: ResourceUpdate): void {
     const unit = `cluster ${name}`
-    const cluster = this.#users.has(name) ? this.#tracker.run(unit, (view) => this.#resources(view, name)) : undefined
-    if (cluster) {
-      update.changed.push(...cluster)
-      return
+    try {
+      const cluster = this.#users.has(name) ? this.#tracker.run(unit, (view) => this.#resources(view, name)) : undefined
+      this.#failed.delete(unit)
+      this.degradations.set(unit, [])
+      if (cluster) {
+        update.changed.push(...cluster)
+        return
+      }
+      if (!this.#users.has(name)) this.#tracker.forget(unit)
+      for (const type of ['cluster', 'endpoint'] as const) update.removed.push({ typeUrl: typeUrls[type], name })
+    } catch (error) {
+      this.#fail(unit, { kind: 'resource', key: name, reason: messageOf(error) }, clusterSources(this.#model, name))
     }
-    if (!this.#users.has(name)) this.#tracker.forget(unit)
-    for (const type of ['cluster', 'endpoint'] as const) update.removed.push({ typeUrl: typeUrls[type], name })
+  }
+
+  /** Says of a resource what it was accepted for and does not reach. */
+  #judge(unit: string): void {
+    const key = unit.slice('resource '.length)
+    const exists = this.#model.get('resource', key) !== undefined
+    const found = exists ? this.#tracker.run(unit, (view) => unreachedBy(view, view.get('resource', key)!)) : []
+    if (!exists) this.#tracker.forget(unit)
+    this.degradations.set(unit, found.map((reason) => ({ key, reason })))
+  }
+
+  #fail(unit: string, fault: Fault, sources: string[]): void {
+    this.#failed.set(unit, fault)
+    this.degradations.set(unit, sources.map((key) => ({ key, reason: fault.reason })))
   }
 
   #resources(view: Parameters<typeof ruleCluster>[0], name: string): Resource[] | undefined {
@@ -165,6 +207,8 @@ export class RuleTranslator {
     return wildcards.length > 0 && [...routes.values()].some((host) => wildcards.some((wildcard) => isBeneath(host, wildcard)))
   }
 }
+
+const sourcesOf = ({ scopes }: RuleHost): string[] => [...new Set(scopes.flatMap(({ rules }) => rules ?? []).map(({ source }) => source))]
 
 const isBeneath = (host: string, wildcard: string): boolean => host !== wildcard && host.endsWith(wildcard.slice(1))
 

@@ -1,0 +1,24 @@
+import type { Resource } from '../../mesh/istio/types.ts'
+import type { Source } from '../model/model.ts'
+import { name } from '../model/names.ts'
+import { mayShape } from './hosts.ts'
+import { findService, routesOf } from './services.ts'
+
+/** What of a resource reaches nothing, though it was accepted: hosts that nobody has any more, or that another space has now. */
+export function unreachedBy(view: Source, resource: Resource): string[] {
+  if (resource.kind === 'VirtualService' || resource.kind === 'RateLimit') return (resource.spec.hosts ?? []).flatMap((host) => shapingFault(view, host, resource.metadata.namespace) ?? [])
+  if (resource.kind !== 'DestinationRule' || isPattern(resource.spec.host) || findService(view, resource.spec.host, resource.metadata.namespace)) return []
+  return [`${resource.spec.host} is no host of a route, no app and no ServiceEntry`]
+}
+
+function shapingFault(view: Source, host: string, namespace: string): string | undefined {
+  // What a wildcard reaches comes and goes without the resource being at fault.
+  if (isPattern(host)) return undefined
+  const routes = routesOf(view, host)
+  if (routes.some((route) => mayShape(namespace, route))) return undefined
+  if (routes.length) return `${host} is a route of another space now`
+  if (findService(view, host, namespace) || [...view.keysOf(name.resources('ServiceEntry', host))].length) return undefined
+  return `${host} is no host of a route, no app of this space and no ServiceEntry`
+}
+
+const isPattern = (host: string): boolean => host.startsWith('*')

@@ -63,6 +63,9 @@ export const FoundationConfig = Type.Object(
         description: 'Shared domains that exist from the start; the first is the default one',
       },
     ),
+    environment: Type.Optional(
+      Type.Record(Type.String(), Type.String(), { description: "Variables that every app finds in its environment (Cloud Controller's running environment variable group); set again at each start" }),
+    ),
     rateLimit: Type.Optional(
       Type.Object(
         {

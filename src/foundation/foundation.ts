@@ -11,6 +11,7 @@ import { destinationRoutes } from './cc/destinations.ts'
 import { DiegoSync } from './cc/diego-sync.ts'
 import { domainRoutes } from './cc/domains.ts'
 import { dropletRoutes, sweepBlobs } from './cc/droplets.ts'
+import { environmentGroupRoutes, updateEnvironmentGroup } from './cc/environment-groups.ts'
 import { featureFlagRoutes } from './cc/feature-flags.ts'
 import { jobRoutes } from './cc/jobs.ts'
 import { manifestRoutes } from './cc/manifest/routes.ts'
@@ -37,10 +38,12 @@ import { createUaa } from './uaa/server.ts'
 
 const resources = [
   organizationRoutes, spaceRoutes, userRoutes, roleRoutes, domainRoutes, routeRoutes, destinationRoutes, routeSharingRoutes, appRoutes, appSettingRoutes, processRoutes,
-  packageRoutes, buildRoutes, dropletRoutes, deploymentRoutes, revisionRoutes, manifestRoutes, jobRoutes, auditEventRoutes, quotaRoutes, featureFlagRoutes, platformRoutes,
+  packageRoutes, buildRoutes, dropletRoutes, deploymentRoutes, revisionRoutes, manifestRoutes, jobRoutes, auditEventRoutes, quotaRoutes, featureFlagRoutes, environmentGroupRoutes, platformRoutes,
 ]
 
 export type FoundationOptions = Pick<FoundationConfig, 'data' | 'cloudController' | 'uaa' | 'logCache' | 'admin' | 'clients' | 'tokens' | 'systemDomain' | 'domains' | 'rateLimit'> & {
+  /** Variables of the running environment variable group that are set at each start. */
+  environment?: Record<string, string>
   /** What runs the apps; it shares the store's life. */
   diego: Diego
   certificate?: ServerCertificate | undefined
@@ -70,6 +73,7 @@ export async function createFoundation({ diego, certificate, log, ...config }: F
   const platform: Platform = { store, diego, directory, log, blobs, systemDomain: config.systemDomain }
   await ensureAdmin(store, config.admin.username, config.admin.password)
   ensureDomains(store, config.domains)
+  if (config.environment) updateEnvironmentGroup(store, 'running', config.environment)
   sweepBlobs(store, blobs, (error) => log.warn({ err: error }, 'cannot remove a blob'))
 
   const uaaApi = await createUaa({ store, key, directory, log, clients: config.clients, ...config.tokens })

@@ -10,6 +10,10 @@ const Listener = Type.Object(
     address: Type.String({ default: '0.0.0.0', description: 'IP address to bind' }),
     port: Type.Integer({ minimum: 1, maximum: 65535, description: 'TCP port' }),
     tls: Type.Boolean({ default: false, description: 'Terminate TLS with the keypairs, chosen by SNI' }),
+    clientCertificates: Type.Enum(['none', 'optional', 'required'], {
+      default: 'none',
+      description: 'Whether clients over TLS must show a certificate from the CAs in `backend.ca`, which issue the identities of app instances; one that is shown must be valid',
+    }),
     exposure: Type.Enum(['pub', 'int'], { default: 'pub', description: '`pub` answers the mesh domains, `int` only the mesh-internal ones' }),
     proxyProtocol: Type.Boolean({ default: false, description: 'Expect the PROXY protocol (v1 or v2) from the load balancer' }),
   },

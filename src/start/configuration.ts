@@ -15,6 +15,7 @@ export interface Deployment {
 }
 
 const host = '127.0.0.1'
+const internalDomain = 'apps.mesh.internal'
 const programMain = (program: string): string => resolve(import.meta.dirname, `../${program}/main.ts`)
 
 /** Writes each program's configuration and certificates into the data folder: what an operator's deployment would bring. */
@@ -64,7 +65,8 @@ export async function configure(options: StartOptions, ports: Ports, version: st
     bbs: { listen: bbs, tls: tls('bbs') },
     admin: { username: 'admin', password: secrets.admin },
     clients: [{ id: 'route-syncer', secret: secrets.syncer, authorities: ['cloud_controller.admin_read_only'] }],
-    domains: [{ name: options.appsDomain }, { name: options.meshDomain }, { name: 'apps.internal', internal: true }, { name: 'apps.mesh.internal', internal: true }],
+    domains: [{ name: options.appsDomain }, { name: options.meshDomain }, { name: 'apps.internal', internal: true }, { name: internalDomain, internal: true }],
+    environment: callVariables(routerPorts[0]!, readFileSync(certificates.ca.certificate, 'utf8')),
     cells: { ca: identities.ca.certificate, caKey: identities.ca.key, routerCa: certificates.ca.certificate },
   })
   await add('copilot', 'copilot', {
@@ -79,7 +81,7 @@ export async function configure(options: StartOptions, ports: Ports, version: st
     bbs: { addresses: [`https://${host}:${bbs.port}`], tls: tls('route-syncer') },
     copilot: { url: `https://${host}:${copilot.port}`, tls: tls('route-syncer') },
     meshDomains: [options.meshDomain],
-    internalDomains: ['apps.mesh.internal'],
+    internalDomains: [internalDomain],
     ...(options.mirror && { mirror: { from: options.appsDomain, to: options.meshDomain } }),
   })
   await add('pilot', 'pilot', {
@@ -90,18 +92,21 @@ export async function configure(options: StartOptions, ports: Ports, version: st
   })
 
   const routers: Ready['routers'] = []
-  for (const { name, http, https, internal } of routerPorts) {
+  for (const { name, http, https, internal, internalTls } of routerPorts) {
     const listener = (name: string, port: number, tls: boolean, exposure: string) => ({ name, address: host, port, tls, exposure })
     const health = await add(name, 'istio-router', {
       name,
       engine: options.engine,
       pilot: { addresses: [`${host}:${pilot.port}`], tls: tls('istio-router') },
-      listeners: [listener('http', http, false, 'pub'), listener('https', https, true, 'pub'), listener('internal', internal, false, 'int')],
-      keypairs: [{ name: 'default', ...certificates.issue('router', { commonName: options.meshDomain, dns: [options.meshDomain, `*.${options.meshDomain}`, options.appsDomain, `*.${options.appsDomain}`, 'localhost'], ips: [host], usages: ['server'] }) }],
+      listeners: [listener('http', http, false, 'pub'), listener('https', https, true, 'pub'), listener('internal', internal, false, 'int'), { ...listener('internal-tls', internalTls, true, 'int'), clientCertificates: 'required' }],
+      keypairs: [
+        { name: 'default', ...certificates.issue('router', { commonName: options.meshDomain, dns: [options.meshDomain, `*.${options.meshDomain}`, options.appsDomain, `*.${options.appsDomain}`, 'localhost'], ips: [host], usages: ['server'] }) },
+        { name: 'internal', ...certificates.issue('router-internal', { commonName: internalDomain, dns: [`*.${internalDomain}`], usages: ['server'] }) },
+      ],
       backend: { ...certificates.issue('backend', { commonName: 'gorouter', dns: ['gorouter.service.cf.internal'], usages: ['client'] }), ca: identities.ca.certificate },
       cache: folder(name),
     })
-    routers.push({ name, http, https, internal, health })
+    routers.push({ name, http, https, internal, internalTls, health })
   }
 
   return {
@@ -135,9 +140,18 @@ async function chooseRouterPorts(options: StartOptions, ports: Ports): Promise<O
       http: i ? await ports.free(`${name}-http`) : await ports.asked(`${name}-http`, options.httpPort, '--http-port'),
       https: i ? await ports.free(`${name}-https`) : await ports.asked(`${name}-https`, options.httpsPort, '--https-port'),
       internal: await ports.free(`${name}-internal`),
+      internalTls: await ports.free(`${name}-internal-tls`),
     })
   }
   return routers
+}
+
+/**
+ * What apps find in their environment to call each other over the mesh (docs/developers/calling-apps.md). Names under the domain resolve on real cells;
+ * here they don't, so that an address is given.
+ */
+function callVariables({ internal, internalTls }: { internal: number; internalTls: number }, ca: string): Record<string, string> {
+  return { MESH_INTERNAL_DOMAIN: internalDomain, MESH_INTERNAL_ADDRESS: host, MESH_INTERNAL_PORT: `${internal}`, MESH_INTERNAL_TLS_PORT: `${internalTls}`, MESH_INTERNAL_CA: ca }
 }
 
 /** Passwords, made at the first start and kept. */

@@ -19,7 +19,7 @@ export interface Ready {
   organization: string
   space: string
   domains: { apps: string; mesh: string }
-  routers: { name: string; http: number; https: number; internal: number; health: number }[]
+  routers: { name: string; http: number; https: number; internal: number; internalTls: number; health: number }[]
   /** The CA of every certificate that a client meets. */
   caFile: string
   /** Process ids by program; `start` is the supervisor. */

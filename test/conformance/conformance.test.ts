@@ -1,5 +1,6 @@
 // Every behaviour, on both engines, in one mesh.
 import './routing.ts'
+import './internal-listener.ts'
 import './balancing.ts'
 import './faults.ts'
 import './headers.ts'

@@ -30,6 +30,30 @@ test('an app is staged, started, scaled in place, restarted with a new version a
   t.same((await admin('GET', `/v3/processes/${app}/stats`)).body.resources, [])
 })
 
+test('a running environment variable group is in the environment of what starts from then on, beneath its own variables', async (t) => {
+  const harness = await Harness.start(t, { environment: { MESH: 'here' } })
+  const admin = await harness.login()
+  const { space } = await harness.target(admin)
+  const app = await harness.push(admin, space, 'web')
+  const environment = () => [...harness.diego.desired.values()][0]!.environment
+  t.match(environment(), { MESH: 'here' })
+
+  const group = await admin('PATCH', '/v3/environment_variable_groups/running', { var: { A: 1, B: 'b', MESH: null } })
+  t.match(group, { status: 200, body: { name: 'running', var: { A: '1', B: 'b' }, updated_at: /Z$/, links: { self: { href: /environment_variable_groups\/running$/ } } } })
+  t.notOk(environment()['A'], 'it waits for the restart')
+  await admin('PATCH', `/v3/apps/${app}/environment_variables`, { var: { B: 'own' } })
+  await admin('POST', `/v3/apps/${app}/actions/restart`)
+  t.match(environment(), { A: '1', B: 'own', MESH: undefined })
+  t.match((await admin('GET', `/v3/apps/${app}/env`)).body, { running_env_json: { A: '1' }, staging_env_json: {} })
+
+  t.same((await admin('GET', '/v3/environment_variable_groups/staging')).body.var, {})
+  t.match(await admin('PATCH', '/v3/environment_variable_groups/running', { var: { VCAP_X: 'y' } }), { status: 422, body: { errors: [{ detail: /cannot start with VCAP_/ }] } })
+  t.equal((await admin('GET', '/v3/environment_variable_groups/other')).status, 404)
+  const developer = await harness.user(admin, 'dev', {})
+  t.equal((await developer('PATCH', '/v3/environment_variable_groups/running', { var: {} })).status, 403)
+  t.equal((await developer('GET', '/v3/environment_variable_groups/running')).status, 200)
+})
+
 test('an app that cannot be staged says why, in its build and its log', async (t) => {
   const harness = await Harness.start(t)
   const admin = await harness.login()

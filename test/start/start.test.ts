@@ -67,6 +67,29 @@ test('each change of an app is effective at the router', async (t) => {
   await cc.close()
 })
 
+test('an app calls another over the mesh-internal domain, with what its environment gives it', async (t) => {
+  const { apps, cc } = await start.apps()
+  const path = resolve(import.meta.dirname, 'caller-app')
+  const caller = await apps.push({ name: 'caller', path }, () => {})
+  await apps.push({ name: 'callee', path, routes: ['callee.apps.mesh.internal'] }, () => {})
+  const { guid: space } = (await cc.find('/v3/spaces?names=dev'))!
+  for (const way of ['/callee', '/plain/callee']) {
+    const { body } = await eventually(async () => {
+      const answer = await start.hello('caller', way)
+      return answer.status === 200 && answer
+    })
+    const headers = JSON.parse(body) as Record<string, string>
+    t.equal(headers['host'], 'callee.apps.mesh.internal')
+    const identity = headers['x-forwarded-client-cert']
+    if (way === '/callee') for (const unit of [`OU=app:${caller.guid}`, `OU=space:${space}`]) t.match(identity, unit)
+    else t.notOk(identity, 'who calls without TLS is not known')
+  }
+  t.equal((await start.hello('caller', '/nobody')).status, 404)
+  t.equal((await ask(start.router.http, 'callee.apps.mesh.internal')).status, 404, 'nobody outside can call it')
+  for (const name of ['caller', 'callee']) await apps.delete(await apps.get(name))
+  await cc.close()
+})
+
 test('the programs talk over their real sockets, and only as the architecture says', { skip: process.platform !== 'linux' && 'reads /proc' }, async (t) => {
   const { pids } = start.info
   const sockets = connections(pids)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Agent, request } from 'undici'
 import { routeKey, type Change, type Destination, type Exposure, type RouteOptions } from '../../src/mesh/records.ts'
+import { issueCertificate } from '../../src/common/pki.ts'
 import type { Answer } from './client.ts'
 import { TestInstance, type InstanceOptions } from './instance.ts'
 import { TestAuthority } from './pki.ts'
@@ -19,6 +20,9 @@ export interface TestRouter {
   https: number
   /** The internal listener. */
   internal: number
+  /** The internal listener that asks callers for the certificate of an instance, and the one that needs none but checks what it gets. */
+  internalTls: number
+  internalOptional: number
   /** A public listener that expects the PROXY protocol. */
   proxied: number
   /** The HTTP port of a second router which trusts 127.0.0.1 to be a load balancer. */
@@ -94,6 +98,12 @@ export class Mesh {
   /** A host name that nothing else in this mesh has. */
   host(): string {
     return `host-${++this.#hosts}.mesh.test`
+  }
+
+  /** The certificate and key that an instance of an app finds in its environment. */
+  caller({ app, space = 'space', organization = 'organization' }: { app: string; space?: string; organization?: string }): { cert: string; key: string } {
+    const { certificate, key } = issueCertificate(this.#identities.pair, { commonName: 'instance', dns: ['instance'], organizationalUnits: [`organization:${organization}`, `space:${space}`, `app:${app}`] })
+    return { cert: certificate, key }
   }
 
   /** Applies changes, as a route-syncer would; resolves when copilot has them. */
@@ -212,7 +222,8 @@ export class Mesh {
 
   /** The router that is tested, and one beside it that trusts its clients to be load balancers. */
   async #launchRouters(engine: EngineName, pilot: number): Promise<TestProgram[]> {
-    const [http, https, internal, proxied, trusting] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
+    const [http, https, internal, internalTls, internalOptional] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
+    const [proxied, trusting] = [await freePort(), await freePort()]
     const server = (name: string) => ({ name, ...withoutCa(this.#authority.issue(name, { dns: [name, `*.${name}`], usages: ['server'] })) })
     const common = {
       engine,
@@ -221,12 +232,19 @@ export class Mesh {
       backend: { ...withoutCa(this.#authority.issue('backend', { dns: ['gorouter.service.cf.internal'] })), ca: this.#identities.ca },
     }
     const listener = (name: string, port: number, more: object = {}) => ({ name, address: '127.0.0.1', port, tls: false, exposure: 'pub', ...more })
-    const listeners = [listener('http', http), listener('https', https, { tls: true }), listener('internal', internal, { exposure: 'int' }), listener('proxied', proxied, { proxyProtocol: true })]
+    const listeners = [
+      listener('http', http),
+      listener('https', https, { tls: true }),
+      listener('internal', internal, { exposure: 'int' }),
+      listener('internal-tls', internalTls, { exposure: 'int', tls: true, clientCertificates: 'required' }),
+      listener('internal-optional', internalOptional, { exposure: 'int', tls: true, clientCertificates: 'optional' }),
+      listener('proxied', proxied, { proxyProtocol: true }),
+    ]
     const program = await this.#launch('istio-router', { ...common, name: engine, cache: join(this.folder, engine), listeners }, engine)
     const beside = `${engine}-trusting`
     const trustingProgram = await this.#launch('istio-router', { ...common, name: beside, cache: join(this.folder, beside), trustedCidrs: ['127.0.0.0/8'], listeners: [listener('http', trusting)] }, beside)
     const accessLog = (): Record<string, unknown>[] => jsonLines(program.output).filter((line) => 'duration_ms' in line)
-    this.routers.set(engine, { engine, http, https, internal, proxied, trusting, ca: this.#authority.pair.certificate, program, accessLog })
+    this.routers.set(engine, { engine, http, https, internal, internalTls, internalOptional, proxied, trusting, ca: this.#authority.pair.certificate, program, accessLog })
     return [program, trustingProgram]
   }
 

@@ -7,6 +7,7 @@ import { Body, parseBody } from './body.ts'
 import { emptyList, linkOf, type Platform } from './context.ts'
 import { appTarget } from './deletion.ts'
 import { mergeEnvironment, vcapApplication } from './environment.ts'
+import { environmentGroup } from './environment-groups.ts'
 import { featureDisabled, notAuthorized, notFound } from './errors.ts'
 import { featureEnabled } from './feature-flags.ts'
 import type { WithGuid } from './replies.ts'
@@ -49,8 +50,8 @@ export function appSettingRoutes(api: FastifyInstance, { store }: Platform): voi
     if (!request.caller.access.may('readEnvironment', app.space)) throw notAuthorized()
     store.transaction(() => audit(store, 'audit.app.environment.show', request.caller.actor, appTarget(app), { space: app.space }))
     return {
-      staging_env_json: {},
-      running_env_json: {},
+      staging_env_json: environmentGroup(store, 'staging'),
+      running_env_json: environmentGroup(store, 'running'),
       environment_variables: app.environment,
       system_env_json: { VCAP_SERVICES: {} },
       application_env_json: { VCAP_APPLICATION: vcapApplication(store, request.caller.origins.cloudController, app) },

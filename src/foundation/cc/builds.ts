@@ -9,6 +9,7 @@ import { answerList, head, linkOf, toOne, type Link, type Platform } from './con
 import { appTarget } from './deletion.ts'
 import { dropletFile } from './droplets.ts'
 import { vcapApplication } from './environment.ts'
+import { environmentGroup } from './environment-groups.ts'
 import { notFound, unprocessable } from './errors.ts'
 import type { ListShape } from './list.ts'
 import { mergeMetadata, MetadataField } from './metadata.ts'
@@ -151,7 +152,7 @@ async function stage({ store, diego, blobs, log }: Platform, build: Build, app: 
         dropletFile: dropletFile(blobs, droplet.guid),
         buildpacks: build.lifecycle.buildpacks,
         ...(command && { command }),
-        environment: { ...app.environment, VCAP_APPLICATION: JSON.stringify(vcapApplication(store, api, app)), VCAP_SERVICES: '{}' },
+        environment: { ...environmentGroup(store, 'staging'), ...app.environment, VCAP_APPLICATION: JSON.stringify(vcapApplication(store, api, app)), VCAP_SERVICES: '{}' },
       },
       (line) => emit(line),
     )

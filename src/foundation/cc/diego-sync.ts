@@ -1,6 +1,7 @@
 import type { DesiredProcess, DesiredRoute, Diego } from '../diego.ts'
 import type { App, Process, Route } from '../store/rows.ts'
 import type { RowChange, Store } from '../store/store.ts'
+import { environmentGroup } from './environment-groups.ts'
 import { commandOf, processEnvironment } from './environment.ts'
 import { diegoGuid } from './process-rows.ts'
 import { routeUrl } from './routes.ts'
@@ -90,7 +91,7 @@ export class DiegoSync {
   }
 
   #environmentOf(app: App, { revision }: Process): Record<string, string> {
-    return this.#store.revisions.get(revision)?.environment ?? app.environment
+    return { ...environmentGroup(this.#store, 'running'), ...(this.#store.revisions.get(revision)?.environment ?? app.environment) }
   }
 
   #mapped(routes: Route[], process: Process): { routable: DesiredRoute[]; internal: { hostname: string }[]; ports: number[] } {

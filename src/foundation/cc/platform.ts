@@ -77,12 +77,6 @@ export function platformRoutes(api: FastifyInstance, { store }: Platform): void 
     return buildpack(found, linkOf(request))
   })
 
-  api.get<{ Params: { name: string } }>('/v3/environment_variable_groups/:name', (request) => {
-    const { name } = request.params
-    if (name !== 'running' && name !== 'staging') throw notFound('Environment variable group')
-    return { updated_at: null, name, var: {}, links: { self: linkOf(request)(`/v3/environment_variable_groups/${name}`) } }
-  })
-
   api.get('/v3/info/usage_summary', (request) => {
     request.caller.access.requireAdmin()
     return { usage_summary: usage(store, [...store.spaces.values()]), links: { self: linkOf(request)('/v3/info/usage_summary') } }

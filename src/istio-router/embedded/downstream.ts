@@ -14,6 +14,8 @@ export interface Peer {
   tlsVersion: string | undefined
   tlsCipher: string | undefined
   serverName: string | undefined
+  /** What `X-Forwarded-Client-Cert` tells of the client's certificate. */
+  clientCertificate: string | undefined
 }
 
 /** A request as it came from a client, its framing checked. */

@@ -28,15 +28,21 @@ export class Secrets {
     return secret?.kind === 'keypair' ? secret : undefined
   }
 
+  /** PEM of CAs. */
+  authorities(name: string): Buffer | undefined {
+    const secret = this.#secrets.get(name)
+    return secret?.kind === 'ca' ? secret.ca : undefined
+  }
+
   /** The context for connections to endpoints. Throws if a secret that it needs is not there. */
   clientContext(settings: UpstreamTls): SecureContext {
     const known = this.#contexts.get(settings)
     if (known?.version === this.#version) return known.context
-    const ca = this.#secrets.get(settings.ca)
-    if (ca?.kind !== 'ca') throw new Error(`the secret ${settings.ca} is not there`)
+    const ca = this.authorities(settings.ca)
+    if (!ca) throw new Error(`the secret ${settings.ca} is not there`)
     const own = settings.keypair === undefined ? undefined : this.keypair(settings.keypair)
     if (settings.keypair !== undefined && !own) throw new Error(`the secret ${settings.keypair} is not there`)
-    const context = createSecureContext({ ca: ca.ca, ...(own ? { cert: own.certificate, key: own.key } : {}), ...settings.versions })
+    const context = createSecureContext({ ca, ...(own ? { cert: own.certificate, key: own.key } : {}), ...settings.versions })
     this.#contexts.set(settings, { version: this.#version, context })
     return context
   }

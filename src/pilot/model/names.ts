@@ -14,6 +14,8 @@ export const name = {
   host: (host: string) => `host ${host}`,
   /** Apps of a space. */
   apps: (space: string) => `apps ${space}`,
+  /** Apps with a label. */
+  label: (label: string, value: string) => `label ${label}=${value}`,
   /** Processes of an app. */
   processes: (app: string) => `processes ${app}`,
   /** Instances of a process. */
@@ -29,7 +31,7 @@ export const name = {
 const names: { [K in Kind]: (value: Records[K]) => string[] } = {
   organization: () => [],
   space: (space) => [name.spaces(space.name.toLowerCase())],
-  app: ({ space }) => [name.apps(space)],
+  app: ({ space, labels }) => [name.apps(space), ...Object.entries(labels).map(([label, value]) => name.label(label, value))],
   process: ({ app }) => [name.processes(app)],
   instance: ({ process }) => [name.instances(process)],
   route: ({ host }) => [name.host(host)],

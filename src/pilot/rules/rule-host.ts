@@ -1,6 +1,7 @@
 import type { HttpMatch, HttpRoute } from '../../mesh/istio/types.ts'
 import { routeKey, type Exposure, type Route } from '../../mesh/records.ts'
 import type { Source } from '../model/model.ts'
+import { callersOf, type Callers } from './callers.ts'
 import { targetOf } from './clusters.ts'
 import { spellings } from './hosts.ts'
 import type { Policy } from './policies.ts'
@@ -22,7 +23,7 @@ export interface HttpRule {
   source: string
   /** Path prefix of the platform route that it shapes, on segment boundaries; empty for all paths. */
   path: string
-  matches: { match: HttpMatch | undefined; binding: Binding }[]
+  matches: { match: HttpMatch | undefined; binding: Binding; callers: Callers | undefined }[]
   route: HttpRoute
   targets: WeightedTarget[]
   mirrors: { cluster: string; percent: number }[]
@@ -94,7 +95,8 @@ function ruleOf(view: Source, { name, source, namespace, route, matches }: Bound
     ...(route.mirror ? [{ ...target(route.mirror), percent: route.mirrorPercentage?.value ?? route.mirrorPercent ?? route.mirror_percent ?? 100 }] : []),
     ...(route.mirrors ?? []).map(({ destination, percentage }) => ({ ...target(destination), percent: percentage?.value ?? 100 })),
   ].filter(({ cluster }) => cluster !== nowhere)
-  return { name, source, path: from.path, matches, route, targets: targets.filter(({ weight }) => weight > 0), mirrors }
+  const known = matches.map((one) => ({ ...one, callers: callersOf(view, one.match ?? {}, namespace) }))
+  return { name, source, path: from.path, matches: known, route, targets: targets.filter(({ weight }) => weight > 0), mirrors }
 }
 
 /** The name of no cluster: what is sent there is answered 404. */

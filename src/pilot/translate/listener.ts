@@ -41,7 +41,7 @@ function listenerOf(listener: ListenerSpec, node: RouterNode, settings: Translat
 function chains(listener: ListenerSpec, node: RouterNode, settings: TranslationSettings) {
   const chain = (trustedHops: number) => ({
     filters: [named('envoy.filters.network.http_connection_manager', managerOf({ settings, node, listener, trustedHops }))],
-    ...(listener.tls ? downstreamTls(node, settings) : {}),
+    ...(listener.tls ? downstreamTls(listener, node, settings) : {}),
   })
   if (node.trustedCidrs.length === 0) return [{ name: 'all', ...chain(node.trustedHops) }]
   const directSourcePrefixRanges = node.trustedCidrs.map((cidr) => {

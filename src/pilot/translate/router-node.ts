@@ -12,6 +12,7 @@ const ListenerSpec = Type.Object({
   address: Type.String({ minLength: 1 }),
   port,
   tls: Type.Boolean({ default: false }),
+  clientCertificates: Type.Enum(['none', 'optional', 'required'], { default: 'none' }),
   exposure: Type.Enum(['pub', 'int'], { default: 'pub' }),
   proxyProtocol: Type.Boolean({ default: false }),
 })

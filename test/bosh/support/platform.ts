@@ -15,6 +15,7 @@ interface RouterPorts {
   http: number
   https: number
   internal: number
+  internalTls: number
   probe: number
   health: number
 }
@@ -56,10 +57,10 @@ export class Platform {
       await freePort(), await freePort(), await freePort(), await freePort(), await freePort(),
     ]
     this.#ports = { cc, uaa, bbs, copilot, api, copilotHealth, pilot, debug, pilotHealth, syncerHealth }
-    for (let i = 0; i < 2; i++) this.routers.push({ http: await freePort(), https: await freePort(), internal: await freePort(), probe: await freePort(), health: await freePort() })
+    for (let i = 0; i < 2; i++) this.routers.push({ http: await freePort(), https: await freePort(), internal: await freePort(), internalTls: await freePort(), probe: await freePort(), health: await freePort() })
 
     await this.#startFoundation()
-    this.deployment = new Deployment(manifest, { ...this.#variables(), ...variables }, (job, index) => this.#overrides(job, index))
+    this.deployment = new Deployment(manifest, { ...this.#variables(), ...variables }, (job, index) => this.#overrides(job, index, manifest))
     const hosts = join(this.folder, 'hosts.json')
     const names = ['bbs.service.cf.internal', 'uaa.service.cf.internal', `api.${systemDomain}`]
     writeFileSync(hosts, JSON.stringify({ ...this.deployment.hosts(), ...Object.fromEntries(names.map((name) => [name, '127.0.0.1'])) }))
@@ -134,7 +135,7 @@ export class Platform {
   }
 
   /** Ports of this machine, and times that suit a test. */
-  #overrides(job: string, index: number): Record<string, unknown> {
+  #overrides(job: string, index: number, manifest: Manifest): Record<string, unknown> {
     const ports = this.#ports
     const api = `https://api.${systemDomain}:${ports.cc}`
     const uaa = `https://uaa.service.cf.internal:${ports.uaa}`
@@ -146,7 +147,7 @@ export class Platform {
       'istio-router': {
         http: { port: router?.http },
         https: { port: router?.https },
-        internal: { port: router?.internal },
+        internal: { port: router?.internal, ...(hasInternalTls(manifest) && { tls_port: router?.internalTls }) },
         probe: { port: router?.probe },
         health: { port: router?.health },
         envoy: { concurrency: 1 },
@@ -157,4 +158,8 @@ export class Platform {
     }
     return overrides[job] ?? {}
   }
+}
+
+function hasInternalTls({ instance_groups: groups }: Manifest): boolean {
+  return groups.some(({ jobs }) => jobs.some(({ properties }) => (properties?.['internal'] as { tls?: object } | undefined)?.tls))
 }

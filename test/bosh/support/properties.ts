@@ -35,7 +35,7 @@ export const minimal: Record<string, Required<Pick<RenderRequest, 'properties' |
   },
   'smoke-tests': {
     properties: { api: 'https://api.sys.test', client_secret: 'secret', mesh_domain: 'mesh.test' },
-    links: { 'istio-router': link('router.test', { http: { port: 80 }, https: { port: 443 }, internal: { port: 0 } }) },
+    links: { 'istio-router': link('router.test', { http: { port: 80 }, https: { port: 443 }, internal: { port: 0, tls_port: 0 } }) },
   },
 }
 
@@ -98,7 +98,7 @@ export const full: typeof minimal = {
     properties: {
       http: { port: 8081 },
       https: { port: 8443 },
-      internal: { port: 8080 },
+      internal: { port: 8080, tls_port: 8444, tls: component, client_certificates: 'optional' },
       proxy_protocol: true,
       keypairs: [keypair, { ...keypair, name: 'second' }],
       tls: component,

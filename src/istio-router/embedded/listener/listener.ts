@@ -1,6 +1,7 @@
 import net, { BlockList, isIPv6, type Server, type Socket } from 'node:net'
 import tls, { type SecureContextOptions, type TLSSocket } from 'node:tls'
 import type { Peer } from '../downstream.ts'
+import { forwardedCertificate } from '../forwarded.ts'
 import { Manager, type Shared } from '../manager.ts'
 import type { ChainConfig, ListenerConfig, Range } from '../resources/listener.ts'
 import { Http1Server } from './http1.ts'
@@ -135,6 +136,9 @@ class Chain {
     this.#tls = tls.createServer({
       ALPNProtocols: config.tls.alpn.length > 0 ? config.tls.alpn : undefined,
       ...config.tls.versions,
+      // A certificate that is shown must be good; that none is may be allowed.
+      requestCert: config.tls.clientCa !== undefined,
+      rejectUnauthorized: config.tls.requireClientCertificate,
       handshakeTimeout: config.handshakeTimeout || 15_000,
       SNICallback: (name, done) => done(null, keypairs.find(name)),
     })
@@ -187,7 +191,9 @@ class Chain {
 
   #serveTls(socket: TLSSocket): void {
     const { _parent: parent } = socket as unknown as { _parent: Socket }
-    const peer = { ...peers.get(parent)!, tlsVersion: socket.getProtocol() ?? '', tlsCipher: socket.getCipher()?.name, serverName: socket.servername || undefined }
+    const certificate = this.config.tls?.clientCa === undefined ? undefined : socket.getPeerX509Certificate()
+    if (certificate && !socket.authorized) return void socket.destroy()
+    const peer = { ...peers.get(parent)!, tlsVersion: socket.getProtocol() ?? '', tlsCipher: socket.getCipher()?.name, serverName: socket.servername || undefined, clientCertificate: certificate && forwardedCertificate(certificate) }
     ;(socket.alpnProtocol === 'h2' ? this.#http2 : this.#http1).accept(socket, peer)
   }
 }
@@ -200,7 +206,7 @@ function peerOf(socket: Socket, proxied: Proxied | undefined): Peer | undefined 
   if (remoteAddress === undefined) return undefined
   const directAddress = plain(remoteAddress)
   const addresses = proxied ?? { remoteAddress: directAddress, remotePort: remotePort!, localAddress: plain(localAddress!), localPort: localPort! }
-  return { ...addresses, directAddress, tlsVersion: undefined, tlsCipher: undefined, serverName: undefined }
+  return { ...addresses, directAddress, tlsVersion: undefined, tlsCipher: undefined, serverName: undefined, clientCertificate: undefined }
 }
 
 /** An IPv4 address that a dual-stack socket shows as IPv6, as IPv4. */

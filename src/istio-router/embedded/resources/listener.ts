@@ -39,6 +39,9 @@ export interface DownstreamTls {
   /** Names of the secrets with the keypairs. */
   keypairs: string[]
   alpn: string[]
+  /** Name of the secret with the CAs of clients' certificates, where these are asked for one. */
+  clientCa: string | undefined
+  requireClientCertificate: boolean
   versions: TlsVersions
 }
 
@@ -99,17 +102,22 @@ function rangeOf({ addressPrefix, prefixLen }: CidrRange): Range {
 }
 
 function compileTls(any: Any, path: string): DownstreamTls {
-  const { commonTlsContext } = unpack(DownstreamTlsContextSchema, any, {
+  const { commonTlsContext, requireClientCertificate = false } = unpack(DownstreamTlsContextSchema, any, {
     common_tls_context: {
       tls_params: { tls_minimum_protocol_version: true, tls_maximum_protocol_version: true },
       tls_certificate_sds_secret_configs: { name: true, sds_config: true },
       alpn_protocols: true,
+      validation_context_sds_secret_config: { name: true, sds_config: true },
     },
+    require_client_certificate: true,
     disable_stateless_session_resumption: true,
     disable_stateful_session_resumption: true,
     full_scan_certs_on_sni_mismatch: true,
   }, path)
   const keypairs = commonTlsContext?.tlsCertificateSdsSecretConfigs.map(({ name }) => name) ?? []
   if (keypairs.length === 0) throw new Unsupported(`${path}.tls_certificate_sds_secret_configs`, 'is empty')
-  return { keypairs, alpn: commonTlsContext!.alpnProtocols, versions: tlsVersions(commonTlsContext!.tlsParams) }
+  const validation = commonTlsContext!.validationContextType
+  const clientCa = validation.case === 'validationContextSdsSecretConfig' ? validation.value.name : undefined
+  if (requireClientCertificate && clientCa === undefined) throw new Unsupported(`${path}.require_client_certificate`, 'needs a validation context')
+  return { keypairs, alpn: commonTlsContext!.alpnProtocols, clientCa, requireClientCertificate, versions: tlsVersions(commonTlsContext!.tlsParams) }
 }

@@ -22,6 +22,7 @@ export interface ManagerConfig {
   useRemoteAddress: boolean
   trustedHops: number
   appendXff: boolean
+  forwardClientCertificate: boolean
   keepRequestId: boolean
   generateRequestId: boolean
   requestIdInResponse: boolean
@@ -66,6 +67,7 @@ const supported = {
   preserve_external_request_id: true,
   always_set_request_id_in_response: true,
   forward_client_cert_details: true,
+  set_current_client_cert_details: { subject: true, dns: true },
   proxy_100_continue: true,
   upgrade_configs: { upgrade_type: true, enabled: true },
   normalize_path: true,
@@ -92,6 +94,7 @@ export function compileManager(any: Any | undefined): ManagerConfig {
     useRemoteAddress: manager.useRemoteAddress ?? false,
     trustedHops: manager.xffNumTrustedHops,
     appendXff: !manager.skipXffAppend,
+    forwardClientCertificate: manager.forwardClientCertDetails === CertDetails.SANITIZE_SET,
     keepRequestId: manager.preserveExternalRequestId,
     generateRequestId: manager.generateRequestId ?? true,
     requestIdInResponse: manager.alwaysSetRequestIdInResponse,
@@ -120,7 +123,9 @@ function requireMeaning(manager: HttpConnectionManager): void {
   const slashes = manager.pathWithEscapedSlashesAction
   if (slashes !== EscapedSlashes.KEEP_UNCHANGED && slashes !== EscapedSlashes.IMPLEMENTATION_SPECIFIC_DEFAULT) throw new Unsupported('path_with_escaped_slashes_action', 'must be KEEP_UNCHANGED')
   if (manager.mergeSlashes !== (manager.normalizePath ?? false)) throw new Unsupported('merge_slashes', 'must be the same as normalize_path')
-  if (manager.forwardClientCertDetails !== CertDetails.SANITIZE) throw new Unsupported('forward_client_cert_details', 'must be SANITIZE')
+  const { forwardClientCertDetails: forward, setCurrentClientCertDetails: details } = manager
+  if (forward !== CertDetails.SANITIZE && forward !== CertDetails.SANITIZE_SET) throw new Unsupported('forward_client_cert_details', 'must be SANITIZE or SANITIZE_SET')
+  if (forward === CertDetails.SANITIZE_SET && !(details?.subject && details.dns)) throw new Unsupported('set_current_client_cert_details', 'must be subject and dns')
   if (manager.serverHeaderTransformation !== ServerHeader.PASS_THROUGH) throw new Unsupported('server_header_transformation', 'must be PASS_THROUGH')
 }
 

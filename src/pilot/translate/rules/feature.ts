@@ -2,6 +2,7 @@ import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import type { RouteActionSchema, RouteMatchSchema, RouteSchema } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type { HttpMatch } from '../../../mesh/istio/types.ts'
+import type { Callers } from '../../rules/callers.ts'
 import type { HttpRule } from '../../rules/rule-host.ts'
 import type { Binding } from '../../rules/virtual-services.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -15,6 +16,7 @@ export type MatchInit = Init<typeof RouteMatchSchema>
 export interface MatchContext {
   match: HttpMatch
   binding: Binding
+  callers: Callers | undefined
   /** Prefix on segment boundaries; empty for all. */
   path: string
 }

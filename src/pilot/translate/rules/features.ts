@@ -1,3 +1,4 @@
+import { callers } from './callers.ts'
 import { cors } from './cors.ts'
 import { destinations } from './destinations.ts'
 import { directResponse } from './direct-response.ts'
@@ -12,4 +13,4 @@ import { rewrite } from './rewrite.ts'
 import { timeout } from './timeout.ts'
 
 /** Everything that a rule can ask for; the order is that of the filters. */
-export const ruleFeatures: RuleFeature[] = [match, redirect, directResponse, destinations, cors, fault, rewrite, timeout, ruleRetries, mirrors, headerOperations]
+export const ruleFeatures: RuleFeature[] = [match, callers, redirect, directResponse, destinations, cors, fault, rewrite, timeout, ruleRetries, mirrors, headerOperations]

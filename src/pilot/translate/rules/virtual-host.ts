@@ -38,9 +38,10 @@ function routesOf(rule: HttpRule, { settings }: Context): Routes {
     }),
   )
   const fields = together(ruleFeatures.flatMap((feature) => feature.route?.(rule) ?? []))
-  return rule.matches.map(({ match, binding }) => ({ name: rule.name, match: matchOf({ match: match ?? {}, binding, path: rule.path }), action, typedPerFilterConfig, ...fields }))
+  return rule.matches.map(({ match, binding, callers }) => ({ name: rule.name, match: matchOf({ match: match ?? {}, binding, callers, path: rule.path }), action, typedPerFilterConfig, ...fields }))
 }
 
 function matchOf(context: MatchContext): MatchInit {
-  return together(ruleFeatures.flatMap((feature) => feature.match?.(context) ?? []))
+  const parts = ruleFeatures.flatMap((feature) => feature.match?.(context) ?? [])
+  return { ...together(parts.map(({ headers: _headers, ...fields }) => fields)), headers: parts.flatMap(({ headers = [] }) => headers) }
 }

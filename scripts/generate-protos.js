@@ -35,6 +35,7 @@ const additions = [
     '  repeated config.route.v3.RateLimit rate_limits = 17;\n  google.protobuf.UInt32Value max_dynamic_descriptors = 18;\n  bool enable_retry_after_header = 19;',
   ],
   ['envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto', 'import "envoy/config/core/v3/base.proto";', 'import "envoy/config/route/v3/route_components.proto";'],
+  ['envoy/config/route/v3/route_components.proto', '    string header_name = 4', '    google.protobuf.BoolValue use_hash_policy = 5;'],
   ['envoy/extensions/load_balancing_policies/common/v3/common.proto', '  bool use_hostname_for_hashing = 1;', '  repeated config.route.v3.RouteAction.HashPolicy hash_policy = 3;'],
   ['envoy/extensions/load_balancing_policies/common/v3/common.proto', 'import "envoy/config/core/v3/base.proto";', 'import "envoy/config/route/v3/route_components.proto";'],
 ]

@@ -69,3 +69,20 @@ export async function askHttp2(session: ClientHttp2Session, headers: OutgoingHtt
   const content = buffer(stream)
   return { headers: await answered, body: await content, trailers }
 }
+
+/** Answers of `n` requests, sent in eight lanes. */
+export async function many(n: number, send: () => Promise<Answer>): Promise<Answer[]> {
+  const answers: Answer[] = []
+  const lane = async (): Promise<void> => {
+    for (let i = 0; i < n / 8; i++) answers.push(await send())
+  }
+  await Promise.all(Array.from({ length: 8 }, lane))
+  return answers
+}
+
+/** How often each body is among answers. */
+export function countBodies(answers: Answer[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { body } of answers) counts[body] = (counts[body] ?? 0) + 1
+  return counts
+}

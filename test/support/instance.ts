@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createH2cServer, type Http2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
-import type { AddressInfo, Socket } from 'node:net'
+import { createServer as createNetServer, type AddressInfo, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import { issueCertificate, type KeyPair, type Keys } from '../../src/common/pki.ts'
 import { dnsNames } from '../../src/common/tls.ts'
@@ -37,6 +37,7 @@ export class TestInstance {
   requests = 0
   readonly app: Server | Http2Server
   readonly #proxy: TlsServer
+  #port = 0
   readonly #sockets = new Set<Socket>()
 
   private constructor(options: InstanceOptions, guid: string) {
@@ -62,11 +63,13 @@ export class TestInstance {
     const instance = new TestInstance(options, options.guid ?? randomUUID())
     instance.#proxy.listen(options.port ?? 0, '127.0.0.1')
     await once(instance.#proxy, 'listening')
+    instance.#port = (instance.#proxy.address() as AddressInfo).port
     return instance
   }
 
+  /** Where it listens, or did. */
   get port(): number {
-    return (this.#proxy.address() as AddressInfo).port
+    return this.#port
   }
 
   /** Its record, as route-syncer would send it. */
@@ -77,6 +80,16 @@ export class TestInstance {
   /** Connections that are open. */
   get open(): number {
     return this.#sockets.size
+  }
+
+  /** Lets connections come in and answers none of their bytes, as a host does that hangs; breaks those that there are. Returns what ends it. */
+  async freeze(): Promise<() => void> {
+    const { port } = this
+    await this.stop()
+    const silent = createNetServer((socket) => void socket.on('error', () => {}))
+    silent.listen(port, '127.0.0.1')
+    await once(silent, 'listening')
+    return () => void silent.close()
   }
 
   /** Breaks every connection and listens no more, as a container that dies does. */

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { Agent, request } from 'undici'
 import { routeKey, type Change, type Destination, type Exposure, type RouteOptions } from '../../src/mesh/records.ts'
 import { issueCertificate } from '../../src/common/pki.ts'
-import type { Answer } from './client.ts'
+import { ask, type Answer } from './client.ts'
 import { TestInstance, type InstanceOptions } from './instance.ts'
 import { TestAuthority } from './pki.ts'
 import { freePort, TestProgram } from './program.ts'
@@ -35,6 +35,8 @@ export interface TestRouter {
 }
 
 export interface MeshOptions {
+  /** Both where absent. */
+  engines?: EngineName[]
   /** pilot's `translation` settings. */
   translation?: object
 }
@@ -47,6 +49,10 @@ export interface ServeOptions extends Pick<InstanceOptions, 'identity' | 'handle
   options?: RouteOptions
   /** Of the route. */
   labels?: Record<string, string>
+  /** Of the app, by which subsets choose. */
+  appLabels?: Record<string, string>
+  /** Availability zones of the instances, in turn. */
+  zones?: string[]
 }
 
 /** An app that is served on a route: what a test changes and looks at. */
@@ -75,7 +81,10 @@ export class Mesh {
   readonly routers = new Map<EngineName, TestRouter>()
   readonly #syncer = new Agent({ connect: { ...this.#pem('route-syncer'), servername: 'copilot.service.cf.internal' } })
   #copilot = ''
+  #api = ''
   #hosts = 0
+  #barrier: Served | undefined
+  #applied = 0
 
   static async start(options: MeshOptions = {}): Promise<Mesh> {
     const mesh = new Mesh()
@@ -140,9 +149,45 @@ export class Mesh {
 
   /** One route with several apps, each with a weight and a number of instances. */
   async serveWeighted(shares: { weight: number; instances: number }[], handler?: InstanceOptions['handler']): Promise<{ host: string; apps: TestInstance[][] }> {
+    return this.#serveApps(shares.map(({ weight, instances }) => ({ weight, instances, handler })))
+  }
+
+  /** One route with an app a version, which is its label `version` and its answer, unless it has a handler. */
+  async serveVersions(versions: Record<string, Omit<ServeOptions, 'host' | 'path'>>): Promise<{ host: string; apps: TestInstance[][] }> {
+    return this.#serveApps(
+      Object.entries(versions).map(([version, options]) => ({ handler: (_request, response) => response.end(version), ...options, appLabels: { version, ...options.appLabels } })),
+    )
+  }
+
+  /**
+   * Applies resources to the space of all routes, as an app developer does, and waits until `router` goes by them. A rule of a host of
+   * its own, applied with them, tells when: its answer is a number that grows.
+   */
+  async apply(router: TestRouter, ...documents: object[]): Promise<void> {
+    const { host } = (this.#barrier ??= await this.serve())
+    const body = String(++this.#applied)
+    const barrier = { ...typed('VirtualService'), metadata: { name: 'barrier' }, spec: { hosts: [host], http: [{ directResponse: { status: 200, body: { string: body } } }] } }
+    await this.call('POST', '/v1/resources/apply', { documents: [...documents, barrier], namespace: 'space' })
+    // Envoy's workers learn of it one by one.
+    let seen = 0
+    await eventually(async () => {
+      seen = (await ask(router.http, host)).body === body ? seen + 1 : 0
+      return seen >= 4
+    })
+  }
+
+  /** A request to copilot's API for people. Throws with what it answers, unless that is 200. */
+  async call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown> {
+    const answer = await request(`${this.#api}${path}`, { method, ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) })
+    const text = await answer.body.text()
+    if (answer.statusCode !== 200) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`)
+    return JSON.parse(text)
+  }
+
+  async #serveApps(versions: (ServeOptions & { weight?: number })[]): Promise<{ host: string; apps: TestInstance[][] }> {
     const host = this.host()
-    const apps = await Promise.all(shares.map(({ instances }) => this.#app({ instances, handler })))
-    const destinations = apps.map((app, i) => ({ ...app.destination(), weight: shares[i]?.weight ?? 1 }))
+    const apps = await Promise.all(versions.map((options) => this.#app(options)))
+    const destinations = apps.map((app, i) => ({ ...app.destination(), ...(versions[i]?.weight !== undefined && { weight: versions[i].weight }) }))
     const route = { host, path: '', exposure: 'pub' } as const
     await this.change([{ kind: 'route', key: routeKey(route), value: { ...route, space: 'space', labels: {}, options: {}, destinations } }])
     await this.#known(routeKey(route), apps.flatMap(({ instances }) => instances))
@@ -159,7 +204,7 @@ export class Mesh {
 
   readonly eventually = eventually
 
-  async #app({ instances = 1, identity, handler, http2Handler }: ServeOptions) {
+  async #app({ instances = 1, identity, handler, http2Handler, appLabels = {}, zones = [] }: ServeOptions) {
     const guid = randomUUID()
     const process = `${guid}-1`
     const running: TestInstance[] = []
@@ -169,12 +214,12 @@ export class Mesh {
       this.#instances.push(instance)
       await this.change([
         { kind: 'process', key: process, value: { app: guid, type: 'web', instances: running.length } },
-        { kind: 'instance', key: instance.guid, value: instance.record(process) },
+        { kind: 'instance', key: instance.guid, value: { ...instance.record(process), ...(zones.length > 0 && { zone: zones[instance.index % zones.length]! }) } },
       ])
       return instance
     }
     await this.change([
-      { kind: 'app', key: guid, value: { name: `app-${guid.slice(0, 8)}`, space: 'space', labels: {}, annotations: {} } },
+      { kind: 'app', key: guid, value: { name: `app-${guid.slice(0, 8)}`, space: 'space', labels: appLabels, annotations: {} } },
       { kind: 'process', key: process, value: { app: guid, type: 'web', instances } },
     ])
     for (let i = 0; i < instances; i++) await add()
@@ -193,9 +238,10 @@ export class Mesh {
     }
   }
 
-  async #start({ translation }: MeshOptions): Promise<void> {
+  async #start({ engines = ['embedded', 'envoy'], translation }: MeshOptions): Promise<void> {
     const [copilot, api, pilot, debug] = [await freePort(), await freePort(), await freePort(), await freePort()]
     this.#copilot = `https://127.0.0.1:${copilot}`
+    this.#api = `http://127.0.0.1:${api}`
     const starting = [
       await this.#launch('copilot', {
         listen: { port: copilot },
@@ -211,12 +257,13 @@ export class Mesh {
         ...(translation && { translation }),
       }),
     ]
-    for (const engine of ['embedded', 'envoy'] as const) {
+    for (const engine of engines) {
       if (engine === 'envoy' && envoyAbsent) continue
       starting.push(...(await this.#launchRouters(engine, pilot)))
     }
     await starting[0]?.ready()
     await this.#send('PUT', `/v1/sources/cf/records?epoch=${this.#epoch}`, `${JSON.stringify({ commit: { count: 0 } })}\n`)
+    await this.change([{ kind: 'organization', key: 'org', value: { name: 'org' } }, { kind: 'space', key: 'space', value: { name: 'dev', organization: 'org' } }])
     await Promise.all(starting.map((program) => program.ready()))
   }
 
@@ -265,6 +312,9 @@ export class Mesh {
     return { cert: readFileSync(files.certificate), key: readFileSync(files.key), ca: readFileSync(files.ca) }
   }
 }
+
+/** apiVersion and kind of an Istio resource. */
+export const typed = (kind: string): { apiVersion: string; kind: string } => ({ apiVersion: 'networking.istio.io/v1', kind })
 
 function withoutCa<Files extends { ca: string }>({ ca: _ca, ...files }: Files): Omit<Files, 'ca'> {
   return files

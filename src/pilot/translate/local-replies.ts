@@ -4,7 +4,7 @@ import type { Feature } from './feature.ts'
 /** What the router answers in an app's place: Envoy's response flags, then the answer as gorouter gives it. */
 const replies = [
   { flags: ['NR', 'NC'], status: 404, error: 'unknown_route', body: "404 Not Found: Requested route ('%REQ(:AUTHORITY)%') does not exist." },
-  { flags: ['UO'], status: 503, error: 'overflow', body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') is at its limit." },
+  { flags: ['UO'], status: 503, error: 'overflow', headers: { 'X-Envoy-Overloaded': 'true' }, body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') is at its limit." },
   {
     flags: ['UH'],
     status: 503,
@@ -21,10 +21,10 @@ const set = (key: string, value: string) => ({ header: { key, value }, appendAct
 export const localReplies: Feature = {
   manager: () => ({
     localReplyConfig: {
-      mappers: replies.map(({ flags, status, error, body }) => ({
+      mappers: replies.map(({ flags, status, error, headers = {}, body }) => ({
         filter: { filterSpecifier: { case: 'responseFlagFilter', value: { flags } } },
         statusCode: status,
-        headersToAdd: [set('X-Cf-RouterError', error), set('X-Content-Type-Options', 'nosniff'), set('Cache-Control', 'no-cache, no-store')],
+        headersToAdd: [set('X-Cf-RouterError', error), set('X-Content-Type-Options', 'nosniff'), set('Cache-Control', 'no-cache, no-store'), ...Object.entries(headers).map(([name, value]) => set(name, value))],
         bodyFormatOverride: {
           format: { case: 'textFormatSource', value: { specifier: { case: 'inlineString', value: `${body}\n` } } },
           contentType: 'text/plain; charset=utf-8',

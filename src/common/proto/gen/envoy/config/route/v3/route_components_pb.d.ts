@@ -600,6 +600,12 @@ export declare type WeightedCluster = Message<"envoy.config.route.v3.WeightedClu
      * This header is expected to be single-valued header as we only want to have one selected value throughout
      * the process for the consistency. And the value is a unsigned number between 0 and UINT64_MAX.
      *
+     * @generated from field: google.protobuf.BoolValue use_hash_policy = 5;
+     */
+    value: BoolValue;
+    case: "useHashPolicy";
+  } | {
+    /**
      * @generated from field: string header_name = 4;
      */
     value: string;

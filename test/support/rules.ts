@@ -1,0 +1,25 @@
+import type { DestinationRuleSpec, HttpRoute, ServiceEntrySpec, TrafficPolicy } from '../../src/mesh/istio/types.ts'
+import { typed } from './mesh.ts'
+
+const named = (host: string): { name: string } => ({ name: host.replace('*', 'any').replaceAll('.', '-') })
+
+/** A VirtualService of one host, called as it. */
+export const virtualService = (host: string, ...http: HttpRoute[]): object => ({ ...typed('VirtualService'), metadata: named(host), spec: { hosts: [host], http } })
+
+/** A DestinationRule of one host, called as it. */
+export const destinationRule = (host: string, spec: Omit<DestinationRuleSpec, 'host'>): object => ({ ...typed('DestinationRule'), metadata: named(host), spec: { host, ...spec } })
+
+/** A DestinationRule with a policy for all of a host. */
+export const trafficPolicy = (host: string, policy: TrafficPolicy): object => destinationRule(host, { trafficPolicy: policy })
+
+/** A ServiceEntry of the operator, who may name addresses of this machine. */
+export const serviceEntry = (host: string, spec: Omit<ServiceEntrySpec, 'hosts'>): object => ({ ...typed('ServiceEntry'), metadata: { ...named(host), namespace: 'mesh-system' }, spec: { hosts: [host], ...spec } })
+
+/** Sends to a host, or one of its subsets. */
+export const to = (host: string, subset?: string): NonNullable<HttpRoute['route']>[number] => ({ destination: { host, ...(subset !== undefined && { subset }) } })
+
+/** Subsets called as the label `version` that they have. */
+export const subsets = (...versions: string[]): NonNullable<DestinationRuleSpec['subsets']> => versions.map((version) => ({ name: version, labels: { version } }))
+
+/** Answers with a text, without an app. */
+export const says = (text: string): HttpRoute => ({ directResponse: { status: 200, body: { string: text } } })

@@ -52,8 +52,10 @@ export class Sender {
     this.#fault = 'copilot has not taken all records yet'
     this.#running = keepTrying(
       async (backoff) => {
-        if (!this.#synced) await this.#sendAll()
-        backoff.reset()
+        if (!this.#synced) {
+          await this.#sendAll()
+          backoff.reset()
+        }
         for (;;) {
           await this.#somethingPending()
           await this.#sendSome()

@@ -88,6 +88,19 @@ test('endpoints find their cluster in whatever order both come', async (t) => {
   t.equal((await ask(router.http, host)).status, 200)
 })
 
+test('a new route answers 404 until its endpoints have come, never 503', async (t) => {
+  const router = await TestRouter.start(t)
+  const translator = new Translator(settings)
+  translator.apply([])
+  const host = 'new.test'
+  const { changed } = translator.apply([{ kind: 'route', key: `pub/${host}`, value: { host, path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [] } }])
+  const [clusters, endpoints] = [typeUrls.cluster, typeUrls.endpoint].map((wanted) => changed.filter(({ typeUrl }) => typeUrl === wanted))
+  await router.apply(clusters!)
+  t.equal((await ask(router.http, host)).status, 404)
+  await router.apply(endpoints!)
+  t.equal((await ask(router.http, host)).status, 503)
+})
+
 test('many routes are taken in small turns of the event loop', async (t) => {
   const engine = engineOf()
   t.teardown(() => engine.stop())

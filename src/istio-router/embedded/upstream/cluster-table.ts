@@ -2,56 +2,79 @@ import type { ClusterConfig } from '../resources/cluster.ts'
 import type { EndpointConfig } from '../resources/endpoints.ts'
 import { Cluster } from './cluster.ts'
 
-/** All clusters with their endpoints, in whatever order both arrive. */
+/**
+ * All clusters with their endpoints, in whatever order both arrive. As in Envoy a cluster is there for requests only once its endpoints
+ * have come, be it none at all; until then the one before it by that name serves on.
+ */
 export class ClusterTable {
   readonly byName = new Map<string, Cluster>()
+  /** Clusters that wait for their first endpoints. */
+  readonly #warming = new Map<string, Cluster>()
   /** Clusters by the name of their ClusterLoadAssignment. */
-  readonly #users = new Map<string, Cluster[]>()
-  /** Endpoints that no cluster asks for (yet). */
-  readonly #unused = new Map<string, readonly EndpointConfig[]>()
+  readonly #users = new Map<string, Set<Cluster>>()
+  /** The endpoints that came, by the name of their ClusterLoadAssignment. */
+  readonly #endpoints = new Map<string, readonly EndpointConfig[]>()
 
   set(config: ClusterConfig): void {
     const { name, service } = config
-    const known = this.byName.get(name)
+    const known = this.#warming.get(name) ?? this.byName.get(name)
     if (known?.config.service === service) {
       known.update(config)
       return
     }
-    if (known) this.delete(name)
+    this.#forget(this.#warming, name)
     const cluster = new Cluster(config)
-    this.byName.set(name, cluster)
-    if (config.endpoints) return
+    if (config.endpoints) {
+      this.#serve(cluster)
+      return
+    }
     const users = this.#users.get(service)
-    const endpoints = users?.[0]?.endpoints ?? this.#unused.get(service)
-    this.#unused.delete(service)
-    if (endpoints) cluster.setEndpoints(endpoints)
-    if (users) users.push(cluster)
-    else this.#users.set(service, [cluster])
+    if (users) users.add(cluster)
+    else this.#users.set(service, new Set([cluster]))
+    this.#warming.set(name, cluster)
+    const endpoints = this.#endpoints.get(service)
+    if (endpoints) this.#fill(cluster, endpoints)
   }
 
   delete(name: string): void {
-    const cluster = this.byName.get(name)
-    if (!cluster) return
-    this.byName.delete(name)
-    cluster.retire()
-    const { service } = cluster.config
-    const users = this.#users.get(service)?.filter((user) => user !== cluster) ?? []
-    if (users.length > 0) {
-      this.#users.set(service, users)
-      return
-    }
-    this.#users.delete(service)
-    if (!cluster.config.endpoints && cluster.endpoints.length > 0) this.#unused.set(service, cluster.endpoints)
+    this.#forget(this.#warming, name)
+    this.#forget(this.byName, name)
   }
 
   setEndpoints(service: string, endpoints: EndpointConfig[]): void {
-    const users = this.#users.get(service)
-    if (users) for (const cluster of users) cluster.setEndpoints(endpoints)
-    else this.#unused.set(service, endpoints)
+    this.#endpoints.set(service, endpoints)
+    for (const cluster of this.#users.get(service) ?? []) {
+      this.#fill(cluster, endpoints)
+      this.#endpoints.set(service, cluster.endpoints)
+    }
   }
 
   deleteEndpoints(service: string): void {
-    this.#unused.delete(service)
+    this.#endpoints.delete(service)
     for (const cluster of this.#users.get(service) ?? []) cluster.setEndpoints([])
+  }
+
+  #fill(cluster: Cluster, endpoints: readonly EndpointConfig[]): void {
+    cluster.setEndpoints(endpoints)
+    const { name } = cluster.config
+    if (this.#warming.get(name) !== cluster) return
+    this.#warming.delete(name)
+    this.#serve(cluster)
+  }
+
+  #serve(cluster: Cluster): void {
+    const { name } = cluster.config
+    this.#forget(this.byName, name)
+    this.byName.set(name, cluster)
+  }
+
+  #forget(clusters: Map<string, Cluster>, name: string): void {
+    const cluster = clusters.get(name)
+    if (!cluster) return
+    clusters.delete(name)
+    cluster.retire()
+    const { service } = cluster.config
+    const users = this.#users.get(service)
+    if (users?.delete(cluster) && users.size === 0) this.#users.delete(service)
   }
 }

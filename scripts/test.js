@@ -14,7 +14,7 @@ const report = join(results, 'report.tap')
 
 const tap = spawnSync(
   node24(),
-  [join(root, 'node_modules/tap/dist/esm/run.mjs'), `--reporter=${process.stdout.isTTY ? 'base' : 'terse'}`, `--output-file=${report}`, ...(golden ? ['test/pilot/translate.test.ts'] : files)],
+  [join(root, 'node_modules/tap/dist/esm/run.mjs'), `--reporter=${process.stdout.isTTY ? 'base' : 'terse'}`, `--output-file=${report}`, ...(golden ? ['test/pilot/translate/golden.test.ts'] : files)],
   { cwd: root, stdio: 'inherit', env: { ...process.env, ...(golden ? { MESH_GOLDEN: '1' } : {}) } },
 )
 

@@ -11,6 +11,9 @@ export const previousHosts = {
   configType: { case: 'typedConfig' as const, value: packed(PreviousHostsPredicateSchema, {}) },
 }
 
+/** How often Envoy picks again when it has picked one that was tried; after that it takes what it has. */
+export const hostPicks = 20n
+
 /** Tries another instance when one fails before it has answered; one that was tried is left out as long as there is another. */
 export const retries: Feature = {
   route: ({ name }, { settings }) => ({
@@ -18,7 +21,7 @@ export const retries: Feature = {
       retryOn: name === 'idempotent' ? `${nothingSent},reset` : nothingSent,
       numRetries: settings.attempts - 1,
       retryHostPredicate: [previousHosts],
-      hostSelectionRetryMaxAttempts: 5n,
+      hostSelectionRetryMaxAttempts: hostPicks,
       retryBackOff: { baseInterval: duration('5ms'), maxInterval: duration('50ms') },
     },
   }),

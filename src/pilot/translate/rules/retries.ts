@@ -1,5 +1,5 @@
 import { PreviousPrioritiesConfigSchema } from '../../../common/proto/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js'
-import { previousHosts } from '../retries.ts'
+import { hostPicks, previousHosts } from '../retries.ts'
 import { duration, packed } from '../proto.ts'
 import type { RuleFeature } from './feature.ts'
 
@@ -22,7 +22,7 @@ export const ruleRetries: RuleFeature = {
         retriableStatusCodes: codes,
         numRetries: retries?.attempts ?? usual.attempts,
         ...(retries?.perTryTimeout ? { perTryTimeout: duration(retries.perTryTimeout) } : {}),
-        ...(retries?.retryIgnorePreviousHosts === false ? {} : { retryHostPredicate: [previousHosts], hostSelectionRetryMaxAttempts: 5n }),
+        ...(retries?.retryIgnorePreviousHosts === false ? {} : { retryHostPredicate: [previousHosts], hostSelectionRetryMaxAttempts: hostPicks }),
         ...(retries?.retryRemoteLocalities ? { retryPriority: previousPriorities } : {}),
         ...(retries?.backoff ? { retryBackOff: { baseInterval: duration(retries.backoff) } } : {}),
       },

@@ -19,14 +19,16 @@ export interface Phase {
   run: (scene: Scene, time: Times) => Promise<void>
 }
 
-/** How long faults last, milliseconds. */
+/** How long faults last, milliseconds, and how much they touch. */
 export interface Times {
   /** A program that is away. */
   away: number
   /** A program that is paused. */
   paused: number
-  /** A neighbour that lies. */
+  /** A neighbour that lies, or fails. */
   lying: number
+  /** How many apps are restarted. */
+  apps: number
 }
 
 const restarted = async (program: Program, away: number): Promise<void> => {
@@ -124,6 +126,17 @@ export const phases: Phase[] = [
     },
   },
   {
+    name: 'Envoy itself paused',
+    short: true,
+    run: async (scene, { paused: time }) => {
+      const [envoy] = routersOf(scene, 'envoy')[0]?.program.children ?? []
+      if (!envoy) return
+      process.kill(envoy, 'SIGSTOP')
+      await delay(time)
+      process.kill(envoy, 'SIGCONT')
+    },
+  },
+  {
     name: 'all programs killed but the routers',
     run: async ({ programs: { syncer, copilot, pilot } }, { away }) => {
       await Promise.all([syncer, copilot, pilot].map((program) => restarted(program, away)))
@@ -165,7 +178,17 @@ export const phases: Phase[] = [
   bbs('stale: no domain fresh, lists empty', { bulk: (path, body) => (path === '/v1/domains/list' ? Buffer.from(toBinary(DomainsResponseSchema, create(DomainsResponseSchema, {}))) : isBulk(path) ? Buffer.alloc(0) : body) }, true),
   bbs('lists empty, domain fresh', { bulk: (path, body) => (path.endsWith('domains/list') || !isBulk(path) ? body : Buffer.alloc(0)) }),
   {
+    name: 'BBS hangs',
+    short: true,
+    run: async ({ platform }, { paused }) => {
+      platform.bbs.hold()
+      await delay(paused)
+      platform.bbs.release()
+    },
+  },
+  {
     name: 'BBS away',
+    short: true,
     run: async ({ platform }, { away }) => {
       await platform.bbs.close()
       await delay(away)
@@ -177,6 +200,15 @@ export const phases: Phase[] = [
   cc('half a page', (path, answer) => (isList(path) ? { ...answer, body: answer.body.subarray(0, Math.floor(answer.body.length / 2)) } : answer)),
   cc('half of the resources', (path, answer) => (isList(path) ? resources(answer, (all) => all.slice(0, all.length / 2), false) : answer)),
   cc('empty lists', (path, answer) => (isList(path) ? resources(answer, () => [], true) : answer), true),
+  {
+    name: 'Cloud Controller hangs',
+    short: true,
+    run: async ({ platform }, { paused }) => {
+      platform.cc.hold()
+      await delay(paused)
+      platform.cc.release()
+    },
+  },
   {
     name: 'Cloud Controller away',
     run: async ({ platform }, { away }) => {
@@ -210,16 +242,7 @@ export const phases: Phase[] = [
     name: 'rolling restart of apps',
     short: true,
     orderly: true,
-    run: async ({ platform, truth }) => {
-      for (const app of new Set(truth.hosts.flatMap((host) => truth.owner(host) ?? []))) {
-        for (const { process, index, guid } of platform.cells.of(app)) {
-          if (!truth.mayLose(app, guid)) continue
-          platform.cells.restartInstance(process, index)
-          await delay(30)
-        }
-      }
-      await platform.cells.settled()
-    },
+    run: ({ platform, truth }, { apps }) => rollApps(platform, [...new Set(truth.hosts.flatMap((host) => truth.owner(host) ?? []))].slice(0, apps)),
   },
   {
     name: 'rolling restart of routers',
@@ -262,11 +285,12 @@ function resources(answer: CcAnswer, change: (all: unknown[]) => unknown[], hone
 }
 
 /** Instances and routes that no engine can take: told by BBS, beside good ones of the same apps. */
-async function poison({ platform, programs }: Scene, lying: number): Promise<void> {
+async function poison({ platform, programs, churn, truth }: Scene, lying: number): Promise<void> {
   const { bbs } = platform.cells
-  const [process] = bbs.desired.list()
-  const { processGuid } = process!.lrp
-  const good = process!.lrp.routes!
+  churn.spared = truth.owner('app-0')!
+  await platform.cells.settled()
+  const processGuid = platform.cells.of(churn.spared)[0]!.process
+  const good = bbs.desired.find(processGuid)!.routes!
   const [victim] = bbs.actual.list({ processGuid })
   const { actualLrpKey, actualLrpInstanceKey, actualLrpNetInfo } = victim!.message
   const tell = (address: string): void => {
@@ -283,6 +307,20 @@ async function poison({ platform, programs }: Scene, lying: number): Promise<voi
   await Promise.all(programs.all.map((program) => program.lives()))
   bbs.desired.update(processGuid, { routes: good, metricTags: {} } as never)
   tell('127.0.0.1')
+  churn.spared = undefined
+}
+
+/** What `cf restart --strategy rolling` does, to several apps at a time. */
+async function rollApps({ session, cells }: Scene['platform'], apps: string[]): Promise<void> {
+  const deployments = await Promise.all(apps.map((guid) => session.post('/v3/deployments', { strategy: 'rolling', relationships: { app: { data: { guid } } } })))
+  for (const { guid } of deployments) {
+    await eventually(async () => {
+      const { status } = (await session.get(`/v3/deployments/${guid}`)) as unknown as { status: { value: string; reason: string } }
+      if (status.value === 'FINALIZED' && status.reason !== 'DEPLOYED') throw new Error(status.reason)
+      return status.value === 'FINALIZED'
+    }, 120_000)
+  }
+  await cells.settled()
 }
 
 /** New certificates for every program: each shows its new one within seconds, without a restart. */

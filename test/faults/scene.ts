@@ -19,6 +19,8 @@ export interface SceneOptions {
 }
 
 const instances = 3
+/** Longest that an answer takes where nothing is wrong, milliseconds; some apps take 300. */
+const usualAnswer = 1_000
 
 /** A platform, a mesh on it with both engines, requests at a steady rate, and a checker that knows the truth. */
 export class Scene {
@@ -52,6 +54,17 @@ export class Scene {
     await this.whole(60_000)
     this.loads = engines.map((engine) => new Load(engine, this.programs.routers.filter((router) => router.engine === engine), this.truth, platform.cells.killed))
     for (const load of this.loads) load.start(rate)
+    await this.#warm()
+  }
+
+  /** Waits until all connections stand that the first requests make, and forgets what that took. */
+  async #warm(): Promise<void> {
+    for (const end = performance.now() + 60_000; performance.now() < end; ) {
+      await delay(1000)
+      const tallies = await Promise.all(this.loads.map((load) => load.take()))
+      if (tallies.every(({ slowest, failed }) => slowest < usualAnswer && !failed)) return
+    }
+    throw new Error('the mesh did not come to answer at once')
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, Server, type RequestListener } from 'node:http'
 import { createServer as createH2cServer, type Http2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import { createServer as createNetServer, type AddressInfo, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
@@ -46,6 +46,8 @@ export class TestInstance {
     const identity = issueCertificate(options.identities, { commonName: guid, dns: [options.identity ?? guid, ...(options.alsoNamed ?? [])], organizationalUnits: ['app:test'] }, options.keys)
     const handler = options.handler ?? ((_request, response) => response.end(`instance ${guid}`))
     this.app = options.http2Handler ? createH2cServer(options.http2Handler) : createServer(handler)
+    // Longer than a router keeps an idle connection, so that the two ends never disagree on whether it is open.
+    if (this.app instanceof Server) this.app.keepAliveTimeout = 90_000
     this.app.on('request', () => this.requests++)
     this.#proxy = createTlsServer({ cert: identity.certificate, key: identity.key, ca: options.routerCa, requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {
       if (!dnsNames(socket.getPeerCertificate()).includes('gorouter.service.cf.internal')) return socket.destroy()

@@ -21,6 +21,7 @@ export class BbsProxy {
   readonly #sockets = new Set<TLSSocket>()
   readonly #streams = new Set<TLSSocket>()
   #server: Server | undefined
+  #held: PromiseWithResolvers<void> | undefined
   #port = 0
 
   /** `upstream` is the port of BBS on 127.0.0.1; `tls` serves as server and client. */
@@ -50,6 +51,17 @@ export class BbsProxy {
     for (const socket of this.#sockets) socket.destroy()
     await closed
     this.#server = undefined
+  }
+
+  /** Connections stand, but nothing comes any more, as from a process that is paused. */
+  hold(): void {
+    this.#held = Promise.withResolvers()
+  }
+
+  /** What was held comes now. */
+  release(): void {
+    this.#held?.resolve()
+    this.#held = undefined
   }
 
   /** Cuts the event streams. */
@@ -91,6 +103,7 @@ export class BbsProxy {
     socket.write(request)
     const parts: Buffer[] = []
     for await (const part of socket) parts.push(part as Buffer)
+    await this.#held?.promise
     const answer = Buffer.concat(parts)
     const head = answer.indexOf('\r\n\r\n')
     if (head < 0) throw new Error('no answer')
@@ -108,6 +121,7 @@ export class BbsProxy {
     let rest = Buffer.alloc(0)
     let begun = false
     for await (const part of socket) {
+      await this.#held?.promise
       rest = Buffer.concat([rest, part as Buffer])
       if (!begun) {
         const end = rest.indexOf('\r\n\r\n')

@@ -15,6 +15,7 @@ export class CcProxy {
   distort: ((path: string, answer: CcAnswer) => CcAnswer | undefined) | undefined
   readonly #upstream: number
   #server: Server | undefined
+  #held: PromiseWithResolvers<void> | undefined
   #port = 0
 
   /** `upstream` is Cloud Controller's HTTP port on 127.0.0.1. */
@@ -35,6 +36,17 @@ export class CcProxy {
     return this
   }
 
+  /** Takes requests and answers none, as a process that is paused. */
+  hold(): void {
+    this.#held = Promise.withResolvers()
+  }
+
+  /** What was held is answered now. */
+  release(): void {
+    this.#held?.resolve()
+    this.#held = undefined
+  }
+
   async close(): Promise<void> {
     const closed = this.#server && once(this.#server, 'close')
     this.#server?.close()
@@ -46,6 +58,7 @@ export class CcProxy {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url ?? '/'
     const body = await buffer(request)
+    await this.#held?.promise
     const outgoing = send({ host: '127.0.0.1', port: this.#upstream, method: request.method, path, headers: request.headers })
     outgoing.end(body)
     const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]

@@ -17,6 +17,8 @@ export class Churn {
   readonly #apps: AppUnderTest[]
   readonly #least: number
   readonly #routes = new Map<string, string>()
+  /** An app that is left alone, since a fault has it in hand. */
+  spared: string | undefined
   #stop = new AbortController()
   #running = Promise.resolve()
   changes = 0
@@ -69,7 +71,7 @@ export class Churn {
 
   async #crash(): Promise<void> {
     const { cells } = this.#platform
-    const victims = shuffled(this.#apps).flatMap(({ guid }) => cells.of(guid).find((one) => !one.stopping && this.#truth.mayLose(guid, one.guid)) ?? [])
+    const victims = this.#any().flatMap(({ guid }) => cells.of(guid).find((one) => !one.stopping && this.#truth.mayLose(guid, one.guid)) ?? [])
     if (victims.length >= 2) await cells.crash(victims.slice(0, 2))
   }
 
@@ -77,7 +79,7 @@ export class Churn {
   async #move(host: string): Promise<void> {
     const { session } = this.#platform
     const before = this.#truth.owner(host)
-    const app = shuffled(this.#apps).find(({ guid }) => guid !== before)!
+    const app = this.#any().find(({ guid }) => guid !== before)!
     const route = await this.#route(host)
     const path = `/v3/routes/${route}/destinations`
     const old = before && ((await session.get(path))['destinations'] as { guid: string }[])[0]?.guid
@@ -88,12 +90,16 @@ export class Churn {
   }
 
   async #scale(): Promise<void> {
-    const app = shuffled(this.#apps)[0]!
+    const app = this.#any()[0]!
     const down = app.wanted > this.#least
     const last = this.#platform.cells.of(app.guid).find(({ index }) => index === app.wanted - 1)
     if (down && last && !this.#truth.mayLose(app.guid, last.guid)) return
     app.wanted += down ? -1 : 1
     await this.#platform.session.post(`/v3/apps/${app.guid}/processes/web/actions/scale`, { instances: app.wanted })
+  }
+
+  #any(): AppUnderTest[] {
+    return shuffled(this.#apps.filter(({ guid }) => guid !== this.spared))
   }
 
   async #route(host: string): Promise<string> {

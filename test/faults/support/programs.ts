@@ -134,8 +134,8 @@ export class Programs {
     const pilot = await program('pilot', 'pilot', { listen: listen(pilotPort), tls: authority.issue('pilot'), debug: { listen: listen(debug) }, copilot: { url: copilotUrl, tls: authority.issue('pilot') } })
     const syncer = await program('route-syncer', 'route-syncer', {
       uaa: { clientId: 'syncer', clientSecret: 'secret' },
-      cloudController: { url: `http://127.0.0.1:${platform.cc.port}`, pollInterval: 250, fullInterval: 5_000 },
-      bbs: { addresses: [`https://127.0.0.1:${platform.bbs.port}`], tls: authority.issue('route-syncer'), fullInterval: 5_000 },
+      cloudController: { url: `http://127.0.0.1:${platform.cc.port}`, pollInterval: 250, fullInterval: 1_000 },
+      bbs: { addresses: [`https://127.0.0.1:${platform.bbs.port}`], tls: authority.issue('route-syncer'), fullInterval: 1_000 },
       copilot: { url: copilotUrl, tls: authority.issue('route-syncer') },
       meshDomains: [meshDomain],
     })

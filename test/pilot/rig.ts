@@ -13,7 +13,7 @@ import { SecretSchema } from '../../src/common/proto/gen/envoy/extensions/transp
 import { ResourceCache } from '../../src/common/xds/cache.ts'
 import { encodeResource, type Refusal, type Resource } from '../../src/common/xds/resources.ts'
 import { DeltaServer } from '../../src/common/xds/server.ts'
-import { listenersFor } from '../../src/pilot/translate/listener.ts'
+import { resourcesFor } from '../../src/pilot/translate/per-router.ts'
 import { readNode, type ListenerSpec } from '../../src/pilot/translate/router-node.ts'
 import { TranslationSettings } from '../../src/pilot/translate/settings.ts'
 import { freePort } from '../support/program.ts'
@@ -68,7 +68,7 @@ export class Rig {
       cache: this.cache,
       log: createLogger('rig', 'silent'),
       metrics: new Registry(),
-      perNode: ({ id, metadata }) => listenersFor(readNode(id, metadata), settings),
+      perNode: ({ id, metadata }) => resourcesFor(readNode(id, metadata), settings),
       onRefused: (_client, refusals) => this.refused.push(...refusals),
     })
   }

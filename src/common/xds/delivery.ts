@@ -4,13 +4,16 @@ import type { DeltaMessage, IncomingRequest } from './protocol.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from './resources.ts'
 import { Subscription, type Flight, type StandingRefusal } from './subscription.ts'
 
-const { secret, cluster, endpoint, listener, route } = typeUrls
+const { secret, cluster, endpoint, listener, scope, route } = typeUrls
 
 /** Make before break: a type's changes wait until the client has taken what they refer to. What a warming cluster needs waits for nothing. */
 const changesAfter: Record<string, string[]> = { [listener]: [cluster, endpoint], [route]: [cluster, endpoint, listener] }
 
 /** And its removals, until the client no longer uses them. */
 const removalsAfter: Record<string, string[]> = { [cluster]: [listener, route], [endpoint]: [cluster], [secret]: [cluster, listener] }
+
+/** The types of which a client that names none means all. */
+const impliesAll = new Set<string>([cluster, listener, scope])
 
 const limits = {
   /** Resources in one message. */
@@ -168,8 +171,8 @@ export class Delivery {
       const version = this.#get(typeUrl, name)?.version
       if (version === undefined || has.get(name) !== version) this.#offer(subscription, typeUrl, name)
     }
-    // A first request without names means everything, but only of these two types (xDS protocol, "how the client specifies what resources to return").
-    const implied = first && !asked.length && (typeUrl === cluster || typeUrl === listener)
+    // A first request without names means everything, but only of these types (xDS protocol, "how the client specifies what resources to return").
+    const implied = first && !asked.length && impliesAll.has(typeUrl)
     if (subscription.wildcard || !(implied || request.resourceNamesSubscribe.includes('*'))) return
     subscription.wildcard = true
     subscription.backlog = { steps: this.#catchUp(typeUrl, subscription, request.versions()), epoch: this.#shared.epoch() }

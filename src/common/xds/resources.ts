@@ -8,6 +8,7 @@ export const typeUrls = {
   cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
   endpoint: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
   listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
+  scope: 'type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration',
   route: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
 } as const
 

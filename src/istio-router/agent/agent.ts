@@ -15,7 +15,7 @@ import { routerNode } from './node.ts'
 import { readSecret, routerSecrets, watchSecrets } from './secrets.ts'
 import { ResourceStore } from './store.ts'
 
-const fromPilot = [typeUrls.cluster, typeUrls.endpoint, typeUrls.listener, typeUrls.route]
+const fromPilot = [typeUrls.cluster, typeUrls.endpoint, typeUrls.listener, typeUrls.scope, typeUrls.route]
 
 /** How often the store is told that what it holds is still pilot's word, milliseconds. */
 const confirmEvery = 10_000

@@ -8,7 +8,7 @@ import type { ResourceCache } from '../../common/xds/cache.ts'
 import { serverCredentials } from '../../common/xds/credentials.ts'
 import { DeltaServer, type ClientStatus } from '../../common/xds/server.ts'
 import type { PilotConfig } from '../config.ts'
-import { listenersFor } from '../translate/listener.ts'
+import { resourcesFor } from '../translate/per-router.ts'
 import { readNode } from '../translate/router-node.ts'
 
 export interface AdsServerOptions {
@@ -36,7 +36,7 @@ export class AdsServer implements Part {
       log,
       metrics,
       admit: (call) => this.#admit(call),
-      perNode: ({ id, metadata }) => listenersFor(readNode(id, metadata), config.translation),
+      perNode: ({ id, metadata }) => resourcesFor(readNode(id, metadata), config.translation),
     })
   }
 

@@ -12,6 +12,7 @@ import { platformRoute } from './platform-route.ts'
 import { protocols } from './protocols.ts'
 import { requestHygiene } from './request-hygiene.ts'
 import { retries } from './retries.ts'
+import { routingShape } from './routing-shape.ts'
 import { stickySessions } from './sticky-sessions.ts'
 import { b3TraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
 import { timeouts } from './timeouts.ts'
@@ -20,6 +21,7 @@ import { upstreamTls } from './upstream-tls.ts'
 
 /** Every feature; the order is that of their filters. */
 export const features: Feature[] = [
+  routingShape,
   requestHygiene,
   forwardedHeaders,
   paths,

@@ -11,8 +11,9 @@ import { encodeResource, type Resource } from '../../common/xds/resources.ts'
 import { downstreamTls } from './downstream-tls.ts'
 import { together, type FilterInit, type ListenerContext } from './feature.ts'
 import { features } from './features.ts'
-import { ads, extension, packed, socketAddress } from './proto.ts'
+import { extension, packed, socketAddress } from './proto.ts'
 import type { ListenerSpec, RouterNode } from './router-node.ts'
+import { shapeOf } from './routing-shape.ts'
 import { ruleFeatures } from './rules/features.ts'
 import type { TranslationSettings } from './settings.ts'
 
@@ -63,14 +64,19 @@ function managerOf(context: ListenerContext) {
         mutations: features.flatMap((feature) => feature.early?.(context) ?? []),
       }),
     ],
-    routeSpecifier: { case: 'rds' as const, value: { routeConfigName: listener.exposure, configSource: ads } },
-    httpFilters: [...filters('filter', context), ...ruleFilters, routerFilter(context)],
+    httpFilters: [...filters('filter', context), ...ruleFilters(context), routerFilter(context)],
   }
   return packed(HttpConnectionManagerSchema, together([base, ...features.flatMap((feature) => feature.manager?.(context) ?? [])]))
 }
 
-/** Filters of rules are off except where a route says something to them; an engine that has no such filter can do without. */
-const ruleFilters: FilterInit[] = ruleFeatures.flatMap(({ filter }) => (filter ? [{ ...named(filter.name, filter.config), disabled: true, isOptional: true }] : []))
+/**
+ * Filters of rules are off except where a route says something to them; an engine that has no such filter can do without. Envoy asks
+ * the route that it knows when the request begins: where it is not known yet they are on, and do nothing unless the route says something.
+ */
+function ruleFilters({ settings }: ListenerContext): FilterInit[] {
+  const disabled = shapeOf(settings).routedFirst
+  return ruleFeatures.flatMap(({ filter }) => (filter ? [{ ...named(filter.name, filter.config), disabled, isOptional: true }] : []))
+}
 
 function routerFilter(context: ListenerContext): FilterInit {
   const codec = named('envoy.filters.http.upstream_codec', packed(UpstreamCodecSchema, {}))

@@ -11,16 +11,14 @@ export const specifierName = (exposure: Exposure): string => `mesh.platform-rout
 /** Sends a request to the cluster of the most specific route that exists: src/mesh/matching.ts in Lua. */
 export const platformRoute: Feature = {
   route: ({ exposure, cluster }) => ({
-    clusterSpecifier: cluster === undefined ? specifier(exposure) : { case: 'cluster', value: cluster },
+    clusterSpecifier: cluster === undefined ? { case: 'clusterSpecifierPlugin', value: specifierName(exposure) } : { case: 'cluster', value: cluster },
     clusterNotFoundResponseCode: RouteAction_ClusterNotFoundResponseCode.NOT_FOUND,
   }),
 }
 
-const specifier = (exposure: Exposure) => ({
-  case: 'inlineClusterSpecifierPlugin' as const,
-  value: {
-    extension: extension(specifierName(exposure), LuaConfigSchema, { sourceCode: { specifier: { case: 'inlineString' as const, value: lua(exposure) } } }),
-  },
+/** The specifier, which stands in each route configuration once: Envoy gives each a Lua machine a worker. */
+export const platformSpecifier = (exposure: Exposure) => ({
+  extension: extension(specifierName(exposure), LuaConfigSchema, { sourceCode: { specifier: { case: 'inlineString' as const, value: lua(exposure) } } }),
 })
 
 /** The path comes normalised from Envoy, with its query; no cluster is named where no route exists, which is answered 404. */

@@ -6,6 +6,7 @@ import { encodedResource, typeUrls, type Resource } from '../../common/xds/resou
 import type { Exposure } from '../../mesh/records.ts'
 import { together, type Context } from './feature.ts'
 import { features } from './features.ts'
+import { platformSpecifier } from './platform-route.ts'
 
 /** One of the routes that never change: a class of requests, whatever their host and path. */
 export interface ConstantRoute {
@@ -56,30 +57,34 @@ export function constantRoutes(exposure: Exposure, context: Context, { path, clu
 }
 
 /**
- * Makes the route configuration of an exposure. Platform routes are not in it: they are found by their clusters' names. Hosts with rules come
- * first, `beneath` are those without that would fall to a wildcard host with rules. Messages of one field after another are one message.
+ * Makes route configurations. Platform routes are not in them: they are found by their clusters' names. Hosts with rules come first,
+ * `beneath` are those without that would fall to a wildcard host with rules. Messages of one field after another are one message.
  */
 export class RouteConfigurationMaker {
-  readonly #constants: Map<Exposure, Uint8Array>
+  readonly #platform: Map<Exposure, Uint8Array>
+  readonly #specifiers: Map<Exposure, Uint8Array>
   readonly #context: Context
 
   constructor(context: Context) {
     this.#context = context
-    this.#constants = new Map(exposures.map((exposure) => [exposure, encodeField(2, this.#platform(exposure, []))]))
+    this.#platform = new Map(exposures.map((exposure) => [exposure, this.#platformHost(exposure, [])]))
+    this.#specifiers = new Map(exposures.map((exposure) => [exposure, encoded({ clusterSpecifierPlugins: [platformSpecifier(exposure)] })]))
   }
 
-  make(exposure: Exposure, virtualHosts: Iterable<Uint8Array> = [], beneath: string[] = []): Resource {
-    const hosts = [...virtualHosts].map((bytes) => encodeField(2, bytes))
-    const own = create(RouteConfigurationSchema, { name: exposure, ...(hosts.length ? { ignorePortInHostMatching: true } : {}) })
-    const platform = beneath.length ? encodeField(2, this.#platform(exposure, beneath)) : this.#constants.get(exposure)!
-    return encodedResource(typeUrls.route, exposure, Buffer.concat([toBinary(RouteConfigurationSchema, own), ...hosts, platform]))
+  make(name: string, exposure: Exposure, virtualHosts: Uint8Array[] = [], beneath: string[] = []): Resource {
+    const own = encoded({ name, ...(virtualHosts.length ? { ignorePortInHostMatching: true } : {}) })
+    const platform = beneath.length ? this.#platformHost(exposure, beneath) : this.#platform.get(exposure)!
+    const hosts = [...virtualHosts, platform].map((bytes) => encodeField(2, bytes))
+    return encodedResource(typeUrls.route, name, Buffer.concat([own, ...hosts, this.#specifiers.get(exposure)!]))
   }
 
-  #platform(exposure: Exposure, beneath: string[]): Uint8Array {
+  #platformHost(exposure: Exposure, beneath: string[]): Uint8Array {
     const domains = ['*', ...beneath.flatMap((host) => [host, `${host}.`])]
     return toBinary(VirtualHostSchema, create(VirtualHostSchema, { name: 'platform', domains, routes: constantRoutes(exposure, this.#context) }))
   }
 }
+
+const encoded = (init: MessageInitShape<typeof RouteConfigurationSchema>): Uint8Array => toBinary(RouteConfigurationSchema, create(RouteConfigurationSchema, init))
 
 /** A field of bytes. */
 function encodeField(field: number, bytes: Uint8Array): Uint8Array {

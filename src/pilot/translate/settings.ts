@@ -19,6 +19,11 @@ export const TranslationSettings = Type.Object(
       default: 'round-robin',
       description: 'How a route without its own option chooses an instance',
     }),
+    routingShape: Type.Enum(['rds', 'buckets'], {
+      default: 'rds',
+      description:
+        'How hosts with rules reach the routers: `rds`, all in one route configuration, costs nothing a request and some 30 µs a rule host at each change of a rule; `buckets`, in 256 small ones, costs some 27 µs a request and next to nothing a change: for more than 2,000 hosts with rules',
+    }),
     maxHeadersKilobytes: Type.Integer({ minimum: 1, maximum: 8192, default: 64, description: 'Largest request headers, URL included; more is answered 431' }),
     maxHeaders: Type.Integer({ minimum: 10, maximum: 10_000, default: 200, description: 'Largest number of request headers; more is answered 431' }),
     traceHeaders: Type.Object(

@@ -68,6 +68,7 @@ export const full: typeof minimal = {
         load_balancing: 'least-connection',
         max_headers_kilobytes: 32,
         max_headers: 100,
+        routing_shape: 'buckets',
         minimum_tls_version: '1.3',
       },
       debug: { port: 19451 },

@@ -7,6 +7,7 @@ import { ClusterSchema } from '../../../src/common/proto/gen/envoy/config/cluste
 import { ClusterLoadAssignmentSchema } from '../../../src/common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
 import { ListenerSchema } from '../../../src/common/proto/gen/envoy/config/listener/v3/listener_pb.js'
 import { RouteConfigurationSchema } from '../../../src/common/proto/gen/envoy/config/route/v3/route_pb.js'
+import { ScopedRouteConfigurationSchema } from '../../../src/common/proto/gen/envoy/config/route/v3/scoped_route_pb.js'
 import { FileAccessLogSchema } from '../../../src/common/proto/gen/envoy/extensions/access_loggers/file/v3/file_pb.js'
 import { StdoutAccessLogSchema } from '../../../src/common/proto/gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
 import { ExtensionWithMatcherSchema } from '../../../src/common/proto/gen/envoy/extensions/common/matching/v3/extension_matcher_pb.js'
@@ -32,7 +33,7 @@ import { HttpRequestHeaderMatchInputSchema, HttpResponseHeaderMatchInputSchema }
 import { ResourceCache } from '../../../src/common/xds/cache.ts'
 import { typeUrls, type Resource } from '../../../src/common/xds/resources.ts'
 import type { Change } from '../../../src/mesh/records.ts'
-import { listenersFor } from '../../../src/pilot/translate/listener.ts'
+import { resourcesFor } from '../../../src/pilot/translate/per-router.ts'
 import { readNode } from '../../../src/pilot/translate/router-node.ts'
 import { Translator } from '../../../src/pilot/translate/translator.ts'
 import { freePort } from '../../support/program.ts'
@@ -41,13 +42,15 @@ import { envoyAbsent, Rig, settingsOf } from '../rig.ts'
 /** A case: what goes in, and which kinds of what comes out are of interest. */
 interface Input {
   show: (keyof typeof shown)[]
+  /** Names of those that are shown, where not all are. */
+  only?: string[]
   settings?: object
   /** A router's metadata. */
   node?: { listeners: object[] }
   records: Change[]
 }
 
-const shown = { cluster: ClusterSchema, endpoint: ClusterLoadAssignmentSchema, route: RouteConfigurationSchema, listener: ListenerSchema } satisfies Record<string, DescMessage>
+const shown = { cluster: ClusterSchema, endpoint: ClusterLoadAssignmentSchema, scope: ScopedRouteConfigurationSchema, route: RouteConfigurationSchema, listener: ListenerSchema } satisfies Record<string, DescMessage>
 const registry = createRegistry(
   ...Object.values(shown),
   CorsPolicySchema,
@@ -94,12 +97,12 @@ for (const name of cases) {
   test(`${name} is translated as written down`, (t) => {
     const input = inputOf(name)
     const { resources, translator } = translate(input)
-    const listeners = input.node ? listenersFor(readNode('golden', input.node), translator.settings) : []
+    const listeners = input.node ? resourcesFor(readNode('golden', input.node), translator.settings) : []
     const output = {
       ...Object.fromEntries(
         input.show.map((kind) => {
           const schema: DescMessage = shown[kind]
-          const ofKind = [...resources, ...listeners].filter(({ typeUrl }) => typeUrl === typeUrls[kind])
+          const ofKind = [...resources, ...listeners].filter(({ typeUrl, name }) => typeUrl === typeUrls[kind] && (input.only?.includes(name) ?? true))
           return [kind, ofKind.map(({ any }) => toJson(schema, fromBinary(schema, any.value), { registry, useProtoFieldName: true }))]
         }),
       ),
@@ -121,7 +124,7 @@ test('the real Envoy takes every case', { skip: envoyAbsent }, async (t) => {
     const input = inputOf(name)
     const { resources } = translate(input)
     const listeners = await Promise.all((input.node?.listeners ?? []).map(async (listener) => ({ ...listener, address: '127.0.0.1', port: await freePort() })))
-    const changed = [...resources, ...listenersFor(readNode('golden', { ...input.node, keypairs: ['default'], listeners }), settingsOf(input.settings))]
+    const changed = [...resources, ...resourcesFor(readNode('golden', { ...input.node, keypairs: ['default'], listeners }), settingsOf(input.settings))]
     rig.cache.apply({ changed, removed: [] })
     await rig.settled()
     t.same(rig.refused.splice(0), [], name)

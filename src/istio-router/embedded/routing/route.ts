@@ -1,4 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf'
+import type { TypedExtensionConfig } from '../../../common/proto/gen/envoy/config/core/v3/extension_pb.js'
 import { LuaConfigSchema } from '../../../common/proto/gen/envoy/extensions/router/cluster_specifiers/lua/v3/lua_pb.js'
 import {
   RouteAction_ClusterNotFoundResponseCode as NotFound, RouteActionSchema, RouteSchema, type Route as RouteMessage, type RouteAction,
@@ -28,21 +29,31 @@ export interface Route {
   perFilter: Map<string, unknown>
 }
 
+/** Specifiers of clusters that a route configuration has, by name. */
+export type Specifiers = ReadonlyMap<string, Route['cluster']>
+
 /** What each kind of cluster specifier becomes. */
-const specifiers: { [Kind in NonNullable<RouteAction['clusterSpecifier']['case']>]?: (value: never, at: string) => Route['cluster'] } = {
+const specifiers: { [Kind in NonNullable<RouteAction['clusterSpecifier']['case']>]?: (value: never, at: string, named: Specifiers) => Route['cluster'] } = {
   cluster: (name: string) => () => name,
-  inlineClusterSpecifierPlugin: ({ extension }: Extract<RouteAction['clusterSpecifier'], { case: 'inlineClusterSpecifierPlugin' }>['value'], at: string) => {
-    unpack(LuaConfigSchema, extension?.typedConfig, { source_code: true, default_cluster: true }, at)
-    const find = platformRoute(extension?.name ?? '')
-    if (!find) throw new Unsupported(at, `${extension?.name} is not supported by the embedded engine`)
-    return find
+  clusterSpecifierPlugin: (name: string, at: string, named: Specifiers) => {
+    const specify = named.get(name)
+    if (!specify) throw new Unsupported(at, `${name} is not in the route configuration`)
+    return specify
   },
+}
+
+/** Compiles a plugin that names clusters. Throws `Unsupported` unless it is ours. */
+export function compileSpecifier(extension: TypedExtensionConfig | undefined, at: string): Route['cluster'] {
+  unpack(LuaConfigSchema, extension?.typedConfig, { source_code: true, default_cluster: true }, at)
+  const find = platformRoute(extension?.name ?? '')
+  if (!find) throw new Unsupported(at, `${extension?.name} is not supported by the embedded engine`)
+  return find
 }
 
 const missingStatus = { [NotFound.SERVICE_UNAVAILABLE]: 503, [NotFound.NOT_FOUND]: 404, [NotFound.INTERNAL_SERVER_ERROR]: 500 }
 
 /** Compiles one route of a virtual host. Throws `Unsupported`. */
-export function compileRoute(route: RouteMessage, at: string): Route {
+export function compileRoute(route: RouteMessage, at: string, named: Specifiers): Route {
   requireSupported(RouteSchema, route, {
     name: true, match: true, route: true, metadata: true, typed_per_filter_config: true,
     request_headers_to_add: true, request_headers_to_remove: true, response_headers_to_add: true, response_headers_to_remove: true,
@@ -50,7 +61,7 @@ export function compileRoute(route: RouteMessage, at: string): Route {
   if (route.action.case !== 'route') throw new Unsupported(`${at}.action`, 'is missing')
   const action = route.action.value
   requireSupported(RouteActionSchema, action, {
-    cluster: true, inline_cluster_specifier_plugin: true, cluster_not_found_response_code: true, timeout: true, idle_timeout: true, retry_policy: true, max_stream_duration: {},
+    cluster: true, cluster_specifier_plugin: true, cluster_not_found_response_code: true, timeout: true, idle_timeout: true, retry_policy: true, max_stream_duration: {},
   }, `${at}.route.`)
   const { case: kind, value } = action.clusterSpecifier
   const specify = kind && specifiers[kind]
@@ -58,7 +69,7 @@ export function compileRoute(route: RouteMessage, at: string): Route {
   return {
     name: route.name,
     matches: compileMatch(route.match, `${at}.match`),
-    cluster: specify(value as never, `${at}.route.${kind}`),
+    cluster: specify(value as never, `${at}.route.${kind}`, named),
     clusterMissing: missingStatus[action.clusterNotFoundResponseCode],
     timeout: millis(action.timeout, 15_000),
     idleTimeout: action.idleTimeout && millis(action.idleTimeout, 0),

@@ -4,7 +4,7 @@ import { RouteConfigurationSchema } from '../../../common/proto/gen/envoy/config
 import { normalizeHost } from '../../../mesh/host.ts'
 import type { Exchange } from '../exchange.ts'
 import { Unsupported, requireSupported } from '../resources/support.ts'
-import { compileRoute, type Route } from './route.ts'
+import { compileRoute, compileSpecifier, type Route } from './route.ts'
 
 /** The virtual hosts of one RouteConfiguration. A more specific domain wins: exact, then `*.suffix`, then `prefix.*`, longest first, then `*`. */
 export class RouteTable {
@@ -44,12 +44,13 @@ export class RouteTable {
 /** Compiles an `envoy.config.route.v3.RouteConfiguration`. Throws `Unsupported`. */
 export function compileRoutes(bytes: Uint8Array): RouteTable {
   const configuration = fromBinary(RouteConfigurationSchema, bytes)
-  requireSupported(RouteConfigurationSchema, configuration, { name: true, virtual_hosts: true, validate_clusters: true, ignore_port_in_host_matching: true, max_direct_response_body_size_bytes: true })
+  requireSupported(RouteConfigurationSchema, configuration, { name: true, virtual_hosts: true, validate_clusters: true, ignore_port_in_host_matching: true, max_direct_response_body_size_bytes: true, cluster_specifier_plugins: { extension: true } })
+  const specifiers = new Map(configuration.clusterSpecifierPlugins.map(({ extension }, index) => [extension?.name ?? '', compileSpecifier(extension, `cluster_specifier_plugins[${index}]`)]))
   const table = new RouteTable()
   configuration.virtualHosts.forEach((host, index) => {
     const at = `virtual_hosts[${index}]`
     requireSupported(VirtualHostSchema, host, { name: true, domains: true, routes: true, metadata: true }, `${at}.`)
-    table.add(host.domains, host.routes.map((route, position) => compileRoute(route, `${at}.routes[${position}]`)), at)
+    table.add(host.domains, host.routes.map((route, position) => compileRoute(route, `${at}.routes[${position}]`, specifiers)), at)
   })
   return table
 }

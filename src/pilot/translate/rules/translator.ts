@@ -10,15 +10,17 @@ import { Degradations } from '../../rules/degradations.ts'
 import { NamedHosts } from '../../rules/named-hosts.ts'
 import { nowhere, ruleHostOf, type RuleHost } from '../../rules/rule-host.ts'
 import { unreachedBy } from '../../rules/reached.ts'
+import { routesOf } from '../../rules/services.ts'
 import { Tracker } from '../../rules/tracker.ts'
 import { virtualServicesFor } from '../../rules/virtual-services.ts'
 import type { ClusterMaker } from '../cluster.ts'
 import { endpointsOf } from '../endpoints.ts'
 import { entryCluster } from '../entry-cluster.ts'
 import type { Context } from '../feature.ts'
-import { exposures, RouteConfigurationMaker } from '../route-configuration.ts'
+import { exposures } from '../route-configuration.ts'
 import { inSlices } from '../slices.ts'
 import { traitsOf } from '../traits.ts'
+import { RouteConfigurations } from './configurations.ts'
 import { virtualHostOf } from './virtual-host.ts'
 
 interface HostUnit {
@@ -35,7 +37,7 @@ export class RuleTranslator {
   readonly #model: Model
   readonly #context: Context
   readonly #clusterMaker: ClusterMaker
-  readonly #routeMaker: RouteConfigurationMaker
+  readonly #configurations: RouteConfigurations
   readonly #tracker: Tracker
   readonly #named: NamedHosts
   /** By exposure and host, as a route's key. */
@@ -51,14 +53,14 @@ export class RuleTranslator {
     this.#model = model
     this.#clusterMaker = clusterMaker
     this.#context = context
-    this.#routeMaker = new RouteConfigurationMaker(context)
+    this.#configurations = new RouteConfigurations(context)
     this.#tracker = new Tracker(model)
     this.#named = new NamedHosts(model)
   }
 
   /** The route configurations as they are now. */
   get configurations(): Resource[] {
-    return exposures.map((exposure) => this.#configuration(exposure))
+    return this.#configurations.all()
   }
 
   get faults(): Fault[] {
@@ -89,16 +91,15 @@ export class RuleTranslator {
     const units = new Set(this.#tracker.readers(touched.names))
     for (const host of this.#candidates(touched)) for (const exposure of exposures) units.add(`host ${exposure}/${host}`)
     for (const name of touched.names) if (name.startsWith('resource ')) units.add(name)
-    const stale = new Set<Exposure>()
+    const before = new Map(exposures.map((exposure) => [exposure, this.#wildcards(exposure).join(' ')]))
     const clusters = new Set([...units].filter((unit) => unit.startsWith('cluster ')).map((unit) => unit.slice('cluster '.length)))
     yield* inSlices(units, (unit) => {
-      if (unit.startsWith('host ')) this.#makeHost(unit.slice('host '.length), stale, clusters)
+      if (unit.startsWith('host ')) this.#makeHost(unit.slice('host '.length), clusters)
       if (unit.startsWith('resource ')) this.#judge(unit)
     })
     yield* inSlices(clusters, (name) => this.#makeCluster(name, update))
-    for (const exposure of exposures) {
-      if (stale.has(exposure) || this.#wildcardTouched(exposure, touched)) update.changed.push(this.#configuration(exposure))
-    }
+    for (const exposure of exposures) this.#nameBeneath(exposure, before.get(exposure) === this.#wildcards(exposure).join(' ') ? touched.routes.values() : undefined)
+    update.changed.push(...this.#configurations.changed())
     return update
   }
 
@@ -112,7 +113,7 @@ export class RuleTranslator {
     return hosts
   }
 
-  #makeHost(key: string, stale: Set<Exposure>, clusters: Set<string>): void {
+  #makeHost(key: string, clusters: Set<string>): void {
     const unit = `host ${key}`
     const [exposure, host] = [key.slice(0, 3) as Exposure, key.slice(4)]
     const before = this.#hosts.get(key)
@@ -136,7 +137,8 @@ export class RuleTranslator {
         this.#users.remove(name, key)
         clusters.add(name)
       }
-      if (!made !== !before || (made && before && Buffer.compare(made.virtualHost, before.virtualHost) !== 0)) stale.add(exposure)
+      this.#configurations.set(exposure, host, made?.virtualHost)
+      if (!made !== !before) this.#nameBeneath(exposure, [host])
     } catch (error) {
       this.#fail(unit, { kind: 'route', key, reason: messageOf(error) }, rules ? sourcesOf(rules) : [])
     }
@@ -182,29 +184,21 @@ export class RuleTranslator {
     return [this.#clusterMaker.clusterOf(traits), endpointsOf(traits, servingOf({ destinations }, view).servers)]
   }
 
-  #configuration(exposure: Exposure): Resource {
-    const own = [...this.#hosts].filter(([, { rules }]) => rules.exposure === exposure).sort(([a], [b]) => (a < b ? -1 : 1))
-    return this.#routeMaker.make(exposure, own.map(([, { virtualHost }]) => virtualHost), this.#beneath(exposure))
+  /** The platform's hosts beneath a wildcard host with rules are named, so that they win over it: those of `hosts`, or all. */
+  #nameBeneath(exposure: Exposure, hosts: Iterable<string> = this.#routeHosts()): void {
+    const wildcards = this.#wildcards(exposure)
+    for (const host of hosts) {
+      const named = wildcards.some((wildcard) => isBeneath(host, wildcard)) && !this.#hosts.has(`${exposure}/${host}`) && routesOf(this.#model, host).some((route) => route.exposure === exposure)
+      this.#configurations.name(exposure, host, named)
+    }
   }
 
-  /** The platform's hosts beneath a wildcard host with rules: named, they win over it. */
-  #beneath(exposure: Exposure): string[] {
-    const wildcards = this.#wildcards(exposure)
-    if (!wildcards.length) return []
-    const hosts = new Set<string>()
-    for (const route of this.#model.all('route').values()) {
-      if (route.exposure === exposure && !this.#hosts.has(`${exposure}/${route.host}`) && wildcards.some((wildcard) => isBeneath(route.host, wildcard))) hosts.add(route.host)
-    }
-    return [...hosts].sort()
+  *#routeHosts(): Generator<string> {
+    for (const { host } of this.#model.all('route').values()) yield host
   }
 
   #wildcards(exposure: Exposure): string[] {
     return [...this.#hosts.values()].filter(({ rules }) => rules.exposure === exposure && rules.host.startsWith('*.')).map(({ rules }) => rules.host)
-  }
-
-  #wildcardTouched(exposure: Exposure, { routes }: Touched): boolean {
-    const wildcards = this.#wildcards(exposure)
-    return wildcards.length > 0 && [...routes.values()].some((host) => wildcards.some((wildcard) => isBeneath(host, wildcard)))
   }
 }
 

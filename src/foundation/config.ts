@@ -82,6 +82,11 @@ export const FoundationConfig = Type.Object(
         ca: Type.String({ description: 'File with the CA of instance identities, PEM' }),
         caKey: Type.String({ description: 'File with its private key, PEM' }),
         routerCa: Type.String({ description: "File with the CAs that routers' client certificates come from, PEM" }),
+        handover: Type.Integer({
+          minimum: 0,
+          default: 0,
+          description: 'How long instances go on without the foundation, for its next start to take them over, seconds; with 0 they end with it',
+        }),
       },
       { ...closed, description: 'What runs apps' },
     ),

@@ -22,6 +22,7 @@ const diego = createDiego({
   identityAuthority: { certificate: readFileSync(cells.ca, 'utf8'), key: readFileSync(cells.caKey, 'utf8') },
   address: cells.host,
   cells: Array.from({ length: cells.count }, (_, at) => ({ id: `cell-${at + 1}`, zone: `z${at + 1}` })),
+  handoverMs: cells.handover * 1000,
   log,
 })
 const certificate = files && { cert: readFileSync(files.certificate), key: readFileSync(files.key) }
@@ -30,6 +31,7 @@ const foundation = await createFoundation({ ...config, diego, certificate, log }
   process.exit(1)
 })
 
+const adoption: Part = { name: 'adoption', start: () => diego.adopt(), stop: async () => {} }
 let up = false
 const ready: Part = {
   name: 'ready',
@@ -47,4 +49,4 @@ const health = new HealthServer({
   conditions: { start: () => ({ ready: up, ...(!up && { reason: 'starting' }) }) },
 })
 
-await run([health, ...foundation.parts, diego, ready], log)
+await run([health, adoption, ...foundation.parts, diego, ready], log)

@@ -67,7 +67,7 @@ export async function configure(options: StartOptions, ports: Ports, version: st
     clients: [{ id: 'route-syncer', secret: secrets.syncer, authorities: ['cloud_controller.admin_read_only'] }],
     domains: [{ name: options.appsDomain }, { name: options.meshDomain }, { name: 'apps.internal', internal: true }, { name: internalDomain, internal: true }],
     environment: callVariables(routerPorts[0]!, readFileSync(certificates.ca.certificate, 'utf8')),
-    cells: { ca: identities.ca.certificate, caKey: identities.ca.key, routerCa: certificates.ca.certificate },
+    cells: { ca: identities.ca.certificate, caKey: identities.ca.key, routerCa: certificates.ca.certificate, handover: 60 },
   })
   await add('copilot', 'copilot', {
     listen: copilot,

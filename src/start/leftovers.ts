@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { problem } from '../common/problem.ts'
+import { endGroup } from '../common/process-group.ts'
 
 export const AlreadyRunning = problem('MESH_ALREADY_RUNNING', 409, (pid: number, folder: string) => `npm start already runs with ${folder} (process ${pid}). Stop it first, or give this one another folder with --data.`)
 
@@ -31,6 +32,13 @@ export function clearLeftovers(data: string): void {
     if (name !== 'start' && command.includes(data)) process.kill(pid, 'SIGKILL')
   }
   removePids(data)
+}
+
+/** Ends the apps' containers, which outlive the foundation (src/foundation/diego/container): each has as long as Diego gives it. */
+export async function endContainers(data: string): Promise<void> {
+  const groups = (name: string): string[] => globSync(join(data, 'foundation/containers/*', name))
+  await Promise.all(groups('container.pid').map((file) => endGroup(file, 12_000)))
+  await Promise.all(groups('app.pid').map((file) => endGroup(file)))
 }
 
 /** The command line of a process, empty where there is none. */

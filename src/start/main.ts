@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { messageOf, Problem, problem } from '../common/problem.ts'
 import { version } from '../common/version.ts'
 import { configure } from './configuration.ts'
-import { clearLeftovers, removePids, writePids } from './leftovers.ts'
+import { clearLeftovers, endContainers, removePids, writePids } from './leftovers.ts'
 import { readOptions, type StartOptions } from './options.ts'
 import { Ports } from './ports.ts'
 import { answers, populate } from './populate.ts'
@@ -20,7 +20,7 @@ async function start(options: StartOptions): Promise<void> {
   if (Number(process.versions.node.split('.')[0]) < 24) throw NodeTooOld(process.version)
   if (options.engine === 'envoy' && !hasEnvoy()) throw EnvoyMissing()
   process.stdout.write(`mesh-release ${version}: an embedded Cloud Foundry and its mesh, in ${options.data}\n`)
-  prepareFolder(options)
+  await prepareFolder(options)
 
   const { programs, ready } = await step('certificates and configuration', () => configure(options, new Ports(join(options.data, 'ports.json')), version))
   const running: SupervisedProgram[] = []
@@ -57,12 +57,15 @@ function hasEnvoy(): boolean {
   return folders.some((folder) => existsSync(join(folder, 'envoy')))
 }
 
-function prepareFolder({ data, fresh }: StartOptions): void {
+async function prepareFolder({ data, fresh }: StartOptions): Promise<void> {
   try {
     mkdirSync(data, { recursive: true, mode: 0o700 })
     accessSync(data, constants.W_OK | constants.X_OK)
     clearLeftovers(data)
-    if (fresh) rmSync(data, { recursive: true })
+    if (fresh) {
+      await endContainers(data)
+      rmSync(data, { recursive: true })
+    }
     mkdirSync(data, { recursive: true, mode: 0o700 })
     removeReady(data)
   } catch (error) {
@@ -77,6 +80,7 @@ function stopOnce(options: StartOptions, running: SupervisedProgram[]): () => Pr
     process.stdout.write('\nStopping …\n')
     removeReady(options.data)
     for (const program of running.toReversed()) await program.stop()
+    await endContainers(options.data)
     removePids(options.data)
     process.stdout.write(`Stopped. State is kept in ${options.data}.\n`)
   }

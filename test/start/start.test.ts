@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'tap'
 import { ask } from '../support/client.ts'
+import { isAlive } from '../support/processes.ts'
 import { Started } from '../support/started.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -91,13 +92,15 @@ test('an app calls another over the mesh-internal domain, with what its environm
 })
 
 test('the programs talk over their real sockets, and only as the architecture says', { skip: process.platform !== 'linux' && 'reads /proc' }, async (t) => {
-  const { pids } = start.info
+  const [[container = 0] = []] = Object.values(await onlyHello())
+  const pids = { ...start.info.pids, instance: container }
   const sockets = connections(pids)
   const talks = (from: string, to: string) => sockets.some((socket) => socket.from === from && socket.to === to)
-  for (const [from, to] of [['route-syncer', 'foundation'], ['route-syncer', 'copilot'], ['pilot', 'copilot'], ['istio-router', 'pilot']] as const) {
+  for (const [from, to] of [['route-syncer', 'foundation'], ['route-syncer', 'copilot'], ['pilot', 'copilot'], ['istio-router', 'pilot'], ['istio-router', 'instance']] as const) {
+    if (to === 'instance') await start.hello()
     await eventually(() => talks(from, to) || connections(pids).some((socket) => socket.from === from && socket.to === to))
   }
-  for (const [from, to] of [['pilot', 'foundation'], ['copilot', 'foundation'], ['istio-router', 'copilot'], ['route-syncer', 'pilot']] as const) t.notOk(talks(from, to), `${from} → ${to}`)
+  for (const [from, to] of [['pilot', 'foundation'], ['copilot', 'foundation'], ['istio-router', 'foundation'], ['istio-router', 'copilot'], ['route-syncer', 'pilot']] as const) t.notOk(talks(from, to), `${from} → ${to}`)
 })
 
 for (const program of ['copilot', 'pilot', 'route-syncer', 'foundation']) {
@@ -110,15 +113,20 @@ for (const program of ['copilot', 'pilot', 'route-syncer', 'foundation']) {
         if (answer.status !== 200) failures.push(`${answer.status} ${answer.body}`)
       }
     })()
-    const before = start.info.pids[program]
-    process.kill(before ?? 0, 'SIGKILL')
-    await eventually(() => start.info.pids[program] !== before, 20_000)
-    await eventually(async () => (await fetch(`${start.info.urls.copilot}/v1/status`)).ok, 20_000)
+    const instances = await onlyHello()
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      const before = start.info.pids[program]
+      process.kill(before ?? 0, signal)
+      await eventually(() => start.info.pids[program] !== before, 20_000)
+      // All is well again when a change comes through.
+      const host = `after-${signal.toLowerCase()}-of-${program}`
+      await eventually(async () => mapHello(host), 20_000)
+      await eventually(async () => (await start.hello(host)).status === 200, 20_000)
+    }
     going = false
     await load
-    // The foundation runs the apps too: those in flight and until the app is up again may fail, nothing else.
-    t.same(program === 'foundation' ? failures.filter((failure) => !/^50[23]/.test(failure)) : failures, [])
-    await eventually(async () => (await start.hello()).status === 200, 20_000)
+    t.same(failures, [])
+    t.same(containers(start.data), instances, 'and the instances are the same')
   })
 }
 
@@ -129,14 +137,16 @@ test('a second start in the same folder is refused', (t) => {
   t.end()
 })
 
-test('Ctrl-C stops every process, and the next start has its state', async (t) => {
-  const { apps, cc } = await start.apps()
-  await apps.map(await apps.get('hello'), `kept.${start.info.domains.mesh}`)
-  await cc.close()
+test('Ctrl-C stops every process, those of the apps too, and the next start has its state', async (t) => {
+  await mapHello('kept')
   const { pids } = start.info
+  const instances = await onlyHello()
+  // Also when there is no foundation that could do it.
+  process.kill(pids['foundation'] ?? 0, 'SIGKILL')
   await start.stop('SIGINT')
   t.equal(start.child.exitCode, 0, start.output.slice(-500))
   for (const [name, pid] of Object.entries(pids)) t.throws(() => process.kill(pid, 0), `${name} is gone`)
+  for (const pid of Object.values(instances).flat()) t.notOk(isAlive(pid), 'and so is what it ran')
 
   const again = new Started([], start.data)
   t.teardown(() => again.stop())
@@ -167,6 +177,24 @@ test('a busy port, an unusable folder and a wrong argument are a sentence that s
 })
 
 test('nothing is left', () => start.discard())
+
+/** Maps hello to HOST on the mesh domain. */
+async function mapHello(host: string): Promise<boolean> {
+  const { apps, cc } = await start.apps()
+  await apps.map(await apps.get('hello'), `${host}.${start.info.domains.mesh}`)
+  await cc.close()
+  return true
+}
+
+/** The instances, once those of other tests have gone. */
+const onlyHello = () => eventually(() => Object.keys(containers(start.data)).length === 1 && containers(start.data))
+
+/** The process ids of each instance: of its container and of its app. */
+function containers(data: string): Record<string, number[]> {
+  const folder = join(data, 'foundation/containers')
+  const pid = (guid: string, file: string): number => Number.parseInt(readFileSync(join(folder, guid, file), 'utf8'))
+  return Object.fromEntries(readdirSync(folder).map((guid) => [guid, [pid(guid, 'container.pid'), pid(guid, 'app.pid')]]))
+}
 
 interface Connection {
   from: string

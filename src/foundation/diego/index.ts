@@ -47,6 +47,8 @@ export interface DiegoOptions {
   startTimeoutMs?: number
   /** Of instances' certificates, renewed half-way; a day. */
   identityValidityMs?: number
+  /** How long instances go on without us, for the next start to take them over; 0, the default, ends them with us. */
+  handoverMs?: number
   log: Logger
 }
 
@@ -82,6 +84,7 @@ export class EmbeddedDiego implements Diego, Part {
         livenessCheckIntervalMs: options.livenessCheckIntervalMs ?? 30_000,
         startTimeoutMs: options.startTimeoutMs ?? 60_000,
         identityValidityMs: options.identityValidityMs ?? 86_400_000,
+        handoverMs: options.handoverMs ?? 0,
       },
       restart: { ...defaultRestartPolicy, ...options.restart },
       emitLog: (envelope) => this.emitLog(envelope),
@@ -94,6 +97,11 @@ export class EmbeddedDiego implements Diego, Part {
   /** The port that BBS has taken. */
   get bbsPort(): number {
     return this.#server.port
+  }
+
+  /** Takes over the instances that run, so that they stay what they are to BBS. To be called before anything is desired. */
+  adopt(): Promise<void> {
+    return this.#runner.adopt()
   }
 
   /** Call `desire` for all that is wanted before this: once it serves, BBS says that its domain is complete. */

@@ -29,13 +29,13 @@ export interface Foundation {
   droplet: (files: Record<string, string>) => Promise<string>
 }
 
-/** A Diego of its own, quick about restarts, that is stopped and removed after the test. */
-export async function startDiego(t: Test, options: Partial<DiegoOptions> = {}): Promise<Foundation> {
-  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'diego-test-')))
-  const dropletFile = (guid: string): string => join(dataDir, 'droplets', `${guid}.tgz`)
-  const diego = createDiego({
+const dropletFile = (dataDir: string, guid: string): string => join(dataDir, 'droplets', `${guid}.tgz`)
+
+/** A Diego that is not started, quick about restarts. */
+export function diegoIn(dataDir: string, options: Partial<DiegoOptions> = {}): EmbeddedDiego {
+  return createDiego({
     dataDir,
-    dropletFile,
+    dropletFile: (guid) => dropletFile(dataDir, guid),
     bbs: { listen: { host: '127.0.0.1', port: 0 }, tls: server },
     routerCa: authority.certificate,
     restart: { minDelayMs: 200, maxDelayMs: 400 },
@@ -44,10 +44,17 @@ export async function startDiego(t: Test, options: Partial<DiegoOptions> = {}): 
     log: createLogger('diego', 'silent'),
     ...options,
   })
+}
+
+/** A Diego of its own that is stopped and removed after the test. */
+export async function startDiego(t: Test, options: Partial<DiegoOptions> = {}): Promise<Foundation> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'diego-test-')))
+  const diego = diegoIn(dataDir, options)
   t.teardown(async () => {
     await diego.stop()
     await rm(dataDir, { recursive: true, force: true })
   })
+  await diego.adopt()
   await diego.start()
   let droplets = 0
   return {
@@ -59,7 +66,7 @@ export async function startDiego(t: Test, options: Partial<DiegoOptions> = {}): 
       await mkdir(join(folder, 'app'))
       await writeFiles(join(folder, 'app'), files)
       await mkdir(join(dataDir, 'droplets'), { recursive: true })
-      await pack({ gzip: true, file: dropletFile(guid), cwd: folder }, ['app'])
+      await pack({ gzip: true, file: dropletFile(dataDir, guid), cwd: folder }, ['app'])
       return guid
     },
   }

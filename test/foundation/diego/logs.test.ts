@@ -6,7 +6,7 @@ import { finished } from 'node:stream/promises'
 import { test } from 'tap'
 import { LogStore } from '../../../src/foundation/diego/logs.ts'
 import { identityAuthority } from '../../../src/foundation/diego/runner/identity.ts'
-import { limitRate, readLines } from '../../../src/foundation/diego/runner/lines.ts'
+import { limitRate, readLines } from '../../../src/foundation/diego/container/lines.ts'
 
 const line = (message: string, appGuid = 'app') => ({ appGuid, instance: '0', sourceType: 'APP/PROC/WEB', message, type: 'OUT' as const })
 

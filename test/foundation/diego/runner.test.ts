@@ -3,10 +3,13 @@ import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'tap'
+import { test, type Test } from 'tap'
 import { ActualLRPsRequestSchema, ActualLRPsResponseSchema } from '../../../src/common/proto/gen/bbs_pb.js'
-import { ProcessGroup } from '../../../src/foundation/diego/runner/process-group.ts'
-import { eventually, startDiego, webProcess } from './harness.ts'
+import { ProcessGroup } from '../../../src/foundation/diego/container/process-group.ts'
+import type { InstanceState } from '../../../src/foundation/diego.ts'
+import type { EmbeddedDiego } from '../../../src/foundation/diego/index.ts'
+import { diegoIn, eventually, startDiego, webProcess } from './harness.ts'
+import { isAlive } from '../../support/processes.ts'
 import { call, subscribe } from './wire.ts'
 
 const hello = { 'app.js': `require('http').createServer((q, s) => s.end(JSON.stringify(process.env))).listen(process.env.PORT, () => console.log('listening'))` }
@@ -39,13 +42,19 @@ test('an instance starts, is given what Diego gives, and goes when it is removed
   await eventually('refused', () => fetch(`http://127.0.0.1:${external}/`).then(() => false, () => true))
   t.same(diego.instances('p-1'), [])
   await eventually('logged', () => diego.logs('app-of-p-1', { limit: 100 }).some(({ message }) => message.includes('destroyed container')))
-  t.match(diego.logs('app-of-p-1', {}).map(({ sourceType, message }) => `${sourceType} ${message}`), [
-    /CELL Cell cell-1 creating container for instance /,
-    /CELL Cell cell-1 successfully created container for instance /,
-    /CELL Starting health monitoring of container/,
-    /APP\/PROC\/WEB listening/,
-    /CELL Container became healthy/,
-  ])
+  const logs = diego.logs('app-of-p-1', {})
+  t.match(
+    logs.filter(({ sourceType }) => sourceType === 'CELL').map(({ message }) => message),
+    [
+      /^Cell cell-1 creating container for instance /,
+      /^Cell cell-1 successfully created container for instance /,
+      /^Starting health monitoring of container/,
+      /^Container became healthy/,
+      /^Cell cell-1 stopping instance /,
+      /^Cell cell-1 successfully destroyed container for instance /,
+    ],
+  )
+  t.match(logs.filter(({ sourceType }) => sourceType === 'APP/PROC/WEB').map(({ message }) => message), ['listening'])
 })
 
 test('instances are spread over zones, and scaled and rerouted in place', async (t) => {
@@ -171,16 +180,82 @@ test('what a killed foundation left running is ended at the next start', async (
   const dataDir = await mkdtemp(join(tmpdir(), 'diego-test-'))
   const folder = join(dataDir, 'containers', 'left-behind')
   await mkdir(folder, { recursive: true })
-  const orphan = new ProcessGroup({ command: 'sleep 1000 & sleep 1000', folder, environment: { PATH: process.env['PATH']! }, pidFile: join(folder, 'pid') })
+  const orphan = new ProcessGroup({ command: 'sleep 1000 & sleep 1000', folder, environment: { PATH: process.env['PATH']! }, pidFile: join(folder, 'app.pid') })
   // A process that has since got the number of another's is not ours.
   const innocent = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' })
   t.teardown(() => innocent.kill())
   await mkdir(join(dataDir, 'containers', 'long-gone'))
-  await writeFile(join(dataDir, 'containers', 'long-gone', 'pid'), `${innocent.pid} 1`)
+  await writeFile(join(dataDir, 'containers', 'long-gone', 'app.pid'), `${innocent.pid} 1`)
   await startDiego(t, { dataDir })
   t.equal(await orphan.ended, 'Terminated by SIGKILL')
   t.ok(isAlive(innocent.pid!))
   t.same(await readdir(join(dataDir, 'containers')), [])
+})
+
+test('instances outlive a foundation that is killed: the next one takes them over as they are', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'diego-test-'))
+  const first = await startDiego(t, { dataDir, handoverMs: 60_000 })
+  const code = `require('http').createServer((q, s) => s.end(process.env.CF_INSTANCE_GUID)).listen(process.env.PORT); setInterval(() => console.log('tick'), 20)`
+  const wanted = webProcess('p-1', await first.droplet({ 'app.js': code }), { instances: 2, internalRoutes: [{ hostname: 'a.apps.internal' }] })
+  const unwanted = { ...wanted, processGuid: 'p-2', appGuid: 'app-of-p-2', instances: 1 }
+  for (const process of [wanted, unwanted]) first.diego.desire(process)
+  const running = (diego: EmbeddedDiego, guid: string) => eventually('running', () => diego.instances(guid).every(({ state }) => state === 'RUNNING') && diego.instances(guid))
+  const [before, other] = [await running(first.diego, 'p-1'), await running(first.diego, 'p-2')]
+  await first.diego.stop()
+
+  const next = restartOf(t, dataDir)
+  await next.adopt()
+  next.desire({ ...wanted, instances: 3 })
+  const same = ({ instanceGuid, host, ports, state, since }: InstanceState) => ({ instanceGuid, host, ports, state, since })
+  t.same(next.instances('p-1').slice(0, 2).map(same), before.map(same), 'at once, before BBS serves')
+  await next.start()
+  const { actualLrps } = await call(next.bbsPort, '/v1/actual_lrps/list', ActualLRPsRequestSchema, { processGuid: 'p-1', index: 0 }, ActualLRPsResponseSchema)
+  t.match(actualLrps, [{ state: 'RUNNING', actualLrpInternalRoutes: [{ hostname: 'a.apps.internal' }], availabilityZone: 'z1' }])
+  t.equal((await running(next, 'p-1')).length, 3, 'and what is missing is started')
+  t.equal(await (await fetch(`http://127.0.0.1:${before[0]!.ports[0]!.external}/`)).text(), before[0]!.instanceGuid)
+  await eventually('logs', () => next.logs('app-of-p-1', {}).some(({ message }) => message === 'tick'))
+  await eventually('what nobody wants any more is ended', () => fetch(`http://127.0.0.1:${other[0]!.ports[0]!.external}/`).then(() => false, () => true))
+  next.remove('p-1')
+  await eventually('all gone', async () => (await readdir(join(dataDir, 'containers'))).length === 0)
+})
+
+test('an app that ended while there was no foundation is a crash to the next one', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'diego-test-'))
+  const first = await startDiego(t, { dataDir, handoverMs: 60_000 })
+  const wanted = webProcess('p-1', await first.droplet({ 'app.js': `require('http').createServer((q, s) => q.url === '/end' ? process.exit(7) : s.end()).listen(process.env.PORT)` }))
+  first.diego.desire(wanted)
+  const [before] = await eventually('running', () => first.diego.instances('p-1')[0]!.state === 'RUNNING' && first.diego.instances('p-1'))
+  await first.diego.stop()
+  await fetch(`http://127.0.0.1:${before!.ports[0]!.external}/end`).catch(() => {})
+
+  const next = restartOf(t, dataDir)
+  await next.adopt()
+  next.desire(wanted)
+  await next.start()
+  const after = await eventually('another', () => next.instances('p-1').find(({ state, instanceGuid }) => state === 'RUNNING' && instanceGuid !== before!.instanceGuid))
+  t.equal(after.details, 'APP/PROC/WEB: Exited with status 7')
+})
+
+test('without a next foundation, instances end after the handover; without a handover, with the foundation', async (t) => {
+  for (const handoverMs of [0, 1000]) {
+    const { diego, dataDir, droplet } = await startDiego(t, { handoverMs })
+    diego.desire(webProcess('p-1', await droplet(hello)))
+    const [instance] = await eventually('running', () => diego.instances('p-1')[0]!.state === 'RUNNING' && diego.instances('p-1'))
+    const pids = ['container.pid', 'app.pid'].map((file) => parseInt(readFileSync(join(dataDir, 'containers', instance!.instanceGuid, file), 'utf8')))
+    await diego.stop()
+    t.equal(pids.every(isAlive), handoverMs > 0)
+    await eventually('gone', () => !pids.some(isAlive))
+  }
+})
+
+test('a container whose process is killed is a crash, and leaves nothing running', async (t) => {
+  const { diego, dataDir, droplet } = await startDiego(t)
+  diego.desire(webProcess('p-1', await droplet(hello)))
+  const [before] = await eventually('running', () => diego.instances('p-1')[0]!.state === 'RUNNING' && diego.instances('p-1'))
+  const [container, app] = ['container.pid', 'app.pid'].map((file) => parseInt(readFileSync(join(dataDir, 'containers', before!.instanceGuid, file), 'utf8')))
+  process.kill(container!, 'SIGKILL')
+  await eventually('another', () => diego.instances('p-1').find(({ state, instanceGuid }) => state === 'RUNNING' && instanceGuid !== before!.instanceGuid))
+  t.notOk(isAlive(app!))
 })
 
 test('a droplet that is not there is a crash, not the end of the cell', async (t) => {
@@ -202,11 +277,9 @@ test('more routes than BBS takes are refused, the app is told, and what was ther
   t.match(diego.instances('p-1'), [{ state: 'RUNNING' }])
 })
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return false
-  }
+/** Another Diego over the folder of one that is gone. */
+function restartOf(t: Test, dataDir: string): EmbeddedDiego {
+  const diego = diegoIn(dataDir)
+  t.teardown(() => diego.stop())
+  return diego
 }

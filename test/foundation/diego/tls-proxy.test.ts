@@ -7,7 +7,7 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { test, type Test } from 'tap'
 import { createAuthority, type KeyPair } from '../../../src/common/pki.ts'
 import { instanceIdentity } from '../../../src/foundation/diego/runner/identity.ts'
-import { TlsProxy } from '../../../src/foundation/diego/runner/tls-proxy.ts'
+import { TlsProxy } from '../../../src/foundation/diego/container/tls-proxy.ts'
 import { authority, client, eventually, router, startDiego, unknownClient, webProcess } from './harness.ts'
 
 const identityAuthority = createAuthority('instanceIdentityCA')

@@ -40,7 +40,11 @@ export interface ActualFilter {
   index?: number | undefined
 }
 
-export type StartRequest = Pick<StartActualLRPRequest, 'actualLrpInternalRoutes' | 'metricTags' | 'availabilityZone' | 'actualLrpNetInfo'> & { routable?: boolean | undefined }
+export type StartRequest = Pick<StartActualLRPRequest, 'actualLrpInternalRoutes' | 'metricTags' | 'availabilityZone' | 'actualLrpNetInfo'> & {
+  routable?: boolean | undefined
+  /** Nanoseconds since 1970; now if absent. */
+  since?: bigint | undefined
+}
 
 /** What becomes of an LRP that crashed: when it is to be placed again, if at all. */
 export interface CrashOutcome {
@@ -115,16 +119,17 @@ export class ActualLrps {
       availabilityZone: request.availabilityZone,
       routable: request.routable ?? true,
     }
+    const since = request.since ?? now()
     const before = this.find(key.processGuid, key.index)
     if (!before) {
-      const lrp = create(ActualLRPSchema, { ...started, actualLrpKey: key, state: 'RUNNING', since: now(), modificationTag: { epoch: randomUUID(), index: 0 } })
+      const lrp = create(ActualLRPSchema, { ...started, actualLrpKey: key, state: 'RUNNING', since, modificationTag: { epoch: randomUUID(), index: 0 } })
       this.#put(lrp)
       this.#hub.emit(actualCreated(lrp))
       return
     }
     if (before.state === 'RUNNING' && equals(ActualLRPSchema, before, revised(ActualLRPSchema, before, started))) return
     if (!equals(ActualLRPKeySchema, before.actualLrpKey!, key) || !allows(before, instance, 'RUNNING')) throw CannotBeStarted()
-    const after = this.#change(before, { ...started, state: 'RUNNING', placementError: '', since: now() })
+    const after = this.#change(before, { ...started, state: 'RUNNING', placementError: '', since })
     this.#hub.emit(actualChanged(before, after))
   }
 

@@ -1,57 +1,85 @@
+import { spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { extract } from 'tar'
-import type { DesiredProcess } from '../../diego.ts'
-import { instanceEnvironment, type InstancePort } from './environment.ts'
+import { endGroup } from '../../../common/process-group.ts'
+import { usageOf } from '../../../common/proc.ts'
+import { type ContainerSpec, type ContainerState, controlSocket, identityFiles, pidFiles, specFile } from '../container/contract.ts'
+import type { InstancePort } from '../container/environment.ts'
+import { Connection } from './connection.ts'
 import { folderSize } from './folder-size.ts'
-import { checkHealth } from './health.ts'
 import { instanceIdentity, writeSecret } from './identity.ts'
-import { limitRate, readLines } from './lines.ts'
 import { freePort } from './ports.ts'
-import { usageOf } from './proc.ts'
-import { ProcessGroup } from './process-group.ts'
 import type { RunnerSettings } from './settings.ts'
-import { TlsProxy } from './tls-proxy.ts'
 
-/** The port inside a container that Diego's Envoy takes for the app's first port; further ones follow. */
-const firstTlsPort = 61001
+const containerMain = resolve(import.meta.dirname, '../container/main.ts')
 
 export type ContainerLog = (sourceType: string, message: string, type?: 'OUT' | 'ERR') => void
+export type ContainerPlan = Pick<ContainerSpec, 'instanceGuid' | 'index' | 'cell' | 'process'>
 
-/** One instance of an app: its folder, identity, TLS ports and process group, from creation to removal. */
+/** One container from creation to removal, as its cell sees it: the folder, and the process in `../container` that owns app and TLS ports. */
 export class Container {
-  readonly guid: string
-  readonly #process: DesiredProcess
-  readonly #index: number
+  readonly plan: ContainerPlan
   readonly #settings: RunnerSettings
   readonly #log: ContainerLog
   readonly #folder: string
   readonly #stopped = new AbortController()
-  readonly #proxies: TlsProxy[] = []
-  #ports: InstancePort[] = []
-  #group: ProcessGroup | undefined
-  #exited: Promise<string> | undefined
+  #connection: Connection | undefined
   #renewal: NodeJS.Timeout | undefined
   #cpu = { at: 0, ms: 0, share: 0 }
   #disk = 0
 
-  constructor(guid: string, process: DesiredProcess, index: number, settings: RunnerSettings, log: ContainerLog) {
-    this.guid = guid
-    this.#process = process
-    this.#index = index
+  constructor(plan: ContainerPlan, settings: RunnerSettings, log: ContainerLog) {
+    this.plan = plan
     this.#settings = settings
     this.#log = log
-    this.#folder = join(settings.containers, guid)
+    this.#folder = join(settings.containers, plan.instanceGuid)
+  }
+
+  /** Takes over a container that an earlier foundation left. What cannot be taken over is ended and removed, and undefined answered. */
+  static async adopt(guid: string, settings: RunnerSettings, log: (plan: ContainerPlan) => ContainerLog): Promise<Container | undefined> {
+    const folder = join(settings.containers, guid)
+    try {
+      const plan = JSON.parse(readFileSync(join(folder, specFile), 'utf8')) as ContainerSpec
+      const container = new Container(plan, settings, log(plan))
+      const { phase } = await container.#connect()
+      if (phase !== 'stopping') {
+        container.#afterCreation()
+        return container
+      }
+      await container.destroy()
+    } catch {
+      await endContainer(folder)
+      await rm(folder, { recursive: true, force: true })
+    }
+    return undefined
+  }
+
+  get guid(): string {
+    return this.plan.instanceGuid
+  }
+
+  /** Whether there is all that its process needs. */
+  get created(): boolean {
+    return this.#renewal !== undefined
   }
 
   get ports(): InstancePort[] {
-    return this.#ports
+    return this.#connection?.state.ports ?? []
+  }
+
+  /** When it became healthy, milliseconds since 1970; undefined unless it runs. */
+  get runningSince(): number | undefined {
+    const state = this.#connection?.state
+    return state?.phase === 'running' ? state.runningSince : undefined
   }
 
   /** `cpu` as a share of one core since it was last asked, `memory` and `disk` in bytes. */
   usage(): { cpu: number; memory: number; disk: number } {
-    const pid = this.#group?.pid
+    const pid = this.#connection?.state.pid
     if (!pid) return { cpu: 0, memory: 0, disk: this.#disk }
     const { cpuMs, memory } = usageOf(pid)
     const now = performance.now()
@@ -60,26 +88,84 @@ export class Container {
     return { cpu: this.#cpu.share, memory, disk: this.#disk }
   }
 
-  /** Prepares all but the process: the droplet's files, ports and identity. */
+  /** Prepares what its process needs: the droplet's files, ports and identity. */
   async create(): Promise<void> {
-    const app = join(this.#folder, 'app')
-    await Promise.all([mkdir(app, { recursive: true }), mkdir(join(this.#folder, 'tmp'), { recursive: true })])
-    const [identity] = await Promise.all([this.#identity(), extract({ file: this.#settings.dropletFile(this.#process.dropletGuid), cwd: this.#folder })])
-    for (const [position, container] of this.#process.ports.entries()) {
-      // Without a container around it, only the first port can be another than the app expects.
-      const host = position === 0 ? await freePort() : container
-      const proxy = new TlsProxy({
-        identity,
-        clientCa: this.#settings.routerCa,
-        listenHost: this.#settings.address,
-        target: { host: this.#settings.address, port: host },
-      })
-      this.#stopped.signal.throwIfAborted()
-      this.#proxies.push(proxy)
-      await proxy.start()
-      this.#ports.push({ container, host, containerTls: firstTlsPort + position, hostTls: proxy.port })
-    }
+    const { process } = this.plan
+    const { address, routerCa, stopGraceMs, startupCheckIntervalMs, livenessCheckIntervalMs, startTimeoutMs, handoverMs, dropletFile } = this.#settings
+    await Promise.all(['app', 'tmp'].map((name) => mkdir(join(this.#folder, name), { recursive: true })))
+    await Promise.all([this.#identify(), extract({ file: dropletFile(process.dropletGuid), cwd: this.#folder })])
+    const ports: ContainerSpec['ports'] = []
+    // Without a container around it, only the first port can be another than the app expects.
+    for (const [position, container] of process.ports.entries()) ports.push({ container, host: position === 0 ? await freePort() : container })
     this.#stopped.signal.throwIfAborted()
+    const spec: ContainerSpec = { ...this.plan, address, ports, routerCa, stopGraceMs, startupCheckIntervalMs, livenessCheckIntervalMs, startTimeoutMs, handoverMs }
+    writeSecret(join(this.#folder, specFile), JSON.stringify(spec))
+    this.#afterCreation()
+  }
+
+  /** Starts its process, unless it was taken over. Resolves when the app is healthy; rejects with the crash reason if it ends before or takes too long. */
+  async start(): Promise<void> {
+    this.#stopped.signal.throwIfAborted()
+    if (!this.#connection) await this.#launch()
+    const { phase, reason } = await this.#connection!.until((state) => state.phase !== 'starting')
+    if (phase !== 'running') throw new Error(reason)
+  }
+
+  /** Resolves with the reason when the app has ended, or was found unhealthy. */
+  async ended(): Promise<string> {
+    const { reason } = await this.#connection!.until(({ phase }) => phase === 'ended' || phase === 'stopping')
+    return reason ?? ''
+  }
+
+  /** Ends the app and its process. May be called at any time, and again. */
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    const connection = this.#connection
+    if (!connection) return
+    connection.order('stop')
+    await Promise.race([connection.closed, delay(this.#settings.stopGraceMs + 5000, undefined, { ref: false })])
+  }
+
+  /** Ends what still runs and removes the files. */
+  async destroy(): Promise<void> {
+    await this.stop()
+    clearTimeout(this.#renewal)
+    this.#connection?.close()
+    await endContainer(this.#folder)
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+
+  /** Leaves it to the next foundation. False if there is no process yet that could be left. */
+  release(): boolean {
+    clearTimeout(this.#renewal)
+    this.#connection?.close()
+    return this.#connection !== undefined
+  }
+
+  async #launch(): Promise<void> {
+    const child = spawn(process.execPath, [containerMain, this.#folder], {
+      detached: true,
+      env: { PATH: process.env['PATH'] },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    child.unref()
+    const failed = new Promise<never>((_resolve, reject) => {
+      child.once('error', reject)
+      child.once('exit', (status, signal) => reject(new Error(`container process ended: ${signal ?? `status ${status}`}`)))
+    })
+    failed.catch(() => {})
+    const socket = join(this.#folder, controlSocket)
+    while (!existsSync(socket)) await Promise.race([delay(5), failed])
+    await Promise.race([this.#connect(), failed])
+  }
+
+  async #connect(): Promise<ContainerState> {
+    this.#connection = await Connection.open(join(this.#folder, controlSocket), ({ sourceType, message, type }) => this.#log(sourceType, message, type))
+    if (this.#stopped.signal.aborted) this.#connection.order('stop')
+    return this.#connection.state
+  }
+
+  #afterCreation(): void {
     this.#renewLater()
     folderSize(this.#folder).then(
       (size) => (this.#disk = size),
@@ -87,146 +173,32 @@ export class Container {
     )
   }
 
-  /** Starts the process. Resolves when it is healthy; rejects with the crash reason if it ends before or takes too long. */
-  async start(): Promise<void> {
-    this.#stopped.signal.throwIfAborted()
-    const source = this.#source
-    this.#group = new ProcessGroup({
-      command: this.#process.command,
-      folder: join(this.#folder, 'app'),
-      environment: this.#environment(),
-      pidFile: join(this.#folder, 'pid'),
-    })
-    const withinRate = limitRate(this.#process.logRateLimit, () =>
-      this.#log(source, `app instance exceeded log rate limit (${this.#process.logRateLimit} bytes/sec)`, 'ERR'),
-    )
-    const line = (type: 'OUT' | 'ERR') => (text: string) => {
-      if (withinRate(text)) this.#log(source, text, type)
-    }
-    readLines(this.#group.child.stdout!, line('OUT'))
-    readLines(this.#group.child.stderr!, line('ERR'))
-    this.#exited = this.#exit(this.#group)
-    await Promise.race([this.#healthy(), this.#exited])
-    if (this.#ended) throw new Error(await this.#exited)
-  }
-
-  /** Resolves with the reason when the process has ended, or was found unhealthy. */
-  async ended(): Promise<string> {
-    return Promise.race([this.#exited!, this.#unhealthy()])
-  }
-
-  /** Ends the process: SIGTERM, and SIGKILL after the grace period. May be called at any time, and again. */
-  async stop(): Promise<void> {
-    this.#stopped.abort()
-    for (const proxy of this.#proxies) proxy.refuse()
-    await this.#group?.stop(this.#settings.stopGraceMs)
-  }
-
-  /** Ends what still runs, closes the ports and removes the files. */
-  async destroy(): Promise<void> {
-    await this.stop()
-    clearTimeout(this.#renewal)
-    for (const proxy of this.#proxies) proxy.stop()
-    await rm(this.#folder, { recursive: true, force: true })
-  }
-
-  get #source(): string {
-    return `APP/PROC/${this.#process.type.toUpperCase()}`
-  }
-
-  get #ended(): boolean {
-    const { exitCode, signalCode } = this.#group!.child
-    return this.#stopped.signal.aborted || exitCode !== null || signalCode !== null
-  }
-
-  async #exit(group: ProcessGroup): Promise<string> {
-    const outcome = await group.ended
-    if (!this.#stopped.signal.aborted) this.#log(this.#source, outcome.replace('Exited with', 'Exit'))
-    return `${this.#source}: ${outcome}`
-  }
-
-  async #healthy(): Promise<void> {
-    const { startupCheckIntervalMs, startTimeoutMs } = this.#settings
-    const timeout = this.#process.healthCheck.timeoutMs ?? startTimeoutMs
-    const deadline = Date.now() + timeout
-    const { signal } = this.#stopped
-    this.#log('CELL', 'Starting health monitoring of container')
-    for (;;) {
-      signal.throwIfAborted()
-      try {
-        await this.#check()
-        break
-      } catch (error) {
-        if (this.#ended) return
-        if (Date.now() > deadline) {
-          this.#log('HEALTH', (error as Error).message, 'ERR')
-          this.#log('CELL', `Failed after ${timeout / 1000}s: startup health check never passed.`, 'ERR')
-          throw new Error(`Instance never healthy after ${timeout / 1000}s: ${(error as Error).message}`, { cause: error })
-        }
-      }
-      await delay(startupCheckIntervalMs, undefined, { signal })
-    }
-    this.#log('CELL', 'Container became healthy')
-  }
-
-  async #unhealthy(): Promise<string> {
-    for (;;) {
-      await delay(this.#settings.livenessCheckIntervalMs, undefined, { ref: false })
-      if (this.#ended) return this.#exited!
-      try {
-        // Asked twice, since a machine that is busy for a moment is no crash.
-        await this.#check().catch(() => this.#check())
-      } catch (error) {
-        if (this.#ended) return this.#exited!
-        this.#log('HEALTH', (error as Error).message, 'ERR')
-        this.#log('CELL', 'Container became unhealthy', 'ERR')
-        return `Instance became unhealthy: ${(error as Error).message}`
-      }
-    }
-  }
-
-  async #check(): Promise<void> {
-    const { healthCheck } = this.#process
-    const port = this.#ports[0]
-    if (port) await checkHealth(healthCheck, this.#settings.address, port.host)
-  }
-
-  #environment(): Record<string, string> {
-    return instanceEnvironment(this.#process, {
-      instanceGuid: this.guid,
-      index: this.#index,
-      address: this.#settings.address,
-      ports: this.#ports,
-      home: join(this.#folder, 'app'),
-      tmp: join(this.#folder, 'tmp'),
-      ...this.#identityFiles,
-    })
-  }
-
-  get #identityFiles(): { certificateFile: string; keyFile: string } {
-    return { certificateFile: join(this.#folder, 'identity', 'instance.crt'), keyFile: join(this.#folder, 'identity', 'instance.key') }
-  }
-
-  async #identity() {
+  async #identify(): Promise<void> {
     const { identityAuthority, address, identityValidityMs } = this.#settings
-    const identity = await instanceIdentity(identityAuthority, this.#process, this.guid, address, identityValidityMs)
+    const identity = await instanceIdentity(identityAuthority, this.plan.process, this.guid, address, identityValidityMs)
     this.#stopped.signal.throwIfAborted()
-    writeSecret(this.#identityFiles.keyFile, identity.key)
-    writeSecret(this.#identityFiles.certificateFile, identity.certificate)
-    return identity
+    writeSecret(join(this.#folder, identityFiles.key), identity.key)
+    writeSecret(join(this.#folder, identityFiles.certificate), identity.certificate)
   }
 
   /** Renews the identity half-way to its expiry. */
   #renewLater(): void {
+    const { validTo } = new X509Certificate(readFileSync(join(this.#folder, identityFiles.certificate)))
+    const due = Date.parse(validTo) - this.#settings.identityValidityMs / 2
     this.#renewal = setTimeout(() => {
-      this.#identity().then(
-        (identity) => {
-          for (const proxy of this.#proxies) proxy.renew(identity)
+      this.#identify().then(
+        () => {
+          this.#connection?.order('renew')
           this.#renewLater()
         },
         () => {},
       )
-    }, this.#settings.identityValidityMs / 2)
+    }, Math.max(0, due - Date.now()))
     this.#renewal.unref()
   }
+}
+
+/** Ends what runs in a container's folder, without asking. */
+async function endContainer(folder: string): Promise<void> {
+  for (const file of Object.values(pidFiles)) await endGroup(join(folder, file))
 }

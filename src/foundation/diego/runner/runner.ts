@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir } from 'node:fs/promises'
 import { create } from '@bufbuild/protobuf'
 import {
   type ActualLRP,
@@ -19,9 +18,8 @@ import type { DesiredProcess, LogEnvelope } from '../../diego.ts'
 import { Bbs } from '../bbs/bbs.ts'
 import type { Cells } from '../bbs/cells.ts'
 import type { RestartPolicy } from '../bbs/restart-policy.ts'
-import { Container, type ContainerLog } from './container.ts'
+import { Container, type ContainerLog, type ContainerPlan } from './container.ts'
 import { Limit } from './limit.ts'
-import { killOrphans } from './process-group.ts'
 import type { RunnerSettings } from './settings.ts'
 
 /** Containers that are created at one time; unpacking and making keys take a core each. */
@@ -38,7 +36,6 @@ export interface RunnerOptions {
 
 interface Instance {
   container: Container
-  cell: { id: string; zone: string }
   /** Logs as the cell. */
   say: (message: string) => void
   stopping: boolean
@@ -53,6 +50,8 @@ export class Runner implements Part, Cells {
   readonly #processes = new Map<string, DesiredProcess>()
   readonly #instances = new Map<string, Instance>()
   readonly #creations = new Limit(creations)
+  /** Containers that an earlier runner left, until they are placed again or found unwanted. */
+  readonly #adopted = new Map<string, Container>()
   /** Instances that wait for the start of the runner. */
   #waiting: (() => void)[] | undefined = []
   #closed = false
@@ -62,21 +61,37 @@ export class Runner implements Part, Cells {
     this.bbs = new Bbs(this, options.restart)
   }
 
-  /** Ends what an earlier, killed runner left behind, and begins to start instances. */
-  async start(): Promise<void> {
+  /** Takes over the containers that an earlier runner left, and removes what is left of others. To be done before anything is desired. */
+  async adopt(): Promise<void> {
     const { containers } = this.#options.settings
-    for (const name of await readdir(containers).catch(() => [])) {
-      killOrphans(join(containers, name, 'pid'))
-      await rm(join(containers, name), { recursive: true, force: true })
-    }
-    for (const place of this.#waiting ?? []) place()
-    this.#waiting = undefined
+    const names = await readdir(containers).catch(() => [])
+    await Promise.all(
+      names.map(async (name) => {
+        const container = await Container.adopt(name, this.#options.settings, (plan) => this.#logOf(plan))
+        if (!container) return
+        const key = instanceOf(container.plan.process.processGuid, container.plan.index)
+        if (this.#adopted.has(key)) await container.destroy()
+        else this.#adopted.set(key, container)
+      }),
+    )
   }
 
-  /** Stops every instance, all at one time. */
+  /** Begins to start instances, and ends those taken over that nobody wants any more. */
+  async start(): Promise<void> {
+    const unwanted = [...this.#adopted.values()]
+    this.#adopted.clear()
+    for (const place of this.#waiting ?? []) place()
+    this.#waiting = undefined
+    for (const container of unwanted) container.destroy().catch((error: unknown) => this.#options.log.error({ err: error, instance: container.guid }, 'cannot remove a container'))
+  }
+
+  /** Leaves the instances to the next start where there is a handover; else, and what is not yet started, stops all at one time. */
   async stop(): Promise<void> {
     this.#closed = true
-    await Promise.all([...this.#instances.values()].map((instance) => this.#stop(instance)))
+    const { handoverMs } = this.#options.settings
+    for (const container of this.#adopted.values()) container.release()
+    const released = (instance: Instance): boolean => handoverMs > 0 && !instance.stopping && instance.container.release()
+    await Promise.all([...this.#instances.values()].filter((instance) => !released(instance)).map((instance) => this.#stop(instance)))
   }
 
   /** Notes what `processGuid` is to run; BBS is told by the caller. */
@@ -98,10 +113,12 @@ export class Runner implements Part, Cells {
 
   place(processGuid: string, index: number): void {
     if (!this.#processes.has(processGuid)) return
+    const adopted = this.#take(processGuid, index)
+    if (adopted) return this.#run(adopted, this.bbs.actual.find(processGuid, index)!.actualLrpKey!)
     const place = (): void => {
       const process = this.#processes.get(processGuid)
       const lrp = this.bbs.actual.find(processGuid, index)
-      if (process && lrp?.state === 'UNCLAIMED' && !this.#closed) this.#run(process, lrp.actualLrpKey!)
+      if (process && lrp?.state === 'UNCLAIMED' && !this.#closed) this.#run(this.#plan(process, index), lrp.actualLrpKey!)
     }
     if (this.#waiting) this.#waiting.push(place)
     else setImmediate(place)
@@ -120,36 +137,51 @@ export class Runner implements Part, Cells {
     }
   }
 
-  #run(process: DesiredProcess, key: ActualLRPKey): void {
-    const guid = randomUUID()
-    const { settings, emitLog } = this.#options
-    const log: ContainerLog = (sourceType, message, type = 'OUT') => emitLog({ appGuid: process.appGuid, instance: `${key.index}`, sourceType, message, type })
-    const instance: Instance = {
-      container: new Container(guid, process, key.index, settings, log),
-      cell: settings.cells[key.index % settings.cells.length]!,
-      say: (message) => log('CELL', message),
-      stopping: false,
-      done: Promise.resolve(),
-    }
-    this.#instances.set(guid, instance)
-    instance.done = this.#live(instance, key).catch((error: unknown) => this.#options.log.error({ err: error, instance: guid }, 'instance failed'))
+  #take(processGuid: string, index: number): Container | undefined {
+    const key = instanceOf(processGuid, index)
+    const container = this.#adopted.get(key)
+    this.#adopted.delete(key)
+    return container
+  }
+
+  #plan(process: DesiredProcess, index: number): Container {
+    const { settings } = this.#options
+    const plan: ContainerPlan = { instanceGuid: randomUUID(), index, cell: settings.cells[index % settings.cells.length]!, process }
+    return new Container(plan, settings, this.#logOf(plan))
+  }
+
+  #logOf({ process, index }: ContainerPlan): ContainerLog {
+    return (sourceType, message, type = 'OUT') => this.#options.emitLog({ appGuid: process.appGuid, instance: `${index}`, sourceType, message, type })
+  }
+
+  #run(container: Container, key: ActualLRPKey): void {
+    const log = this.#logOf(container.plan)
+    const instance: Instance = { container, say: (message) => log('CELL', message), stopping: false, done: Promise.resolve() }
+    this.#instances.set(container.guid, instance)
+    instance.done = this.#live(instance, key).catch((error: unknown) => this.#options.log.error({ err: error, instance: container.guid }, 'instance failed'))
   }
 
   /** An instance's whole life, from claim to removal. */
   async #live(instance: Instance, key: ActualLRPKey): Promise<void> {
-    const { container, cell, say } = instance
+    const { container, say } = instance
+    const { cell } = container.plan
     const { processGuid, index } = key
     const instanceKey = instanceKeyOf(instance)
     let reason: string
     try {
-      this.bbs.actual.claim(processGuid, index, instanceKey)
-      await this.#creations.run(async () => {
-        if (instance.stopping) return
-        say(`Cell ${cell.id} creating container for instance ${container.guid}`)
-        await container.create()
-        say(`Cell ${cell.id} successfully created container for instance ${container.guid}`)
-      })
-      await container.start()
+      // One that was taken over is at once what it was.
+      if (container.runningSince === undefined) {
+        this.bbs.actual.claim(processGuid, index, instanceKey)
+        if (!container.created) {
+          await this.#creations.run(async () => {
+            if (instance.stopping) return
+            say(`Cell ${cell.id} creating container for instance ${container.guid}`)
+            await container.create()
+            say(`Cell ${cell.id} successfully created container for instance ${container.guid}`)
+          })
+        }
+        await container.start()
+      }
       if (!instance.stopping) this.#announce(key, instance)
       reason = await container.ended()
     } catch (error) {
@@ -169,8 +201,8 @@ export class Runner implements Part, Cells {
   }
 
   async #stop(instance: Instance): Promise<void> {
-    const { say, cell, container } = instance
-    if (!instance.stopping) say(`Cell ${cell.id} stopping instance ${container.guid}`)
+    const { say, container } = instance
+    if (!instance.stopping) say(`Cell ${container.plan.cell.id} stopping instance ${container.guid}`)
     instance.stopping = true
     await container.stop()
     await instance.done
@@ -179,6 +211,7 @@ export class Runner implements Part, Cells {
   /** Tells BBS that an instance runs, and where. */
   #announce(key: ActualLRPKey, instance: Instance): void {
     const { address } = this.#options.settings
+    const { runningSince } = instance.container
     this.bbs.actual.start(key, instanceKeyOf(instance), {
       actualLrpNetInfo: create(ActualLRPNetInfoSchema, {
         address,
@@ -193,9 +226,11 @@ export class Runner implements Part, Cells {
       }),
       actualLrpInternalRoutes: (this.#processes.get(key.processGuid)?.internalRoutes ?? []).map((route) => create(ActualLRPInternalRouteSchema, route)),
       metricTags: {},
-      availabilityZone: instance.cell.zone,
+      availabilityZone: instance.container.plan.cell.zone,
+      since: runningSince === undefined ? undefined : BigInt(runningSince) * 1_000_000n,
     })
   }
 }
 
-const instanceKeyOf = ({ container, cell }: Instance) => create(ActualLRPInstanceKeySchema, { instanceGuid: container.guid, cellId: cell.id })
+const instanceKeyOf = ({ container }: Instance) => create(ActualLRPInstanceKeySchema, { instanceGuid: container.guid, cellId: container.plan.cell.id })
+const instanceOf = (processGuid: string, index: number): string => `${processGuid}/${index}`

@@ -23,4 +23,6 @@ export interface RunnerSettings {
   /** How long a starting instance may take where the app doesn't say. */
   startTimeoutMs: number
   identityValidityMs: number
+  /** How long instances go on without us, for the next start to take them over; 0 ends them with us. */
+  handoverMs: number
 }

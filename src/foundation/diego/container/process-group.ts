@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { membersOf, stat } from './proc.ts'
+import { membersOf } from '../../../common/proc.ts'
+import { noteGroup, signalGroup } from '../../../common/process-group.ts'
 
 const shell = existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh'
 
@@ -10,7 +11,7 @@ export interface GroupOptions {
   command: string
   folder: string
   environment: Record<string, string>
-  /** Where the group's id is noted, so that a later start finds what a killed one left behind. */
+  /** Where the group is noted, so that it is found if we are killed. */
   pidFile: string
 }
 
@@ -26,7 +27,7 @@ export class ProcessGroup {
     this.ended = this.#end()
     if (!this.pid) return
     try {
-      writeFileSync(pidFile, `${this.pid} ${stat(this.pid)?.started ?? 0}`)
+      noteGroup(pidFile, this.pid)
     } catch (error) {
       signalGroup(this.pid, 'SIGKILL')
       throw error
@@ -63,24 +64,5 @@ export class ProcessGroup {
       // While it is being stopped, its children have their time too.
       if (!this.#stopping) signalGroup(this.pid, 'SIGKILL')
     }
-  }
-}
-
-/** Kills the process group noted in `pidFile` if it still runs. A number that other processes have since got is left alone. */
-export function killOrphans(pidFile: string): void {
-  if (!existsSync(pidFile)) return
-  const [pid, started] = readFileSync(pidFile, 'utf8').split(' ').map(Number) as [number, number]
-  const members = membersOf(pid)
-  const leader = members.find((process) => process.pid === pid)
-  const ours = leader ? leader.started === started : members.every((process) => process.started >= started)
-  if (members.length && ours) signalGroup(pid, 'SIGKILL')
-}
-
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (!pid || pid <= 1) return
-  try {
-    process.kill(-pid, signal)
-  } catch {
-    // It has ended.
   }
 }

@@ -99,7 +99,7 @@ test('a rolling deployment brings up a second web process and takes the old one 
   await admin('POST', `/v3/apps/${app}/processes/web/actions/scale`, { instances: 2 })
   harness.diego.hold = true
   const made = await admin('POST', '/v3/deployments', { relationships: { app: to(app) } })
-  t.match(made, { status: 201, body: { status: { value: 'ACTIVE', reason: 'DEPLOYING' }, strategy: 'rolling', new_processes: [{ type: 'web' }] } })
+  t.match(made, { status: 201, body: { status: { value: 'ACTIVE', reason: 'DEPLOYING' }, strategy: 'rolling', new_processes: [{ type: 'web' }], revision: { version: 1 } } }, 'cf-java-client cannot read a revision without its version')
   t.same([...harness.diego.desired.values()].map(({ instances }) => instances).toSorted((a, b) => a - b), [1, 2], 'one more instance, none less')
   t.match(await admin('POST', `/v3/apps/${app}/processes/web/actions/scale`, { instances: 5 }), { status: 422, body: { errors: [{ detail: 'Cannot scale this process while a deployment is in flight.' }] } })
   t.equal((await admin('GET', `/v3/deployments?app_guids=${app}&status_values=ACTIVE`)).body.pagination.total_results, 1)

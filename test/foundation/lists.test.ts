@@ -22,6 +22,18 @@ test('pages are whole, in order, and link to each other', async (t) => {
   t.match((await admin('GET', '/v3/routes?page=9')).body, { resources: [], pagination: { total_results: 25 } })
 })
 
+test('what never changes is paged and filtered too', async (t) => {
+  const harness = await Harness.start(t)
+  const admin = await harness.login()
+  const names = async (query: string) => (await admin('GET', `/v3/buildpacks?${query}`)).body.resources.map(({ name }: { name: string }) => name)
+  t.same(await names('per_page=2'), ['nodejs_buildpack', 'staticfile_buildpack'])
+  t.same(await names('per_page=2&page=2'), ['binary_buildpack'])
+  t.same(await names('names=binary_buildpack,other'), ['binary_buildpack'])
+  const [{ guid }] = (await admin('GET', '/v3/stacks?names=cflinuxfs4')).body.resources
+  t.equal((await admin('GET', `/v3/stacks/${guid}`)).body.name, 'cflinuxfs4')
+  t.same((await admin('GET', '/v3/stacks?guids=other')).body.resources, [])
+})
+
 test('a page is ordered as it was asked', async (t) => {
   const harness = await Harness.start(t)
   const admin = await harness.login()

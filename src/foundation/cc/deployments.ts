@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { Deployment } from '../store/rows.ts'
+import type { Deployment, Revision } from '../store/rows.ts'
 import { Body, parseBody, ToOne } from './body.ts'
 import { answerList, head, linkOf, timestamp, toOne, type Link, type Platform } from './context.ts'
 import { notFound, unprocessable } from './errors.ts'
@@ -34,7 +34,7 @@ const deploymentList: ListShape<Deployment, 'app' | 'active'> = {
   labels: true,
 }
 
-function presentDeployment(deployment: Deployment, link: Link): Record<string, unknown> {
+function presentDeployment(deployment: Deployment, revision: Revision | undefined, link: Link): Record<string, unknown> {
   const path = `/v3/deployments/${deployment.guid}`
   return {
     ...head(deployment),
@@ -48,7 +48,7 @@ function presentDeployment(deployment: Deployment, link: Link): Record<string, u
     droplet: { guid: deployment.droplet },
     previous_droplet: { guid: deployment.previousDroplet },
     new_processes: [{ guid: deployment.process, type: 'web' }],
-    revision: deployment.revision && { guid: deployment.revision },
+    revision: revision ? { guid: revision.guid, version: revision.version } : null,
     relationships: { app: toOne(deployment.app) },
     metadata: { labels: deployment.labels, annotations: deployment.annotations },
     links: { self: link(path), app: link(`/v3/apps/${deployment.app}`), ...(active(deployment) && { cancel: link(`${path}/actions/cancel`, 'POST') }) },
@@ -58,6 +58,7 @@ function presentDeployment(deployment: Deployment, link: Link): Record<string, u
 export function deploymentRoutes(api: FastifyInstance, platform: Platform): void {
   const { store } = platform
   const rolling = new RollingDeployments(platform)
+  const present = (deployment: Deployment, link: Link) => presentDeployment(deployment, store.revisions.get(deployment.revision), link)
   const spaceOf = ({ app }: Deployment) => store.apps.get(app)?.space
 
   const find = (request: FastifyRequest<WithGuid>, change = false): Deployment => {
@@ -70,9 +71,9 @@ export function deploymentRoutes(api: FastifyInstance, platform: Platform): void
 
   api.get('/v3/deployments', (request) => {
     const readable = request.caller.access.spaces('read')
-    return answerList(request, { table: store.deployments, shape: deploymentList, visible: readable && ((deployment: Deployment) => readable.has(spaceOf(deployment)!)), present: presentDeployment })
+    return answerList(request, { table: store.deployments, shape: deploymentList, visible: readable && ((deployment: Deployment) => readable.has(spaceOf(deployment)!)), present })
   })
-  api.get<WithGuid>('/v3/deployments/:guid', (request) => presentDeployment(find(request), linkOf(request)))
+  api.get<WithGuid>('/v3/deployments/:guid', (request) => present(find(request), linkOf(request)))
 
   api.post('/v3/deployments', (request, reply) => {
     const { access, actor } = request.caller
@@ -84,13 +85,13 @@ export function deploymentRoutes(api: FastifyInstance, platform: Platform): void
     if (body.droplet && body.revision) throw unprocessable('Cannot set both fields: droplet and revision')
     const { droplet, revision, options = {} } = body
     const deployment = store.transaction(() => rolling.create(app, { droplet: droplet?.guid, revision: revision?.guid, options, metadata }, actor))
-    return reply.code(201).send(presentDeployment(deployment, linkOf(request)))
+    return reply.code(201).send(present(deployment, linkOf(request)))
   })
 
   api.patch<WithGuid>('/v3/deployments/:guid', (request) => {
     const deployment = find(request, true)
     const merged = mergeMetadata(parseBody(DeploymentUpdate, request.body).metadata, deployment)
-    return presentDeployment(store.transaction(() => store.deployments.update(deployment.guid, merged)), linkOf(request))
+    return present(store.transaction(() => store.deployments.update(deployment.guid, merged)), linkOf(request))
   })
 
   api.post<WithGuid>('/v3/deployments/:guid/actions/cancel', (request, reply) => {

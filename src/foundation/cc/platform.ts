@@ -1,15 +1,32 @@
 import type { FastifyInstance } from 'fastify'
+import { Table, type Row } from '../store/table.ts'
 import { stackName } from './apps.ts'
 import { emptyList, linkOf, timestamp, type Link, type Platform } from './context.ts'
 import { notFound } from './errors.ts'
-import { paginated, parseList } from './list.ts'
+import { paginated, parseList, selectPage, type ListShape } from './list.ts'
 import { usage } from './organizations.ts'
 import type { WithGuid } from './replies.ts'
 
-const stackGuid = '00000000-0000-4000-8000-000000000002'
+interface Fixed extends Row {
+  name: string
+  position: number
+  labels: Record<string, string>
+}
+
+/** A table of what never changes, so that it lists as everything else does. */
+function fixed(kind: string, rows: { name: string; guid: string }[]): Table<Fixed, 'name'> {
+  let seq = 0
+  const table = new Table<Fixed, 'name'>(kind, { nextSeq: () => ++seq, record: () => {} }, { name: ({ name }) => name })
+  for (const [at, row] of rows.entries()) table.insert({ ...row, position: at + 1, labels: {}, createdAt: 0, updatedAt: 0 })
+  return table
+}
+
+const stacks = fixed('stack', [{ name: stackName, guid: '00000000-0000-4000-8000-000000000002' }])
+const stackList: ListShape<Fixed, 'name'> = { filters: { names: 'name', default: 'any' }, orderBy: { name: ({ name }) => name }, labels: true }
 
 /** What the runner can stage, by the names that cf-deployment gives its buildpacks. */
-const buildpacks = ['nodejs_buildpack', 'staticfile_buildpack', 'binary_buildpack'].map((name, at) => ({ name, position: at + 1, guid: `00000000-0000-4000-8000-00000000001${at}` }))
+const buildpacks = fixed('buildpack', ['nodejs_buildpack', 'staticfile_buildpack', 'binary_buildpack'].map((name, at) => ({ name, guid: `00000000-0000-4000-8000-00000000001${at}` })))
+const buildpackList: ListShape<Fixed, 'name'> = { filters: { names: 'name', stacks: 'any', lifecycle: 'any' }, orderBy: { position: ({ position }) => position }, labels: true }
 
 /** Resources that this foundation has none of; cf asks for them all the same, and fails on a 404. */
 const absent = [
@@ -26,56 +43,48 @@ export function platformRoutes(api: FastifyInstance, { store }: Platform): void 
     })
   }
 
-  const stack = (link: Link) => ({
-    guid: stackGuid,
-    created_at: timestamp(0),
-    updated_at: timestamp(0),
-    name: stackName,
-    description: 'The machine that this foundation runs on',
-    build_rootfs_image: stackName,
-    run_rootfs_image: stackName,
-    default: true,
-    metadata: { labels: {}, annotations: {} },
-    links: { self: link(`/v3/stacks/${stackGuid}`) },
-  })
-  const buildpack = ({ guid, name, position }: (typeof buildpacks)[number], link: Link) => ({
+  const common = ({ guid, name, createdAt, updatedAt, labels }: Fixed) => ({
     guid,
-    created_at: timestamp(0),
-    updated_at: timestamp(0),
+    created_at: timestamp(createdAt),
+    updated_at: timestamp(updatedAt),
     name,
+    metadata: { labels, annotations: {} },
+  })
+  const stack = (row: Fixed, link: Link) => ({
+    ...common(row),
+    description: 'The machine that this foundation runs on',
+    build_rootfs_image: row.name,
+    run_rootfs_image: row.name,
+    default: true,
+    links: { self: link(`/v3/stacks/${row.guid}`) },
+  })
+  const buildpack = (row: Fixed, link: Link) => ({
+    ...common(row),
     stack: stackName,
     state: 'READY',
-    filename: `${name}.zip`,
-    position,
+    filename: `${row.name}.zip`,
+    position: row.position,
     lifecycle: 'buildpack',
     enabled: true,
     locked: false,
-    metadata: { labels: {}, annotations: {} },
-    links: { self: link(`/v3/buildpacks/${guid}`), upload: link(`/v3/buildpacks/${guid}/upload`, 'POST') },
+    links: { self: link(`/v3/buildpacks/${row.guid}`), upload: link(`/v3/buildpacks/${row.guid}/upload`, 'POST') },
   })
 
-  api.get('/v3/stacks', (request) => {
-    const query = parseList<never>(request.query, { filters: { names: 'any', default: 'any' }, orderBy: { name: () => '' }, labels: true })
-    const link = linkOf(request)
-    const found = query.filters.get('names')?.includes(stackName) ?? true ? [stack(link)] : []
-    return { ...paginated(query, { rows: [], total: found.length }, link('/v3/stacks').href, (row) => row), resources: found }
-  })
-  api.get<WithGuid>('/v3/stacks/:guid', (request) => {
-    if (request.params.guid !== stackGuid) throw notFound('Stack')
-    return stack(linkOf(request))
-  })
-
-  api.get('/v3/buildpacks', (request) => {
-    const query = parseList<never>(request.query, { filters: { names: 'any', stacks: 'any', lifecycle: 'any' }, orderBy: { position: () => 0 }, labels: true })
-    const link = linkOf(request)
-    const found = buildpacks.filter(({ name }) => query.filters.get('names')?.includes(name) ?? true)
-    return { ...paginated(query, { rows: [], total: found.length }, link('/v3/buildpacks').href, (row) => row), resources: found.map((one) => buildpack(one, link)) }
-  })
-  api.get<WithGuid>('/v3/buildpacks/:guid', (request) => {
-    const found = buildpacks.find(({ guid }) => guid === request.params.guid)
-    if (!found) throw notFound('Buildpack')
-    return buildpack(found, linkOf(request))
-  })
+  for (const [path, label, table, shape, present] of [
+    ['/v3/stacks', 'Stack', stacks, stackList, stack],
+    ['/v3/buildpacks', 'Buildpack', buildpacks, buildpackList, buildpack],
+  ] as const) {
+    api.get(path, (request) => {
+      const query = parseList(request.query, shape)
+      const link = linkOf(request)
+      return paginated(query, selectPage(table, shape, query), link(path).href, (row) => present(row, link))
+    })
+    api.get<WithGuid>(`${path}/:guid`, (request) => {
+      const row = table.get(request.params.guid)
+      if (!row) throw notFound(label)
+      return present(row, linkOf(request))
+    })
+  }
 
   api.get('/v3/info/usage_summary', (request) => {
     request.caller.access.requireAdmin()

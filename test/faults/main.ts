@@ -1,4 +1,4 @@
-// npm run faults [-- --short] [--only TEXT] [--seconds N]: see docs/reliability.md.
+// npm run faults [-- --short] [--only TEXT,…] [--engines NAME,…] …: see docs/reliability.md.
 import { parseArgs } from 'node:util'
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../../src/common/problem.ts'
@@ -25,7 +25,7 @@ const { values: options } = parseArgs({
   },
 })
 const { short } = options
-const times: Times = short ? { away: 2_000, paused: 4_000, lying: 3_000, apps: 12 } : { away: 10_000, paused: 30_000, lying: 120_000, apps: 60 }
+const times: Times = short ? { away: 2_000, paused: 4_000, lying: 3_000, minutes: 3_000, apps: 12 } : { away: 10_000, paused: 30_000, lying: 30_000, minutes: 120_000, apps: 60 }
 const returnLimit = 5_000
 const selfTestName = 'checker: identity check defeated'
 const asked = (name: string): boolean => options.only.split(',').some((text) => name.includes(text))

@@ -4,6 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { DomainsResponseSchema } from '../../src/common/proto/gen/bbs_pb.js'
+import { Cluster_LbPolicy } from '../../src/common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
+import { typeUrls, type Resource } from '../../src/common/xds/resources.ts'
+import { refusedCluster, undecodable } from '../istio-router/resources.ts'
 import { eventually } from '../support/wait.ts'
 import type { Scene } from './scene.ts'
 import type { CcAnswer } from './support/cc-proxy.ts'
@@ -27,6 +30,8 @@ export interface Times {
   paused: number
   /** A neighbour that lies, or fails. */
   lying: number
+  /** A Cloud Controller that lies, which may do so for long. */
+  minutes: number
   /** How many apps are restarted. */
   apps: number
 }
@@ -85,10 +90,24 @@ const bbs = (name: string, distort: Scene['platform']['bbs']['distortion'], shor
 const cc = (name: string, distort: (path: string, answer: CcAnswer) => CcAnswer | undefined, short = false): Phase => ({
   name: `Cloud Controller: ${name}`,
   short,
-  run: async ({ platform }, { lying }) => {
+  run: async ({ platform }, { minutes }) => {
     platform.cc.distort = distort
-    await delay(lying)
+    await delay(minutes)
     platform.cc.distort = undefined
+  },
+})
+
+/** One resource among pilot's own: every router refuses that one and takes the rest of the message. */
+const poisoned = (name: string, resource: Resource): Phase => ({
+  name,
+  short: true,
+  run: async ({ programs: { ads, routers } }, { lying }) => {
+    const refused = ads.poison(resource)
+    await eventually(() => refused.size === routers.length, 15_000)
+    await delay(lying)
+    ads.cease()
+    const others = [...refused].flatMap(([router, refusals]) => refusals.filter((refusal) => refusal.name !== resource.name).map(({ name, reason }) => `${router} refused ${name}: ${reason}`))
+    if (others.length) throw new Error(others.slice(0, 3).join('; '))
   },
 })
 
@@ -229,10 +248,12 @@ export const phases: Phase[] = [
     },
   },
   {
-    name: 'poison: what Envoy would refuse',
+    name: 'poison: what BBS must not have said',
     short: true,
     run: (scene, { lying }) => poison(scene, lying),
   },
+  poisoned('poison: bytes that no engine can read', undecodable(typeUrls.cluster, 'pub/poison.mesh.test')),
+  poisoned('poison: a cluster that is refused once it is read', refusedCluster('pub/poison.mesh.test', { lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED })),
   {
     name: 'certificate files replaced',
     short: true,

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { AnySchema } from '@bufbuild/protobuf/wkt'
-import { ClusterSchema, Cluster_DiscoveryType } from '../../src/common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
+import { ClusterSchema, Cluster_DiscoveryType, Cluster_LbPolicy } from '../../src/common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
 import { ClusterLoadAssignmentSchema } from '../../src/common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
 import { ListenerSchema } from '../../src/common/proto/gen/envoy/config/listener/v3/listener_pb.js'
 import { RouteConfigurationSchema } from '../../src/common/proto/gen/envoy/config/route/v3/route_pb.js'
@@ -11,18 +11,19 @@ import { encodeResource, pack, typeUrls, type Resource } from '../../src/common/
 import { ads } from '../../src/pilot/translate/proto.ts'
 
 /** A cluster whose endpoints come by EDS. */
-export function clusterNamed(name: string, { altStatName = '', endpoints = true } = {}): Resource {
+export function clusterNamed(name: string, { altStatName = '', endpoints = true, lbPolicy = Cluster_LbPolicy.ROUND_ROBIN } = {}): Resource {
   return encodeResource(ClusterSchema, name, create(ClusterSchema, {
     name,
     altStatName,
+    lbPolicy,
     clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
     ...(endpoints ? { edsClusterConfig: { edsConfig: ads } } : {}),
   }))
 }
 
 /** A cluster that Envoy can read and refuses: it doesn't say where its endpoints come from. */
-export function refusedCluster(name: string): Resource {
-  return clusterNamed(name, { endpoints: false })
+export function refusedCluster(name: string, { lbPolicy = Cluster_LbPolicy.ROUND_ROBIN } = {}): Resource {
+  return clusterNamed(name, { endpoints: false, lbPolicy })
 }
 
 /** A resource of which no byte can be read as what it says to be. */

@@ -7,6 +7,7 @@ import type { EngineName } from '../../support/mesh.ts'
 import type { TestAuthority } from '../../support/pki.ts'
 import { freePort } from '../../support/program.ts'
 import { eventually } from '../../support/wait.ts'
+import { AdsRelay } from './ads-relay.ts'
 import { meshDomain, type Platform } from './platform.ts'
 
 /** One of our programs, which can be killed, paused and started again with the same configuration and ports. */
@@ -108,8 +109,10 @@ export class Programs {
   readonly pilotPort: number
   /** Port of copilot's API for people. */
   readonly api: number
+  /** Between routers and pilot. */
+  readonly ads: AdsRelay
 
-  private constructor(fields: Pick<Programs, 'syncer' | 'copilot' | 'pilot' | 'routers' | 'copilotPort' | 'pilotPort' | 'api'>) {
+  private constructor(fields: Pick<Programs, 'syncer' | 'copilot' | 'pilot' | 'routers' | 'copilotPort' | 'pilotPort' | 'api' | 'ads'>) {
     this.syncer = fields.syncer
     this.copilot = fields.copilot
     this.pilot = fields.pilot
@@ -117,6 +120,7 @@ export class Programs {
     this.copilotPort = fields.copilotPort
     this.pilotPort = fields.pilotPort
     this.api = fields.api
+    this.ads = fields.ads
   }
 
   get all(): Program[] {
@@ -139,6 +143,7 @@ export class Programs {
       copilot: { url: copilotUrl, tls: authority.issue('route-syncer') },
       meshDomains: [meshDomain],
     })
+    const ads = await new AdsRelay({ pilot: pilotPort, tls: { pilot: authority.issue('pilot'), router: authority.issue('istio-router') } }).listen()
     const all: Router[] = []
     for (const engine of engines) {
       for (let n = 0; n < routers; n++) {
@@ -150,7 +155,7 @@ export class Programs {
         const config = {
           name,
           engine,
-          pilot: { addresses: [`127.0.0.1:${pilotPort}`], tls: authority.issue('istio-router') },
+          pilot: { addresses: [`127.0.0.1:${ads.port}`], tls: authority.issue('istio-router') },
           listeners: [listener('http', http, false), listener('https', https, true)],
           keypairs: [{ name: 'default', ...server }],
           backend: { ...backend, ca: identities.ca },
@@ -163,7 +168,7 @@ export class Programs {
         all.push({ program: await program(name, 'istio-router', config), engine, http, https, probe })
       }
     }
-    const programs = new Programs({ syncer, copilot, pilot, routers: all, copilotPort, pilotPort, api })
+    const programs = new Programs({ syncer, copilot, pilot, routers: all, copilotPort, pilotPort, api, ads })
     for (const program of programs.all) program.start()
     await Promise.all(programs.all.map((program) => program.lives()))
     return programs
@@ -171,6 +176,7 @@ export class Programs {
 
   async stop(): Promise<void> {
     await Promise.all(this.all.map((program) => program.stop()))
+    this.ads.close()
   }
 }
 

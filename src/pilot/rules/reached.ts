@@ -1,14 +1,23 @@
-import type { Resource } from '../../mesh/istio/types.ts'
+import type { RateLimit, Resource, VirtualService } from '../../mesh/istio/types.ts'
 import type { Source } from '../model/model.ts'
 import { name } from '../model/names.ts'
 import { mayShape } from './hosts.ts'
 import { findService, routesOf } from './services.ts'
+import { delegateOf } from './virtual-services.ts'
 
 /** What of a resource reaches nothing, though it was accepted: hosts that nobody has any more, or that another space has now. */
 export function unreachedBy(view: Source, resource: Resource): string[] {
-  if (resource.kind === 'VirtualService' || resource.kind === 'RateLimit') return (resource.spec.hosts ?? []).flatMap((host) => shapingFault(view, host, resource.metadata.namespace) ?? [])
+  if (resource.kind === 'VirtualService') return [...shaping(view, resource), ...undelegated(view, resource)]
+  if (resource.kind === 'RateLimit') return shaping(view, resource)
   if (resource.kind !== 'DestinationRule' || isPattern(resource.spec.host) || findService(view, resource.spec.host, resource.metadata.namespace)) return []
   return [`${resource.spec.host} is no host of a route, no app and no ServiceEntry`]
+}
+
+const shaping = (view: Source, { spec, metadata }: VirtualService | RateLimit): string[] => (spec.hosts ?? []).flatMap((host) => shapingFault(view, host, metadata.namespace) ?? [])
+
+function undelegated(view: Source, service: VirtualService): string[] {
+  const missing = (service.spec.http ?? []).flatMap(({ delegate }) => (delegate && !delegateOf(view, service, delegate) ? [delegate] : []))
+  return missing.map(({ namespace, name }) => `there is no VirtualService ${namespace === undefined ? '' : `${namespace}/`}${name} to delegate to`)
 }
 
 function shapingFault(view: Source, host: string, namespace: string): string | undefined {

@@ -6,7 +6,7 @@ import { targetOf } from './clusters.ts'
 import { spellings } from './hosts.ts'
 import type { Policy } from './policies.ts'
 import { findEntry, routesOf } from './services.ts'
-import { boundRoutes, virtualServicesFor, type Binding, type BoundRoute } from './virtual-services.ts'
+import { boundRoutes, mergedRoutes, virtualServicesFor, type Binding, type BoundRoute } from './virtual-services.ts'
 
 /** A cluster that a rule sends to, and its share. */
 export interface WeightedTarget {
@@ -67,7 +67,7 @@ function fallbacks(view: Source, exposure: Exposure, host: string, scopes: Scope
 }
 
 function scopeOf(view: Source, route: Route, degraded: RuleHost['degraded']): Scope {
-  const bound = virtualServicesFor(view, route).flatMap((service) => boundRoutes(view, service, route.host, route.exposure))
+  const bound = mergedRoutes(virtualServicesFor(view, route).map((service) => boundRoutes(view, service, route.host, route.exposure)))
   const rules = bound.map((one) => ruleOf(view, one, route, degraded))
   return { path: route.path, cluster: routeKey(route), rules: rules.length ? rules : undefined }
 }
@@ -77,7 +77,7 @@ function entryScope(view: Source, host: string, degraded: RuleHost['degraded']):
   const entry = findEntry(view, host)
   if (!entry) return undefined
   const route: Route = { host, path: '', exposure: 'int', space: entry.space, labels: {}, options: {}, destinations: [] }
-  const bound = virtualServicesFor(view, route).flatMap((service) => boundRoutes(view, service, host, 'int'))
+  const bound = mergedRoutes(virtualServicesFor(view, route).map((service) => boundRoutes(view, service, host, 'int')))
   const all: BoundRoute = { name: entry.id, source: entry.id.replace(/^entry /, 'serviceentry/'), namespace: entry.space, route: { route: [{ destination: { host } }] }, matches: [{ match: undefined, binding: 'all' }] }
   return { path: '', cluster: '', rules: (bound.length ? bound : [all]).map((one) => ruleOf(view, one, route, degraded)) }
 }

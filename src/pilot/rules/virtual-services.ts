@@ -1,4 +1,5 @@
-import type { Gateway, HttpMatch, HttpRoute, Server, VirtualService } from '../../mesh/istio/types.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { Gateway, HttpMatch, HttpRoute, Server, StringMatch, VirtualService } from '../../mesh/istio/types.ts'
 import { resourceKey, type Exposure, type Route } from '../../mesh/records.ts'
 import type { Source } from '../model/model.ts'
 import { name } from '../model/names.ts'
@@ -54,9 +55,9 @@ function boundRoute(view: Source, service: VirtualService, route: HttpRoute, pos
 
 /** What a delegate's entries become beneath the entry that names it: both must match, and what only the root says holds as well. */
 function delegated(view: Source, service: VirtualService, root: BoundRoute): BoundRoute[] {
-  const { name = '', namespace = service.metadata.namespace } = root.route.delegate ?? {}
-  const delegate = view.get('resource', `virtualservice/${namespace}/${name}`)
-  if (delegate?.kind !== 'VirtualService' || !(namespace === service.metadata.namespace || namespace === operatorNamespace || service.metadata.namespace === operatorNamespace)) return []
+  const delegate = delegateOf(view, service, root.route.delegate)
+  if (!delegate) return []
+  const { name, namespace } = delegate.metadata
   return (delegate.spec.http ?? []).map((route, position) => ({
     name: `${namespace}/${name} http[${position}]`,
     source: resourceKey(delegate),
@@ -69,6 +70,13 @@ function delegated(view: Source, service: VirtualService, root: BoundRoute): Bou
   }))
 }
 
+/** The VirtualService that one delegates to: of its own namespace, or the operator's; the operator may name any. */
+export function delegateOf(view: Source, { metadata }: VirtualService, delegate: HttpRoute['delegate']): VirtualService | undefined {
+  const { name = '', namespace = metadata.namespace } = delegate ?? {}
+  const found = view.get('resource', `virtualservice/${namespace}/${name}`)
+  return found?.kind === 'VirtualService' && [metadata.namespace, operatorNamespace].some((own) => own === namespace || metadata.namespace === operatorNamespace) ? found : undefined
+}
+
 const inheritable = ['rewrite', 'timeout', 'retries', 'fault', 'mirror', 'mirrors', 'mirrorPercentage', 'corsPolicy', 'headers'] as const
 
 function inherited(root: HttpRoute, route: HttpRoute): HttpRoute {
@@ -77,19 +85,42 @@ function inherited(root: HttpRoute, route: HttpRoute): HttpRoute {
   return merged
 }
 
-/** The conditions of two matches together; null where none can fulfil both. A delegate's own condition must lie within the root's. */
+/** The conditions of two matches together; null where they contradict each other, so that the delegate's entry is left out, as Istio does it. */
 function bothMatch(outer: HttpMatch | undefined, inner: HttpMatch | undefined): HttpMatch | undefined | null {
   if (!outer || !inner) return outer ?? inner
-  const uri = inner.uri?.exact ?? inner.uri?.prefix
-  if (outer.uri && inner.uri && !(outer.uri.prefix !== undefined && uri?.startsWith(outer.uri.prefix)) && JSON.stringify(outer.uri) !== JSON.stringify(inner.uri)) return null
-  return {
-    ...outer,
-    ...inner,
-    ...(outer.headers || inner.headers ? { headers: { ...outer.headers, ...inner.headers } } : {}),
-    ...(outer.withoutHeaders || inner.withoutHeaders ? { withoutHeaders: { ...outer.withoutHeaders, ...inner.withoutHeaders } } : {}),
-    ...(outer.queryParams || inner.queryParams ? { queryParams: { ...outer.queryParams, ...inner.queryParams } } : {}),
-  }
+  if (!lies(inner.uri, outer.uri)) return null
+  if (single.some((field) => contradict(outer[field], inner[field]))) return null
+  if (tables.some((field) => Object.entries(inner[field] ?? {}).some(([name, condition]) => contradict(outer[field]?.[name], condition)))) return null
+  const merged = tables.flatMap((field) => (outer[field] || inner[field] ? [[field, { ...outer[field], ...inner[field] }]] : []))
+  return { ...outer, ...inner, ...(Object.fromEntries(merged) as HttpMatch) }
 }
+
+const single = ['scheme', 'method', 'authority', 'port', 'ignoreUriCase', 'sourceNamespace'] as const
+const tables = ['headers', 'withoutHeaders', 'queryParams', 'sourceLabels'] as const
+
+const contradict = (outer: unknown, inner: unknown): boolean => outer !== undefined && inner !== undefined && !isDeepStrictEqual(outer, inner)
+
+/** Whether a delegate's path is among those of the entry that names it. */
+function lies(inner: HttpMatch['uri'], outer: HttpMatch['uri']): boolean {
+  if (!inner || !outer || isDeepStrictEqual(inner, outer)) return true
+  const path = inner.exact ?? inner.prefix
+  return outer.prefix !== undefined && path !== undefined && path.startsWith(outer.prefix)
+}
+
+/**
+ * The entries of several VirtualServices of one host, one service after the other; those that are for every request come last, so that they
+ * hide none of another's, as Istio's gateways merge them.
+ */
+export function mergedRoutes(services: BoundRoute[][]): BoundRoute[] {
+  if (services.length < 2) return services.flat()
+  const entries = services.flat()
+  return [...entries.filter((entry) => !isForAll(entry)), ...entries.filter(isForAll)]
+}
+
+const isForAll = ({ matches }: BoundRoute): boolean => matches.some(({ match, binding }) => binding === 'all' && conditionsOf(match).every(([field, value]) => field === 'uri' && ['/', ''].includes((value as StringMatch).prefix ?? 'x')))
+
+/** What a match asks for; `name` and `gateways`, which is its binding, ask for nothing of a request. */
+const conditionsOf = (match: HttpMatch = {}): [string, unknown][] => Object.entries(match).filter(([field]) => !['name', 'gateways', 'ignoreUriCase', 'statPrefix'].includes(field))
 
 /** Where rules of `gateways` hold for a host: with none, or `mesh`, everywhere; with Gateways, on public listeners of the kind that one of their servers is. */
 function bindingOf(view: Source, gateways: string[] | undefined, namespace: string, host: string, exposure: Exposure): Binding | undefined {

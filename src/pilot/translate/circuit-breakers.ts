@@ -12,6 +12,7 @@ export const circuitBreakers: Feature = {
   cluster: ({ policy }) => {
     const { tcp, http } = policy?.connectionPool ?? {}
     const keepalive = tcp?.tcpKeepalive
+    const budget = policy?.retryBudget
     return {
       circuitBreakers: {
         thresholds: [
@@ -20,7 +21,8 @@ export const circuitBreakers: Feature = {
             maxConnections: tcp?.maxConnections || unlimited,
             maxPendingRequests: http?.http1MaxPendingRequests || unlimited,
             maxRequests: http?.http2MaxRequests || unlimited,
-            maxRetries: http?.maxRetries || unlimited,
+            ...(budget ? {} : { maxRetries: http?.maxRetries || unlimited }),
+            ...(budget ? { retryBudget: { budgetPercent: { value: budget.percent ?? 20 }, minRetryConcurrency: budget.minRetryConcurrency ?? 3 } } : {}),
           },
         ],
       },

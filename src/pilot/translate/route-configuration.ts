@@ -56,6 +56,9 @@ export function constantRoutes(exposure: Exposure, context: Context, { path, clu
   }))
 }
 
+/** What `directResponse` may have as its body, bytes; as in src/mesh/istio. */
+const largestAnswer = 1_048_576
+
 /**
  * Makes route configurations. Platform routes are not in them: they are found by their clusters' names. Hosts with rules come first,
  * `beneath` are those without that would fall to a wildcard host with rules. Messages of one field after another are one message.
@@ -72,7 +75,7 @@ export class RouteConfigurationMaker {
   }
 
   make(name: string, exposure: Exposure, virtualHosts: Uint8Array[] = [], beneath: string[] = []): Resource {
-    const own = encoded({ name, ...(virtualHosts.length ? { ignorePortInHostMatching: true } : {}) })
+    const own = encoded({ name, ...(virtualHosts.length ? { ignorePortInHostMatching: true, maxDirectResponseBodySizeBytes: largestAnswer } : {}) })
     const platform = beneath.length ? this.#platformHost(exposure, beneath) : this.#platform.get(exposure)!
     const hosts = [...virtualHosts, platform].map((bytes) => encodeField(2, bytes))
     return encodedResource(typeUrls.route, name, Buffer.concat([own, ...hosts, this.#specifiers.get(exposure)!]))

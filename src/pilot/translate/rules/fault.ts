@@ -11,24 +11,25 @@ export const fault: RuleFeature = {
   filter: { name: 'envoy.filters.http.fault', config: packed(HTTPFaultSchema, {}) },
 
   perRoute({ route: { fault } }) {
-    if (!fault?.delay && !fault?.abort) return undefined
-    const { delay, abort } = fault
+    const { delay, abort } = fault ?? {}
+    const error = abort && errorOf(abort)
+    if (delay?.fixedDelay === undefined && !error) return undefined
     return packed(HTTPFaultSchema, {
       ...(delay?.fixedDelay === undefined
         ? {}
         : { delay: { faultDelaySecifier: { case: 'fixedDelay', value: duration(delay.fixedDelay) }, percentage: percent(delay.percentage?.value ?? delay.percent ?? 100) } }),
-      ...(abort ? { abort: { errorType: errorOf(abort), percentage: percent(abort.percentage?.value ?? 100) } } : {}),
+      ...(error ? { abort: { errorType: error, percentage: percent(abort?.percentage?.value ?? 100) } } : {}),
     })
   },
 }
 
 function errorOf({ httpStatus, grpcStatus }: NonNullable<Fault['abort']>) {
   if (httpStatus !== undefined) return { case: 'httpStatus' as const, value: httpStatus }
-  return { case: 'grpcStatus' as const, value: grpcCodes.indexOf(grpcStatus ?? '') >= 0 ? grpcCodes.indexOf(grpcStatus ?? '') : Number(grpcStatus) }
+  return grpcStatus === undefined ? undefined : { case: 'grpcStatus' as const, value: grpcCodes.indexOf(grpcStatus) }
 }
 
-/** In the order of their numbers, which may be written as well. */
-export const grpcCodes = [
+/** In the order of their numbers. */
+const grpcCodes = [
   'OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED',
   'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED',
 ]

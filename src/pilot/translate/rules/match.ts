@@ -11,6 +11,7 @@ export const match: RuleFeature = {
       ...(path === '' ? [] : [headerMatcher(':path', { regex: `${literal(path)}([/?].*)?` })]),
       ...(binding === 'all' ? [] : [headerMatcher('x-forwarded-proto', { exact: binding })]),
       ...schemeOf(match),
+      ...portOf(match),
       ...(match.method ? [headerMatcher(':method', match.method)] : []),
       ...(match.authority ? [headerMatcher(':authority', match.authority)] : []),
       ...Object.entries(match.headers ?? {}).map(([name, value]) => headerMatcher(name, value)),
@@ -23,9 +24,9 @@ export const match: RuleFeature = {
   }),
 }
 
-function uri({ uri, ignoreUriCase }: HttpMatch): MatchInit {
+function uri({ uri }: HttpMatch): MatchInit {
   if (uri?.exact !== undefined) return { pathSpecifier: { case: 'path', value: uri.exact } }
-  if (uri?.regex !== undefined) return { pathSpecifier: { case: 'safeRegex', value: { regex: ignoreUriCase ? `(?i)${uri.regex}` : uri.regex } } }
+  if (uri?.regex !== undefined) return { pathSpecifier: { case: 'safeRegex', value: { regex: uri.regex } } }
   return { pathSpecifier: { case: 'prefix', value: uri?.prefix || '/' } }
 }
 
@@ -35,8 +36,12 @@ function without(name: string, value: Parameters<typeof headerMatcher>[1]) {
   return { ...matcher, invertMatch: true, ...(isAnything(value) ? {} : { treatMissingHeaderAsEmpty: true }) }
 }
 
-/** The scheme that the client used, as proxies in front tell it; Istio's ports 80 and 443 are the listeners without and with TLS. */
-function schemeOf({ scheme, port }: HttpMatch) {
-  const byPort = port === 80 ? 'http' : port === 443 ? 'https' : undefined
-  return [...(scheme ? [headerMatcher('x-forwarded-proto', scheme)] : []), ...(byPort ? [headerMatcher('x-forwarded-proto', { exact: byPort })] : [])]
+/** The scheme that the client used, as proxies in front tell it. */
+const schemeOf = ({ scheme }: HttpMatch) => (scheme ? [headerMatcher('x-forwarded-proto', scheme)] : [])
+
+/** Istio's ports 80 and 443 are the listeners without and with TLS, whatever they are bound to; any other is the one that the client names in its request. */
+function portOf({ port }: HttpMatch) {
+  if (!port) return []
+  const scheme = { 80: 'http', 443: 'https' }[port]
+  return [scheme ? headerMatcher('x-forwarded-proto', { exact: scheme }) : headerMatcher(':authority', { regex: `.*:${port}` })]
 }

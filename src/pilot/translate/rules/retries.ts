@@ -11,10 +11,10 @@ const previousPriorities = {
   configType: { case: 'typedConfig' as const, value: packed(PreviousPrioritiesConfigSchema, { updateFrequency: 2 }) },
 }
 
-/** Tries again, on an instance that was not asked. Istio: VirtualService http[].retries; `attempts: 0` is none at all. */
+/** Tries again, on an instance that was not asked. Istio: VirtualService http[].retries; no attempts are none at all. */
 export const ruleRetries: RuleFeature = {
   action({ route: { retries } }) {
-    if (retries?.attempts === 0) return {}
+    if (retries && !retries.attempts) return {}
     const { retryOn, codes } = conditions(retries?.retryOn || usual.retryOn)
     return {
       retryPolicy: {

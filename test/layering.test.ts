@@ -10,7 +10,7 @@ const allowed: Record<string, string[]> = {
   mesh: [],
   platform: ['common', 'mesh'],
   'route-syncer': ['common', 'mesh', 'platform'],
-  copilot: ['common', 'mesh'],
+  copilot: ['common', 'mesh', 'platform'],
   pilot: ['common', 'mesh'],
   'istio-router': ['common', 'mesh'],
   foundation: ['common'],

@@ -1,44 +1,63 @@
 import { readFileSync } from 'node:fs'
 import { Agent, request, type Dispatcher } from 'undici'
 import { messageOf, Problem, type ProblemBody } from '../common/problem.ts'
+import type { TokenContext, Tokens } from './session/tokens.ts'
 import { FileUnreadable, NotCopilot, Unreachable, Usage } from './problems.ts'
 
 export interface ApiOptions {
   /** copilot's address. */
   url: string
   /** File with the CAs of an HTTPS address, PEM. */
-  ca?: string
-  /** UAA access token, with or without `bearer ` in front. */
-  token?: string
+  ca?: string | undefined
+  /** Makes what the API is shown; nothing where absent. */
+  tokens?: (context: TokenContext) => Tokens
 }
 
-export type Query = Record<string, string | number | undefined>
+export type Query = Record<string, string | number | boolean | undefined>
 
 /** copilot's API for people. Throws its problems, `MESHCTL_UNREACHABLE` and `MESHCTL_NOT_COPILOT`. */
 export class Api {
   readonly #base: string
   readonly #dispatcher: Dispatcher
-  readonly #headers: Record<string, string>
+  readonly #tokens: Tokens | undefined
 
-  constructor({ url, ca, token }: ApiOptions) {
+  constructor({ url, ca, tokens }: ApiOptions) {
     this.#base = url.replace(/\/+$/, '')
     if (!/^https?:\/\//.test(this.#base) || !URL.canParse(this.#base)) throw Usage(`--api: ${this.#base} is no http:// or https:// address`)
     this.#dispatcher = new Agent({ connect: { timeout: 5000, ...(ca && { ca: readCa(ca) }) }, headersTimeout: 30_000, bodyTimeout: 30_000 })
-    this.#headers = token ? { authorization: `Bearer ${token.replace(/^bearer +/i, '')}` } : {}
+    this.#tokens = tokens?.({ dispatcher: this.#dispatcher, uaa: () => this.#uaa() })
   }
 
   get<Body>(path: string, query: Query = {}): Promise<Body> {
-    const given = Object.entries(query).filter(([, value]) => value !== undefined)
-    const search = new URLSearchParams(given as [string, string][]).toString()
-    return this.#send('GET', search ? `${path}?${search}` : path)
+    return this.#send('GET', withQuery(path, query))
+  }
+
+  /** The lines of an NDJSON stream, for as long as it lasts. */
+  async *stream<Line>(path: string, query: Query = {}): AsyncGenerator<Line> {
+    const { statusCode, body } = await this.#authorized('GET', withQuery(path, query), undefined, 30_000)
+    if (statusCode !== 200) this.#refuse(statusCode, await body.text())
+    let rest = ''
+    try {
+      for await (const chunk of body.setEncoding('utf8') as AsyncIterable<string>) {
+        const lines = (rest + chunk).split('\n')
+        rest = lines.pop()!
+        for (const line of lines) if (line) yield JSON.parse(line) as Line
+      }
+    } catch (error) {
+      throw Unreachable(this.#base, reason(error))
+    }
   }
 
   post<Body>(path: string, body: object): Promise<Body> {
     return this.#send('POST', path, body)
   }
 
-  delete<Body>(path: string): Promise<Body> {
-    return this.#send('DELETE', path)
+  put<Body>(path: string, body?: object): Promise<Body> {
+    return this.#send('PUT', path, body)
+  }
+
+  delete<Body>(path: string, query: Query = {}): Promise<Body> {
+    return this.#send('DELETE', withQuery(path, query))
   }
 
   /** All items of a list, page by page, or the first `limit` of them. */
@@ -53,30 +72,68 @@ export class Api {
     return items
   }
 
-  async #send<Body>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<Body> {
-    let status: number
+  async #send<Body>(method: Method, path: string, body?: object): Promise<Body> {
+    const { statusCode, body: answer } = await this.#authorized(method, path, body)
     let text: string
     try {
-      const answer = await request(`${this.#base}${path}`, {
-        method,
-        dispatcher: this.#dispatcher,
-        headers: { ...this.#headers, accept: 'application/json', ...(body && { 'content-type': 'application/json' }) },
-        body: body && JSON.stringify(body),
-      })
-      status = answer.statusCode
-      text = await answer.body.text()
+      text = await answer.text()
     } catch (error) {
       throw Unreachable(this.#base, reason(error))
     }
-    const answer = parse(text)
-    if (status < 400 && answer) return answer as Body
-    const { code, message, path: at } = (answer ?? {}) as Partial<ProblemBody>
+    const value = parse(text)
+    if (statusCode < 400 && value) return value as Body
+    return this.#refuse(statusCode, text)
+  }
+
+  /** Asks with a token, and once more with another one where that was refused. */
+  async #authorized(method: Method, path: string, body?: object, bodyTimeout?: number): Promise<Dispatcher.ResponseData> {
+    const token = await this.#tokens?.token()
+    const answer = await this.#request(method, path, { token, body, bodyTimeout })
+    if (answer.statusCode !== 401 || token === undefined) return answer
+    const another = await this.#tokens?.token(token)
+    if (another === undefined) return answer
+    await answer.body.dump()
+    return this.#request(method, path, { token: another, body, bodyTimeout })
+  }
+
+  async #request(method: Method, path: string, { token, body, bodyTimeout = 30_000 }: { token?: string | undefined; body?: object | undefined; bodyTimeout?: number | undefined }): Promise<Dispatcher.ResponseData> {
+    try {
+      return await request(`${this.#base}${path}`, {
+        method,
+        dispatcher: this.#dispatcher,
+        headers: { ...(token && { authorization: `Bearer ${token}` }), accept: 'application/json', ...(body && { 'content-type': 'application/json' }) },
+        body: body && JSON.stringify(body),
+        bodyTimeout,
+      })
+    } catch (error) {
+      throw Unreachable(this.#base, reason(error))
+    }
+  }
+
+  /** Where copilot sends people to log in; undefined where it asks nobody. */
+  async #uaa(): Promise<string | undefined> {
+    const { statusCode, body } = await this.#request('GET', '/v1/info', {})
+    const text = await body.text()
+    const info = (parse(text) ?? this.#refuse(statusCode, text)) as { login?: string }
+    return info.login
+  }
+
+  #refuse(status: number, text: string): never {
+    const { code, message, path } = (parse(text) ?? {}) as Partial<ProblemBody>
     if (!code || !message) throw NotCopilot(this.#base, status)
-    throw new Problem(code, status, message, at)
+    throw new Problem(code, status, message, path)
   }
 }
 
-function readCa(file: string): Buffer {
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+
+function withQuery(path: string, query: Query): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined)
+  const search = new URLSearchParams(given as [string, string][]).toString()
+  return search ? `${path}?${search}` : path
+}
+
+export function readCa(file: string): Buffer {
   try {
     return readFileSync(file)
   } catch (error) {

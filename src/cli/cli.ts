@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { messageOf } from '../common/problem.ts'
-import { Api } from './api.ts'
+import type { Api } from './api.ts'
 import { exitCodeOf, exitCodes } from './exit.ts'
 import type { Output } from './output.ts'
-import { readReady } from './ready.ts'
+import { apiOf } from './session/target.ts'
 
 /** What every command is given. */
 export interface Cli {
@@ -16,20 +16,14 @@ export interface Cli {
   exitCode: number
 }
 
+export { apiOf } from './session/target.ts'
+
 /** Adds a command to `program`. One file under commands/ exports one; commands/index.ts lists them. */
 export type Register = (program: Command, cli: Cli) => unknown
 
 interface GlobalOptions {
-  api?: string
-  ca?: string
   json?: boolean
   watch?: boolean
-}
-
-/** copilot's API as the command's options and the environment name it. */
-export function apiOf(command: Command, { environment }: Cli): Api {
-  const { api, ca } = command.optsWithGlobals<GlobalOptions>()
-  return new Api({ url: api ?? environment['MESH_API'] ?? readReady(environment).urls.copilot, ca: ca ?? environment['MESH_CA'], token: environment['MESH_TOKEN'] })
 }
 
 /** One picture of what a command shows. */

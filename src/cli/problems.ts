@@ -7,5 +7,7 @@ export const NoApi = problem(
   () => 'no copilot to ask: nothing runs by `npm start` here (no .mesh/ready.json). Start it, or name a copilot with --api URL or MESH_API',
 )
 export const Unreachable = problem('MESHCTL_UNREACHABLE', 503, (url: string, why: string) => `copilot does not answer at ${url} (${why}). Is it running? Name another with --api URL or MESH_API`)
+export const LoginRefused = problem('MESHCTL_LOGIN_REFUSED', 401, (uaa: string, why: string) => `${uaa} gives no token: ${why}. Log in with \`meshctl login\``)
+export const NoLogin = problem('MESHCTL_NO_LOGIN', 422, (url: string) => `${url} asks nobody to log in; everybody on its machine may use it`)
 export const NotCopilot = problem('MESHCTL_NOT_COPILOT', 502, (url: string, status: number) => `what answers at ${url} is not a copilot (HTTP ${status}); check --api`)
 export const FileUnreadable = problem('MESHCTL_FILE_UNREADABLE', 422, (what: string, file: string, why: string) => `${what}: cannot read ${file}: ${why}`)

@@ -11,7 +11,7 @@ export function createProgram(cli: Cli): Command {
   const program = new Command('meshctl')
     .description('Looks into the mesh and steers it, through the API of its copilot.')
     .version(version, '-V, --version')
-    .option('--api <url>', "copilot's address; else MESH_API, else the running `npm start`")
+    .option('--api <url>', "copilot's address; else MESH_API, else that of `meshctl login`, else the running `npm start`")
     .option('--ca <file>', 'CAs of an https address, PEM; else MESH_CA')
     .option('--json', 'for programs: JSON instead of tables')
     .showHelpAfterError('(add --help for how it is used)')
@@ -24,7 +24,8 @@ export function createProgram(cli: Cli): Command {
 Environment:
   MESH_API    copilot's address
   MESH_DATA   data folder of the \`npm start\` that is meant (default: .mesh)
-  MESH_TOKEN  UAA access token, where copilot asks for one: MESH_TOKEN="$(cf oauth-token)"
+  MESH_TOKEN  UAA access token; else that of meshctl login, of the running npm start, or of the cf CLI
+  MESH_NAMESPACE  the space that is meant; else that of cf target
   MESH_CA     CAs of an https address, PEM
   NO_COLOR    no colours
 

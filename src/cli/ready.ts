@@ -5,7 +5,7 @@ import { FileUnreadable, NoApi } from './problems.ts'
 
 /** What a running `npm start` tells in its data folder (src/start/ready.ts), as far as it is used here. */
 export interface Ready {
-  urls: { copilot: string; cloudController: string }
+  urls: { copilot: string; cloudController: string; cloudControllerTls: string }
   credentials: { user: string; password: string }
   organization: string
   space: string
@@ -18,9 +18,16 @@ export interface Ready {
  * checkout that this program belongs to. Throws `MESHCTL_NO_API` where there is none.
  */
 export function readReady(environment: NodeJS.ProcessEnv): Ready {
+  const found = findReady(environment)
+  if (!found) throw NoApi()
+  return found
+}
+
+/** The same; undefined where there is none. */
+export function findReady(environment: NodeJS.ProcessEnv): Ready | undefined {
   const data = environment['MESH_DATA']
   const file = data ? join(data, 'ready.json') : (above(process.cwd()) ?? above(import.meta.dirname))
-  if (!file || !existsSync(file)) throw NoApi()
+  if (!file || !existsSync(file)) return undefined
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Ready
   } catch (error) {

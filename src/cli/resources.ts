@@ -1,12 +1,11 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { parseAllDocuments } from 'yaml'
 import { messageOf } from '../common/problem.ts'
 import { kindInfo, kindNamed, resourceKinds } from '../mesh/istio/kinds.ts'
 import { FileUnreadable, Usage } from './problems.ts'
-import { readReady } from './ready.ts'
+import { targetedSpace } from './session/target.ts'
 
 /** A file, or what came by standard input. */
 export interface Source {
@@ -31,24 +30,12 @@ export function readSources(files: string[]): Source[] {
 /** The documents of a text as they are, where its YAML is right. */
 export const documentsOf = ({ text }: Source): unknown[] => [parseAllDocuments(text)].flat().map((document) => document.toJS() as unknown).filter((value) => value !== null && value !== undefined)
 
-export const namespaceOption = ['-n, --namespace <space>', 'name or guid of the space; else MESH_NAMESPACE, else that of `cf target`, else that of the running `npm start`'] as const
+export const namespaceOption = ['-n, --namespace <space>', 'name or guid of the space, or ORGANIZATION/SPACE; else MESH_NAMESPACE, else that of `cf target`, else that of the running `npm start`'] as const
 export const fileOption = ['-f, --filename <path>', 'a file, a folder, or - for standard input; can be given several times', (path: string, before: string[] = []): string[] => [...before, path]] as const
 
 /** The namespace that a command is meant for. */
 export function namespaceOf(command: Command, environment: NodeJS.ProcessEnv): string {
-  const { namespace } = command.opts<{ namespace?: string }>()
-  const named = namespace ?? environment['MESH_NAMESPACE'] ?? targeted(environment)
-  return named ?? readReady(environment).space
-}
-
-/** Guid of the space that the cf CLI targets. */
-function targeted(environment: NodeJS.ProcessEnv): string | undefined {
-  try {
-    const config = JSON.parse(readFileSync(join(environment['CF_HOME'] ?? homedir(), '.cf/config.json'), 'utf8')) as { SpaceFields?: { GUID?: string } }
-    return config.SpaceFields?.GUID || undefined
-  } catch {
-    return undefined
-  }
+  return command.opts<{ namespace?: string }>().namespace ?? targetedSpace(command, environment)
 }
 
 /** The path of a resource at copilot's API, from `vs/NAME`. */

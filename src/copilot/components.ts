@@ -48,6 +48,7 @@ const forgottenAfter = 24 * 3_600_000
 export class Components {
   readonly #reports = new Map<string, Omit<Component, 'lost'>>()
   readonly #accepted = new Set<string>()
+  readonly #listeners = new Set<(keys: string[]) => void>()
   readonly #now: () => number
 
   constructor(now: () => number = Date.now) {
@@ -56,7 +57,10 @@ export class Components {
 
   /** Takes a report and answers with the orders for that component. */
   report(kind: string, name: string, report: Report): Record<string, unknown> {
+    const before = this.#reports.get(`${kind}/${name}`)?.report
     this.#reports.set(`${kind}/${name}`, { kind, name, report, lastSeen: this.#now() })
+    const changed = this.#listeners.size ? differing(before?.['resources'] as Table, report['resources'] as Table) : []
+    if (changed.length) for (const listener of this.#listeners) listener(changed)
     const accepted = report.held && this.#accepted.has(report.held.id)
     return accepted ? { acceptSync: report.held!.id } : {}
   }
@@ -78,6 +82,18 @@ export class Components {
     return this.#syncers().flatMap(({ report }) => report.conflicts ?? [])
   }
 
+  /** What live pilots say of a resource, by its record's key. */
+  toldOf(key: string): unknown[] {
+    const pilots = this.list().filter(({ kind, lost }) => kind === 'pilot' && !lost)
+    return pilots.flatMap(({ report }) => (report['resources'] as Table)?.[key] ?? [])
+  }
+
+  /** Calls `listener` with the keys of resources of which a pilot says something new; returns a function that stops it. */
+  onResources(listener: (keys: string[]) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
   /** Lets the syncer that holds this sync know, at its next report, that it is wanted. */
   accept(id: string): void {
     this.#accepted.add(id)
@@ -86,4 +102,11 @@ export class Components {
   #syncers(): Component[] {
     return this.list().filter(({ kind, lost }) => kind === 'route-syncer' && !lost)
   }
+}
+
+type Table = Record<string, unknown> | undefined
+
+/** The keys whose values differ. */
+function differing(before: Table = {}, after: Table = {}): string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
 }

@@ -16,6 +16,17 @@ export const UaaConfig = Type.Object(
 )
 export type UaaConfig = Static<typeof UaaConfig>
 
+export const CloudControllerConfig = Type.Object(
+  {
+    url: Type.String({ pattern: '^https?://', description: "Cloud Controller's address" }),
+    ca: Type.Optional(Type.String({ description: "File with the CAs that its certificate comes from, PEM; the system's where absent" })),
+    rolesSeconds: Type.Number({ default: 30, minimum: 0, description: "How long somebody's roles are believed before they are asked for again, seconds" }),
+    patienceSeconds: Type.Number({ default: 600, minimum: 0, description: 'How long roles that were read before are enough for changes while Cloud Controller does not answer, seconds; then changes are refused' }),
+  },
+  { ...closed, description: "Where people's roles in spaces are read, with their own tokens. Where absent, only scopes count: operators write, readers of everything read" },
+)
+export type CloudControllerConfig = Static<typeof CloudControllerConfig>
+
 export const CopilotConfig = Type.Object(
   {
     log: LogConfig,
@@ -43,9 +54,11 @@ export const CopilotConfig = Type.Object(
           ),
         ),
         uaa: Type.Optional(UaaConfig),
+        cloudController: Type.Optional(CloudControllerConfig),
       },
       { ...closed, description: 'The API for people, meshctl and the console. On loopback it may go without `tls` and `uaa`: then everybody on this machine may use it' },
     ),
+    orphanDays: Type.Number({ default: 7, minimum: 0, description: 'Days for which what was applied in a space is kept after the space is gone' }),
     store: Type.Object(
       {
         file: Type.String({ description: 'The database; made where absent. Its folder also holds what a full sync has sent so far' }),
@@ -75,6 +88,9 @@ export const CopilotConfig = Type.Object(
     ),
     limits: Type.Object(
       {
+        resources: Type.Integer({ default: 1000, minimum: 0, description: 'Most resources of one space' }),
+        regexLength: Type.Integer({ default: 1024, minimum: 1, description: 'Longest regular expression in a resource, characters' }),
+        headerBytes: Type.Integer({ default: 8192, minimum: 1, description: 'Most that one rule may add or set of headers, names and values together, bytes' }),
         secrets: Type.Integer({ default: 100, minimum: 0, description: 'Most secrets of one space' }),
         records: Type.Integer({ default: 2_000_000, minimum: 1, description: 'Most records of one full sync' }),
         lineBytes: Type.Integer({ default: 1_048_576, minimum: 1024, description: 'Longest line of a full sync, bytes' }),
@@ -95,9 +111,11 @@ export const isLoopback = (host: string): boolean => loopback.test(host)
 /** What the schema cannot say: names that are used twice, and an API without authentication that everybody could use. */
 export function configFaults({ api, encryption }: CopilotConfig): string[] {
   const names = encryption.keys.map(({ name }) => name)
+  const alone = api.cloudController && !api.uaa ? ['api.uaa: is required with api.cloudController, since roles are those of a token'] : []
   const twice = names.filter((name, position) => names.indexOf(name) !== position).map((name) => `encryption.keys: two are called ${name}; each needs its own name`)
-  if (isLoopback(api.listen.host)) return twice
-  return twice.concat((['tls', 'uaa'] as const)
+  if (isLoopback(api.listen.host)) return [...alone, ...twice]
+  const open = (['tls', 'uaa'] as const)
     .filter((field) => !api[field])
-    .map((field) => `api.${field}: is required because api.listen.host ${api.listen.host} is not loopback; give it, or listen on 127.0.0.1`))
+    .map((field) => `api.${field}: is required because api.listen.host ${api.listen.host} is not loopback; give it, or listen on 127.0.0.1`)
+  return [...alone, ...twice, ...open]
 }

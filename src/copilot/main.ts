@@ -2,6 +2,7 @@ import { loadConfig } from '../common/config.ts'
 import { createMetrics, HealthServer } from '../common/health.ts'
 import { run } from '../common/lifecycle.ts'
 import { createLogger } from '../common/log.ts'
+import { defaultBounds } from '../mesh/istio/check.ts'
 import { componentApi } from './api/components/index.ts'
 import { peopleApi } from './api/people/index.ts'
 import { Components } from './components.ts'
@@ -9,6 +10,8 @@ import { configFaults, CopilotConfig } from './config.ts'
 import type { Copilot } from './copilot.ts'
 import { measureRequests, measureStore } from './metrics.ts'
 import { createAudit } from './people/audit.ts'
+import { OrphanKeeper } from './resources/orphans.ts'
+import { Resources } from './resources/resources.ts'
 import { Keyring } from './secrets/keyring.ts'
 import { Secrets } from './secrets/secrets.ts'
 import { SqliteStore } from './store/sqlite.ts'
@@ -20,13 +23,17 @@ const metrics = createMetrics('copilot')
 const store = new SqliteStore(config.store)
 const watchers = new Watchers()
 const secrets = new Secrets(store, new Keyring(config.encryption.keys), log)
-const copilot: Copilot = { config, log, store, secrets, audit: createAudit(log), watchers, components: new Components(), measured: measureRequests(metrics) }
+const components = new Components()
+const audit = createAudit(log)
+const resources = new Resources({ store, components, audit, bounds: { ...defaultBounds, regexLength: config.limits.regexLength, headerBytes: config.limits.headerBytes }, most: config.limits.resources })
+const copilot: Copilot = { config, log, store, resources, secrets, audit, watchers, components, measured: measureRequests(metrics) }
 measureStore(metrics, copilot)
 
 await run(
   [
     store,
     secrets,
+    new OrphanKeeper({ store, audit, log, patience: config.orphanDays * 86_400_000 }),
     new HealthServer({ component: 'copilot', listen: config.health.listen, metrics, conditions: { store: () => store.condition() } }),
     await componentApi(copilot),
     await peopleApi(copilot),

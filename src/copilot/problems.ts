@@ -98,4 +98,10 @@ export const VersionConflict = problem('MESH_VERSION_CONFLICT', 409, (key: strin
   expected ? `${key} was changed meanwhile: it has version ${found}, not ${expected}; read it again` : `${key} exists already`,
 )
 export const TooManyResources = problem('MESH_TOO_MANY_RESOURCES', 422, (namespace: string, found: number, most: number) => `${namespace} would have ${found} resources; it can have ${most}`)
+export const VersionForgotten = problem('MESH_VERSION_FORGOTTEN', 410, (version: number) => `what followed version ${version} is not known any more; list the resources again and watch from the version of that list`)
+export const SelectorInvalid = problem('MESH_SELECTOR_INVALID', 422, (term: string) => `selector: ${JSON.stringify(term)} is none of a=b, a!=b, a in (b,c), a notin (b,c), a, !a`, () => 'selector')
+export const VersionMalformed = problem('MESH_VERSION_MALFORMED', 422, (given: string) => `metadata.resourceVersion: ${JSON.stringify(given)} is no version; send what was read, or leave it out`, () => 'metadata.resourceVersion')
+export const IdentityDiffers = problem('MESH_IDENTITY_DIFFERS', 422, (given: string, addressed: string) => `the body is ${given}, the address names ${addressed}; they must be the same`)
+export const Frozen = problem('MESH_FROZEN', 423, (author: string, since: string) => `${author} has frozen all configuration at ${since}: nothing can be applied or deleted until an operator says \`meshctl unfreeze\``)
+export const NameTwice = problem('MESH_NAME_TWICE', 422, (key: string) => `${key} stands there twice; leave one of them out`)
 export const VersionUnknown = problem('MESH_VERSION_UNKNOWN', 404, (name: string, to: number, known: number[]) => `${name} has no version ${to}; kept are ${known.join(', ')}`)

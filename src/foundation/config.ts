@@ -51,6 +51,7 @@ export const FoundationConfig = Type.Object(
     tokens: Type.Object(
       {
         accessSeconds: Type.Integer({ minimum: 1, default: 600, description: 'Life of an access token, seconds' }),
+        issuer: Type.Optional(Type.String({ description: 'The `iss` of tokens; where absent, UAA under the address by which it was reached' })),
         refreshSeconds: Type.Integer({ minimum: 1, default: 2_592_000, description: 'Life of a refresh token, seconds' }),
       },
       { ...closed, default: {}, description: 'Lifetimes of tokens' },

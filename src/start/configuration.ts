@@ -64,6 +64,7 @@ export async function configure(options: StartOptions, ports: Ports, version: st
     logCache: { http: logCache },
     bbs: { listen: bbs, tls: tls('bbs') },
     admin: { username: 'admin', password: secrets.admin },
+    tokens: { issuer: `http://${host}:${uaa.port}/oauth/token` },
     clients: [{ id: 'route-syncer', secret: secrets.syncer, authorities: ['cloud_controller.admin_read_only'] }],
     domains: [{ name: options.appsDomain }, { name: options.meshDomain }, { name: 'apps.internal', internal: true }, { name: internalDomain, internal: true }],
     environment: callVariables(routerPorts[0]!, readFileSync(certificates.ca.certificate, 'utf8')),
@@ -72,7 +73,12 @@ export async function configure(options: StartOptions, ports: Ports, version: st
   await add('copilot', 'copilot', {
     listen: copilot,
     tls: tls('copilot'),
-    api: { listen: copilotApi },
+    api: {
+      listen: copilotApi,
+      uaa: { url: `http://${host}:${uaa.port}`, issuer: `http://${host}:${uaa.port}/oauth/token` },
+      cloudController: { url: `http://${host}:${http.port}`, rolesSeconds: 2 },
+    },
+    encryption: { keys: [{ name: 'development', secret: secrets.encryption }] },
     store: { file: join(folder('copilot'), 'copilot.db') },
   })
   await add('route-syncer', 'route-syncer', {
@@ -154,10 +160,10 @@ function callVariables({ internal, internalTls }: { internal: number; internalTl
   return { MESH_INTERNAL_DOMAIN: internalDomain, MESH_INTERNAL_ADDRESS: host, MESH_INTERNAL_PORT: `${internal}`, MESH_INTERNAL_TLS_PORT: `${internalTls}`, MESH_INTERNAL_CA: ca }
 }
 
-/** Passwords, made at the first start and kept. */
-function keepSecrets(file: string): { admin: string; syncer: string } {
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as { admin: string; syncer: string }
-  const secrets = { admin: randomBytes(12).toString('base64url'), syncer: randomBytes(24).toString('base64url') }
+/** Passwords and keys, made at the first start and kept. */
+function keepSecrets(file: string): Record<'admin' | 'syncer' | 'encryption', string> {
+  const kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {}
+  const secrets = { admin: randomBytes(12).toString('base64url'), syncer: randomBytes(24).toString('base64url'), encryption: randomBytes(24).toString('base64url'), ...kept }
   writeFileSync(file, JSON.stringify(secrets), { mode: 0o600 })
   return secrets
 }

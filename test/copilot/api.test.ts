@@ -1,9 +1,8 @@
-import { createServer, type Server } from 'node:http'
-import { once } from 'node:events'
-import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose'
+import { generateKeyPair } from 'jose'
 import tap, { test } from 'tap'
 import { request } from 'undici'
 import { ask, Copilot } from './harness.ts'
+import { startUaa } from './platform.ts'
 import { app, hello, instance, organization, process, route, space } from './records.ts'
 
 const copilot = await Copilot.start(tap)
@@ -219,25 +218,3 @@ test('an API that everybody could reach must ask who they are', async (t) => {
   t.teardown(() => open.remove())
   await t.rejects(open.start({ api: { listen: { host: '0.0.0.0', port: 0 } } }), { message: /api\.tls: is required because api\.listen\.host 0\.0\.0\.0 is not loopback[^]*api\.uaa: is required/ })
 })
-
-interface Uaa {
-  server: Server
-  url: string
-  token(claims: object, options?: { issuer?: string; audience?: string; expires?: string; key?: CryptoKey }): Promise<string>
-}
-
-async function startUaa(): Promise<Uaa> {
-  const { publicKey, privateKey } = await generateKeyPair('RS256')
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'key-1', alg: 'RS256', use: 'sig', value: '-----BEGIN PUBLIC KEY-----' }
-  const server = createServer((request, response) => {
-    response.setHeader('content-type', 'application/json')
-    response.end(request.url === '/token_keys' ? JSON.stringify({ keys: [jwk] }) : '{}')
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    server,
-    url: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
-    token: (claims, { issuer = 'https://uaa.test/oauth/token', audience = 'cloud_controller', expires = '10m', key = privateKey } = {}) =>
-      new SignJWT({ ...claims }).setProtectedHeader({ alg: 'RS256', kid: 'key-1' }).setIssuer(issuer).setAudience([audience, 'cf']).setExpirationTime(expires).sign(key),
-  }
-}

@@ -48,14 +48,27 @@ export class Copilot {
 
   /** Starts the process; resolves when it is ready, rejects with its output when it ends instead. */
   async start(config: Record<string, unknown> = {}): Promise<void> {
-    this.#ports ??= { health: await freePort(), listen: await freePort(), api: await freePort() }
+    const given = this.#ports
+    for (let left = 5; ; left--) {
+      this.#ports = given ?? { health: await freePort(), listen: await freePort(), api: await freePort() }
+      try {
+        return await this.#launch(config)
+      } catch (error) {
+        // Somebody else was faster to take a port that was free.
+        if (given || left <= 1 || !(error as Error).message.includes('EADDRINUSE')) throw error
+      }
+    }
+  }
+
+  async #launch(config: Record<string, unknown>): Promise<void> {
+    const ports = this.#ports!
     const file = join(this.folder, 'copilot.yml')
-    const { store, ...others } = config as { store?: object }
+    const { store, api, ...others } = config as { store?: object; api?: object }
     const whole = {
-      health: { listen: { port: this.#ports.health } },
-      listen: { port: this.#ports.listen },
+      health: { listen: { port: ports.health } },
+      listen: { port: ports.listen },
       tls: this.tls('copilot'),
-      api: { listen: { port: this.#ports.api } },
+      api: { listen: { port: ports.api }, ...(api as object) },
       store: { file: this.file, ...store },
       ...others,
     }

@@ -5,6 +5,7 @@ import { deleteResources } from './delete.ts'
 import { dev } from './dev.ts'
 import { explain } from './explain.ts'
 import { get } from './get.ts'
+import { login, logout } from './login.ts'
 import { history } from './history.ts'
 import { instances } from './instances.ts'
 import { rollback } from './rollback.ts'
@@ -18,4 +19,4 @@ import { validate } from './validate.ts'
 import { wait } from './wait.ts'
 
 /** Every command of meshctl, in the order of its help. */
-export const commands: Register[] = [routes, trace, services, apps, instances, routers, status, sync, apply, get, deleteResources, validate, explain, wait, history, rollback, dev]
+export const commands: Register[] = [login, logout, routes, trace, services, apps, instances, routers, status, sync, apply, get, deleteResources, validate, explain, wait, history, rollback, dev]

@@ -11,9 +11,6 @@ export interface SpaceRoles {
   write: ReadonlySet<string>
 }
 
-/** Of which organization a space is; undefined for one that is not known. */
-type OrganizationOf = (space: string) => Promise<string | undefined>
-
 export interface CallerOptions {
   /** As audit lines name him. */
   name: string
@@ -23,7 +20,8 @@ export interface CallerOptions {
   readsAll: boolean
   /** Reads his roles; `writing` where a change depends on it, for which old roles do not do. */
   roles: (writing: boolean) => Promise<SpaceRoles>
-  organizationOf: OrganizationOf
+  /** The spaces of organizations. */
+  spacesOf: (organizations: string[]) => Promise<string[]>
 }
 
 /** Who makes a request, and what he may do. */
@@ -46,27 +44,27 @@ export class Caller {
     return this.#options.readsAll || this.#options.operator
   }
 
-  /** Whether he may see what is in a namespace. Of an organization that he manages he may read every space. */
-  async mayRead(namespace: string): Promise<boolean> {
-    if (this.readsAll) return true
-    if (namespace === systemNamespace) return false
+  /** The spaces that he may read, by guid; undefined for everything. */
+  async readable(): Promise<Set<string> | undefined> {
+    if (this.readsAll) return undefined
     const { read, organizations } = await this.#options.roles(false)
-    if (read.has(namespace)) return true
-    if (!organizations.size) return false
-    const organization = await this.#options.organizationOf(namespace)
-    return organization !== undefined && organizations.has(organization)
+    return organizations.size ? new Set([...read, ...(await this.#options.spacesOf([...organizations]))]) : new Set(read)
+  }
+
+  async mayRead(namespace: string): Promise<boolean> {
+    return (await this.readable())?.has(namespace) ?? true
   }
 
   /** Throws `MESH_NOT_IN_SPACE`. */
   async requireRead(namespace: string): Promise<void> {
-    if (!(await this.mayRead(namespace))) throw NotInSpace('read', namespace, 'a role in it')
+    if (!(await this.mayRead(namespace))) throw NotInSpace('read', namespace, 'a role in that space')
   }
 
   /** Throws `MESH_NOT_IN_SPACE`, and `MESH_ROLES_UNKNOWN` where Cloud Controller cannot tell. */
   async requireWrite(namespace: string): Promise<void> {
     if (this.operator) return
     if (namespace !== systemNamespace && (await this.#options.roles(true)).write.has(namespace)) return
-    throw NotInSpace('change', namespace, 'the role space_developer there')
+    throw NotInSpace('change', namespace, namespace === systemNamespace ? 'the scope mesh.admin or cloud_controller.admin' : 'the role space_developer there')
   }
 
   /** Throws `MESH_OPERATOR_ONLY`. */
@@ -75,8 +73,12 @@ export class Caller {
   }
 }
 
-const nothing: SpaceRoles = { read: new Set(), organizations: new Set(), write: new Set() }
-export const noRoles = async (): Promise<SpaceRoles> => nothing
+/** Whoever uses an API without authentication. */
+export const everybody = new Caller({ name: 'operator', operator: true, readsAll: true, roles: unasked, spacesOf: unasked })
+
+async function unasked(): Promise<never> {
+  throw new Error('who may do everything is asked for no roles')
+}
 
 declare module 'fastify' {
   interface FastifyContextConfig {

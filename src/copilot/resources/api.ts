@@ -1,110 +1,131 @@
 import { Type } from 'typebox'
 import { kindNamed } from '../../mesh/istio/kinds.ts'
-import { codes, type Finding } from '../../mesh/istio/finding.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
 import { resourceKey } from '../../mesh/records.ts'
 import type { Api } from '../api/server.ts'
 import type { Copilot } from '../copilot.ts'
-import { ResourceUnknown, VersionUnknown } from '../problems.ts'
-import type { ResourceChange, ResourceOutcome } from '../store/store.ts'
-import { resolveScope } from '../views/names.ts'
-import { accept } from './accept.ts'
-import { ResourceView, showResource } from './view.ts'
-
-/** Most resources of one namespace. */
-const most = 1000
+import { callerOf, type Caller } from '../people/caller.ts'
+import { resolveNamespace } from '../people/namespaces.ts'
+import { IdentityDiffers, VersionConflict, VersionUnknown } from '../problems.ts'
+import { readVersion } from './accept.ts'
+import { mergePatch } from './merge-patch.ts'
+import type { Resources } from './resources.ts'
+import { ResourceView, Warning } from './view.ts'
 
 const closed = { additionalProperties: false } as const
-const Warning = Type.Object({ code: Type.String(), path: Type.String(), message: Type.String() })
-const Outcome = Type.Object({ key: Type.String(), outcome: Type.Enum(['created', 'configured', 'unchanged', 'deleted']), warnings: Type.Array(Warning) })
-const Named = Type.Object({ kind: Type.String(), namespace: Type.String({ description: 'Name or guid of the space' }), name: Type.String() }, closed)
+export const Outcome = Type.Object({
+  key: Type.String({ description: 'KIND/NAMESPACE/NAME' }),
+  outcome: Type.Enum(['created', 'configured', 'unchanged', 'deleted']),
+  resourceVersion: Type.String(),
+  warnings: Type.Array(Warning),
+  before: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'With dryRun: the resource as it is' })),
+  after: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'With dryRun: as it would be' })),
+})
+const Named = Type.Object({ kind: Type.String(), namespace: Type.String({ description: 'Name or guid of the space, ORGANIZATION/SPACE, or mesh-system' }), name: Type.String() }, closed)
+type Named = { kind: string; namespace: string; name: string }
+const dryRun = Type.Boolean({ default: false, description: 'Only tell what would come of it' })
 const Apply = Type.Object(
   {
     documents: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1000, description: 'Resources, as in Kubernetes' }),
     namespace: Type.String({ minLength: 1, description: 'Of those that name none' }),
-    dryRun: Type.Boolean({ default: false, description: 'Only check' }),
+    dryRun: Type.Optional(Type.Boolean({ description: 'As in the query' })),
   },
   closed,
 )
-const Query = Type.Object({ kind: Type.Optional(Type.String()), namespace: Type.Optional(Type.String()), selector: Type.Optional(Type.String({ description: 'a=b,c!=d,e' })) }, closed)
+const DryRun = Type.Object({ dryRun }, closed)
+const Body = Type.Object({}, { additionalProperties: true, description: 'The resource; with metadata.resourceVersion only that version is changed, else 409. "0": it must not be there yet' })
+const Patch = Type.Object({}, { additionalProperties: true, description: 'A JSON merge patch (RFC 7386)' })
+const Version = Type.Object({ generation: Type.Integer(), author: Type.String(), at: Type.String(), spec: Type.Object({}, { additionalProperties: true }) })
+const To = Type.Object({ to: Type.Integer({ minimum: 1, description: 'Generation, as the history numbers them' }) }, closed)
 
-/** Istio's resources and ours: what people apply. */
-export function resources(api: Api, { store, components, log }: Copilot): void {
-  const change = async (changes: ResourceChange[]): Promise<ResourceOutcome[]> => {
-    const { outcomes } = await store.changeResources('operator', changes, most)
-    for (const { key, outcome, before, after } of outcomes) {
-      if (outcome !== 'unchanged') log.info({ audit: true, author: 'operator', key, outcome, before: before && JSON.parse(before), after: after && JSON.parse(after) }, 'resource changed')
-    }
-    return outcomes
+/** How often a patch without a version is tried again, where others change the resource meanwhile. */
+const attempts = 5
+
+/** Istio's resources and ours, one by one or many at once. */
+export function resources(api: Api, { store, resources: kept }: Pick<Copilot, 'store'> & { resources: Resources }): void {
+  const config = { decides: true } as const
+  const address = async ({ kind, namespace, name }: Named, caller: Caller) => {
+    const guid = await resolveNamespace(store, namespace, caller)
+    return { namespace: guid, key: resourceKey({ kind: kindNamed(kind) ?? kind, metadata: { namespace: guid, name } }) }
   }
-  const keyOf = async ({ kind, namespace, name }: { kind: string; namespace: string; name: string }): Promise<string> =>
-    resourceKey({ kind: kindNamed(kind) ?? kind, metadata: { namespace: await guidOf(namespace), name } })
-  const guidOf = async (namespace: string): Promise<string> => (namespace === 'mesh-system' ? namespace : ((await resolveScope(store, { space: namespace })).space?.[0] ?? namespace))
-  const read = async (key: string) => {
-    const [found] = await store.resources({ key })
-    if (!found) throw ResourceUnknown(key)
-    return found
+  /** The key of a resource that the caller may read. */
+  const readable = async (params: Named, request: object): Promise<string> => {
+    const { key, namespace } = await address(params, callerOf(request))
+    await callerOf(request).requireRead(namespace)
+    return key
   }
 
-  api.post('/v1/resources/apply', { schema: { summary: 'Apply resources, all or none', body: Apply, response: { 200: Type.Object({ items: Type.Array(Outcome) }) } } }, async ({ body }) => {
-    const accepted = await accept(store, body.documents, body.namespace)
-    const warnings = accepted.map((one) => summary(one.warnings))
-    if (body.dryRun) return { items: accepted.map(({ change: { key } }, position) => ({ key, outcome: 'unchanged' as const, warnings: warnings[position]! })) }
-    const outcomes = await change(accepted.map((one) => one.change))
-    return { items: outcomes.map(({ key, outcome }, position) => ({ key, outcome, warnings: warnings[position]! })) }
+  api.post('/v1/resources/apply', { config, schema: { summary: 'Apply resources, all or none', querystring: DryRun, body: Apply, response: { 200: Type.Object({ items: Type.Array(Outcome) }) } } }, async (request) => {
+    const { documents, namespace, dryRun: only } = request.body
+    return { items: await kept.apply(callerOf(request), documents, namespace, only ?? request.query.dryRun) }
   })
 
-  api.get('/v1/resources', { schema: { summary: 'Resources with their conditions', querystring: Query, response: { 200: Type.Object({ items: Type.Array(ResourceView) }) } } }, async ({ query }) => {
-    const kinds = query.kind?.split(',').map((kind) => kindNamed(kind) ?? kind)
-    const found = await store.resources(query.namespace === undefined ? {} : { namespace: await guidOf(query.namespace) })
-    const shown = found.map((one) => showResource(one, components))
-    return { items: shown.filter(({ kind, metadata }) => (!kinds || kinds.includes(kind)) && matchesLabels(metadata.labels, query.selector)) }
+  const one = '/v1/resources/:kind/:namespace/:name'
+  api.get(one, { config, schema: { summary: 'One resource', params: Named, response: { 200: ResourceView } } }, async (request) => {
+    const [view] = await kept.show([await kept.read(await readable(request.params, request))])
+    return view!
   })
 
-  api.get('/v1/resources/:kind/:namespace/:name', { schema: { summary: 'One resource', params: Named, response: { 200: ResourceView } } }, async ({ params }) => showResource(await read(await keyOf(params)), components))
-
-  api.delete('/v1/resources/:kind/:namespace/:name', { schema: { summary: 'Delete a resource', params: Named, response: { 200: Type.Object({ key: Type.String(), outcome: Type.String() }) } } }, async ({ params }) => {
-    const { key, value } = await read(await keyOf(params))
-    const [outcome] = await change([{ key, namespace: (JSON.parse(value) as Resource).metadata.namespace, value: null }])
-    return { key, outcome: outcome!.outcome }
+  api.put(one, { config, schema: { summary: 'Create or replace a resource', params: Named, querystring: DryRun, body: Body, response: { 200: Outcome } } }, async (request) => {
+    const caller = callerOf(request)
+    const { key, namespace } = await address(request.params, caller)
+    const [outcome] = await kept.apply(caller, [await addressed(request.body, key, namespace, caller)], namespace, request.query.dryRun)
+    return outcome!
   })
 
-  const Version = Type.Object({ generation: Type.Integer(), author: Type.String(), at: Type.String(), spec: Type.Object({}, { additionalProperties: true }) })
-  api.get('/v1/resources/:kind/:namespace/:name/history', { schema: { summary: 'Accepted versions, the newest first', params: Named, response: { 200: Type.Object({ items: Type.Array(Version) }) } } }, async ({ params }) => ({
-    items: (await store.resourceVersions(await keyOf(params))).map(({ generation, author, at, value }) => ({ generation, author, at: new Date(at).toISOString(), spec: (JSON.parse(value) as { spec: object }).spec })),
+  void api.register(async (scope: Api) => {
+    scope.addContentTypeParser('application/merge-patch+json', { parseAs: 'string' }, scope.getDefaultJsonParser('error', 'ignore'))
+    scope.patch(one, { config, schema: { summary: 'Change parts of a resource', params: Named, querystring: DryRun, body: Patch, response: { 200: Outcome } } }, async (request) => {
+      const caller = callerOf(request)
+      const { key, namespace } = await address(request.params, caller)
+      await caller.requireWrite(namespace)
+      for (let left = attempts; ; left--) {
+        const { value, version } = await kept.read(key)
+        const patched = mergePatch({ ...(JSON.parse(value) as object) }, request.body) as { metadata?: { resourceVersion?: string } }
+        const given = patched.metadata?.resourceVersion
+        const document = await addressed({ ...patched, metadata: { ...patched.metadata, resourceVersion: given ?? String(version) } }, key, namespace, caller)
+        try {
+          const [outcome] = await kept.apply(caller, [document], namespace, request.query.dryRun)
+          return outcome!
+        } catch (error) {
+          if (given !== undefined || left <= 1 || (error as { code?: string }).code !== VersionConflict.code) throw error
+        }
+      }
+    })
+  })
+
+  const Deletion = Type.Object({ dryRun, resourceVersion: Type.Optional(Type.String({ description: 'Only that version' })) }, closed)
+  api.delete(one, { config, schema: { summary: 'Delete a resource', params: Named, querystring: Deletion, response: { 200: Outcome } } }, async (request) => {
+    const caller = callerOf(request)
+    const { key, namespace } = await address(request.params, caller)
+    await caller.requireWrite(namespace)
+    const { resourceVersion } = request.query
+    return kept.delete(caller, key, { dryRun: request.query.dryRun, ...(resourceVersion !== undefined && { expected: readVersion(resourceVersion) }) })
+  })
+
+  api.get(`${one}/history`, { config, schema: { summary: 'Accepted versions, the newest first', params: Named, response: { 200: Type.Object({ items: Type.Array(Version) }) } } }, async (request) => ({
+    items: (await store.resourceVersions(await readable(request.params, request))).map(({ generation, author, at, value }) => ({ generation, author, at: new Date(at).toISOString(), spec: (JSON.parse(value) as { spec: object }).spec })),
   }))
 
-  const To = Type.Object({ to: Type.Integer({ minimum: 1, description: 'Generation' }) }, closed)
-  api.post('/v1/resources/:kind/:namespace/:name/rollback', { schema: { summary: 'Make an earlier version the newest', params: Named, body: To, response: { 200: Outcome } } }, async ({ params, body }) => {
-    const key = await keyOf(params)
+  api.post(`${one}/rollback`, { config, schema: { summary: 'Make an earlier version the newest', params: Named, querystring: DryRun, body: To, response: { 200: Outcome } } }, async (request) => {
+    const caller = callerOf(request)
+    const { key, namespace } = await address(request.params, caller)
+    await caller.requireWrite(namespace)
     const versions = await store.resourceVersions(key)
-    const wanted = versions.find(({ generation }) => generation === body.to)
-    if (!wanted) throw VersionUnknown(key, body.to, versions.map(({ generation }) => generation))
-    const { metadata: { generation: _generation, createdAt: _created, ...metadata }, ...resource } = JSON.parse(wanted.value) as Resource
-    const [accepted] = await accept(store, [{ ...resource, metadata }], metadata.namespace)
-    const [outcome] = await change([accepted!.change])
-    return { key, outcome: outcome!.outcome, warnings: [] }
+    const wanted = versions.find(({ generation }) => generation === request.body.to)
+    if (!wanted) throw VersionUnknown(key, request.body.to, versions.map(({ generation }) => generation))
+    const [outcome] = await kept.apply(caller, [JSON.parse(wanted.value) as Resource], namespace, request.query.dryRun)
+    return outcome!
   })
-}
 
-/** The warnings of one document; of the many fields that may wait for their translation one tells all. */
-function summary(warnings: Finding[]): { code: string; path: string; message: string }[] {
-  const planned = warnings.filter(({ code }) => code === codes.planned)
-  return [
-    ...warnings.filter(({ code }) => code !== codes.planned).map(({ code, path, message }) => ({ code, path, message })),
-    ...(planned.length ? [{ code: codes.planned, path: 'spec', message: `accepted, not yet programmed: ${planned.map(({ path }) => path.replace(/^spec\./, '')).join(', ')}` }] : []),
-  ]
-}
-
-/** Kubernetes' label selectors: `a=b`, `a!=b`, `a`, `!a`, joined by commas. */
-function matchesLabels(labels: Record<string, string>, selector = ''): boolean {
-  return selector
-    .split(',')
-    .filter(Boolean)
-    .every((term) => {
-      const [, not, name, operator, value] = /^(!?)([^!=]+?)(?:(!=|==?)(.*))?$/.exec(term.trim()) ?? []
-      const found = labels[name ?? '']
-      if (operator === undefined) return (found !== undefined) !== Boolean(not)
-      return (found === value) === (operator !== '!=')
-    })
+  /** A body that is the resource which the address names. Throws `MESH_IDENTITY_DIFFERS`. */
+  async function addressed(body: object, key: string, namespace: string, caller: Caller): Promise<object> {
+    const { kind, metadata = {} } = body as { kind?: unknown; metadata?: { name?: unknown; namespace?: unknown } }
+    const { name, namespace: written = namespace } = metadata
+    // What is no text is told of when the resource is checked.
+    if (typeof kind !== 'string' || typeof name !== 'string' || typeof written !== 'string') return body
+    const given = resourceKey({ kind, metadata: { namespace: await resolveNamespace(store, written, caller), name } })
+    if (given !== key) throw IdentityDiffers(given, key)
+    return body
+  }
 }

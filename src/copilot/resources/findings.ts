@@ -1,5 +1,10 @@
 import { Problem, type ProblemBody } from '../../common/problem.ts'
+import { NameUnknown, NotInSpace, SpaceAmbiguous } from '../problems.ts'
 import { codes, sentence, type Finding } from '../../mesh/istio/finding.ts'
+
+/** What is about rights outweighs all else that is wrong. */
+const forbidden: string[] = [codes.notOwned, codes.operatorOnly, NotInSpace.code]
+const statuses: Record<string, number> = { [NameUnknown.code]: 404, [SpaceAmbiguous.code]: 409 }
 
 /** What is wrong with the documents of a request: the first error as the problem itself, every one in `problems`. */
 export class ResourcesRefused extends Problem {
@@ -8,7 +13,7 @@ export class ResourcesRefused extends Problem {
   constructor(refused: { document: number; findings: Finding[] }[]) {
     const errors = refused.flatMap(({ document, findings }) => findings.filter(({ severity }) => severity === 'error').map((finding) => ({ document, finding })))
     const [first] = errors
-    const status = errors.some(({ finding }) => finding.code === codes.notOwned || finding.code === codes.operatorOnly) ? 403 : 422
+    const status = errors.some(({ finding }) => forbidden.includes(finding.code)) ? 403 : (statuses[first!.finding.code] ?? 422)
     super(first!.finding.code, status, errors.map(({ document, finding }) => `document ${document + 1}: ${sentence(finding)}`).join('; '), first!.finding.path)
     this.problems = errors.map(({ document, finding: { code, path, message } }) => ({ document, code, path, message }))
   }

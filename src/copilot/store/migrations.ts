@@ -72,6 +72,7 @@ export const migrations = [
   create table switches (name text not null, subject text not null, author text not null, at integer not null, primary key (name, subject)) without rowid;
   `,
   `alter table secrets add column author text not null default '';`,
+  `create table orphans (namespace text primary key, since integer not null) without rowid;`,
 ]
 
 /** Brings the database to the newest schema, a transaction a step. Throws `MESH_STORE_TOO_NEW`. */

@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Kind } from '../../mesh/records.ts'
-import { changesPerRevision, type Filter, type Page, type ResourceVersion, type Revision, type SourceState, type StoredChange, type StoredRecord, type StoredResource, type StoredSecret } from './store.ts'
+import { changesPerRevision, type Filter, type Page, type ResourceEvent, type ResourceVersion, type Revision, type SourceState, type StoredChange, type StoredRecord, type StoredResource, type StoredSecret, type Switch } from './store.ts'
 
 /** How one condition of a filter is put: in SQL, and by which index, since SQLite guesses wrong without statistics. */
 interface Condition {
@@ -80,6 +80,21 @@ export class Reader {
     const where = [['namespace', namespace] as const, ['key', key] as const].filter(([, value]) => value !== undefined)
     const conditions = ['value is not null', ...where.map(([field]) => `${field} = ?`)]
     return this.#all(`select key, value, version from resources where ${conditions.join(' and ')} order by key`, ...where.map(([, value]) => value!))
+  }
+
+  resourceVersion(): number {
+    return this.#all<{ value: number }>(`select value from counters where name = 'resources'`)[0]!.value
+  }
+
+  resourcesAfter(version: number, limit: number): ResourceEvent[] | undefined {
+    const rows = this.#all<ResourceEvent>('select key, value, version from resources where version > ? order by version limit ?', version, limit)
+    // Read after the rows: while this holds, no deletion was forgotten before they were read.
+    const counters = new Map(this.#all<{ name: string; value: number }>('select name, value from counters').map(({ name, value }) => [name, value]))
+    return version < counters.get('forgotten')! || version > counters.get('resources')! ? undefined : rows
+  }
+
+  switches(): Switch[] {
+    return this.#all('select name, subject, author, at from switches order by name, subject')
   }
 
   resourceVersions(key: string): ResourceVersion[] {

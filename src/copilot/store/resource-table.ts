@@ -4,6 +4,9 @@ import { TooManyResources, VersionConflict } from '../problems.ts'
 import { canonical } from '../records.ts'
 import { versionsKept, type ResourceChange, type ResourceOutcome } from './store.ts'
 
+/** Changes of resources after which a deletion is forgotten. */
+const deletionsKept = 10_000
+
 /** What people apply, within one transaction of the writer. */
 export class ResourceTable {
   readonly #database: DatabaseSync
@@ -34,6 +37,11 @@ export class ResourceTable {
     return { key, outcome: before === undefined ? 'created' : 'configured', version: this.#write(key, namespace, after, generation), ...(before !== undefined && { before }), after }
   }
 
+  /** The resources of a namespace. */
+  all(namespace: string): { key: string; value: string }[] {
+    return this.#database.prepare('select key, value from resources where namespace = ? and value is not null order by key').all(namespace) as { key: string; value: string }[]
+  }
+
   /** Throws `MESH_TOO_MANY_RESOURCES`. */
   refuseTooMany(namespace: string, most: number): void {
     const { n } = this.#get<{ n: number }>('select count(*) as n from resources where namespace = ? and value is not null', namespace)!
@@ -48,7 +56,16 @@ export class ResourceTable {
          on conflict (key) do update set value = excluded.value, version = excluded.version, generation = excluded.generation`,
       )
       .run(key, namespace, value, version, generation)
+    if (value === null) this.#forget(version - deletionsKept)
     return version
+  }
+
+  /** Forgets deletions up to a version, with what was kept of the resources; a watcher that has not seen them must list anew. */
+  #forget(upTo: number): void {
+    const gone = this.#database.prepare('delete from resources where value is null and version <= ? returning key').all(upTo) as { key: string }[]
+    if (!gone.length) return
+    for (const { key } of gone) this.#database.prepare('delete from versions where key = ?').run(key)
+    this.#database.prepare(`update counters set value = ? where name = 'forgotten'`).run(upTo)
   }
 
   #keep(key: string, generation: number, value: string): void {

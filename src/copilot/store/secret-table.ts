@@ -27,6 +27,12 @@ export class SecretTable {
     this.#database.prepare('update secrets set sealed = ? where namespace = ? and name = ? and sealed = ?').run(after, namespace, name, before)
   }
 
+  /** Removes those of a namespace; tells which, as `NAMESPACE/NAME`. */
+  deleteAll(namespace: string): string[] {
+    const rows = this.#database.prepare('delete from secrets where namespace = ? returning name').all(namespace) as { name: string }[]
+    return rows.map(({ name }) => `${namespace}/${name}`)
+  }
+
   /** False where there was none. */
   delete(namespace: string, name: string): boolean {
     return this.#database.prepare('delete from secrets where namespace = ? and name = ?').run(namespace, name).changes > 0

@@ -5,7 +5,7 @@ import type { Kind, Records } from '../../mesh/records.ts'
 import { storeProblem } from './database.ts'
 import { Reader } from './reader.ts'
 import { Remote } from './remote.ts'
-import type { Filter, Keyed, Page, ResourceChange, ResourceOutcome, ResourceVersion, Revision, SourceState, Store, StoredChange, StoredRecord, StoredResource, StoredSecret, StoreHealth, StoreState, Sync } from './store.ts'
+import type { ChangeOptions, Filter, Keyed, Page, ResourceChange, ResourceEvent, ResourceOutcome, ResourceVersion, Revision, SourceState, Store, StoredChange, StoredRecord, StoredResource, StoredSecret, StoreHealth, StoreState, Switch, Sync } from './store.ts'
 import { Writer, type WriterOptions } from './writer.ts'
 
 /**
@@ -69,12 +69,32 @@ export class SqliteStore implements Store, Part {
     return this.#committed(this.#writer.call('change', source, epoch, changes))
   }
 
-  changeResources(author: string, changes: ResourceChange[], most: number): Promise<{ revision: number; outcomes: ResourceOutcome[] }> {
-    return this.#committed(this.#writer.call('changeResources', author, changes, most))
+  changeResources(author: string, changes: ResourceChange[], options: ChangeOptions): Promise<{ revision: number; outcomes: ResourceOutcome[] }> {
+    return this.#committed(this.#writer.call('changeResources', author, changes, options))
   }
 
   resources(filter: { namespace?: string; key?: string }): Promise<StoredResource[]> {
     return this.#noting(this.#questions.call('resources', filter))
+  }
+
+  resourceVersion(): Promise<number> {
+    return this.#noting(this.#questions.call('resourceVersion'))
+  }
+
+  resourcesAfter(version: number, limit: number): Promise<ResourceEvent[] | undefined> {
+    return this.#noting(this.#questions.call('resourcesAfter', version, limit))
+  }
+
+  switches(): Promise<Switch[]> {
+    return this.#noting(this.#questions.call('switches'))
+  }
+
+  async setSwitch(wanted: Pick<Switch, 'name' | 'subject' | 'author'>, on: boolean): Promise<boolean> {
+    return (await this.#committed(this.#writer.call('setSwitch', wanted, on))).changed
+  }
+
+  removeOrphans(patience: number): Promise<{ revision: number; removed: string[] }> {
+    return this.#committed(this.#writer.call('removeOrphans', patience))
   }
 
   resourceVersions(key: string): Promise<ResourceVersion[]> {

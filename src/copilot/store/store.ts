@@ -78,7 +78,7 @@ export interface Filter {
   /** Process guid of an instance. */
   process?: string[]
   /** Host of a route. */
-  host?: string
+  host?: string | string[]
   /** Domain that a route's host is or ends with. */
   domain?: string
 }
@@ -111,6 +111,29 @@ export interface StoredResource {
   value: string
   /** Of its last change; grows with every change of any resource. */
   version: number
+}
+
+/** A change of a resource, as watchers are told it. */
+export interface ResourceEvent extends Omit<StoredResource, 'value'> {
+  /** Null where it was deleted. */
+  value: string | null
+}
+
+export interface ChangeOptions {
+  /** Most resources of one namespace. */
+  most: number
+  dryRun?: boolean
+}
+
+/** What operators have switched on. */
+export interface Switch {
+  /** `freeze`: nothing that people apply can be changed. `ignore`: what the space of that guid applied is not in force. */
+  name: 'freeze' | 'ignore'
+  /** Guid of the space; empty for `freeze`. */
+  subject: string
+  author: string
+  /** Since when, milliseconds since 1970. */
+  at: number
 }
 
 export interface ResourceOutcome {
@@ -171,12 +194,25 @@ export interface Store {
   /** Records of one kind in key order. */
   list<K extends Kind>(kind: K, filter: Filter, page?: Page): Promise<Keyed<K>[]>
 
-  /** Makes the changes in one transaction. Throws `MESH_VERSION_CONFLICT`, `MESH_TOO_MANY_RESOURCES` where a namespace would have more than `most`. */
-  changeResources(author: string, changes: ResourceChange[], most: number): Promise<{ revision: number; outcomes: ResourceOutcome[] }>
+  /**
+   * Makes the changes in one transaction, or with `dryRun` only tells what would come of them. Throws `MESH_VERSION_CONFLICT`, `MESH_FROZEN`,
+   * `MESH_TOO_MANY_RESOURCES` where a namespace would have more than `most`.
+   */
+  changeResources(author: string, changes: ResourceChange[], options: ChangeOptions): Promise<{ revision: number; outcomes: ResourceOutcome[] }>
   /** Resources in the order of their keys: those of a namespace, or that one, or all. */
   resources(filter: { namespace?: string; key?: string }): Promise<StoredResource[]>
+  /** The version of the newest change of any resource. */
+  resourceVersion(): Promise<number>
+  /** What changed after a version, in order, at most `limit`; undefined where deletions after it are forgotten, or there was no such version. */
+  resourcesAfter(version: number, limit: number): Promise<ResourceEvent[] | undefined>
   /** The last `versionsKept` accepted states of a resource, the newest first; also of one that was deleted. */
   resourceVersions(key: string): Promise<ResourceVersion[]>
+
+  switches(): Promise<Switch[]>
+  /** Turns a switch on or off; false where it already was so. What an ignored space has applied is kept, and told to no pilot. */
+  setSwitch(wanted: Pick<Switch, 'name' | 'subject' | 'author'>, on: boolean): Promise<boolean>
+  /** Removes what people applied in spaces that have been gone for `patience` milliseconds; tells what it removed. */
+  removeOrphans(patience: number): Promise<{ revision: number; removed: string[] }>
 
   /** Keeps a secret, and its record for pilot in the same transaction. Throws `MESH_TOO_MANY_SECRETS` where the namespace would have more than `most`. */
   putSecret(secret: StoredSecret, record: string, most: number): Promise<{ revision: number }>

@@ -6,7 +6,9 @@ import { lockStore, openDatabase, removeLeftovers, stagingFile } from './databas
 import { Staging } from './staging.ts'
 import { ResourceTable } from './resource-table.ts'
 import { SecretTable } from './secret-table.ts'
-import { changesPerRevision, type ResourceChange, type ResourceOutcome, type StoredChange, type StoredRecord, type StoredSecret, type StoreState, type SyncOutcome } from './store.ts'
+import { Orphans } from './orphans.ts'
+import { SwitchTable } from './switch-table.ts'
+import { changesPerRevision, type ChangeOptions, type ResourceChange, type ResourceOutcome, type StoredChange, type StoredRecord, type StoredSecret, type StoreState, type Switch, type SyncOutcome } from './store.ts'
 
 export interface WriterOptions {
   file: string
@@ -110,25 +112,55 @@ export class Writer {
   }
 
   /** Changes resources, all or none; what is in force of them is recorded for pilot in the same transaction. */
-  changeResources(author: string, changes: ResourceChange[], most: number): { revision: number; outcomes: ResourceOutcome[] } {
+  changeResources(author: string, changes: ResourceChange[], { most, dryRun = false }: ChangeOptions): { revision: number; outcomes: ResourceOutcome[] } {
     return this.#transaction((revision, counts) => {
       const resources = new ResourceTable(this.#database, author)
+      const switches = new SwitchTable(this.#database)
       const outcomes = changes.map((change) => resources.apply(change))
+      if (!dryRun && outcomes.some(({ outcome }) => outcome !== 'unchanged')) switches.refuseFrozen()
       for (const namespace of new Set(changes.map((change) => change.namespace))) resources.refuseTooMany(namespace, most)
-      let applied = 0
-      for (const { key, outcome, after = null } of outcomes) {
-        if (outcome !== 'unchanged' && this.#apply(ownSource, { kind: 'resource', key, value: after }, revision + 1 + Math.floor(applied / changesPerRevision), counts)) applied++
-      }
-      return { revision: revision + Math.ceil(applied / changesPerRevision), outcomes }
+      const inForce = outcomes.filter(({ outcome }, position) => outcome !== 'unchanged' && !switches.isOn('ignore', changes[position]!.namespace))
+      return { revision: this.#tell('resource', inForce.map(({ key, after = null }) => ({ key, value: after })), revision, counts), outcomes }
+    }, dryRun)
+  }
+
+  /** Turns a switch; with `ignore`, what the space applied leaves or enters the records. */
+  setSwitch(wanted: Pick<Switch, 'name' | 'subject' | 'author'>, on: boolean): { revision: number; changed: boolean } {
+    return this.#transaction((revision, counts) => {
+      const changed = new SwitchTable(this.#database).set(wanted, on)
+      if (!changed || wanted.name !== 'ignore') return { revision, changed }
+      const resources = new ResourceTable(this.#database, wanted.author).all(wanted.subject)
+      return { revision: this.#tell('resource', on ? resources.map(({ key }) => ({ key, value: null })) : resources, revision, counts), changed }
     })
+  }
+
+  /** Removes what was applied in spaces that have been gone for long. Where no space is known at all, none is gone. */
+  removeOrphans(patience: number): { revision: number; removed: string[] } {
+    return this.#transaction((revision, counts) => {
+      const orphans = new Orphans(this.#database)
+      if (!counts.space) return { revision, removed: [] }
+      const gone = orphans.gone(patience)
+      const resources = new ResourceTable(this.#database, 'copilot')
+      const removed = gone.flatMap((namespace) => resources.all(namespace).map(({ key }) => resources.apply({ key, namespace, value: null }).key))
+      const secrets = gone.flatMap((namespace) => new SecretTable(this.#database).deleteAll(namespace))
+      const told = this.#tell('resource', removed.map((key) => ({ key, value: null })), revision, counts)
+      return { revision: this.#tell('secret', secrets.map((key) => ({ key, value: null })), told, counts), removed: [...removed, ...secrets.map((key) => `secret/${key}`)] }
+    })
+  }
+
+  /** Makes changes of copilot's own records, in revisions from the next one on; returns the last that it took. */
+  #tell(kind: 'resource' | 'secret', changes: { key: string; value: string | null }[], revision: number, counts: Counts): number {
+    let applied = 0
+    for (const { key, value } of changes) if (this.#apply(ownSource, { kind, key, value }, revision + 1 + Math.floor(applied / changesPerRevision), counts)) applied++
+    return revision + Math.ceil(applied / changesPerRevision)
   }
 
   /** Keeps a secret with its record. */
   putSecret(secret: StoredSecret, record: string, most: number): { revision: number } {
     return this.#transaction((revision, counts) => {
+      new SwitchTable(this.#database).refuseFrozen()
       new SecretTable(this.#database).put(secret, most)
-      const changed = this.#apply(ownSource, { kind: 'secret', key: `${secret.namespace}/${secret.name}`, value: record }, revision + 1, counts)
-      return { revision: revision + Number(changed) }
+      return { revision: this.#tell('secret', [{ key: `${secret.namespace}/${secret.name}`, value: record }], revision, counts) }
     })
   }
 
@@ -141,9 +173,9 @@ export class Writer {
 
   deleteSecret(namespace: string, name: string): { revision: number; existed: boolean } {
     return this.#transaction((revision, counts) => {
+      new SwitchTable(this.#database).refuseFrozen()
       const existed = new SecretTable(this.#database).delete(namespace, name)
-      const changed = this.#apply(ownSource, { kind: 'secret', key: `${namespace}/${name}`, value: null }, revision + 1, counts)
-      return { revision: revision + Number(changed), existed }
+      return { revision: this.#tell('secret', [{ key: `${namespace}/${name}`, value: null }], revision, counts), existed }
     })
   }
 
@@ -223,13 +255,17 @@ export class Writer {
     if (this.#get('select 1 from superseded where source = ? and epoch = ?', source, epoch)) throw EpochSuperseded(source)
   }
 
-  /** Runs `body` with the present revision and commits with the one that it returns: all or nothing, the counts included. */
-  #transaction<Outcome extends { revision: number }>(body: (revision: number, counts: Counts) => Outcome): Outcome {
+  /** Runs `body` with the present revision and commits with the one that it returns: all or nothing, the counts included. With `dryRun`, nothing. */
+  #transaction<Outcome extends { revision: number }>(body: (revision: number, counts: Counts) => Outcome, dryRun = false): Outcome {
     this.#database.exec('begin immediate')
     try {
       const { revision } = this.#get<{ revision: number }>('select revision from store')
       const counts = { ...this.#counts }
       const outcome = body(revision, counts)
+      if (dryRun) {
+        this.#database.exec('rollback')
+        return { ...outcome, revision }
+      }
       if (outcome.revision !== revision) this.#run('update store set revision = ?', outcome.revision)
       this.#database.exec('commit')
       this.#counts = counts

@@ -1,3 +1,4 @@
+import type { Caller } from '../people/caller.ts'
 import { NameUnknown } from '../problems.ts'
 import type { Filter, Store } from '../store/store.ts'
 
@@ -10,12 +11,14 @@ export interface Scope {
 
 /**
  * The guids that a scope means, as a filter of apps or routes. A name may mean several (a space of that name in each of two
- * organizations). Throws `MESH_NAME_UNKNOWN` where one means nothing.
+ * organizations); of them those that the caller may read. Throws `MESH_NAME_UNKNOWN` where one means nothing.
  */
-export async function resolveScope(store: Store, { organization, space, app }: Scope): Promise<Pick<Filter, 'space' | 'app'>> {
+export async function resolveScope(store: Store, { organization, space, app }: Scope, caller: Caller): Promise<Pick<Filter, 'space' | 'app'>> {
   const organizations = organization === undefined ? undefined : await guids(store, 'organization', organization, {})
   const within = organizations && { organization: organizations }
-  const spaces = space === undefined ? within && (await store.list('space', within)).map(({ key }) => key) : await guids(store, 'space', space, { ...within })
+  const named = space === undefined ? within && (await store.list('space', within)).map(({ key }) => key) : await guids(store, 'space', space, { ...within })
+  const sight = await caller.readable()
+  const spaces = sight ? (named ?? [...sight]).filter((guid) => sight.has(guid)) : named
   const inSpaces = spaces && { space: spaces }
   const apps = app === undefined ? undefined : await guids(store, 'app', app, { ...inSpaces })
   return { ...inSpaces, ...(apps && { app: apps }) }

@@ -18,6 +18,8 @@ export interface TokenOptions {
   clients: { id: string; secret: string; authorities: string[] }[]
   accessSeconds: number
   refreshSeconds: number
+  /** The `iss` of tokens, in place of the address by which UAA was reached. */
+  issuer?: string
 }
 
 export interface TokenAnswer {
@@ -89,7 +91,7 @@ export class TokenIssuer {
       cid: client.id,
       azp: client.id,
       grant_type: grantType,
-      iss: `${issuer}/oauth/token`,
+      iss: this.#options.issuer ?? `${issuer}/oauth/token`,
       zid: 'uaa',
       aud: [...new Set([client.id, ...scope.filter((name) => name.includes('.')).map((name) => name.slice(0, name.lastIndexOf('.')))])],
       ...(account

@@ -1,3 +1,4 @@
+import type { Limits } from './check-match.ts'
 import { codes, within, type Findings } from './finding.ts'
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
@@ -13,7 +14,8 @@ interface Operations {
 }
 
 /** Checks what a rule does to headers. */
-export function checkHeaders(headers: { request?: Operations; response?: Operations } | undefined, path: string, findings: Findings): void {
+export function checkHeaders(headers: { request?: Operations; response?: Operations } | undefined, path: string, findings: Findings, { headerBytes }: Limits): void {
+  let bytes = 0
   for (const side of ['request', 'response'] as const) {
     const operations = headers?.[side]
     for (const verb of ['add', 'set'] as const) {
@@ -21,10 +23,12 @@ export function checkHeaders(headers: { request?: Operations; response?: Operati
         const at = within(within(within(path, side), verb), name)
         checkName(name, at, findings, side === 'request')
         findings.fault(at, valueFault(value))
+        bytes += Buffer.byteLength(name) + Buffer.byteLength(value)
       }
     }
     operations?.remove?.forEach((name, position) => checkName(name, within(within(within(path, side), 'remove'), position), findings, false))
   }
+  if (bytes > headerBytes) findings.error(path, `adds or sets ${bytes} bytes of headers; ${headerBytes} are the most`, codes.tooLarge)
 }
 
 function checkName(name: string, path: string, findings: Findings, authority: boolean): void {

@@ -17,7 +17,7 @@ export function checkHttpRoute(route: HttpRoute, path: string, context: RouteCon
   const { findings, limits, callersKnown } = context
   checkAction(route, path, context)
   route.match?.forEach((match, position) => checkHttpMatch(match, `${path}.match[${position}]`, findings, limits, callersKnown))
-  checkHeaders(route.headers, `${path}.headers`, findings)
+  checkHeaders(route.headers, `${path}.headers`, findings, limits)
   checkCors(route, `${path}.corsPolicy`, context)
   checkFault(route, `${path}.fault`, findings)
   checkMirrors(route, path, findings)
@@ -26,7 +26,7 @@ export function checkHttpRoute(route: HttpRoute, path: string, context: RouteCon
   checkRetries(route, `${path}.retries`, findings)
   checkRewrite(route, path, context)
   checkDestinations(route.route ?? [], `${path}.route`, findings)
-  route.route?.forEach(({ headers }, position) => checkHeaders(headers, `${path}.route[${position}].headers`, findings))
+  route.route?.forEach(({ headers }, position) => checkHeaders(headers, `${path}.route[${position}].headers`, findings, limits))
   if (route.timeout !== undefined) findings.fault(`${path}.timeout`, durationFault(route.timeout, { zero: true }))
 }
 

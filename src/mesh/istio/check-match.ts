@@ -7,6 +7,8 @@ import { isLabel, labelPairFault, portFault, regexFault } from './values.ts'
 export interface Limits {
   /** Longest regular expression, characters. */
   regexLength: number
+  /** Most that one rule may add or set of headers, names and values together, bytes. */
+  headerBytes: number
 }
 
 /** Checks one condition of a request. `callersKnown`: whether it stands where callers can be known by their certificate. */

@@ -17,7 +17,7 @@ export interface Bounds extends Limits {
   egress: EgressRules
 }
 
-export const defaultBounds: Bounds = { regexLength: 1024, egress: { allowed: [] } }
+export const defaultBounds: Bounds = { regexLength: 1024, headerBytes: 8192, egress: { allowed: [] } }
 
 /** A document that was read: the resource where nothing is wrong with it. */
 export interface Checked {

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Copilot } from '../../copilot.ts'
+import { callerOf } from '../../people/caller.ts'
 import type { Keyed, Store } from '../../store/store.ts'
 import { resolveScope } from '../../views/names.ts'
 import { Related, unique } from '../../views/related.ts'
@@ -20,9 +21,9 @@ const Query = ListQuery({ name: scope.app, space: scope.space, organization: sco
 
 /** Apps: what Diego is to run of them, what runs, and by which routes it is reached. */
 export function apps(api: Api, { store }: Copilot): void {
-  api.get('/v1/apps', { schema: { summary: 'Apps with their processes, instances and routes', querystring: Query, response: { 200: ListAnswer(AppView) } } }, async ({ query }) => {
-    const { name: app, space, organization, limit, cursor } = query
-    const { app: keys, ...filter } = await resolveScope(store, { app, space, organization })
+  api.get('/v1/apps', { config: { decides: true }, schema: { summary: 'Apps with their processes, instances and routes', querystring: Query, response: { 200: ListAnswer(AppView) } } }, async (request) => {
+    const { name: app, space, organization, limit, cursor } = request.query
+    const { app: keys, ...filter } = await resolveScope(store, { app, space, organization }, callerOf(request))
     return page(store, 'app', { ...filter, keys }, { limit, cursor }, (records) => show(store, records))
   })
 }

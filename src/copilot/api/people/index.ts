@@ -6,6 +6,7 @@ import { createApi, type Api } from '../server.ts'
 import { apps } from './apps.ts'
 import { loopbackGuard, tokenGuard } from './auth.ts'
 import { componentList } from './components.ts'
+import { info } from './info.ts'
 import { instances } from './instances.ts'
 import { routers } from './routers.ts'
 import { routes } from './routes.ts'
@@ -13,22 +14,25 @@ import { services } from './services.ts'
 import { status } from './status.ts'
 import { identify } from '../../people/caller.ts'
 import { resources } from '../../resources/api.ts'
+import { resourceList } from '../../resources/list.ts'
 import { secrets } from '../../secrets/api.ts'
+import { switches } from './switches.ts'
 import { sync } from './sync.ts'
 import { trace } from './trace.ts'
 
 /** What people use, and meshctl and the console for them. */
 export async function peopleApi(copilot: Copilot): Promise<Part> {
   const { config, log, measured } = copilot
-  const { listen, tls, uaa } = config.api
+  const { listen, tls, uaa, cloudController } = config.api
   // Nobody is asked for a certificate, so no CA is needed.
   const files = tls && { ...tls, ca: tls.certificate }
   const api = await createApi({ log, title: 'copilot', https: files && readTls(files), bodyLimit: config.limits.bodyBytes })
   measured(api)
-  const guard = uaa ? tokenGuard(uaa) : loopbackGuard
-  api.addHook('onRequest', async (request) => identify(request, await guard(request)))
+  const guard = uaa ? tokenGuard(uaa, cloudController, copilot.store) : loopbackGuard
+  await api.register(async (scope: Api) => info(scope, copilot))
   await api.register(async (scope: Api) => {
-    for (const add of [status, routes, trace, services, apps, instances, componentList, routers, sync, resources, secrets]) add(scope, copilot)
+    scope.addHook('onRequest', async (request) => identify(request, await guard(request)))
+    for (const add of [status, routes, trace, services, apps, instances, componentList, routers, sync, switches, resourceList, resources, secrets]) add(scope, copilot)
   })
   return served('api', api, { listen, tls: files })
 }

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Copilot } from '../../copilot.ts'
+import { callerOf, type Caller } from '../../people/caller.ts'
 import type { Store } from '../../store/store.ts'
 import { InstanceView, relateInstances, showInstance } from '../../views/instance.ts'
 import { resolveScope, type Scope } from '../../views/names.ts'
@@ -12,9 +13,10 @@ const Query = ListQuery({ ...scope, process: Type.Optional(Type.String({ descrip
 
 /** Running instances. */
 export function instances(api: Api, { store }: Copilot): void {
-  api.get('/v1/instances', { schema: { summary: 'Running instances', querystring: Query, response: { 200: ListAnswer(InstanceView) } } }, async ({ query }) => {
-    const { process, limit, cursor, ...scope } = query
-    const processes = process === undefined ? await processesOf(store, scope) : [process]
+  api.get('/v1/instances', { config: { decides: true }, schema: { summary: 'Running instances', querystring: Query, response: { 200: ListAnswer(InstanceView) } } }, async (request) => {
+    const { process, limit, cursor, ...scope } = request.query
+    const known = await processesOf(store, scope, callerOf(request))
+    const processes = process === undefined ? known : known ? known.filter((guid) => guid === process) : [process]
     return page(store, 'instance', { process: processes }, { limit, cursor }, async (records) => {
       const related = new Related(store)
       await relateInstances(records, related)
@@ -23,10 +25,10 @@ export function instances(api: Api, { store }: Copilot): void {
   })
 }
 
-/** The processes of all apps in a scope; undefined for the scope of everything. */
-async function processesOf(store: Store, scope: Scope): Promise<string[] | undefined> {
-  if (!Object.values(scope).some((part) => part !== undefined)) return
-  const { app, space } = await resolveScope(store, scope)
+/** The processes of all apps in a scope, as far as the caller may read; undefined for everything. */
+async function processesOf(store: Store, scope: Scope, caller: Caller): Promise<string[] | undefined> {
+  const { app, space } = await resolveScope(store, scope, caller)
+  if (!app && !space) return
   const apps = app ?? (await store.list('app', { space })).map(({ key }) => key)
   return (await store.list('process', { app: apps })).map(({ key }) => key)
 }

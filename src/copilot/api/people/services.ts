@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Copilot } from '../../copilot.ts'
+import { callerOf } from '../../people/caller.ts'
 import { CursorInvalid } from '../../problems.ts'
 import type { Keyed, Store } from '../../store/store.ts'
 import { resolveScope } from '../../views/names.ts'
@@ -22,10 +23,11 @@ interface Service {
 
 /** What mesh rules can send to by name. */
 export function services(api: Api, { store }: Copilot): void {
-  api.get('/v1/services', { schema: { summary: 'Services by name, with their apps, hosts and instances', querystring: Query, response: { 200: ListAnswer(ServiceView) } } }, async ({ query }) => {
+  api.get('/v1/services', { config: { decides: true }, schema: { summary: 'Services by name, with their apps, hosts and instances', querystring: Query, response: { 200: ListAnswer(ServiceView) } } }, async (request) => {
+    const { query } = request
     const { limit, cursor } = query
     const [name, space = query.space, ...organization] = query.name?.split('.') ?? []
-    const filter = await resolveScope(store, { space, organization: organization.length ? organization.join('.') : query.organization })
+    const filter = await resolveScope(store, { space, organization: organization.length ? organization.join('.') : query.organization }, callerOf(request))
     const found: Service[] = []
     for await (const service of inOrder(store, filter.space, cursor)) {
       if (name !== undefined && service.name !== name) continue

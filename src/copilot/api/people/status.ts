@@ -6,6 +6,7 @@ import { Related } from '../../views/related.ts'
 import { ConflictView, showConflict } from '../../views/route.ts'
 import { ComponentView, showComponent } from './components.ts'
 import { HeldSync } from '../components/reports.ts'
+import { showSwitches, Switches } from './switches.ts'
 import type { Api } from '../server.ts'
 
 const Moment = Type.String({ format: 'date-time' })
@@ -16,6 +17,7 @@ const Status = Type.Object({
   records: Type.Object(Object.fromEntries(kinds.map((kind) => [kind, Type.Integer()]))),
   store: Type.Object({ ready: Type.Boolean(), reason: Type.Optional(Type.String()) }),
   sources: Type.Array(Type.Object({ name: Type.String(), epoch: Type.String(), syncedAt: Moment, changedAt: Moment, age: Type.Number({ description: 'Seconds since it sent anything' }) })),
+  switches: Switches,
   held: Type.Array(HeldSync),
   conflicts: Type.Array(ConflictView),
   components: Type.Array(ComponentView),
@@ -43,6 +45,7 @@ export function status(api: Api, { store, components, watchers }: Copilot): void
         changedAt: iso(changedAt),
         age: Math.max(0, Date.now() - changedAt) / 1000,
       })),
+      switches: await showSwitches(store),
       held: components.held(),
       conflicts: conflicts.map((conflict) => showConflict(conflict, related)),
       components: components.list().map((component) => showComponent(component, revision)),

@@ -3,6 +3,7 @@ import { normalizeHost } from '../../../mesh/host.ts'
 import { candidates } from '../../../mesh/matching.ts'
 import { normalizePath, splitTarget } from '../../../mesh/path.ts'
 import type { Copilot } from '../../copilot.ts'
+import { callerOf } from '../../people/caller.ts'
 import { RouteView, showRoutes } from '../../views/route.ts'
 import type { Api } from '../server.ts'
 
@@ -27,7 +28,8 @@ const Trace = Type.Object({
 
 /** Where a request goes, and why. */
 export function trace(api: Api, { store, components }: Copilot): void {
-  api.get('/v1/trace', { schema: { summary: 'Where a request goes and why', querystring: Query, response: { 200: Trace } } }, async ({ query }) => {
+  api.get('/v1/trace', { config: { decides: true }, schema: { summary: 'Where a request goes and why', querystring: Query, response: { 200: Trace } } }, async (request) => {
+    const { query } = request
     const { exposure } = query
     const host = normalizeHost(query.host)
     const path = normalizePath(splitTarget(query.path).path)
@@ -35,13 +37,14 @@ export function trace(api: Api, { store, components }: Copilot): void {
 
     const keys = candidates(exposure, host, path)
     const existing = new Map((await store.list('route', { keys })).map((record) => [record.key, record]))
-    const request = { host, path, exposure, candidates: keys.map((key) => ({ key, exists: existing.has(key) })) }
+    const looked = { host, path, exposure, candidates: keys.map((key) => ({ key, exists: existing.has(key) })) }
     const winner = keys.find((key) => existing.has(key))
-    if (winner === undefined) return { ...request, status: 404, why: `no route has this host, neither by itself nor by a wildcard${exposure === 'pub' ? ' (internal routes are not reachable from here)' : ''}` }
+    if (winner === undefined) return { ...looked, status: 404, why: `no route has this host, neither by itself nor by a wildcard${exposure === 'pub' ? ' (internal routes are not reachable from here)' : ''}` }
 
     const [route] = await showRoutes(store, [existing.get(winner)!], components.conflicts())
+    await callerOf(request).requireRead(route!.space.guid)
     const why = `${winner} is the most specific route that exists`
-    if (route!.state === 'no-instances') return { ...request, route, status: 503, why: `${why}, and none of its instances is running` }
-    return { ...request, route, why }
+    if (route!.state === 'no-instances') return { ...looked, route, status: 503, why: `${why}, and none of its instances is running` }
+    return { ...looked, route, why }
   })
 }

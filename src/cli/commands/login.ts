@@ -1,0 +1,75 @@
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+import { Agent } from 'undici'
+import { Api, readCa } from '../api.ts'
+import { examples, type Cli, type Register } from '../cli.ts'
+import { NoLogin, Usage } from '../problems.ts'
+import { readReady } from '../ready.ts'
+import { readLogin, removeLogin, writeLogin } from '../session/login-file.ts'
+import { askUaa } from '../session/uaa.ts'
+
+interface Options {
+  user?: string
+  password?: string
+  ssoPasscode?: string
+}
+
+/** `login`. */
+export const login: Register = (program, cli) => {
+  const command = program
+    .command('login')
+    .summary('log in to a copilot by UAA, and use that copilot from now on')
+    .option('-u, --user <name>', 'as `cf login` takes it; asked for where absent')
+    .option('-p, --password <password>', 'better left out: MESH_PASSWORD, or typed where it is asked for')
+    .option('--sso-passcode <code>', 'one-time code of a single sign-on, from UAA at /passcode')
+    .action(async (options: Options) => {
+      const given = command.optsWithGlobals<{ api?: string; ca?: string }>()
+      const url = (given.api ?? cli.environment['MESH_API'] ?? readLogin(cli.environment)?.api ?? readReady(cli.environment).urls.copilot).replace(/\/+$/, '')
+      const ca = given.ca ?? cli.environment['MESH_CA']
+      const { login: uaa } = await new Api({ url, ca }).get<{ login?: string }>('/v1/info')
+      if (!uaa) throw NoLogin(url)
+      const { user, form } = await credentials(options, cli)
+      const grant = await askUaa(uaa, form, { dispatcher: new Agent({ connect: { timeout: 5000, ...(ca && { ca: readCa(ca) }) } }) })
+      writeLogin(cli.environment, { api: url, ...(ca && { ca }), uaa, user, ...grant })
+      cli.out.write(`logged in to ${url} as ${user}`)
+    })
+  examples(command, [
+    ['login --api https://copilot.sys.example.com', 'asks for user and password'],
+    ['login --api https://copilot.sys.example.com --sso-passcode CODE', 'with a code of UAA'],
+  ])
+}
+
+/** `logout`. */
+export const logout: Register = (program, cli) => {
+  const command = program
+    .command('logout')
+    .summary('forget the login')
+    .action(() => cli.out.write(removeLogin(cli.environment) ? 'logged out' : 'nobody was logged in'))
+  examples(command, [['logout', 'removes the tokens from this machine']])
+}
+
+async function credentials({ user, password, ssoPasscode }: Options, cli: Cli): Promise<{ user: string; form: Record<string, string> }> {
+  if (ssoPasscode) return { user: user ?? 'single sign-on', form: { grant_type: 'password', passcode: ssoPasscode } }
+  const name = user ?? (await ask('User: ', 'user', false))
+  const secret = password ?? cli.environment['MESH_PASSWORD'] ?? (await ask('Password: ', 'password', true))
+  return { user: name, form: { grant_type: 'password', username: name, password: secret } }
+}
+
+/** Asks at the terminal; what is hidden does not show while it is typed. Throws `MESHCTL_USAGE` where there is none. */
+async function ask(question: string, option: string, hidden: boolean): Promise<string> {
+  if (!process.stdin.isTTY) throw Usage(`--${option} is missing, and there is no terminal to ask for it`)
+  process.stderr.write(question)
+  const output = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      if (!hidden) process.stderr.write(chunk)
+      done()
+    },
+  })
+  const terminal = createInterface({ input: process.stdin, output, terminal: true })
+  try {
+    return await terminal.question('')
+  } finally {
+    terminal.close()
+    if (hidden) process.stderr.write('\n')
+  }
+}

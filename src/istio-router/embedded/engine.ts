@@ -10,6 +10,7 @@ import { LogSink } from './log-sink.ts'
 import type { Shared } from './manager.ts'
 import { createEngineMetrics } from './metrics.ts'
 import { Secrets } from './secrets.ts'
+import type { Cluster, Endpoint } from './upstream/cluster.ts'
 import { ClusterTable } from './upstream/cluster-table.ts'
 
 export interface EmbeddedEngineOptions {
@@ -27,7 +28,7 @@ export class EmbeddedEngine implements Engine {
   readonly name = 'embedded engine'
   readonly #log: Logger
   readonly #shared: Shared
-  readonly #clusters = new ClusterTable()
+  readonly #clusters = new ClusterTable((cluster, endpoint, ejected) => this.#ejected(cluster, endpoint, ejected))
   readonly #listeners: Listeners
   #applying: Promise<unknown> = Promise.resolve()
 
@@ -71,6 +72,11 @@ export class EmbeddedEngine implements Engine {
   /** The ports that listeners are bound to, by their names. */
   get ports(): Record<string, number> {
     return this.#listeners.ports
+  }
+
+  #ejected({ config: { name } }: Cluster, { key, hostname }: Endpoint, ejected: boolean): void {
+    if (ejected) this.#shared.metrics.ejections++
+    this.#log.info({ cluster: name, instance: hostname, address: key, ejected }, ejected ? 'instance ejected' : 'instance asked again')
   }
 
   async #apply({ changed, removed }: ResourceUpdate): Promise<Refusal[]> {

@@ -1,13 +1,17 @@
 import type { Duplex } from 'node:stream'
 import { normalizePath, splitTarget } from '../../mesh/path.ts'
 import type { Downstream, Peer, RequestHead } from './downstream.ts'
+import type { HttpFilter } from './filters/filter.ts'
+import { filtersOf } from './filters/filters.ts'
 import type { WantedEndpoint } from './filters/named-instances.ts'
 import { Forward } from './forward.ts'
 import { settleClient, type Client } from './forwarded.ts'
 import type { Flag } from './http/failure.ts'
 import { Headers } from './http/headers.ts'
 import type { Manager } from './manager.ts'
+import { mirror, type Copies } from './mirror.ts'
 import { makeReply } from './reply.ts'
+import type { Share } from './routing/clusters.ts'
 import type { Route } from './routing/route.ts'
 import { tunnel } from './tunnel.ts'
 import type { RequestBody } from './upstream/attempt.ts'
@@ -29,7 +33,6 @@ export class Exchange {
   readonly manager: Manager
   readonly method: string
   readonly scheme: string
-  readonly authority: string
   readonly protocol: string
   readonly headers: Headers
   /** Path and query as the client sent them. */
@@ -37,12 +40,17 @@ export class Exchange {
   readonly peer: Peer
   /** Milliseconds since 1970. */
   readonly startedAt = Date.now()
-  /** Path and query as they are matched and sent on. */
+  /** Path and query as they are matched; once its route has rewritten it, as they are sent on. So is the authority. */
   path: string
+  authority: string
   client: Client
   /** Id of the request, also its `x-request-id`. */
   id = ''
   route: Route | undefined
+  /** Which of the clusters of a split was chosen. */
+  share: Share | undefined
+  /** Cookies that the client is given, by their names. */
+  cookies: Map<string, { value: string; header: string }> | undefined
   cluster: Cluster | undefined
   endpoint: Endpoint | undefined
   /** The endpoint that the request asks for, if any. */
@@ -64,8 +72,12 @@ export class Exchange {
   readonly #body: RequestBody | undefined
   readonly #start = performance.now()
   #state: 'request' | 'response' | 'tunnel' | 'done' = 'request'
+  #filters: readonly HttpFilter[]
   #nextFilter = 0
+  /** True once the route's action has the request; what filters answer before is not the route's. */
+  #dispatched = false
   #forward: Forward | undefined
+  #copies: Copies | undefined
   #closeTunnel: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
   /** When `#onDeadline` is to be called, by `performance.now()`. */
@@ -86,8 +98,9 @@ export class Exchange {
     this.peer = head.peer
     this.client = { address: head.peer.remoteAddress, port: head.peer.remotePort }
     this.#downstream = downstream
+    this.#filters = manager.config.chain.filters
     this.#head = head
-    this.#body = head.body && Object.assign(head.body, { passed: (bytes: number) => this.#bodyPassed(bytes) })
+    this.#body = head.body && Object.assign(head.body, { passed: (chunk: Buffer) => this.#bodyPassed(chunk) })
     downstream.exchange = this
     manager.shared.metrics.active++
     manager.add(this)
@@ -145,15 +158,16 @@ export class Exchange {
 
   /** Goes on with the filters that have not seen the request yet, and then with the route. */
   proceed(): void {
-    const { filters } = this.manager.config.chain
-    while (this.#nextFilter < filters.length) {
-      if (filters[this.#nextFilter++]!.request?.(this.headers, this) === false) return
+    while (this.#nextFilter < this.#filters.length) {
+      if (this.#filters[this.#nextFilter++]!.request?.(this.headers, this) === false) return
     }
-    if (this.#state === 'request') this.#findRoute()
+    if (this.#state !== 'request') return
+    if (this.route) this.#dispatch(this.route)
+    else this.#findRoute()
   }
 
   /** Answers by ourselves; where the response has begun already it is broken off instead. */
-  reply(status: number, text: string, flag: Flag | undefined, detail: string, headers: string[] = []): void {
+  reply(status: number, text: string | Buffer, flag: Flag | undefined, detail: string, headers: string[] = [], grpcStatus?: number): void {
     if (this.#state === 'done') return
     if (flag) this.flags.push(flag)
     this.detail = detail
@@ -161,12 +175,12 @@ export class Exchange {
       this.#breakOff()
       return
     }
-    const reply = makeReply(this, status, text, headers)
+    const reply = makeReply(this, status, text, headers, grpcStatus)
     const body = this.method === 'HEAD' ? '' : reply.body
     this.#forward?.stop()
-    this.respond(reply.status, reply.headers, body === '')
-    if (body === '') return
-    this.write(Buffer.from(body))
+    this.respond(reply.status, reply.headers, body.length === 0)
+    if (body.length === 0) return
+    this.write(typeof body === 'string' ? Buffer.from(body) : body)
     this.end([])
   }
 
@@ -206,7 +220,7 @@ export class Exchange {
     this.status = this.protocol === 'HTTP/2' ? 200 : 101
     this.#mutateResponse(headers)
     this.#closeTunnel = tunnel(this.#downstream.upgrade(headers), socket, {
-      received: (bytes) => this.#bodyPassed(bytes),
+      received: (bytes) => this.#received(bytes),
       sent: (bytes) => {
         this.bytesSent += bytes
         this.#lastActivity = performance.now()
@@ -234,7 +248,7 @@ export class Exchange {
       this.#timeOut()
       return
     }
-    const limit = this.route?.idleTimeout ?? this.manager.config.streamIdleTimeout
+    const limit = this.route?.action?.idleTimeout ?? this.manager.config.streamIdleTimeout
     if (limit === 0 || now - this.#lastActivity < limit) return
     this.reply(this.#requestEndedAt === 0 ? 408 : 504, 'stream timeout', 'SI', 'stream_idle_timeout')
   }
@@ -257,20 +271,38 @@ export class Exchange {
       return
     }
     this.route = route
-    const name = route.cluster(this)
+    if (route.filters) {
+      this.#filters = filtersOf(this.manager.config.chain, route.filters)
+      this.#nextFilter = 0
+      this.proceed()
+    } else this.#dispatch(route)
+  }
+
+  #dispatch(route: Route): void {
+    this.#dispatched = true
+    const { action } = route
+    if (!action) {
+      route.answer!(this)
+      return
+    }
+    const name = action.cluster(this)
     const cluster = name === undefined ? undefined : this.clusters.get(name)
     if (!cluster && this.wanted?.refuse) {
       this.wanted.refuse()
       return
     }
     if (!cluster) {
-      this.reply(route.clusterMissing, '', 'NC', 'cluster_not_found')
+      this.reply(action.clusterMissing, '', 'NC', 'cluster_not_found')
       return
     }
     this.cluster = cluster
+    this.share?.request?.(this.headers, this)
     route.request?.(this.headers, this)
+    action.rewrite?.(this)
+    if (this.share?.authority !== undefined) this.authority = this.share.authority
     const { expectContinue, upgrade } = this.#head
-    this.#forward = new Forward(this, cluster, route, { body: this.#body, expectContinue, upgrade })
+    if (action.mirrors) this.#copies = mirror(this, action.mirrors, this.#body)
+    this.#forward = new Forward(this, cluster, action, { body: this.#body, expectContinue, upgrade })
     if (this.#requestEndedAt !== 0) this.#startRouteTimer()
     this.#forward.start()
   }
@@ -278,12 +310,23 @@ export class Exchange {
   #mutateResponse(headers: Headers): void {
     const { config } = this.manager
     this.responseHeaders = headers
-    this.route?.response?.(headers, this)
+    if (this.#dispatched) {
+      this.share?.response?.(headers, this)
+      this.route!.response?.(headers, this)
+    }
+    if (this.cookies) for (const { header } of this.cookies.values()) headers.add('set-cookie', header)
+    if (this.route?.filters) for (const filter of filtersOf(config.chain, this.route.filters)) filter.response?.(headers, this)
     for (const filter of config.chain.filters) filter.response?.(headers, this)
     if (config.requestIdInResponse) headers.set('x-request-id', this.id)
   }
 
-  #bodyPassed(bytes: number): void {
+  #bodyPassed(chunk: Buffer): void {
+    this.#copies?.passed(chunk)
+    this.#forward?.passed(chunk)
+    this.#received(chunk.length)
+  }
+
+  #received(bytes: number): void {
     this.bytesReceived += bytes
     this.#lastActivity = performance.now()
   }
@@ -291,13 +334,14 @@ export class Exchange {
   #requestEnded(): void {
     if (this.#state === 'done') return
     this.#requestEndedAt = performance.now()
+    this.#copies?.ended()
     this.#stopTimer()
     if (this.#forward) this.#startRouteTimer()
   }
 
   /** A route's timeout runs from the end of the request, so that streams and upgrades, whose requests go on, are exempt. */
   #startRouteTimer(): void {
-    const { timeout } = this.route!
+    const { timeout } = this.route!.action!
     if (timeout > 0 && this.#head.upgrade === undefined) this.#startTimer(timeout, responseTimeout)
   }
 
@@ -315,6 +359,7 @@ export class Exchange {
 
   #timeOut(): void {
     const { status, text, flag } = this.#onDeadline!
+    this.#forward?.timedOut()
     this.reply(status, text, flag, text.replaceAll(' ', '_'))
   }
 
@@ -332,6 +377,7 @@ export class Exchange {
     this.#state = 'done'
     clearTimeout(this.#timer)
     this.#forward?.stop()
+    if (this.#requestEndedAt === 0) this.#copies?.drop()
     const { config, shared } = this.manager
     shared.metrics.active--
     shared.metrics.requests[Math.floor(this.status / 100)]!++
@@ -344,10 +390,10 @@ export class Exchange {
 interface Deadline {
   status: number
   text: string
-  flag: Flag
+  flag: Flag | undefined
 }
 
-const requestTimeout: Deadline = { status: 408, text: 'request timeout', flag: 'DI' }
+const requestTimeout: Deadline = { status: 408, text: 'request timeout', flag: undefined }
 const responseTimeout: Deadline = { status: 504, text: 'upstream request timeout', flag: 'UT' }
 /** Milliseconds from which a wait need not be exact. */
 const longWait = 10_000

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Exchange } from './exchange.ts'
 import type { Failure } from './http/failure.ts'
 import { Headers, isHopByHop, removeNominated } from './http/headers.ts'
-import type { Route } from './routing/route.ts'
+import type { Action } from './routing/route.ts'
 import type { Attempt, AttemptEvents, RequestBody } from './upstream/attempt.ts'
 import type { Cluster, Endpoint } from './upstream/cluster.ts'
 
@@ -17,7 +17,7 @@ export interface Payload {
 export class Forward implements AttemptEvents {
   readonly #exchange: Exchange
   readonly #cluster: Cluster
-  readonly #route: Route
+  readonly #action: Action
   readonly #payload: Payload
   #entered = false
   #retrying = false
@@ -29,11 +29,13 @@ export class Forward implements AttemptEvents {
   #timer: NodeJS.Timeout | undefined
   #tried: Set<Endpoint> | undefined
   #failure: Failure | undefined
+  #keptBytes = 0
 
-  constructor(exchange: Exchange, cluster: Cluster, route: Route, payload: Payload) {
+  constructor(exchange: Exchange, cluster: Cluster, action: Action, payload: Payload) {
     this.#exchange = exchange
     this.#cluster = cluster
-    this.#route = route
+    this.#action = action
+    if (action.retries?.keepsBody && payload.body) payload.body.kept = []
     this.#payload = payload
   }
 
@@ -69,19 +71,34 @@ export class Forward implements AttemptEvents {
   }
 
   head(status: number, list: string[], ended: boolean): boolean {
-    if (this.#route.retries?.onStatus?.(status) && this.#mayRetry()) {
+    const headers = new Headers(list)
+    this.#cluster.outliers?.answered(this.#trying!, status, headers)
+    if (this.#action.retries?.onResponse?.(status, headers) && this.#mayRetry()) {
       this.#retry()
       return true
     }
     this.#responded = true
     clearTimeout(this.#timer)
-    const headers = new Headers(list)
     const connection = headers.get('connection')
     if (connection !== undefined) removeNominated(headers, connection)
     headers.removeWhere(isHopByHop)
     for (const filter of this.#exchange.manager.config.chain.upstream) filter.response?.(headers, this.#exchange)
     this.#exchange.respond(status, headers, ended)
     return true
+  }
+
+  /** The time for the whole request is over. */
+  timedOut(): void {
+    if (this.#trying && !this.#responded) this.#cluster.outliers?.failed(this.#trying)
+  }
+
+  /** A chunk of the request's body is on its way for the first time. */
+  passed(chunk: Buffer): void {
+    const { body } = this.#payload
+    if (!body?.kept) return
+    this.#keptBytes += chunk.length
+    if (this.#keptBytes > keptLimit) body.kept = undefined
+    else body.kept.push(chunk)
   }
 
   data(chunk: Buffer): boolean {
@@ -98,8 +115,9 @@ export class Forward implements AttemptEvents {
     if (failure.flag === 'UF') metrics.connectFailures++
     this.#attempt = undefined
     this.#failure = failure
+    if (this.#trying && !this.#responded) this.#cluster.outliers?.failed(this.#trying)
     this.#exchange.transportFailure = failure.detail
-    if (!this.#responded && this.#route.retries?.onFailure(failure) && this.#mayRetry()) this.#retry()
+    if (!this.#responded && this.#action.retries?.onFailure(failure) && this.#mayRetry()) this.#retry()
     else this.#giveUp(failure)
   }
 
@@ -114,7 +132,7 @@ export class Forward implements AttemptEvents {
 
   #try(): void {
     const { wanted } = this.#exchange
-    const endpoint = this.#wanted() ?? (wanted?.refuse ? undefined : this.#cluster.pick(this.#tried))
+    const endpoint = this.#wanted() ?? (wanted?.refuse ? undefined : this.#cluster.pick(this.#tried, this.#hash()))
     if (!endpoint) {
       if (this.#failure) this.#giveUp(this.#failure)
       else if (wanted?.refuse) wanted.refuse()
@@ -132,6 +150,11 @@ export class Forward implements AttemptEvents {
     this.#overflow()
   }
 
+  /** By what endpoints are chosen: the cluster's own policy, else the route's. */
+  #hash(): number | undefined {
+    return (this.#cluster.config.balancer.hash ?? this.#action.hash)?.(this.#exchange)
+  }
+
   /** The endpoint that the request asks for; only the first try goes there. */
   #wanted(): Endpoint | undefined {
     return this.#retrying ? undefined : this.#exchange.wanted?.find(this.#cluster)
@@ -147,7 +170,7 @@ export class Forward implements AttemptEvents {
     for (const filter of config.chain.upstream) filter.request?.(headers, exchange)
     const { method, path, authority, scheme } = exchange
     const { body, expectContinue, upgrade } = this.#payload
-    const limit = this.#route.retries?.perTryTimeout
+    const limit = this.#action.retries?.perTryTimeout
     if (limit) this.#timer = setTimeout(() => this.#timeOut(), limit)
     const attempt = endpoint.pool(this.#cluster.config, shared.secrets).send({ method, path, authority, scheme, headers: headers.list, body, expectContinue, upgrade }, this)
     if (this.#trying === endpoint) this.#attempt = attempt
@@ -157,20 +180,20 @@ export class Forward implements AttemptEvents {
     const attempt = this.#attempt
     this.#attempt = undefined
     attempt?.abort()
-    if (this.#route.retries?.onFailure({ flag: 'UC', unsent: false, detail: 'per_try_timeout' }) && this.#mayRetry()) this.#retry()
+    this.timedOut()
+    if (this.#action.retries?.onFailure({ flag: 'UC', unsent: false, detail: 'per_try_timeout' }) && this.#mayRetry()) this.#retry()
     else this.#exchange.reply(504, 'upstream request timeout', 'UT', 'upstream_per_try_timeout')
   }
 
-  /** A request can be sent again as long as nothing of its body is gone and there are tries left. */
+  /** A request can be sent again as long as its body is untouched or has been kept, and there are tries left. */
   #mayRetry(): boolean {
     const { body } = this.#payload
-    const { retries } = this.#cluster.config.limits
-    const room = this.#retrying || this.#cluster.retrying < retries
-    return room && !this.#exchange.wanted?.refuse && this.#exchange.attempts <= this.#route.retries!.limit && (!body || this.#exchange.bodyUntouched)
+    const room = this.#retrying || this.#cluster.retrying < this.#cluster.maxRetries
+    return room && !this.#exchange.wanted?.refuse && this.#exchange.attempts <= this.#action.retries!.limit && (!body || this.#exchange.bodyUntouched || body.kept !== undefined)
   }
 
   #retry(): void {
-    const retries = this.#route.retries!
+    const retries = this.#action.retries!
     const attempt = this.#attempt
     if (!this.#retrying) this.#cluster.retrying++
     this.#retrying = true
@@ -182,7 +205,7 @@ export class Forward implements AttemptEvents {
   }
 
   #giveUp({ flag }: Failure): void {
-    const limit = this.#route.retries?.limit
+    const limit = this.#action.retries?.limit
     if (!this.#responded && limit && this.#exchange.attempts > limit) this.#exchange.flags.push('URX')
     this.#exchange.reply(flag === 'UPE' ? 502 : 503, `upstream connect error or disconnect/reset before headers. reset reason: ${reasons[flag]}`, flag, 'upstream_reset')
   }
@@ -202,5 +225,8 @@ export class Forward implements AttemptEvents {
     this.#cluster.leave()
   }
 }
+
+/** Most of a body that is kept for further tries, bytes (Envoy's buffer limit). */
+const keptLimit = 65_536
 
 const reasons = { UF: 'connection failure', UC: 'connection termination', UR: 'remote reset', UPE: 'protocol error' }

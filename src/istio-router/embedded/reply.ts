@@ -6,7 +6,7 @@ import { isGrpc } from './routing/match.ts'
 export interface Reply {
   status: number
   headers: Headers
-  body: string
+  body: string | Buffer
 }
 
 /** gRPC's status for an HTTP status (Envoy's table). */
@@ -16,11 +16,11 @@ const grpcStatuses: Record<number, string> = { 400: '13', 401: '16', 403: '7', 4
  * Makes the answer for `status` and `text`: the first mapper of `local_reply_config` that fits changes it, and a gRPC client
  * gets it in gRPC's words, as trailers only.
  */
-export function makeReply(exchange: Exchange, status: number, text: string, extra: string[]): Reply {
+export function makeReply(exchange: Exchange, status: number, text: string | Buffer, extra: string[], grpcStatus?: number): Reply {
   const { mappers, body } = exchange.manager.config.replies
   const headers = new Headers(extra)
   exchange.status = status
-  exchange.localReplyBody = text
+  exchange.localReplyBody = typeof text === 'string' ? text : undefined
   const mapper = mappers.find((candidate) => candidate.fits(exchange))
   if (mapper?.status) exchange.status = status = mapper.status
   if (mapper?.text !== undefined) exchange.localReplyBody = text = mapper.text
@@ -31,11 +31,11 @@ export function makeReply(exchange: Exchange, status: number, text: string, extr
   if (isGrpc(exchange)) {
     exchange.status = 200
     headers.set('content-type', 'application/grpc')
-    headers.set('grpc-status', grpcStatuses[status] ?? '2')
-    if (text !== '') headers.set('grpc-message', encodeURIComponent(text.trimEnd()).replaceAll('%20', ' '))
+    headers.set('grpc-status', grpcStatus === undefined ? (grpcStatuses[status] ?? '2') : String(grpcStatus))
+    if (text.length > 0) headers.set('grpc-message', encodeURIComponent(text.toString().trimEnd()).replaceAll('%20', ' '))
     return { status: 200, headers, body: '' }
   }
-  if (text !== '' && !headers.has('content-type')) headers.set('content-type', format?.contentType ?? 'text/plain')
-  headers.set('content-length', String(Buffer.byteLength(text)))
+  if (text.length > 0 && !headers.has('content-type')) headers.set('content-type', format?.contentType ?? 'text/plain')
+  if (status !== 204) headers.set('content-length', String(Buffer.byteLength(text)))
   return { status, headers, body: text }
 }

@@ -1,10 +1,8 @@
-import { leastRequest } from './least-request.ts'
-import { random } from './random.ts'
-import { roundRobin } from './round-robin.ts'
-
 /** What a balancer needs to know of an endpoint. */
 export interface Candidate {
-  /** Share among the endpoints, at least 1. */
+  /** What it is known by in hashes: its address and port. */
+  key: string
+  /** Share among the endpoints, at least 1; grows while a new endpoint warms up. */
   weight: number
   /** Requests that it works on now. */
   active: number
@@ -12,15 +10,19 @@ export interface Candidate {
 
 /** Chooses among endpoints that do not change; a changed set makes a new balancer. */
 export interface Balancer<T extends Candidate> {
-  /** The next endpoint, or undefined if all are `excluded`. */
-  pick(excluded?: ReadonlySet<T>): T | undefined
+  /** The next endpoint, or undefined if all are `excluded`; `hash` is what the request is known by, where endpoints are chosen by it. */
+  pick(excluded?: ReadonlySet<T>, hash?: number): T | undefined
 }
 
-/** The balancers by Envoy's `lb_policy`. */
-export const balancers = {
-  ROUND_ROBIN: roundRobin,
-  LEAST_REQUEST: leastRequest,
-  RANDOM: random,
-} satisfies Record<string, <T extends Candidate>(endpoints: readonly T[]) => Balancer<T>>
+/** Makes a balancer for endpoints. */
+export type MakeBalancer = <T extends Candidate>(endpoints: readonly T[]) => Balancer<T>
 
-export type BalancerName = keyof typeof balancers
+/** The endpoints that are not excluded. */
+export function allowed<T>(endpoints: readonly T[], excluded: ReadonlySet<T> | undefined): readonly T[] {
+  return excluded?.size ? endpoints.filter((endpoint) => !excluded.has(endpoint)) : endpoints
+}
+
+/** Whether all endpoints have one weight. */
+export function alike(endpoints: readonly Candidate[]): boolean {
+  return endpoints.every(({ weight }) => weight === endpoints[0]?.weight)
+}

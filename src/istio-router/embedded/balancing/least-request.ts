@@ -1,16 +1,24 @@
-import type { Balancer, Candidate } from './balancer.ts'
+import { alike, allowed, type MakeBalancer } from './balancer.ts'
+import { byDeadline } from './round-robin.ts'
 
-/** Of two endpoints chosen at random the one with less to do for its weight (the power of two choices). */
-export function leastRequest<T extends Candidate>(endpoints: readonly T[]): Balancer<T> {
-  const load = ({ active, weight }: T): number => (active + 1) / weight
-  return {
-    pick(excluded) {
-      const allowed = excluded?.size ? endpoints.filter((endpoint) => !excluded.has(endpoint)) : endpoints
-      if (allowed.length < 2) return allowed[0]
-      const first = Math.floor(Math.random() * allowed.length)
-      const second = (first + 1 + Math.floor(Math.random() * (allowed.length - 1))) % allowed.length
-      const [a, b] = [allowed[first]!, allowed[second]!]
-      return load(a) <= load(b) ? a : b
-    },
+/**
+ * Of several endpoints drawn at random the one with least to do. Where weights differ, or grow (`warmingUp`), endpoints are taken in turn
+ * instead, each as often as its weight divided by what it has to do, as Envoy does.
+ */
+export function leastRequest(draws: number, warmingUp: boolean): MakeBalancer {
+  return (endpoints) => {
+    if (warmingUp || !alike(endpoints)) return byDeadline(endpoints, ({ weight, active }) => weight / (active + 1))
+    return {
+      pick(excluded) {
+        const choice = allowed(endpoints, excluded)
+        if (choice.length < 2) return choice[0]
+        let best = choice[Math.floor(Math.random() * choice.length)]!
+        for (let draw = 1; draw < draws; draw++) {
+          const other = choice[Math.floor(Math.random() * choice.length)]!
+          if (other.active < best.active) best = other
+        }
+        return best
+      },
+    }
   }
 }

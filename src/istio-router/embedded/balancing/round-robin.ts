@@ -1,13 +1,12 @@
-import type { Balancer, Candidate } from './balancer.ts'
+import { alike, type Balancer, type Candidate, type MakeBalancer } from './balancer.ts'
 
 /**
  * Takes the endpoints in turn. With different weights it is an earliest-deadline-first schedule: each endpoint is due again
  * `1 / weight` after it was taken, so that shares are exact and turns are spread evenly. It begins at a random place, so
  * that several routers do not march in step.
  */
-export function roundRobin<T extends Candidate>(endpoints: readonly T[]): Balancer<T> {
-  const equal = endpoints.every(({ weight }) => weight === endpoints[0]?.weight)
-  return equal ? inTurn(endpoints) : byDeadline(endpoints)
+export function roundRobin(warmingUp: boolean): MakeBalancer {
+  return (endpoints) => (alike(endpoints) && !warmingUp ? inTurn(endpoints) : byDeadline(endpoints, ({ weight }) => weight))
 }
 
 function inTurn<T extends Candidate>(endpoints: readonly T[]): Balancer<T> {
@@ -29,11 +28,12 @@ interface Turn<T> {
   due: number
 }
 
-function byDeadline<T extends Candidate>(endpoints: readonly T[]): Balancer<T> {
-  const heap: Turn<T>[] = endpoints.map((endpoint) => ({ endpoint, due: Math.random() / endpoint.weight })).sort((a, b) => a.due - b.due)
+/** Takes endpoints by an earliest-deadline-first schedule; `weightOf` may say something else each time. */
+export function byDeadline<T extends Candidate>(endpoints: readonly T[], weightOf: (endpoint: T) => number): Balancer<T> {
+  const heap: Turn<T>[] = endpoints.map((endpoint) => ({ endpoint, due: Math.random() / weightOf(endpoint) })).sort((a, b) => a.due - b.due)
   const next = (): T => {
     const turn = heap[0]!
-    turn.due += 1 / turn.endpoint.weight
+    turn.due += 1 / weightOf(turn.endpoint)
     sink(heap)
     return turn.endpoint
   }

@@ -19,6 +19,6 @@ export interface FilterType {
   name: string
   /** Compiles the filter's configuration. Throws `Unsupported`. */
   compile: (config: Any | undefined, path: string) => HttpFilter
-  /** Compiles what a route or virtual host says to the filter (`typed_per_filter_config`); absent where it can say nothing. */
-  perRoute?: (config: Any, path: string) => unknown
+  /** Compiles what a route or virtual host says (`typed_per_filter_config`) to the filter that its requests pass instead; absent where it can say nothing. Throws `Unsupported`. */
+  perRoute?: (config: Any, path: string) => HttpFilter
 }

@@ -1,4 +1,5 @@
 import type { StringMatcher } from '../../../common/proto/gen/envoy/type/matcher/v3/string_pb.js'
+import { compileRegex } from './regex.ts'
 import { Unsupported } from '../resources/support.ts'
 
 /** Compiles a `StringMatcher`; a regular expression must match the whole text. Throws `Unsupported`. */
@@ -24,20 +25,9 @@ export function compileString(matcher: StringMatcher | undefined, path: string):
       return (text) => fold(text).includes(part)
     }
     case 'safeRegex': {
-      const regex = compileRegex(pattern.value.regex, path)
-      return (text) => regex.test(text)
+      return compileRegex(pattern.value.regex, path).matches
     }
     default:
       throw new Unsupported(`${path}.${pattern.case ?? 'match_pattern'}`)
-  }
-}
-
-/** A regular expression in RE2's syntax that must match the whole text. Throws `Unsupported` for what JavaScript has no word for. */
-export function compileRegex(regex: string, path: string): RegExp {
-  const insensitive = regex.startsWith('(?i)')
-  try {
-    return new RegExp(`^(?:${insensitive ? regex.slice(4) : regex})$`, insensitive ? 'isu' : 'su')
-  } catch {
-    throw new Unsupported(path, `${regex} is not a regular expression that the embedded engine knows`)
   }
 }

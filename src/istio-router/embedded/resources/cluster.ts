@@ -1,10 +1,11 @@
 import { fromBinary, type JsonObject } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
-import { Cluster_DiscoveryType, Cluster_LbPolicy, ClusterSchema, type Cluster } from '../../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
+import { Cluster_DiscoveryType, Cluster_DnsLookupFamily, ClusterSchema, type Cluster } from '../../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
 import { RoutingPriority } from '../../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { HttpProtocolOptionsSchema } from '../../../common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
-import { balancers, type BalancerName } from '../balancing/balancer.ts'
+import { compileBalancing, type Balancing } from './balancing.ts'
 import { compileEndpoints, type EndpointConfig } from './endpoints.ts'
+import { compileOutliers, type OutlierConfig } from './outliers.ts'
 import { Unsupported, millis, requireSupported, unpack, type Supported } from './support.ts'
 import { compileUpstreamTls, type UpstreamTls } from './upstream-tls.ts'
 
@@ -15,8 +16,13 @@ export interface ClusterConfig {
   service: string
   /** Endpoints that came with the cluster itself (type STATIC). */
   endpoints: EndpointConfig[] | undefined
-  balancer: BalancerName
+  /** Names that are looked up for endpoints (types STRICT_DNS and LOGICAL_DNS). */
+  names: DnsConfig | undefined
+  balancer: Balancing
+  outliers: OutlierConfig | undefined
   connectTimeout: number
+  /** Time of silence after which TCP asks whether the other end is there, milliseconds; 0 for the system's. */
+  keepaliveTime: number
   tls: UpstreamTls | undefined
   http: UpstreamHttp
   limits: Limits
@@ -27,6 +33,24 @@ export interface ClusterConfig {
 export interface UpstreamHttp {
   version: 1 | 2
   idleTimeout: number
+  /** Requests that a connection serves before it is closed. */
+  maxRequests: number
+  /** Age at which a connection takes no more requests; 0 for none. */
+  maxAge: number
+  /** Streams of one HTTP/2 connection at a time. */
+  maxStreams: number
+}
+
+/** How names become endpoints. */
+export interface DnsConfig {
+  endpoints: EndpointConfig[]
+  family: 0 | 4 | 6
+  /** Which of both families is taken where there are both; undefined for all addresses. */
+  prefer: 4 | 6 | undefined
+  /** Time until a name is looked up again, milliseconds. */
+  refresh: number
+  /** Only the first address of a name is an endpoint (LOGICAL_DNS). */
+  first: boolean
 }
 
 /** Circuit breakers: how much of each there may be at one time. */
@@ -35,6 +59,8 @@ export interface Limits {
   pending: number
   requests: number
   retries: number
+  /** In place of `retries`: a share of the requests in flight, 0 to 1, and at least so many. */
+  budget: { share: number; least: number } | undefined
 }
 
 const supported: Supported = {
@@ -46,26 +72,32 @@ const supported: Supported = {
   connect_timeout: true,
   per_connection_buffer_limit_bytes: true,
   lb_policy: true,
-  round_robin_lb_config: {},
-  least_request_lb_config: { choice_count: true },
+  round_robin_lb_config: { slow_start_config: true },
+  least_request_lb_config: { choice_count: true, slow_start_config: true },
+  load_balancing_policy: true,
+  outlier_detection: true,
+  dns_lookup_family: true,
+  dns_refresh_rate: true,
+  respect_dns_ttl: true,
+  dns_failure_refresh_rate: true,
   common_lb_config: { healthy_panic_threshold: true, close_connections_on_host_set_change: true, locality_weighted_lb_config: true, update_merge_window: true },
   circuit_breakers: {
     thresholds: {
-      priority: true, max_connections: true, max_pending_requests: true, max_requests: true, max_retries: true, track_remaining: true, max_connection_pools: true,
+      priority: true, max_connections: true, max_pending_requests: true, max_requests: true, max_retries: true, retry_budget: true, track_remaining: true, max_connection_pools: true,
     },
   },
   typed_extension_protocol_options: true,
   transport_socket: true,
   metadata: true,
   ignore_health_on_host_removal: true,
-  upstream_connection_options: true,
+  upstream_connection_options: { tcp_keepalive: { keepalive_time: true } },
   wait_for_warm_on_init: true,
   track_cluster_stats: true,
 }
 
 const httpOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
-const http1: UpstreamHttp = { version: 1, idleTimeout: 3_600_000 }
-const defaultLimits: Limits = { connections: 1024, pending: 1024, requests: 1024, retries: 3 }
+const http1: UpstreamHttp = { version: 1, idleTimeout: 3_600_000, maxRequests: Infinity, maxAge: 0, maxStreams: Infinity }
+const defaultLimits: Limits = { connections: 1024, pending: 1024, requests: 1024, retries: 3, budget: undefined }
 
 /** Compiles an `envoy.config.cluster.v3.Cluster`. Throws `Unsupported`. */
 export function compileCluster(bytes: Uint8Array): ClusterConfig {
@@ -74,8 +106,10 @@ export function compileCluster(bytes: Uint8Array): ClusterConfig {
   return {
     name: cluster.name,
     service: cluster.edsClusterConfig?.serviceName || cluster.name,
-    endpoints: inlineEndpoints(cluster),
-    balancer: balancerOf(cluster.lbPolicy),
+    ...compileDiscovery(cluster),
+    balancer: compileBalancing(cluster),
+    outliers: compileOutliers(cluster.outlierDetection),
+    keepaliveTime: (cluster.upstreamConnectionOptions?.tcpKeepalive?.keepaliveTime ?? 0) * 1000,
     connectTimeout: millis(cluster.connectTimeout, 5000),
     tls: shared(cluster.transportSocket?.configType.value, compileTransport),
     http: shared(cluster.typedExtensionProtocolOptions[httpOptions], compileHttp) ?? http1,
@@ -84,26 +118,35 @@ export function compileCluster(bytes: Uint8Array): ClusterConfig {
   }
 }
 
-function inlineEndpoints(cluster: Cluster): EndpointConfig[] | undefined {
-  const { case: kind, value: type } = cluster.clusterDiscoveryType
-  if (kind === 'type' && type === Cluster_DiscoveryType.EDS) return undefined
-  if (kind === 'clusterType' || type !== Cluster_DiscoveryType.STATIC && type !== undefined) throw new Unsupported('type', 'only STATIC and EDS are supported by the embedded engine')
-  return cluster.loadAssignment ? compileEndpoints(cluster.loadAssignment, 'load_assignment.') : []
-}
+const inlineTypes: Cluster_DiscoveryType[] = [Cluster_DiscoveryType.STATIC, Cluster_DiscoveryType.STRICT_DNS, Cluster_DiscoveryType.LOGICAL_DNS]
+const families = {
+  [Cluster_DnsLookupFamily.AUTO]: { family: 0, prefer: 6 },
+  [Cluster_DnsLookupFamily.V4_ONLY]: { family: 4, prefer: undefined },
+  [Cluster_DnsLookupFamily.V6_ONLY]: { family: 6, prefer: undefined },
+  [Cluster_DnsLookupFamily.V4_PREFERRED]: { family: 0, prefer: 4 },
+  [Cluster_DnsLookupFamily.ALL]: { family: 0, prefer: undefined },
+} as const
 
-function balancerOf(policy: Cluster_LbPolicy): BalancerName {
-  const name = Cluster_LbPolicy[policy]
-  if (name !== undefined && Object.hasOwn(balancers, name)) return name as BalancerName
-  throw new Unsupported('lb_policy', `${name} is not supported by the embedded engine`)
+/** Where a cluster's endpoints come from: EDS, the cluster itself, or DNS. */
+function compileDiscovery(cluster: Cluster): Pick<ClusterConfig, 'endpoints' | 'names'> {
+  const { case: kind, value } = cluster.clusterDiscoveryType
+  const type = value ?? Cluster_DiscoveryType.STATIC
+  if (type === Cluster_DiscoveryType.EDS) return { endpoints: undefined, names: undefined }
+  if (kind === 'clusterType' || !inlineTypes.includes(type as Cluster_DiscoveryType)) throw new Unsupported('type', 'only EDS, STATIC, STRICT_DNS and LOGICAL_DNS are supported by the embedded engine')
+  const endpoints = cluster.loadAssignment ? compileEndpoints(cluster.loadAssignment, 'load_assignment.') : []
+  if (type === Cluster_DiscoveryType.STATIC) return { endpoints, names: undefined }
+  const names = { endpoints, ...families[cluster.dnsLookupFamily], refresh: millis(cluster.dnsRefreshRate, 5000), first: type === Cluster_DiscoveryType.LOGICAL_DNS }
+  return { endpoints: [], names }
 }
 
 function compileLimits(cluster: Cluster): Limits {
-  const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = cluster.circuitBreakers?.thresholds.find(({ priority }) => priority === RoutingPriority.DEFAULT) ?? {}
+  const { maxConnections, maxPendingRequests, maxRequests, maxRetries, retryBudget } = cluster.circuitBreakers?.thresholds.find(({ priority }) => priority === RoutingPriority.DEFAULT) ?? {}
   return {
     connections: maxConnections ?? defaultLimits.connections,
     pending: maxPendingRequests ?? defaultLimits.pending,
     requests: maxRequests ?? defaultLimits.requests,
     retries: maxRetries ?? defaultLimits.retries,
+    budget: retryBudget && { share: (retryBudget.budgetPercent?.value ?? 20) / 100, least: retryBudget.minRetryConcurrency ?? 3 },
   }
 }
 
@@ -120,12 +163,19 @@ function compileTransport(any: Any): UpstreamTls | undefined {
 
 function compileHttp(any: Any): UpstreamHttp {
   const options = unpack(HttpProtocolOptionsSchema, any, {
-    common_http_protocol_options: { idle_timeout: true, max_headers_count: true },
+    common_http_protocol_options: { idle_timeout: true, max_headers_count: true, max_requests_per_connection: true, max_connection_duration: true },
     explicit_http_config: { http_protocol_options: true, http2_protocol_options: true },
   }, 'typed_extension_protocol_options')
   const explicit = options.upstreamProtocolOptions
-  const version = explicit.case === 'explicitHttpConfig' && explicit.value.protocolConfig.case === 'http2ProtocolOptions' ? 2 : 1
-  return { version, idleTimeout: millis(options.commonHttpProtocolOptions?.idleTimeout, http1.idleTimeout) || http1.idleTimeout }
+  const protocol = explicit.case === 'explicitHttpConfig' ? explicit.value.protocolConfig : undefined
+  const common = options.commonHttpProtocolOptions
+  return {
+    version: protocol?.case === 'http2ProtocolOptions' ? 2 : 1,
+    idleTimeout: millis(common?.idleTimeout, http1.idleTimeout) || http1.idleTimeout,
+    maxRequests: common?.maxRequestsPerConnection ?? Infinity,
+    maxAge: millis(common?.maxConnectionDuration, 0),
+    maxStreams: (protocol?.case === 'http2ProtocolOptions' && protocol.value.maxConcurrentStreams) || Infinity,
+  }
 }
 
 const memo = new Map<string, unknown>()

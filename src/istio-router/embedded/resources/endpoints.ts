@@ -11,6 +11,11 @@ export interface EndpointConfig {
   hostname: string
   weight: number
   metadata: Record<string, JsonObject>
+  priority: number
+  /** Region, zone and sub-zone, joined by `/`. */
+  locality: string
+  /** Share of its locality among those of its priority. */
+  localityWeight: number
 }
 
 const supported: Supported = {
@@ -19,6 +24,7 @@ const supported: Supported = {
   endpoints: {
     locality: true,
     load_balancing_weight: true,
+    priority: true,
     lb_endpoints: {
       endpoint: { address: { socket_address: { address: true, port_value: true, protocol: true } }, hostname: true },
       health_status: true,
@@ -39,8 +45,9 @@ export function compileEndpoints(assignment: ClusterLoadAssignment, path: string
   requireSupported(ClusterLoadAssignmentSchema, assignment, supported, path)
   const endpoints = new Map<string, EndpointConfig>()
   const [process] = Object.keys(assignment.namedEndpoints)
-  for (const locality of assignment.endpoints) {
-    for (const { hostIdentifier, healthStatus, metadata, loadBalancingWeight } of locality.lbEndpoints) {
+  for (const { locality: place, priority, loadBalancingWeight: localityWeight = 1, lbEndpoints } of assignment.endpoints) {
+    const locality = [place?.region, place?.zone, place?.subZone].filter(Boolean).join('/')
+    for (const { hostIdentifier, healthStatus, metadata, loadBalancingWeight } of lbEndpoints) {
       if (hostIdentifier.case !== 'endpoint') throw new Unsupported(`${path}endpoint_name`)
       const { address: holder, hostname } = hostIdentifier.value
       const socket = holder?.address
@@ -49,7 +56,7 @@ export function compileEndpoints(assignment: ClusterLoadAssignment, path: string
       const { address, portSpecifier } = socket.value
       const key = `${address}:${portSpecifier.value}`
       if (endpoints.has(key)) continue
-      endpoints.set(key, { address, port: portSpecifier.value, hostname, weight: loadBalancingWeight ?? 1, metadata: withProcess(metadata?.filterMetadata ?? none, process) })
+      endpoints.set(key, { address, port: portSpecifier.value, hostname, weight: loadBalancingWeight ?? 1, metadata: withProcess(metadata?.filterMetadata ?? none, process), priority, locality, localityWeight })
     }
   }
   return [...endpoints.values()]

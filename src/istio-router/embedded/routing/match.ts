@@ -1,7 +1,8 @@
 import { HeaderMatcherSchema, QueryParameterMatcherSchema, RouteMatchSchema, type HeaderMatcher, type QueryParameterMatcher, type RouteMatch } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { splitTarget } from '../../../mesh/path.ts'
 import type { Exchange } from '../exchange.ts'
-import { compileRegex, compileString } from '../http/string-matcher.ts'
+import { compileRegex } from '../http/regex.ts'
+import { compileString } from '../http/string-matcher.ts'
 import { Unsupported, requireSupported } from '../resources/support.ts'
 
 /** True for requests that a route is for. */
@@ -50,8 +51,8 @@ function compilePath({ pathSpecifier, caseSensitive }: RouteMatch, at: string): 
       }]
     }
     case 'safeRegex': {
-      const regex = compileRegex(pathSpecifier.value.regex, `${at}.safe_regex`)
-      return [({ path }) => regex.test(splitTarget(path).path)]
+      const { matches } = compileRegex(pathSpecifier.value.regex, `${at}.safe_regex`)
+      return [({ path }) => matches(splitTarget(path).path)]
     }
     default: throw new Unsupported(`${at}.${pathSpecifier.case ?? 'path_specifier'}`)
   }
@@ -82,8 +83,8 @@ function compileHeaderValue({ headerMatchSpecifier: specifier }: HeaderMatcher, 
     case 'suffixMatch': return (value) => value!.endsWith(specifier.value)
     case 'containsMatch': return (value) => value!.includes(specifier.value)
     case 'safeRegexMatch': {
-      const regex = compileRegex(specifier.value.regex, `${at}.safe_regex_match`)
-      return (value) => regex.test(value!)
+      const { matches } = compileRegex(specifier.value.regex, `${at}.safe_regex_match`)
+      return (value) => matches(value!)
     }
     case 'stringMatch': {
       const matches = compileString(specifier.value, `${at}.string_match`)

@@ -1,4 +1,5 @@
 import { RetryPolicySchema, type RetryPolicy } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import type { Headers } from '../http/headers.ts'
 import type { Failure } from '../http/failure.ts'
 import { Unsupported, millis, requireSupported } from '../resources/support.ts'
 
@@ -8,8 +9,10 @@ export interface Retries {
   perTryTimeout: number
   /** True for a failed try that may be repeated. */
   onFailure: (failure: Failure) => boolean
-  /** True for a status that asks for another try. */
-  onStatus: ((status: number) => boolean) | undefined
+  /** True for the head of a response that asks for another try. */
+  onResponse: ((status: number, headers: Headers) => boolean) | undefined
+  /** What has reached an app may be sent again, so that bodies are kept. */
+  keepsBody: boolean
   /** Choose an endpoint that was not tried before. */
   avoidPrevious: boolean
   /** Time to wait before the `n`th retry, counted from 1. */
@@ -25,10 +28,24 @@ const failureConditions: Record<string, (failure: Failure) => boolean> = {
   'gateway-error': () => true,
 }
 
-const statusConditions: Record<string, (status: number) => boolean> = {
-  '5xx': (status) => status >= 500,
-  'gateway-error': (status) => status >= 502 && status <= 504,
-  'retriable-4xx': (status) => status === 409,
+type OnResponse = (status: number, headers: Headers) => boolean
+
+const grpc = (code: string): OnResponse => (_status, headers) => headers.get('grpc-status') === code
+
+const responseConditions: Record<string, (policy: RetryPolicy) => OnResponse> = {
+  '5xx': () => (status) => status >= 500,
+  'gateway-error': () => (status) => status >= 502 && status <= 504,
+  'retriable-4xx': () => (status) => status === 409,
+  'retriable-status-codes': ({ retriableStatusCodes: codes }) => (status) => codes.includes(status),
+  // Which headers these are a request would say, in a header that clients may not send.
+  'retriable-headers': () => () => false,
+  'http3-post-connect-failure': () => () => false,
+  'envoy-ratelimited': () => (_status, headers) => headers.has('x-envoy-ratelimited'),
+  cancelled: () => grpc('1'),
+  'deadline-exceeded': () => grpc('4'),
+  'resource-exhausted': () => grpc('8'),
+  internal: () => grpc('13'),
+  unavailable: () => grpc('14'),
 }
 
 /** Compiles a `RetryPolicy`. Throws `Unsupported`. */
@@ -39,13 +56,13 @@ export function compileRetries(policy: RetryPolicy | undefined, at: string): Ret
     retry_back_off: { base_interval: true, max_interval: true },
   }, `${at}.`)
   const failures: ((failure: Failure) => boolean)[] = []
-  const statuses: ((status: number) => boolean)[] = []
+  const responses: OnResponse[] = []
   for (const condition of policy.retryOn.split(',').map((word) => word.trim())) {
     const onFailure = failureConditions[condition]
-    const onStatus = condition === 'retriable-status-codes' ? (status: number) => policy.retriableStatusCodes.includes(status) : statusConditions[condition]
-    if (!onFailure && !onStatus) throw new Unsupported(`${at}.retry_on`, `${condition} is not supported by the embedded engine`)
+    const onResponse = responseConditions[condition]
+    if (!onFailure && !onResponse) throw new Unsupported(`${at}.retry_on`, `${condition} is not supported by the embedded engine`)
     if (onFailure) failures.push(onFailure)
-    if (onStatus) statuses.push(onStatus)
+    if (onResponse) responses.push(onResponse(policy))
   }
   for (const { name } of policy.retryHostPredicate) {
     if (name !== 'envoy.retry_host_predicates.previous_hosts') throw new Unsupported(`${at}.retry_host_predicate`, `${name} is not supported by the embedded engine`)
@@ -56,8 +73,14 @@ export function compileRetries(policy: RetryPolicy | undefined, at: string): Ret
     limit: policy.numRetries ?? 1,
     perTryTimeout: millis(policy.perTryTimeout, 0),
     onFailure: (failure) => failures.some((condition) => condition(failure)),
-    onStatus: statuses.length > 0 ? (status) => statuses.some((condition) => condition(status)) : undefined,
+    onResponse: responses.length > 0 ? (status, headers) => responses.some((condition) => condition(status, headers)) && mayRepeat(policy, headers) : undefined,
+    keepsBody: responses.length > 0 || failures.includes(failureConditions['reset']!),
     avoidPrevious: policy.retryHostPredicate.length > 0,
     backoff: (n) => Math.random() * Math.min(max, base * 2 ** (n - 1)),
   }
+}
+
+/** What a rate limit has refused is asked for again only where the policy says so. */
+function mayRepeat({ retryOn }: RetryPolicy, headers: Headers): boolean {
+  return !headers.has('x-envoy-ratelimited') || retryOn.includes('envoy-ratelimited')
 }

@@ -1,82 +1,106 @@
 import type { JsonObject } from '@bufbuild/protobuf'
-import type { TypedExtensionConfig } from '../../../common/proto/gen/envoy/config/core/v3/extension_pb.js'
-import { LuaConfigSchema } from '../../../common/proto/gen/envoy/extensions/router/cluster_specifiers/lua/v3/lua_pb.js'
-import {
-  RouteAction_ClusterNotFoundResponseCode as NotFound, RouteActionSchema, RouteSchema, type Route as RouteMessage, type RouteAction,
-} from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import { RouteAction_ClusterNotFoundResponseCode as NotFound, RouteActionSchema, RouteSchema, type Route as RouteMessage, type RouteAction } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type { Exchange } from '../exchange.ts'
+import type { HttpFilter } from '../filters/filter.ts'
 import { compilePerRoute } from '../filters/filters.ts'
-import { compileHeaderLists, type Mutation } from '../http/mutation.ts'
-import { Unsupported, millis, requireSupported, unpack } from '../resources/support.ts'
+import { compileHeaderLists, inOrder, type Mutation } from '../http/mutation.ts'
+import { Unsupported, millis, requireSupported } from '../resources/support.ts'
+import { compileClusters, type ClusterOf, type Specifiers } from './clusters.ts'
+import { compileDirectResponse } from './direct-response.ts'
+import { compileHashPolicies, type HashPolicy } from './hash-policy.ts'
 import { compileMatch, type Match } from './match.ts'
-import { platformRoute } from './platform-route.ts'
+import { compileMirrors, type Mirror } from './mirrors.ts'
+import { compileRedirect } from './redirect.ts'
 import { compileRetries, type Retries } from './retry.ts'
+import { compileRewrite } from './rewrite.ts'
 
-/** One route, ready for use; times in milliseconds, 0 for none. */
+/** Answers a request without a cluster. */
+export type Answer = (exchange: Exchange) => void
+
+/** One route, ready for use: what it does not ask for is undefined and costs nothing. */
 export interface Route {
   name: string
   matches: Match
-  /** The cluster that answers this request; undefined where there is none. */
-  cluster: (exchange: Exchange) => string | undefined
+  /** Answers in the app's place; otherwise `action` says where requests go. */
+  answer: Answer | undefined
+  action: Action | undefined
+  request: Mutation | undefined
+  response: Mutation | undefined
+  metadata: Record<string, JsonObject>
+  /** What it says to filters, by their names. */
+  filters: ReadonlyMap<string, HttpFilter> | undefined
+}
+
+/** How requests go to a cluster; times in milliseconds, 0 for none. */
+export interface Action {
+  cluster: ClusterOf
   /** Status of the answer where there is no cluster. */
   clusterMissing: number
   timeout: number
   idleTimeout: number | undefined
   retries: Retries | undefined
+  rewrite: ((exchange: Exchange) => void) | undefined
+  mirrors: Mirror[] | undefined
+  /** By which endpoints, and shares of a split, are chosen. */
+  hash: HashPolicy | undefined
+}
+
+/** What a route configuration and its virtual host say for all of their routes. */
+export interface Inherited {
+  specifiers: Specifiers
   request: Mutation | undefined
   response: Mutation | undefined
-  metadata: Record<string, JsonObject>
-  perFilter: Map<string, unknown>
-}
-
-/** Specifiers of clusters that a route configuration has, by name. */
-export type Specifiers = ReadonlyMap<string, Route['cluster']>
-
-/** What each kind of cluster specifier becomes. */
-const specifiers: { [Kind in NonNullable<RouteAction['clusterSpecifier']['case']>]?: (value: never, at: string, named: Specifiers) => Route['cluster'] } = {
-  cluster: (name: string) => () => name,
-  clusterSpecifierPlugin: (name: string, at: string, named: Specifiers) => {
-    const specify = named.get(name)
-    if (!specify) throw new Unsupported(at, `${name} is not in the route configuration`)
-    return specify
-  },
-}
-
-/** Compiles a plugin that names clusters. Throws `Unsupported` unless it is ours. */
-export function compileSpecifier(extension: TypedExtensionConfig | undefined, at: string): Route['cluster'] {
-  unpack(LuaConfigSchema, extension?.typedConfig, { source_code: true, default_cluster: true }, at)
-  const find = platformRoute(extension?.name ?? '')
-  if (!find) throw new Unsupported(at, `${extension?.name} is not supported by the embedded engine`)
-  return find
+  filters: ReadonlyMap<string, HttpFilter> | undefined
 }
 
 const missingStatus = { [NotFound.SERVICE_UNAVAILABLE]: 503, [NotFound.NOT_FOUND]: 404, [NotFound.INTERNAL_SERVER_ERROR]: 500 }
 
 /** Compiles one route of a virtual host. Throws `Unsupported`. */
-export function compileRoute(route: RouteMessage, at: string, named: Specifiers): Route {
+export function compileRoute(route: RouteMessage, inherited: Inherited, at: string): Route {
   requireSupported(RouteSchema, route, {
-    name: true, match: true, route: true, metadata: true, typed_per_filter_config: true,
+    name: true, match: true, route: true, redirect: true, direct_response: true, metadata: true, typed_per_filter_config: true,
     request_headers_to_add: true, request_headers_to_remove: true, response_headers_to_add: true, response_headers_to_remove: true,
   }, `${at}.`)
-  if (route.action.case !== 'route') throw new Unsupported(`${at}.action`, 'is missing')
-  const action = route.action.value
-  requireSupported(RouteActionSchema, action, {
-    cluster: true, cluster_specifier_plugin: true, cluster_not_found_response_code: true, timeout: true, idle_timeout: true, retry_policy: true, max_stream_duration: {},
-  }, `${at}.route.`)
-  const { case: kind, value } = action.clusterSpecifier
-  const specify = kind && specifiers[kind]
-  if (!specify) throw new Unsupported(`${at}.route.cluster_specifier`)
+  const own = compilePerRoute(route.typedPerFilterConfig, `${at}.typed_per_filter_config`)
   return {
     name: route.name,
     matches: compileMatch(route.match, `${at}.match`),
-    cluster: specify(value as never, `${at}.route.${kind}`, named),
+    answer: compileAnswer(route, at),
+    action: route.action.case === 'route' ? compileAction(route.action.value, route, inherited, `${at}.route`) : undefined,
+    request: both(compileHeaderLists(route.requestHeadersToAdd, route.requestHeadersToRemove), inherited.request),
+    response: both(compileHeaderLists(route.responseHeadersToAdd, route.responseHeadersToRemove), inherited.response),
+    metadata: route.metadata?.filterMetadata ?? {},
+    filters: inherited.filters ? new Map([...inherited.filters, ...(own ?? [])]) : own,
+  }
+}
+
+function both(first: Mutation | undefined, second: Mutation | undefined): Mutation | undefined {
+  return inOrder([first, second].filter((mutation) => mutation !== undefined))
+}
+
+function compileAnswer({ action, match }: RouteMessage, at: string): Answer | undefined {
+  switch (action.case) {
+    case 'route': return undefined
+    case 'redirect': return compileRedirect(action.value, match!, `${at}.redirect`)
+    case 'directResponse': return compileDirectResponse(action.value, `${at}.direct_response`)
+    default: throw new Unsupported(`${at}.${action.case ?? 'action'}`)
+  }
+}
+
+function compileAction(action: RouteAction, { match }: RouteMessage, { specifiers }: Inherited, at: string): Action {
+  requireSupported(RouteActionSchema, action, {
+    cluster: true, weighted_clusters: true, cluster_specifier_plugin: true, cluster_not_found_response_code: true, timeout: true, idle_timeout: true, retry_policy: true, max_stream_duration: {},
+    prefix_rewrite: true, regex_rewrite: true, host_rewrite_literal: true, request_mirror_policies: true, hash_policy: true,
+  }, `${at}.`)
+  const hash = compileHashPolicies(action.hashPolicy, `${at}.hash_policy`)
+  return {
+    cluster: compileClusters(action.clusterSpecifier, hash, specifiers, at),
     clusterMissing: missingStatus[action.clusterNotFoundResponseCode],
     timeout: millis(action.timeout, 15_000),
     idleTimeout: action.idleTimeout && millis(action.idleTimeout, 0),
-    retries: compileRetries(action.retryPolicy, `${at}.route.retry_policy`),
-    request: compileHeaderLists(route.requestHeadersToAdd, route.requestHeadersToRemove),
-    response: compileHeaderLists(route.responseHeadersToAdd, route.responseHeadersToRemove),
-    metadata: route.metadata?.filterMetadata ?? {},
-    perFilter: compilePerRoute(route.typedPerFilterConfig, `${at}.typed_per_filter_config`),
+    retries: compileRetries(action.retryPolicy, `${at}.retry_policy`),
+    rewrite: compileRewrite(action, match!, at),
+    mirrors: compileMirrors(action.requestMirrorPolicies, `${at}.request_mirror_policies`),
+    hash,
   }
 }

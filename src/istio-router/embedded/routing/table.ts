@@ -3,8 +3,11 @@ import { VirtualHostSchema } from '../../../common/proto/gen/envoy/config/route/
 import { RouteConfigurationSchema } from '../../../common/proto/gen/envoy/config/route/v3/route_pb.js'
 import { normalizeHost } from '../../../mesh/host.ts'
 import type { Exchange } from '../exchange.ts'
+import { compilePerRoute } from '../filters/filters.ts'
+import { compileHeaderLists } from '../http/mutation.ts'
 import { Unsupported, requireSupported } from '../resources/support.ts'
-import { compileRoute, compileSpecifier, type Route } from './route.ts'
+import { compileSpecifier } from './clusters.ts'
+import { compileRoute, type Route } from './route.ts'
 
 /** The virtual hosts of one RouteConfiguration. A more specific domain wins: exact, then `*.suffix`, then `prefix.*`, longest first, then `*`. */
 export class RouteTable {
@@ -49,8 +52,17 @@ export function compileRoutes(bytes: Uint8Array): RouteTable {
   const table = new RouteTable()
   configuration.virtualHosts.forEach((host, index) => {
     const at = `virtual_hosts[${index}]`
-    requireSupported(VirtualHostSchema, host, { name: true, domains: true, routes: true, metadata: true }, `${at}.`)
-    table.add(host.domains, host.routes.map((route, position) => compileRoute(route, `${at}.routes[${position}]`, specifiers)), at)
+    requireSupported(VirtualHostSchema, host, {
+      name: true, domains: true, routes: true, metadata: true, typed_per_filter_config: true,
+      request_headers_to_add: true, request_headers_to_remove: true, response_headers_to_add: true, response_headers_to_remove: true,
+    }, `${at}.`)
+    const inherited = {
+      specifiers,
+      request: compileHeaderLists(host.requestHeadersToAdd, host.requestHeadersToRemove),
+      response: compileHeaderLists(host.responseHeadersToAdd, host.responseHeadersToRemove),
+      filters: compilePerRoute(host.typedPerFilterConfig, `${at}.typed_per_filter_config`),
+    }
+    table.add(host.domains, host.routes.map((route, position) => compileRoute(route, inherited, `${at}.routes[${position}]`)), at)
   })
   return table
 }

@@ -24,8 +24,10 @@ export interface RequestBody {
   sized: boolean
   /** Trailers, known once the stream has ended. */
   trailers(): string[]
-  /** Told of every chunk that is passed on. */
-  passed(bytes: number): void
+  /** What an earlier try has taken of it already, to be sent again before the rest. */
+  kept?: Buffer[] | undefined
+  /** Told of every chunk that is passed on for the first time. */
+  passed(chunk: Buffer): void
 }
 
 /** What becomes of a try. After `end`, `fail` or `upgraded` nothing more is told. */

@@ -1,6 +1,6 @@
 import type { ClusterConfig } from '../resources/cluster.ts'
 import type { EndpointConfig } from '../resources/endpoints.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, type Ejections } from './cluster.ts'
 
 /**
  * All clusters with their endpoints, in whatever order both arrive. As in Envoy a cluster is there for requests only once its endpoints
@@ -14,6 +14,11 @@ export class ClusterTable {
   readonly #users = new Map<string, Set<Cluster>>()
   /** The endpoints that came, by the name of their ClusterLoadAssignment. */
   readonly #endpoints = new Map<string, readonly EndpointConfig[]>()
+  readonly #ejections: Ejections
+
+  constructor(ejections: Ejections) {
+    this.#ejections = ejections
+  }
 
   set(config: ClusterConfig): void {
     const { name, service } = config
@@ -23,7 +28,7 @@ export class ClusterTable {
       return
     }
     this.#forget(this.#warming, name)
-    const cluster = new Cluster(config)
+    const cluster = new Cluster(config, this.#ejections)
     if (config.endpoints) {
       this.#serve(cluster)
       return
@@ -45,7 +50,8 @@ export class ClusterTable {
     this.#endpoints.set(service, endpoints)
     for (const cluster of this.#users.get(service) ?? []) {
       this.#fill(cluster, endpoints)
-      this.#endpoints.set(service, cluster.endpoints)
+      // One object of each is enough, unless its weight is that of the moment.
+      if (!cluster.config.balancer.slowStart) this.#endpoints.set(service, cluster.endpoints)
     }
   }
 

@@ -1,28 +1,70 @@
 import type { JsonObject } from '@bufbuild/protobuf'
-import { balancers, type Balancer } from '../balancing/balancer.ts'
+import type { Balancer } from '../balancing/balancer.ts'
+import { byLocality } from '../balancing/localities.ts'
+import type { SlowStart } from '../resources/balancing.ts'
 import type { ClusterConfig } from '../resources/cluster.ts'
 import type { EndpointConfig } from '../resources/endpoints.ts'
 import type { Secrets } from '../secrets.ts'
 import type { Pool } from './attempt.ts'
 import { Http1Pool } from './http1.ts'
 import { Http2Pool } from './http2.ts'
+import { Names } from './names.ts'
+import { Health, Outliers } from './outliers.ts'
+
+/** Told of each endpoint that is left out for a while, and when it is asked again. */
+export type Ejections = (cluster: Cluster, endpoint: Endpoint, ejected: boolean) => void
 
 /** One endpoint of one cluster. Its connections are made when the first request needs them. */
 export class Endpoint {
   readonly address: string
   readonly port: number
   readonly hostname: string
-  weight: number
+  readonly key: string
+  readonly health = new Health()
   metadata: Record<string, JsonObject>
+  priority: number
+  locality: string
+  localityWeight: number
   active = 0
+  #weight: number
+  #slowStart: SlowStart | undefined
+  readonly #since = performance.now()
   #pool: Pool | undefined
 
-  constructor({ address, port, hostname, weight, metadata }: EndpointConfig) {
+  constructor({ address, port, hostname, weight, metadata, priority, locality, localityWeight }: EndpointConfig, slowStart: SlowStart | undefined) {
     this.address = address
     this.port = port
     this.hostname = hostname
-    this.weight = weight
+    this.key = `${address}:${port}`
     this.metadata = metadata
+    this.priority = priority
+    this.locality = locality
+    this.localityWeight = localityWeight
+    this.#weight = weight
+    this.#slowStart = slowStart
+  }
+
+  /** Its share now: less than it is given as long as it warms up. */
+  get weight(): number {
+    if (!this.#slowStart) return this.#weight
+    const { window, aggression, minimum } = this.#slowStart
+    const passed = Math.max(1000, performance.now() - this.#since) / window
+    if (passed < 1) return this.#weight * Math.max(minimum, passed ** (1 / aggression))
+    this.#slowStart = undefined
+    return this.#weight
+  }
+
+  get healthy(): boolean {
+    return this.health.healthy
+  }
+
+  /** Takes what has changed of it. */
+  update({ weight, metadata, priority, locality, localityWeight }: EndpointConfig): void {
+    this.#weight = weight
+    this.metadata = metadata
+    this.priority = priority
+    this.locality = locality
+    this.localityWeight = localityWeight
   }
 
   pool(cluster: ClusterConfig, secrets: Secrets): Pool {
@@ -43,14 +85,18 @@ export class Cluster {
   /** Requests in flight, and of those the ones that are retries. */
   active = 0
   retrying = 0
+  outliers: Outliers<Endpoint> | undefined
+  readonly #ejections: Ejections
   #endpoints: Endpoint[] = []
   #balancer: Balancer<Endpoint> | undefined
+  #names: Names | undefined
   #connections = 0
   readonly #pending: (() => void)[] = []
 
-  constructor(config: ClusterConfig) {
+  constructor(config: ClusterConfig, ejections: Ejections) {
     this.config = config
-    if (config.endpoints) this.setEndpoints(config.endpoints)
+    this.#ejections = ejections
+    this.#follow()
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -62,8 +108,8 @@ export class Cluster {
     const old = this.config
     this.config = config
     this.#balancer = undefined
-    if (config.endpoints) this.setEndpoints(config.endpoints)
-    if (config.tls !== old.tls || config.http !== old.http || config.connectTimeout !== old.connectTimeout) this.retire()
+    this.#follow()
+    if (config.tls !== old.tls || config.http !== old.http || config.connectTimeout !== old.connectTimeout || config.keepaliveTime !== old.keepaliveTime) this.#closeAll()
   }
 
   setEndpoints(configs: readonly EndpointConfig[]): void {
@@ -71,22 +117,51 @@ export class Cluster {
     this.#endpoints = configs.map((config) => {
       const key = keyOf(config)
       const endpoint = known.get(key)
-      if (!endpoint) return new Endpoint(config)
+      if (!endpoint) return new Endpoint(config, this.config.balancer.slowStart)
       known.delete(key)
-      endpoint.weight = config.weight
-      endpoint.metadata = config.metadata
+      endpoint.update(config)
       return endpoint
     })
     this.#balancer = undefined
     for (const gone of known.values()) gone.retire()
   }
 
-  pick(excluded: ReadonlySet<Endpoint> | undefined): Endpoint | undefined {
-    this.#balancer ??= balancers[this.config.balancer](this.#endpoints)
-    return this.#balancer.pick(excluded)
+  /** The endpoint whose turn it is; one of `excluded` only where there is no other. */
+  pick(excluded: ReadonlySet<Endpoint> | undefined, hash: number | undefined): Endpoint | undefined {
+    this.#balancer ??= byLocality(this.#endpoints, { ...this.config.balancer, overprovisioning: 140 }, this.config.balancer.make)
+    return this.#balancer.pick(excluded, hash) ?? (excluded && this.#balancer.pick(undefined, hash))
+  }
+
+  /** Retries that may be under way at a time. */
+  get maxRetries(): number {
+    const { retries, budget } = this.config.limits
+    return budget ? Math.max(budget.least, budget.share * this.active) : retries
   }
 
   retire(): void {
+    this.outliers?.stop()
+    this.#names?.stop()
+    this.#closeAll()
+  }
+
+  /** Takes up what the configuration says of where endpoints come from and when they are left out. */
+  #follow(): void {
+    const { endpoints, names, outliers } = this.config
+    this.#names?.stop()
+    this.#names = names && new Names(names, (found) => this.setEndpoints(found))
+    if (endpoints && !names) this.setEndpoints(endpoints)
+    if (outliers && this.outliers) this.outliers.config = outliers
+    else {
+      this.outliers?.stop()
+      this.outliers = outliers && new Outliers(outliers, () => this.#endpoints, (endpoint, ejected) => {
+        this.#balancer = undefined
+        this.#ejections(this, endpoint, ejected)
+      })
+    }
+    if (!outliers) for (const { health } of this.#endpoints) health.ejectedAt = undefined
+  }
+
+  #closeAll(): void {
     for (const endpoint of this.#endpoints) endpoint.retire()
   }
 

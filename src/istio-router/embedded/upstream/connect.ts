@@ -33,7 +33,7 @@ export function connect(target: Target, alpn: string, done: Connected): void {
   const timer = setTimeout(() => settle(new Error(`no connection to ${host}:${port} after ${cluster.connectTimeout} ms`)), cluster.connectTimeout)
 
   try {
-    socket = cluster.tls ? connectTls(target, alpn, settle) : net.connect({ host, port, noDelay: true, keepAlive: true, autoSelectFamily: false }, () => settle(null))
+    socket = cluster.tls ? connectTls(target, alpn, settle) : net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: cluster.keepaliveTime, autoSelectFamily: false }, () => settle(null))
   } catch (error) {
     clearTimeout(timer)
     queueMicrotask(() => done(error as Error, null))
@@ -56,7 +56,7 @@ function connectTls({ address: host, port, hostname, cluster, secrets }: Target,
     checkServerIdentity: (_host, certificate) => (settings.checkName ? checkName(name, certificate) : undefined),
   }, () => settle(alpn === 'h2' && socket.alpnProtocol !== 'h2' ? new Error('the endpoint does not speak HTTP/2') : null))
   socket.setNoDelay(true)
-  socket.setKeepAlive(true)
+  socket.setKeepAlive(true, cluster.keepaliveTime)
   return socket
 }
 

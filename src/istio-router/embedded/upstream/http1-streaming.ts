@@ -13,16 +13,23 @@ export class StreamingPool implements Pool {
   readonly #agent: http.Agent
 
   constructor(target: Target) {
-    const { idleTimeout } = target.cluster.http
+    const { idleTimeout, maxRequests, maxAge } = target.cluster.http
+    const served = new WeakMap<Socket, number>()
     this.#agent = new http.Agent({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: 256 })
     this.#agent.createConnection = (_options, done) => {
       connect(target, 'http/1.1', (error, socket) => {
         socket?.on('timeout', () => socket.destroy())
+        if (maxAge > 0) setTimeout(() => served.set(socket!, Infinity), maxAge).unref()
         done?.(error, socket as Socket)
       })
       return undefined
     }
-    this.#agent.on('free', (socket: Socket) => socket.setTimeout(idleTimeout))
+    this.#agent.on('free', (socket: Socket) => {
+      const requests = (served.get(socket) ?? 0) + 1
+      served.set(socket, requests)
+      if (requests >= maxRequests) socket.destroy()
+      else socket.setTimeout(idleTimeout)
+    })
   }
 
   send(request: UpstreamRequest, events: AttemptEvents): Attempt {

@@ -14,6 +14,8 @@ export class Http1Pool implements Pool {
   readonly #target: Target
   readonly #origin: string
   readonly #idle: Client[] = []
+  /** What limited connections have served, and since when. */
+  readonly #served = new WeakMap<Client, { requests: number; since: number }>()
   #streaming: StreamingPool | undefined
   #retired = false
 
@@ -37,8 +39,25 @@ export class Http1Pool implements Pool {
   }
 
   release(client: Client): void {
-    if (this.#retired) this.discard(client)
+    if (this.#retired || this.#isOver(client)) this.discard(client)
     else this.#idle.push(client)
+  }
+
+  /** True for a connection that has served as many requests, or is as old, as it may. */
+  #isOver(client: Client): boolean {
+    const { maxRequests, maxAge } = this.#target.cluster.http
+    const served = this.#served.get(client)
+    if (!served) return false
+    served.requests++
+    return served.requests >= maxRequests || (maxAge > 0 && performance.now() - served.since >= maxAge)
+  }
+
+  /** Closes a connection at its largest age, if it is idle then; a busy one is closed behind its request. */
+  #expire(client: Client): void {
+    const at = this.#idle.indexOf(client)
+    if (at < 0) return
+    this.#idle.splice(at, 1)
+    this.discard(client)
   }
 
   discard(client: Client): void {
@@ -56,12 +75,10 @@ export class Http1Pool implements Pool {
       keepAliveTimeoutThreshold: 1000,
       maxHeaderSize: maxResponseHeader,
     } as Client.Options)
-    client.on('disconnect', () => {
-      const at = this.#idle.indexOf(client)
-      if (at < 0) return
-      this.#idle.splice(at, 1)
-      this.discard(client)
-    })
+    client.on('disconnect', () => this.#expire(client))
+    const { maxRequests, maxAge } = this.#target.cluster.http
+    if (maxRequests < Infinity || maxAge > 0) this.#served.set(client, { requests: 0, since: performance.now() })
+    if (maxAge > 0) setTimeout(() => this.#expire(client), maxAge).unref()
     return client
   }
 }

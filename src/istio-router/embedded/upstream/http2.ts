@@ -41,9 +41,18 @@ class Connection {
   #session: ClientHttp2Session | undefined
   #waiting: Opened[] | undefined = []
   #streams = 0
+  #served = 0
   #closing = false
+  readonly #maxRequests: number
+  readonly #maxStreams: number
+  readonly #gone: (connection: Connection) => void
 
   constructor(target: Target, gone: (connection: Connection) => void) {
+    const { maxRequests, maxStreams, maxAge } = target.cluster.http
+    this.#maxRequests = maxRequests
+    this.#maxStreams = maxStreams
+    this.#gone = gone
+    if (maxAge > 0) setTimeout(() => this.#end(), maxAge).unref()
     connect(target, 'h2', (error, socket) => {
       if (error || !socket) {
         gone(this)
@@ -71,19 +80,27 @@ class Connection {
   /** True if it can carry one more stream. */
   get hasRoom(): boolean {
     const session = this.#session
-    if (!session) return this.#waiting !== undefined && this.#streams < 100
-    return !session.closed && !session.destroyed && this.#streams < (session.remoteSettings.maxConcurrentStreams ?? 100)
+    if (!session) return this.#waiting !== undefined && this.#streams < Math.min(100, this.#maxStreams)
+    return !session.closed && !session.destroyed && this.#streams < Math.min(session.remoteSettings.maxConcurrentStreams ?? 100, this.#maxStreams)
   }
 
   /** Counts one more stream and hands over the session as soon as there is one. */
   take(opened: Opened): void {
     this.#streams++
+    if (++this.#served >= this.#maxRequests) this.#gone(this)
     if (this.#session) opened(null, this.#session)
     else this.#waiting!.push(opened)
   }
 
   release(): void {
     this.#streams--
+    if (this.#served >= this.#maxRequests && this.#streams === 0) this.close()
+  }
+
+  /** Takes no more streams, and closes behind those that there are. */
+  #end(): void {
+    this.#gone(this)
+    this.close()
   }
 
   close(): void {

@@ -8,7 +8,7 @@ import type { RequestBody } from './attempt.ts'
 export function pump(body: RequestBody, to: Writable, ended: () => void): () => void {
   const { stream } = body
   const onData = (chunk: Buffer): void => {
-    body.passed(chunk.length)
+    body.passed(chunk)
     if (!to.write(chunk)) stream.pause()
   }
   const onDrain = (): void => void stream.resume()
@@ -20,6 +20,7 @@ export function pump(body: RequestBody, to: Writable, ended: () => void): () => 
     stop()
     ended()
   }
+  for (const chunk of body.kept ?? []) to.write(chunk)
   if (stream.readableEnded) {
     ended()
     return stop
@@ -48,6 +49,7 @@ export class BodyStream extends Readable {
     const { stream } = this.#body
     if (!this.#begun) {
       this.#begun = true
+      for (const chunk of this.#body.kept ?? []) this.push(chunk)
       if (stream.readableEnded) {
         this.push(null)
         return
@@ -63,7 +65,7 @@ export class BodyStream extends Readable {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#body.passed(chunk.length)
+    this.#body.passed(chunk)
     if (!this.push(chunk)) this.#body.stream.pause()
   }
 

@@ -150,3 +150,6 @@ export function routeKey({ exposure, host, path }: Pick<Route, 'exposure' | 'hos
 export function resourceKey({ kind, metadata }: { kind: string; metadata: { namespace: string; name: string } }): string {
   return `${kind.toLowerCase()}/${metadata.namespace}/${metadata.name}`
 }
+
+/** The key of a secret. */
+export const secretKey = (namespace: string, name: string): string => `${namespace}/${name}`

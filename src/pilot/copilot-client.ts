@@ -9,6 +9,7 @@ import { messageOf, problem } from '../common/problem.ts'
 import { readTls, watchTls, type TlsMaterial } from '../common/tls.ts'
 import type { Change } from '../mesh/records.ts'
 import { jsonLines } from './json-lines.ts'
+import type { SecretContent } from './secret-keeper.ts'
 
 /** Where copilot is. */
 export const CopilotClientConfig = Type.Object(
@@ -24,6 +25,8 @@ export type CopilotClientConfig = Static<typeof CopilotClientConfig>
 export const WatchRefused = problem('MESH_WATCH_REFUSED', 502, (status: number, body: string) => `copilot answers the watch with ${status}: ${body}`)
 export const WatchBroken = problem('MESH_WATCH_BROKEN', 502, (why: string) => `copilot's watch is broken: ${why}`)
 export const ReportRefused = problem('MESH_REPORT_REFUSED', 502, (status: number, body: string) => `copilot answers a report with ${status}: ${body}`)
+
+export const SecretRefused = problem('MESH_SECRET_REFUSED', 502, (status: number, body: string) => `copilot answers the question for a secret with ${status}: ${body}`)
 
 /** Takes what copilot tells. What it returns is waited for before more is read, so that copilot feels the backpressure. */
 export interface Follower {
@@ -127,6 +130,14 @@ export class CopilotClient implements Part {
     const text = await body.text()
     if (statusCode !== 200) throw ReportRefused(statusCode, text.slice(0, 200))
     return (JSON.parse(text) as { orders?: Record<string, unknown> }).orders ?? {}
+  }
+
+  /** The content of a secret, by its key. Throws `SecretRefused` or a network error. */
+  async secret(key: string): Promise<SecretContent> {
+    const { statusCode, body } = await request(new URL(`/v1/secrets/${key}`, this.#config.url), { dispatcher: this.#agent, headersTimeout: 5000, bodyTimeout: 5000, signal: this.#stopped.signal })
+    const text = await body.text()
+    if (statusCode !== 200) throw SecretRefused(statusCode, text.slice(0, 200))
+    return JSON.parse(text) as SecretContent
   }
 
   #useTls({ cert, key, ca }: TlsMaterial): void {

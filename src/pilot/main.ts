@@ -4,6 +4,7 @@ import { run } from '../common/lifecycle.ts'
 import { createLogger } from '../common/log.ts'
 import { ResourceCache } from '../common/xds/cache.ts'
 import { DebugServer } from './ads/debug.ts'
+import { GatewayFollower } from './ads/gateways.ts'
 import { Publisher } from './ads/publisher.ts'
 import { countFaults, faultsOf } from './ads/faults.ts'
 import { Reporter } from './ads/report.ts'
@@ -12,6 +13,7 @@ import { AdsServer } from './ads/server.ts'
 import { PilotConfig } from './config.ts'
 import { CopilotClient } from './copilot-client.ts'
 import { explain } from './explain.ts'
+import { SecretKeeper } from './secret-keeper.ts'
 import { Translator } from './translate/translator.ts'
 
 const config = loadConfig('pilot', PilotConfig)
@@ -20,9 +22,14 @@ const metrics = createMetrics('pilot')
 
 const cache = new ResourceCache()
 const translator = new Translator(config.translation)
-const publisher = new Publisher(translator, cache, (changes) => status.published(changes))
+const publisher = new Publisher(translator, cache, (changes) => {
+  gateways.published()
+  status.published(changes)
+})
 const copilot = new CopilotClient(config.copilot, publisher, log)
-const ads = new AdsServer({ config, cache, ready: () => publisher.whole, log, metrics })
+const ads = new AdsServer({ config, cache, ready: () => publisher.whole && secrets.settled, gateways: () => gateways.now(), log, metrics })
+const secrets = new SecretKeeper({ read: (key) => copilot.secret(key), changed: () => ads.refresh(), log })
+const gateways = new GatewayFollower({ translator, secrets, refresh: () => ads.refresh() })
 const status = new ResourceStatus({ translator, ads })
 const routers = () => ads.routers()
 countFaults(metrics, () => translator.faults)
@@ -35,4 +42,4 @@ const health = new HealthServer({
   conditions: { copilot: () => copilot.condition(), ads: () => ads.condition() },
 })
 
-await run([health, copilot, ads, debug, reporter], log)
+await run([health, copilot, secrets, ads, debug, reporter], log)

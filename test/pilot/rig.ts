@@ -119,6 +119,7 @@ function bootstrap(adsPort: number, metadata: object): object {
   const grpc = { grpc_services: [{ envoy_grpc: { cluster_name: 'ads' } }], api_type: 'DELTA_GRPC', transport_api_version: 'V3' }
   return {
     node: { id: 'rig', cluster: 'istio-router', metadata },
+    layered_runtime: { layers: [{ name: 'mesh', static_layer: { re2: { max_program_size: { error_level: 32_768 } } } }] },
     dynamic_resources: { ads_config: grpc, lds_config: { ads: {}, resource_api_version: 'V3' }, cds_config: { ads: {}, resource_api_version: 'V3' } },
     static_resources: {
       clusters: [

@@ -24,7 +24,7 @@ export function behaviour(name: string, check: (scene: Scene) => Promise<void>, 
     if (only && engine !== only) continue
     const skip = engine === 'envoy' && envoyAbsent
     test(`${engine}: ${name}`, { skip: skip || false }, async (t) => {
-      const mesh = await (starting ??= Mesh.start({ engines, translation: { requestTimeout: '3s' } }))
+      const mesh = await (starting ??= Mesh.start({ engines, translation: { requestTimeout: '3s', portLeases: [8081, 9443].map((port) => ({ port, spaces: ['org/dev'] })) } }))
       const router = mesh.routers.get(engine) as TestRouter
       await check({ t, mesh, router, apply: (...documents) => mesh.apply(router, ...documents) })
     })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, Server, type RequestListener } from 'node:http'
 import { createServer as createH2cServer, type Http2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import { createServer as createNetServer, type AddressInfo, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import { issueCertificate, type KeyPair, type Keys } from '../../src/common/pki.ts'
 import { dnsNames } from '../../src/common/tls.ts'
@@ -26,6 +27,8 @@ export interface InstanceOptions {
   handler?: RequestListener
   /** Makes the app speak HTTP/2 without TLS behind the proxy, as one mapped with `--app-protocol http2` does. */
   http2Handler?: (request: Http2ServerRequest, response: Http2ServerResponse) => void
+  /** Makes the app speak what it likes. */
+  tcpHandler?: (socket: Duplex) => void
 }
 
 /** An app instance as a Diego cell offers it: a TLS proxy with the instance's identity that accepts only the router, and the app behind. */
@@ -52,7 +55,8 @@ export class TestInstance {
     this.#proxy = createTlsServer({ cert: identity.certificate, key: identity.key, ca: options.routerCa, requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {
       if (!dnsNames(socket.getPeerCertificate()).includes('gorouter.service.cf.internal')) return socket.destroy()
       this.connections++
-      this.app.emit('connection', socket)
+      if (options.tcpHandler) options.tcpHandler(socket)
+      else this.app.emit('connection', socket)
     })
     this.#proxy.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)

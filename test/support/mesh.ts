@@ -25,6 +25,8 @@ export interface TestRouter {
   internalOptional: number
   /** A public listener that expects the PROXY protocol. */
   proxied: number
+  /** Where it listens for ports of Gateways: 8081 and 9443, which the space may open, and 5432. */
+  gatewayPorts: Record<number, number>
   /** The HTTP port of a second router which trusts 127.0.0.1 to be a load balancer. */
   trusting: number
   /** PEM of the CA of its certificates. */
@@ -41,7 +43,7 @@ export interface MeshOptions {
   translation?: object
 }
 
-export interface ServeOptions extends Pick<InstanceOptions, 'identity' | 'handler' | 'http2Handler'> {
+export interface ServeOptions extends Pick<InstanceOptions, 'identity' | 'handler' | 'http2Handler' | 'tcpHandler'> {
   host?: string
   path?: string
   exposure?: Exposure
@@ -177,7 +179,7 @@ export class Mesh {
   }
 
   /** A request to copilot's API for people. Throws with what it answers, unless that is 200. */
-  async call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown> {
+  async call(method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown> {
     const answer = await request(`${this.#api}${path}`, { method, ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) })
     const text = await answer.body.text()
     if (answer.statusCode !== 200) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`)
@@ -204,12 +206,12 @@ export class Mesh {
 
   readonly eventually = eventually
 
-  async #app({ instances = 1, identity, handler, http2Handler, appLabels = {}, zones = [] }: ServeOptions) {
+  async #app({ instances = 1, identity, handler, http2Handler, tcpHandler, appLabels = {}, zones = [] }: ServeOptions) {
     const guid = randomUUID()
     const process = `${guid}-1`
     const running: TestInstance[] = []
     const add = async (changed: { identity?: string } = { identity }): Promise<TestInstance> => {
-      const instance = await TestInstance.start({ index: running.length, identities: this.#identities.pair, routerCa: this.#authority.pair.certificate, handler, http2Handler, ...changed })
+      const instance = await TestInstance.start({ index: running.length, identities: this.#identities.pair, routerCa: this.#authority.pair.certificate, handler, http2Handler, tcpHandler, ...changed })
       running.push(instance)
       this.#instances.push(instance)
       await this.change([
@@ -248,6 +250,7 @@ export class Mesh {
         tls: this.#authority.issue('copilot'),
         api: { listen: { port: api } },
         store: { file: join(this.folder, 'copilot.db') },
+        encryption: { keys: [{ name: 'test', secret: randomUUID() }] },
       }),
       await this.#launch('pilot', {
         listen: { port: pilot },
@@ -271,6 +274,7 @@ export class Mesh {
   async #launchRouters(engine: EngineName, pilot: number): Promise<TestProgram[]> {
     const [http, https, internal, internalTls, internalOptional] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
     const [proxied, trusting] = [await freePort(), await freePort()]
+    const gatewayPorts = { 8081: await freePort(), 9443: await freePort(), 5432: await freePort() }
     const server = (name: string) => ({ name, ...withoutCa(this.#authority.issue(name, { dns: [name, `*.${name}`], usages: ['server'] })) })
     const common = {
       engine,
@@ -287,11 +291,11 @@ export class Mesh {
       listener('internal-optional', internalOptional, { exposure: 'int', tls: true, clientCertificates: 'optional' }),
       listener('proxied', proxied, { proxyProtocol: true }),
     ]
-    const program = await this.#launch('istio-router', { ...common, name: engine, cache: join(this.folder, engine), listeners }, engine)
+    const program = await this.#launch('istio-router', { ...common, name: engine, labels: { istio: 'ingressgateway', engine }, gatewayPorts, cache: join(this.folder, engine), listeners }, engine)
     const beside = `${engine}-trusting`
     const trustingProgram = await this.#launch('istio-router', { ...common, name: beside, cache: join(this.folder, beside), trustedCidrs: ['127.0.0.0/8'], listeners: [listener('http', trusting)] }, beside)
     const accessLog = (): Record<string, unknown>[] => jsonLines(program.output).filter((line) => 'duration_ms' in line)
-    this.routers.set(engine, { engine, http, https, internal, internalTls, internalOptional, proxied, trusting, ca: this.#authority.pair.certificate, program, accessLog })
+    this.routers.set(engine, { engine, http, https, internal, internalTls, internalOptional, proxied, gatewayPorts, trusting, ca: this.#authority.pair.certificate, program, accessLog })
     return [program, trustingProgram]
   }
 

@@ -12,10 +12,11 @@ import { typeUrls, type Refusal, type Resource, type ResourceUpdate } from '../.
 import type { RouterConfig } from '../config.ts'
 import type { Engine } from '../engine.ts'
 import { routerNode } from './node.ts'
+import { FileSecrets } from './secret-files.ts'
 import { readSecret, routerSecrets, watchSecrets } from './secrets.ts'
 import { ResourceStore } from './store.ts'
 
-const fromPilot = [typeUrls.cluster, typeUrls.endpoint, typeUrls.listener, typeUrls.scope, typeUrls.route]
+const fromPilot = [typeUrls.secret, typeUrls.cluster, typeUrls.endpoint, typeUrls.listener, typeUrls.scope, typeUrls.route]
 
 /** How often the store is told that what it holds is still pilot's word, milliseconds. */
 const confirmEvery = 10_000
@@ -34,6 +35,10 @@ export class Agent implements Part {
   readonly #versions = new Map(fromPilot.map((typeUrl) => [typeUrl as string, new Map<string, string>()]))
   readonly #refused = new Map<string, Refusal>()
   readonly #cleanups: (() => void)[] = []
+  readonly #files = new FileSecrets((secret) => {
+    this.#log.info({ secret: secret.name }, 'certificate files changed')
+    void this.#give({ changed: [secret], removed: [] })
+  })
   #store: ResourceStore | undefined
   #confirmedAt: Date | undefined
 
@@ -84,6 +89,7 @@ export class Agent implements Part {
 
   async stop(): Promise<void> {
     for (const cleanup of this.#cleanups) cleanup()
+    this.#files.stop()
     this.#confirm()
     await this.#client.stop()
     this.#store?.close()
@@ -110,7 +116,8 @@ export class Agent implements Part {
   }
 
   async #apply(update: ResourceUpdate): Promise<Refusal[]> {
-    const refusals = await this.#engine.apply(update)
+    const { changed, refused: unreadable } = this.#files.read(update.changed, update.removed)
+    const refusals = [...unreadable, ...(await this.#engine.apply({ changed, removed: update.removed }))]
     const refused = new Set(refusals.map(key))
     const accepted = { changed: update.changed.filter((resource) => !refused.has(key(resource))), removed: update.removed }
     for (const { typeUrl, name, version } of accepted.changed) this.#versions.get(typeUrl)?.set(name, version)

@@ -16,7 +16,7 @@ export interface SecretFiles {
   field: string
   /** The SDS name. */
   name: string
-  files: { certificate: string; key: string } | { ca: string }
+  files: { certificate: string; key: string } | { ca: string; crl?: string }
 }
 
 /** The secrets of a router: its keypairs as `tls/NAME`, and `backend/client` and `backend/ca` for instances. */
@@ -31,7 +31,7 @@ export function routerSecrets({ keypairs, backend }: Pick<RouterConfig, 'keypair
 /** Reads a secret. Throws `SecretUnusable` if a file is missing or broken, or the key isn't the certificate's. */
 export function readSecret({ field, name, files }: SecretFiles): Resource {
   try {
-    return encodeResource(SecretSchema, name, 'ca' in files ? authorities(name, files.ca) : keypair(name, files.certificate, files.key))
+    return encodeResource(SecretSchema, name, 'ca' in files ? authorities(name, files.ca, files.crl) : keypair(name, files.certificate, files.key))
   } catch (error) {
     throw SecretUnusable(field, messageOf(error))
   }
@@ -65,10 +65,10 @@ function keypair(name: string, certificate: string, key: string): Secret {
   return create(SecretSchema, { name, type: { case: 'tlsCertificate', value: { certificateChain: bytes(chain), privateKey: bytes(privateKey) } } })
 }
 
-function authorities(name: string, file: string): Secret {
+function authorities(name: string, file: string, crl: string | undefined): Secret {
   const ca = readPem(file)
   void new X509Certificate(ca)
-  return create(SecretSchema, { name, type: { case: 'validationContext', value: { trustedCa: bytes(ca) } } })
+  return create(SecretSchema, { name, type: { case: 'validationContext', value: { trustedCa: bytes(ca), ...(crl === undefined ? {} : { crl: bytes(readPem(crl)) }) } } })
 }
 
 function bytes(value: Buffer): Pick<DataSource, 'specifier'> {

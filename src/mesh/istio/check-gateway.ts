@@ -5,7 +5,7 @@ import type { GatewaySpec, Metadata, Server } from './types.ts'
 import { addressFault, hostFault, isHttp, isLabel, isTls, portFault, protocols, wildcardFault } from './values.ts'
 
 /** What Envoy knows of the cipher suites of TLS 1.2 and older; those of 1.3 cannot be chosen. */
-const ciphers = [
+export const cipherSuites = [
   'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384',
   'ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305', 'ECDHE-ECDSA-AES128-SHA', 'ECDHE-RSA-AES128-SHA',
   'ECDHE-ECDSA-AES256-SHA', 'ECDHE-RSA-AES256-SHA', 'AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'AES128-SHA', 'AES256-SHA',
@@ -67,7 +67,7 @@ function checkTls({ tls, port }: Server, path: string, namespace: string, findin
   }
   const seen = new Set<string>()
   tls.cipherSuites?.forEach((suite, position) => {
-    if (!ciphers.includes(suite)) findings.warn(at(`cipherSuites[${position}]`), `${suite} is not known and left out; there are ${ciphers.join(', ')}`, codes.ignored)
+    if (!cipherSuites.includes(suite)) findings.warn(at(`cipherSuites[${position}]`), `${suite} is not known and left out; there are ${cipherSuites.join(', ')}`, codes.ignored)
     else if (seen.has(suite)) findings.warn(at(`cipherSuites[${position}]`), `${suite} stands there twice`)
     seen.add(suite)
   })

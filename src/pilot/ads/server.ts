@@ -8,7 +8,7 @@ import type { ResourceCache } from '../../common/xds/cache.ts'
 import { serverCredentials } from '../../common/xds/credentials.ts'
 import { DeltaServer, type ClientStatus } from '../../common/xds/server.ts'
 import type { PilotConfig } from '../config.ts'
-import { resourcesFor } from '../translate/per-router.ts'
+import { resourcesFor, type Gateways } from '../translate/per-router.ts'
 import { readNode } from '../translate/router-node.ts'
 
 export interface AdsServerOptions {
@@ -16,6 +16,8 @@ export interface AdsServerOptions {
   cache: ResourceCache
   /** False until there is something whole to serve; until then routers are sent away, to another pilot or to try again. */
   ready: () => boolean
+  /** What Gateways ask of routers now. */
+  gateways?: () => Gateways
   log: Logger
   metrics: Registry
 }
@@ -36,7 +38,7 @@ export class AdsServer implements Part {
       log,
       metrics,
       admit: (call) => this.#admit(call),
-      perNode: ({ id, metadata }) => resourcesFor(readNode(id, metadata), config.translation),
+      perNode: ({ id, metadata }) => resourcesFor(readNode(id, metadata), config.translation, options.gateways?.()),
     })
   }
 
@@ -56,6 +58,11 @@ export class AdsServer implements Part {
   /** The port that it listens on. */
   get port(): number | undefined {
     return this.#port
+  }
+
+  /** Gives each router what depends on it anew: to be called when `gateways` gives something else. */
+  refresh(): void {
+    this.#server.refresh()
   }
 
   routers(): ClientStatus[] {

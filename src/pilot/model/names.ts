@@ -1,4 +1,6 @@
+import type { VirtualService } from '../../mesh/istio/types.ts'
 import type { Change, Kind, Records } from '../../mesh/records.ts'
+import { gatewayKey, hostsOfServer } from '../../mesh/istio/gateways.ts'
 
 /**
  * The names under which a record is found by others: the model's index leads from each to the records that have it. What reads
@@ -24,8 +26,10 @@ export const name = {
   spaces: (name: string) => `spaces ${name}`,
   /** Resources of a kind that name a host, as it is written. */
   resources: (kind: Records['resource']['kind'], host: string) => `${kind} ${host}`,
-  /** All Gateways. */
-  gateways: 'Gateways',
+  /** VirtualServices that are bound to a Gateway, by its key. */
+  bound: (gateway: string) => `bound ${gateway}`,
+  /** Routes that a space owns. */
+  owned: (space: string) => `owned ${space}`,
 } as const
 
 const names: { [K in Kind]: (value: Records[K]) => string[] } = {
@@ -34,15 +38,21 @@ const names: { [K in Kind]: (value: Records[K]) => string[] } = {
   app: ({ space, labels }) => [name.apps(space), ...Object.entries(labels).map(([label, value]) => name.label(label, value))],
   process: ({ app }) => [name.processes(app)],
   instance: ({ process }) => [name.instances(process)],
-  route: ({ host }) => [name.host(host)],
+  route: ({ host, space }) => [name.host(host), name.owned(space)],
   secret: () => [],
-  resource: (resource) => (resource.kind === 'Gateway' ? [name.gateways] : hostsOf(resource).map((host) => name.resources(resource.kind, host))),
+  resource: (resource) => [...hostsOf(resource).map((host) => name.resources(resource.kind, host)), ...(resource.kind === 'VirtualService' ? gatewaysOf(resource).map(name.bound) : [])],
+}
+
+/** Keys of the Gateways that a VirtualService names. */
+function gatewaysOf({ metadata, spec }: VirtualService): string[] {
+  const matches = [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])].flatMap(({ match = [] }): { gateways?: string[] }[] => match)
+  return [spec, ...matches].flatMap(({ gateways = [] }) => gateways).map((written) => gatewayKey(written, metadata.namespace))
 }
 
 /** The hosts that a resource names as what it is about, as they are written. */
 export function hostsOf(resource: Records['resource']): string[] {
   if (resource.kind === 'DestinationRule') return [resource.spec.host]
-  if (resource.kind === 'Gateway') return (resource.spec.servers ?? []).flatMap(({ hosts }) => hosts ?? [])
+  if (resource.kind === 'Gateway') return (resource.spec.servers ?? []).flatMap(hostsOfServer)
   return resource.spec.hosts ?? []
 }
 

@@ -1,4 +1,5 @@
 import type { HttpMatch } from '../../mesh/istio/types.ts'
+import type { Exposure } from '../../mesh/records.ts'
 import type { Source } from '../model/model.ts'
 import { name } from '../model/names.ts'
 
@@ -11,9 +12,11 @@ export interface Callers {
 }
 
 /** The apps that have all of `sourceLabels`, and the spaces called `sourceNamespace`: that of the guid, else of those that have the name, the ones in the resource's own organization first. */
-export function callersOf(view: Source, { sourceLabels, sourceNamespace }: Pick<HttpMatch, 'sourceLabels' | 'sourceNamespace'>, namespace: string): Callers | undefined {
+export function callersOf(view: Source, { sourceLabels, sourceNamespace }: Pick<HttpMatch, 'sourceLabels' | 'sourceNamespace'>, namespace: string, exposure: Exposure): Callers | undefined {
   const labels = Object.entries(sourceLabels ?? {})
   if (!labels.length && sourceNamespace === undefined) return undefined
+  // Outside of the internal listener certificates are somebody else's word.
+  if (exposure === 'pub') return { apps: [] }
   return { ...(labels.length ? { apps: appsWith(view, labels) } : {}), ...(sourceNamespace === undefined ? {} : { spaces: spacesOf(view, sourceNamespace, namespace) }) }
 }
 

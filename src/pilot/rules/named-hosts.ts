@@ -1,7 +1,7 @@
 import type { Resource } from '../../mesh/istio/types.ts'
 import type { Model, Touched } from '../model/model.ts'
 import { name } from '../model/names.ts'
-import { matches } from './virtual-services.ts'
+import { matches } from './gateways.ts'
 
 /** The domains of the model's routes, so that a service's short name leads to the hosts that begin with it. */
 export class NamedHosts {

@@ -3,6 +3,7 @@ import { routeKey, type Exposure, type Route } from '../../mesh/records.ts'
 import type { Source } from '../model/model.ts'
 import { callersOf, type Callers } from './callers.ts'
 import { targetOf } from './clusters.ts'
+import { gateOf, type Gate } from './gate.ts'
 import { spellings } from './hosts.ts'
 import type { Policy } from './policies.ts'
 import { findEntry, routesOf } from './services.ts'
@@ -35,6 +36,7 @@ export interface Scope {
   /** Cluster of the platform route. */
   cluster: string
   rules: HttpRule[] | undefined
+  gate?: Gate | undefined
 }
 
 /** A host with rules on the listeners of one exposure: what becomes a virtual host. */
@@ -54,7 +56,7 @@ export function ruleHostOf(view: Source, exposure: Exposure, host: string): Rule
   const scopes = own.toReversed().map((route) => scopeOf(view, route, degraded))
   const external = own.length || exposure === 'pub' ? undefined : entryScope(view, host, degraded)
   if (external) scopes.push(external)
-  if (!scopes.some(({ rules }) => rules)) return undefined
+  if (!scopes.some(({ rules, gate }) => rules || gate)) return undefined
   return { exposure, host, scopes: [...scopes, ...fallbacks(view, exposure, host, scopes)], degraded }
 }
 
@@ -69,7 +71,7 @@ function fallbacks(view: Source, exposure: Exposure, host: string, scopes: Scope
 function scopeOf(view: Source, route: Route, degraded: RuleHost['degraded']): Scope {
   const bound = mergedRoutes(virtualServicesFor(view, route).map((service) => boundRoutes(view, service, route.host, route.exposure)))
   const rules = bound.map((one) => ruleOf(view, one, route, degraded))
-  return { path: route.path, cluster: routeKey(route), rules: rules.length ? rules : undefined }
+  return { path: route.path, cluster: routeKey(route), rules: rules.length ? rules : undefined, gate: gateOf(view, route) }
 }
 
 /** A host outside, which a ServiceEntry names: apps reach it over the internal listener, with the rules of its space. */
@@ -95,7 +97,7 @@ function ruleOf(view: Source, { name, source, namespace, route, matches }: Bound
     ...(route.mirror ? [{ ...target(route.mirror), percent: route.mirrorPercentage?.value ?? route.mirrorPercent ?? route.mirror_percent ?? 100 }] : []),
     ...(route.mirrors ?? []).map(({ destination, percentage }) => ({ ...target(destination), percent: percentage?.value ?? 100 })),
   ].filter(({ cluster }) => cluster !== nowhere)
-  const known = matches.map((one) => ({ ...one, callers: callersOf(view, one.match ?? {}, namespace) }))
+  const known = matches.map((one) => ({ ...one, callers: callersOf(view, one.match ?? {}, namespace, from.exposure) }))
   return { name, source, path: from.path, matches: known, route, targets: targets.filter(({ weight }) => weight > 0), mirrors }
 }
 

@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Gateway, HttpMatch, HttpRoute, Server, StringMatch, VirtualService } from '../../mesh/istio/types.ts'
+import type { HttpMatch, HttpRoute, StringMatch, VirtualService } from '../../mesh/istio/types.ts'
 import { resourceKey, type Exposure, type Route } from '../../mesh/records.ts'
 import type { Source } from '../model/model.ts'
 import { name } from '../model/names.ts'
+import { gatewayNamed, isPassthrough, serversOf, serves, type Arrival } from './gateways.ts'
 import { byAge, mayShape, operatorNamespace, spellings } from './hosts.ts'
 
-/** Over which of the built-in listeners a rule holds. */
-export type Binding = 'all' | 'http' | 'https'
+/** Where a request must have arrived for a rule to hold: anywhere, or at a server of a Gateway. */
+export type Binding = 'all' | Arrival[]
 
 /** One entry of a VirtualService's `http`, with what a delegate says merged in, as it holds for one host. */
 export interface BoundRoute {
@@ -122,37 +123,13 @@ const isForAll = ({ matches }: BoundRoute): boolean => matches.some(({ match, bi
 /** What a match asks for; `name` and `gateways`, which is its binding, ask for nothing of a request. */
 const conditionsOf = (match: HttpMatch = {}): [string, unknown][] => Object.entries(match).filter(([field]) => !['name', 'gateways', 'ignoreUriCase', 'statPrefix'].includes(field))
 
-/** Where rules of `gateways` hold for a host: with none, or `mesh`, everywhere; with Gateways, on public listeners of the kind that one of their servers is. */
+/** Where rules of `gateways` hold for a host: with none, or `mesh`, everywhere; with Gateways, for what arrives by one of their servers that has the host. */
 function bindingOf(view: Source, gateways: string[] | undefined, namespace: string, host: string, exposure: Exposure): Binding | undefined {
   if (!gateways?.length || gateways.includes('mesh')) return 'all'
   if (exposure === 'int') return undefined
-  const servers = gateways.flatMap((written) => {
-    const gateway = gatewayOf(view, written, namespace)
-    return (gateway?.spec.servers ?? []).filter((server) => serves(server, host, gateway!.metadata.namespace))
+  const arrivals = gateways.flatMap((written) => {
+    const gateway = gatewayNamed(view, written, namespace)
+    return gateway ? serversOf(gateway).filter(({ server }) => serves(server, host, namespace, gateway.metadata.namespace) && !isPassthrough(server)) : []
   })
-  const [plain, secure] = [servers.some(({ port }) => isPlain(port?.protocol)), servers.some(({ port }) => port?.protocol === 'HTTPS')]
-  if (plain && secure) return 'all'
-  return plain ? 'http' : secure ? 'https' : undefined
-}
-
-const isPlain = (protocol: string | undefined): boolean => ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB'].includes(protocol ?? '')
-
-function gatewayOf(view: Source, written: string, namespace: string): Gateway | undefined {
-  const [first = '', second] = written.split('/')
-  const gateway = view.get('resource', second === undefined ? `gateway/${namespace}/${first}` : `gateway/${first}/${second}`)
-  return gateway?.kind === 'Gateway' ? gateway : undefined
-}
-
-/** Whether a server's `hosts`, each perhaps with a namespace before it, hold `host`. */
-export function serves({ hosts = [] }: Server, host: string, namespace: string): boolean {
-  return hosts.some((written) => {
-    const pattern = written.slice(written.indexOf('/') + 1)
-    const within = written.includes('/') ? written.slice(0, written.indexOf('/')) : '*'
-    return matches(pattern, host) && ['*', '.', namespace].includes(within)
-  })
-}
-
-/** Whether a host, which can be a wildcard itself, is one that a pattern names. */
-export function matches(pattern: string, host: string): boolean {
-  return pattern === '*' || pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1)) && host.length >= pattern.length)
+  return arrivals.length ? arrivals.map(({ arrival }) => arrival) : undefined
 }

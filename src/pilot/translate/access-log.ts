@@ -3,6 +3,7 @@ import { StdoutAccessLogSchema } from '../../common/proto/gen/envoy/extensions/a
 import { appGuid } from './app-headers.ts'
 import type { Feature } from './feature.ts'
 import { packed } from './proto.ts'
+import type { RouterNode } from './router-node.ts'
 
 /** One JSON object a request. The path is logged without its query, which may hold secrets. */
 const fields = {
@@ -50,9 +51,8 @@ const file = (path: string) => ({
 })
 
 /** The access log, where the router's node asks for one. */
+export const accessLogOf = ({ accessLog }: RouterNode) => (accessLog === '' ? [] : [accessLog === '/dev/stdout' ? stdout : file(accessLog)])
+
 export const accessLog: Feature = {
-  manager({ node }) {
-    if (node.accessLog === '') return {}
-    return { accessLog: [node.accessLog === '/dev/stdout' ? stdout : file(node.accessLog)] }
-  },
+  manager: ({ node }) => (node.accessLog === '' ? {} : { accessLog: accessLogOf(node) }),
 }

@@ -22,6 +22,10 @@ export interface ListenerContext extends Context {
   listener: ListenerSpec
   /** Number of trusted proxies between the client and this filter chain. */
   trustedHops: number
+  /** Istio's port that the listener stands for. */
+  port: number
+  /** The server of a Gateway that the filter chain is of. */
+  gateway?: string
 }
 
 export type ManagerInit = Extract<MessageInitShape<typeof HttpConnectionManagerSchema>, { $typeName?: never }>

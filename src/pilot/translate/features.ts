@@ -1,5 +1,6 @@
 import { accessLog } from './access-log.ts'
 import { appHeaders } from './app-headers.ts'
+import { arrival } from './arrival.ts'
 import { circuitBreakers } from './circuit-breakers.ts'
 import type { Feature } from './feature.ts'
 import { forwardedHeaders } from './forwarded-headers.ts'
@@ -23,6 +24,7 @@ import { upstreamTls } from './upstream-tls.ts'
 export const features: Feature[] = [
   routingShape,
   requestHygiene,
+  arrival,
   forwardedHeaders,
   paths,
   protocols,

@@ -33,3 +33,8 @@ export function socketAddress(address: string, port: number) {
 
 /** "Over the stream that this came by." */
 export const ads: ConfigSource = create(ConfigSourceSchema, { configSourceSpecifier: { case: 'ads', value: {} }, resourceApiVersion: ApiVersion.V3 })
+
+/** A filter: its name and its configuration. */
+export function named(name: string, value: Any) {
+  return { name, configType: { case: 'typedConfig' as const, value } }
+}

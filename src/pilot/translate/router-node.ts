@@ -22,6 +22,7 @@ export type ListenerSpec = Static<typeof ListenerSpec>
 const RouterNode = Type.Object({
   labels: Type.Record(Type.String(), Type.String(), { default: {} }),
   listeners: Type.Array(ListenerSpec, { default: [] }),
+  gatewayPorts: Type.Record(Type.String({ pattern: '^\\d{1,5}$' }), port, { default: {} }),
   keypairs: Type.Array(Type.String({ minLength: 1 }), { default: [] }),
   trustedHops: Type.Integer({ minimum: 0, maximum: 100, default: 0 }),
   trustedCidrs: Type.Array(Type.String({ pattern: '^[0-9a-fA-F:.]+/\\d{1,3}$' }), { default: [] }),

@@ -48,6 +48,16 @@ export const TranslationSettings = Type.Object(
       },
       { ...closed, default: {} },
     ),
+    portLeases: Type.Array(
+      Type.Object(
+        {
+          port: Type.Integer({ minimum: 1, maximum: 65535, description: "Port of a Gateway's server" }),
+          spaces: Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description: 'Spaces that may open it, each by guid or as ORGANIZATION/SPACE' }),
+        },
+        closed,
+      ),
+      { default: [], description: 'Ports beside 80 and 443 that spaces may open by a Gateway; the operator\'s own Gateways need none' },
+    ),
     minimumTlsVersion: Type.Enum(['1.2', '1.3'], { default: '1.2', description: 'Oldest TLS version that clients may use' }),
   },
   { ...closed, default: {} },

@@ -93,6 +93,15 @@ export class Translator {
     return this.rules.sourcesOf(typeUrl, name)
   }
 
+  /** The secrets that Gateways name and copilot has, by key, each with its version. */
+  wantedSecrets(): Map<string, string> {
+    const named = this.rules.gatewayChains().flatMap(({ tls }) => (tls ? [...tls.keypairs, ...(tls.ca ? [tls.ca] : [])] : []))
+    return new Map(named.flatMap((one): [string, string][] => {
+      const version = 'secret' in one ? this.model.get('secret', one.secret)?.version : undefined
+      return 'secret' in one && version !== undefined ? [[one.secret, version]] : []
+    }))
+  }
+
   /** What an app's record says of its sessions concerns the routes that send to it. */
   #followApp(app: string, update: ResourceUpdate): void {
     for (const key of Array.from(this.#routesOfApps.of(app))) {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createRegistry, fromBinary, toJson, type DescMessage } from '@bufbuild/protobuf'
+import { create, createRegistry, fromBinary, toJson, type DescMessage } from '@bufbuild/protobuf'
 import { test } from 'tap'
 import { parse, stringify } from 'yaml'
 import { ClusterSchema } from '../../../src/common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
@@ -30,14 +30,17 @@ import { LuaConfigSchema } from '../../../src/common/proto/gen/envoy/extensions/
 import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from '../../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
 import { HttpProtocolOptionsSchema } from '../../../src/common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
 import { HttpRequestHeaderMatchInputSchema, HttpResponseHeaderMatchInputSchema } from '../../../src/common/proto/gen/envoy/type/matcher/v3/http_inputs_pb.js'
+import { issueCertificate } from '../../../src/common/pki.ts'
+import { TcpProxySchema } from '../../../src/common/proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js'
 import { ResourceCache } from '../../../src/common/xds/cache.ts'
-import { typeUrls, type Resource } from '../../../src/common/xds/resources.ts'
+import { SecretSchema } from '../../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
+import { encodeResource, typeUrls, type Resource } from '../../../src/common/xds/resources.ts'
 import type { Change } from '../../../src/mesh/records.ts'
 import { resourcesFor } from '../../../src/pilot/translate/per-router.ts'
 import { readNode } from '../../../src/pilot/translate/router-node.ts'
 import { Translator } from '../../../src/pilot/translate/translator.ts'
 import { freePort } from '../../support/program.ts'
-import { envoyAbsent, Rig, settingsOf } from '../rig.ts'
+import { envoyAbsent, Rig, routerAuthority, settingsOf } from '../rig.ts'
 
 /** A case: what goes in, and which kinds of what comes out are of interest. */
 interface Input {
@@ -46,7 +49,7 @@ interface Input {
   only?: string[]
   settings?: object
   /** A router's metadata. */
-  node?: { listeners: object[] }
+  node?: { listeners: object[]; labels?: Record<string, string> }
   records: Change[]
 }
 
@@ -75,6 +78,7 @@ const registry = createRegistry(
   RouterSchema,
   SkipFilterSchema,
   StdoutAccessLogSchema,
+  TcpProxySchema,
   TlsInspectorSchema,
   UpstreamCodecSchema,
   UpstreamTlsContextSchema,
@@ -91,13 +95,31 @@ function translate(input: Input): { resources: Resource[]; translator: Translato
   return { translator, resources: [typeUrls.cluster, typeUrls.endpoint, typeUrls.route].flatMap((typeUrl) => [...cache.all(typeUrl).values()]) }
 }
 
+/** A secret that names files comes to Envoy as their content, by the router's agent. */
+function withFiles(resource: Resource): Resource {
+  if (resource.typeUrl !== typeUrls.secret) return resource
+  const { type } = fromBinary(SecretSchema, resource.any.value)
+  const source = (text: string) => ({ specifier: { case: 'inlineString' as const, value: text } })
+  const value = type.case === 'tlsCertificate' ? { case: 'tlsCertificate' as const, value: { certificateChain: source(keypair.certificate), privateKey: source(keypair.key) } } : { case: 'validationContext' as const, value: { trustedCa: source(routerAuthority.certificate) } }
+  return encodeResource(SecretSchema, resource.name, create(SecretSchema, { name: resource.name, type: value }))
+}
+
+/** What its Gateways ask for, with the same keypair for every secret. */
+const gatewaysOf = ({ rules }: Translator) => ({ chains: rules.gatewayChains(), contents: () => ({ version: '1', certificate: keypair.certificate, key: keypair.key, ca: routerAuthority.certificate }) })
+const keypair = issueCertificate(routerAuthority, { commonName: 'gateway', dns: ['gateway.test'] })
+
+function degradedOf({ rules: { degradations } }: Translator) {
+  const keys = [...degradations.keys()]
+  return keys.length ? { degraded: Object.fromEntries(keys.map((key) => [key, degradations.of(key)])) } : {}
+}
+
 const inputOf = (name: string): Input => parse(readFileSync(join(import.meta.dirname, name, 'input.yaml'), 'utf8')) as Input
 
 for (const name of cases) {
   test(`${name} is translated as written down`, (t) => {
     const input = inputOf(name)
     const { resources, translator } = translate(input)
-    const listeners = input.node ? resourcesFor(readNode('golden', input.node), translator.settings) : []
+    const listeners = input.node ? resourcesFor(readNode('golden', input.node), translator.settings, gatewaysOf(translator)) : []
     const output = {
       ...Object.fromEntries(
         input.show.map((kind) => {
@@ -107,6 +129,7 @@ for (const name of cases) {
         }),
       ),
       ...(translator.faults.length ? { faults: translator.faults } : {}),
+      ...degradedOf(translator),
     }
     const file = join(import.meta.dirname, name, 'output.yaml')
     const text = stringify(output, { lineWidth: 160, aliasDuplicateObjects: false })
@@ -122,9 +145,12 @@ test('the real Envoy takes every case', { skip: envoyAbsent }, async (t) => {
   t.teardown(() => rig.stop())
   for (const name of cases) {
     const input = inputOf(name)
-    const { resources } = translate(input)
+    const { resources, translator } = translate(input)
+    const gateways = gatewaysOf(translator)
+    const further = gateways.chains.map(({ arrival }) => arrival.port).filter((port) => port !== 80 && port !== 443)
+    const gatewayPorts = Object.fromEntries(await Promise.all(further.map(async (port) => [port, await freePort()])))
     const listeners = await Promise.all((input.node?.listeners ?? []).map(async (listener) => ({ ...listener, address: '127.0.0.1', port: await freePort() })))
-    const changed = [...resources, ...resourcesFor(readNode('golden', { ...input.node, keypairs: ['default'], listeners }), settingsOf(input.settings))]
+    const changed = [...resources, ...resourcesFor(readNode('golden', { ...input.node, keypairs: ['default'], gatewayPorts, listeners }), settingsOf(input.settings), gateways).map(withFiles)]
     rig.cache.apply({ changed, removed: [] })
     await rig.settled()
     t.same(rig.refused.splice(0), [], name)

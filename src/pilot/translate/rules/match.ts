@@ -1,4 +1,6 @@
 import type { HttpMatch } from '../../../mesh/istio/types.ts'
+import type { Binding } from '../../rules/virtual-services.ts'
+import { arrivedAt } from '../arrival.ts'
 import type { MatchInit, RuleFeature } from './feature.ts'
 import { headerMatcher, isAnything, literal, stringMatcher } from './strings.ts'
 
@@ -9,9 +11,9 @@ export const match: RuleFeature = {
     ...(match.ignoreUriCase ? { caseSensitive: false } : {}),
     headers: [
       ...(path === '' ? [] : [headerMatcher(':path', { regex: `${literal(path)}([/?].*)?` })]),
-      ...(binding === 'all' ? [] : [headerMatcher('x-forwarded-proto', { exact: binding })]),
-      ...schemeOf(match),
-      ...portOf(match),
+      ...(binding === 'all' ? [] : [arrivedAt(binding)]),
+      ...(match.scheme ? [headerMatcher('x-forwarded-proto', match.scheme)] : []),
+      ...portOf(match, binding),
       ...(match.method ? [headerMatcher(':method', match.method)] : []),
       ...(match.authority ? [headerMatcher(':authority', match.authority)] : []),
       ...Object.entries(match.headers ?? {}).map(([name, value]) => headerMatcher(name, value)),
@@ -36,12 +38,9 @@ function without(name: string, value: Parameters<typeof headerMatcher>[1]) {
   return { ...matcher, invertMatch: true, ...(isAnything(value) ? {} : { treatMissingHeaderAsEmpty: true }) }
 }
 
-/** The scheme that the client used, as proxies in front tell it. */
-const schemeOf = ({ scheme }: HttpMatch) => (scheme ? [headerMatcher('x-forwarded-proto', scheme)] : [])
-
-/** Istio's ports 80 and 443 are the listeners without and with TLS, whatever they are bound to; any other is the one that the client names in its request. */
-function portOf({ port }: HttpMatch) {
+/** Istio's ports 80 and 443, and those of a Gateway's servers, are where the request arrived; any other is the one that the client names in its request. */
+function portOf({ port }: HttpMatch, binding: Binding) {
   if (!port) return []
-  const scheme = { 80: 'http', 443: 'https' }[port]
-  return [scheme ? headerMatcher('x-forwarded-proto', { exact: scheme }) : headerMatcher(':authority', { regex: `.*:${port}` })]
+  const ours = port === 80 || port === 443 || (binding !== 'all' && binding.some((arrival) => arrival.port === port))
+  return [ours ? arrivedAt([{ port, selector: {} }]) : headerMatcher(':authority', { regex: `.*:${port}` })]
 }

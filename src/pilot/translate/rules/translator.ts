@@ -7,6 +7,8 @@ import { Relation } from '../../model/relation.ts'
 import { servingOf } from '../../model/serving.ts'
 import { clusterSources, isRuleCluster, ruleCluster } from '../../rules/clusters.ts'
 import { Degradations } from '../../rules/degradations.ts'
+import { gateOf } from '../../rules/gate.ts'
+import { gatewayChains, type GatewayChain } from '../../rules/gateway-chains.ts'
 import { NamedHosts } from '../../rules/named-hosts.ts'
 import { nowhere, ruleHostOf, type RuleHost } from '../../rules/rule-host.ts'
 import { unreachedBy } from '../../rules/reached.ts'
@@ -22,6 +24,11 @@ import { inSlices } from '../slices.ts'
 import { traitsOf } from '../traits.ts'
 import { RouteConfigurations } from './configurations.ts'
 import { virtualHostOf } from './virtual-host.ts'
+
+interface GatewayUnit {
+  chains: GatewayChain[]
+  clusters: Set<string>
+}
 
 interface HostUnit {
   rules: RuleHost
@@ -42,7 +49,9 @@ export class RuleTranslator {
   readonly #named: NamedHosts
   /** By exposure and host, as a route's key. */
   readonly #hosts = new Map<string, HostUnit>()
-  /** Cluster of rules → the hosts that send to it. */
+  readonly #gateways = new Map<string, GatewayUnit>()
+  #gatewayRevision = 0
+  /** Cluster of rules → the hosts, and Gateways, that send to it. */
   readonly #users = new Relation()
   /** Units that could not be translated; the last good ones hold. */
   readonly #failed = new Map<string, Fault>()
@@ -77,7 +86,20 @@ export class RuleTranslator {
     return []
   }
 
+  /** What all Gateways ask of listeners, the oldest Gateway's first. */
+  gatewayChains(): GatewayChain[] {
+    const age = (key: string): string => `${this.#model.get('resource', key)?.metadata.createdAt} ${key}`
+    const keys = [...this.#gateways.keys()].sort((a, b) => (age(a) < age(b) ? -1 : 1))
+    return keys.flatMap((key) => this.#gateways.get(key)!.chains)
+  }
+
+  /** Another number whenever `gatewayChains` gives something else. */
+  get gatewayRevision(): number {
+    return this.#gatewayRevision
+  }
+
   #sourcesOfHost(key: string): string[] {
+    if (this.#gateways.has(key)) return [key]
     const made = this.#hosts.get(key)
     return made ? sourcesOf(made.rules) : []
   }
@@ -91,10 +113,12 @@ export class RuleTranslator {
     const units = new Set(this.#tracker.readers(touched.names))
     for (const host of this.#candidates(touched)) for (const exposure of exposures) units.add(`host ${exposure}/${host}`)
     for (const name of touched.names) if (name.startsWith('resource ')) units.add(name)
+    for (const name of touched.names) if (name.startsWith('resource gateway/')) units.add(name.replace(/^resource /, 'gateway '))
     const before = new Map(exposures.map((exposure) => [exposure, this.#wildcards(exposure).join(' ')]))
     const clusters = new Set([...units].filter((unit) => unit.startsWith('cluster ')).map((unit) => unit.slice('cluster '.length)))
     yield* inSlices(units, (unit) => {
       if (unit.startsWith('host ')) this.#makeHost(unit.slice('host '.length), clusters)
+      if (unit.startsWith('gateway ')) this.#makeGateway(unit.slice('gateway '.length), clusters)
       if (unit.startsWith('resource ')) this.#judge(unit)
     })
     yield* inSlices(clusters, (name) => this.#makeCluster(name, update))
@@ -105,10 +129,10 @@ export class RuleTranslator {
 
   /** Hosts that may have rules by what was touched; those that have some already are found by what they read. */
   #candidates(touched: Touched): Set<string> {
-    const hosts = this.#named.touched(touched, ['VirtualService', 'ServiceEntry'])
+    const hosts = this.#named.touched(touched, ['VirtualService', 'ServiceEntry', 'Gateway'])
     for (const [key, host] of touched.routes) {
       const route = this.#model.get('route', key)
-      if (route && virtualServicesFor(this.#model, route).length) hosts.add(host)
+      if (route && (virtualServicesFor(this.#model, route).length || gateOf(this.#model, route))) hosts.add(host)
     }
     return hosts
   }
@@ -128,19 +152,48 @@ export class RuleTranslator {
         this.#hosts.delete(key)
         this.#tracker.forget(unit)
       }
-      for (const name of made?.clusters ?? []) {
-        if (!before?.clusters.has(name)) clusters.add(name)
-        this.#users.add(name, key)
-      }
-      for (const name of before?.clusters ?? []) {
-        if (made?.clusters.has(name)) continue
-        this.#users.remove(name, key)
-        clusters.add(name)
-      }
+      this.#use(key, before?.clusters, made?.clusters, clusters)
       this.#configurations.set(exposure, host, made?.virtualHost)
       if (!made !== !before) this.#nameBeneath(exposure, [host])
     } catch (error) {
       this.#fail(unit, { kind: 'route', key, reason: messageOf(error) }, rules ? sourcesOf(rules) : [])
+    }
+  }
+
+  /** Notes which clusters a host or Gateway sends to now. */
+  #use(user: string, before: Set<string> | undefined, now: Set<string> | undefined, clusters: Set<string>): void {
+    for (const name of now ?? []) {
+      if (!before?.has(name)) clusters.add(name)
+      this.#users.add(name, user)
+    }
+    for (const name of before ?? []) {
+      if (now?.has(name)) continue
+      this.#users.remove(name, user)
+      clusters.add(name)
+    }
+  }
+
+  #makeGateway(key: string, clusters: Set<string>): void {
+    const unit = `gateway ${key}`
+    const before = this.#gateways.get(key)
+    const degraded: { key: string; reason: string }[] = []
+    try {
+      const chains = this.#tracker.run(unit, (view) => {
+        const resource = view.get('resource', key)
+        return resource?.kind === 'Gateway' ? gatewayChains(view, resource, this.#context.settings.portLeases, degraded) : undefined
+      })
+      const made = chains && { chains, clusters: new Set(chains.flatMap(({ tcp = [] }) => tcp.map(({ cluster }) => cluster)).filter(isRuleCluster)) }
+      this.degradations.set(unit, degraded)
+      this.#failed.delete(unit)
+      if (made) this.#gateways.set(key, made)
+      else {
+        this.#gateways.delete(key)
+        this.#tracker.forget(unit)
+      }
+      this.#use(key, before?.clusters, made?.clusters, clusters)
+      if (JSON.stringify(made?.chains) !== JSON.stringify(before?.chains)) this.#gatewayRevision++
+    } catch (error) {
+      this.#fail(unit, { kind: 'resource', key, reason: messageOf(error) }, [key])
     }
   }
 

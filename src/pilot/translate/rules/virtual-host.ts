@@ -3,6 +3,7 @@ import { RouteAction_ClusterNotFoundResponseCode as NotFound, VirtualHostSchema,
 import { nowhere, type HttpRule, type RuleHost, type Scope } from '../../rules/rule-host.ts'
 import { together, type Context } from '../feature.ts'
 import { constantRoutes } from '../route-configuration.ts'
+import { gateRoutes } from './gate.ts'
 import type { MatchContext, MatchInit, RouteInit } from './feature.ts'
 import { ruleFeatures } from './features.ts'
 
@@ -10,7 +11,7 @@ type Routes = MessageInitShape<typeof RouteSchema>[]
 
 /** The virtual host of a host with rules, encoded. */
 export function virtualHostOf({ exposure, host, scopes }: RuleHost, context: Context): Uint8Array {
-  const routes: Routes = scopes.flatMap((scope): Routes => (scope.rules ? ruledRoutes(scope, scope.rules, context) : constantRoutes(exposure, context, scope)))
+  const routes: Routes = scopes.flatMap((scope): Routes => [...gateRoutes(scope.gate, scope.path), ...(scope.rules ? ruledRoutes(scope, scope.rules, context) : constantRoutes(exposure, context, scope))])
   // With and without the dot that a host may end in; ports are not looked at.
   return toBinary(VirtualHostSchema, create(VirtualHostSchema, { name: host, domains: [host, `${host}.`], routes }))
 }

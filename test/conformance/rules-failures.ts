@@ -148,9 +148,9 @@ for (const [condition, code] of [['unavailable', 14], ['cancelled', 1], ['deadli
 behaviour('a rule aborts the stated share of requests', async ({ t, router, mesh, apply }) => {
   const { host, instances } = await mesh.serve()
   await apply(virtualService(host, { fault: { abort: { httpStatus: 503, percentage: { value: 10 } } }, route: [to(host)] }))
-  const answers = await many(1600, () => ask(router.http, host))
+  const answers = await many(480, () => ask(router.http, host))
   const aborted = answers.filter(({ status }) => status === 503)
-  t.ok(within(aborted.length, 1600, 0.1), `${aborted.length} of 1600`)
+  t.ok(within(aborted.length, 480, 0.1), `${aborted.length} of 480`)
   t.equal(answers.filter(({ status }) => status === 200).length, instances[0]?.requests)
   t.equal(aborted[0]?.body, 'fault filter abort')
   t.match(await mesh.eventually(() => router.accessLog().find((line) => line['host'] === host && line['status'] === 503)), { flags: 'FI' })
@@ -169,7 +169,7 @@ behaviour('a rule delays the stated share of requests', async ({ t, router, mesh
   const { host } = await mesh.serve()
   await apply(virtualService(host, { fault: { delay: { fixedDelay: '0.8s', percentage: { value: 33 } } }, route: [to(host)] }))
   const answers = await Promise.all(
-    Array.from({ length: 300 }, async () => {
+    Array.from({ length: 120 }, async () => {
       const answer = await ask(router.http, host)
       return answer.status
     }),
@@ -177,10 +177,10 @@ behaviour('a rule delays the stated share of requests', async ({ t, router, mesh
   t.same([...new Set(answers)], [200])
   const lines = await mesh.eventually(() => {
     const found = router.accessLog().filter((line) => line['host'] === host)
-    return found.length === 300 ? found : undefined
+    return found.length === 120 ? found : undefined
   })
   const delayed = lines.filter((line) => line['flags'] === 'DI')
-  t.ok(within(delayed.length, 300, 0.33), `${delayed.length} of 300`)
+  t.ok(within(delayed.length, 120, 0.33), `${delayed.length} of 120`)
   for (const line of delayed) t.ok(Number(line['duration_ms']) >= 790)
 })
 
@@ -196,8 +196,8 @@ behaviour('a share of nothing, and of a ten-thousandth of a percent, is next to 
   const { host } = await mesh.serve()
   await apply(virtualService(host, { match: [{ uri: { prefix: '/never' } }], fault: { abort: { httpStatus: 503, percentage: { value: 0 } } }, route: [to(host)] }, { fault: { abort: { httpStatus: 503, percentage: { value: 0.0001 } } }, route: [to(host)] }))
   t.ok((await many(80, () => ask(router.http, host, { path: '/never' }))).every(({ status }) => status === 200))
-  // 400 requests meet it once in 2,500 times; two of them once in 10⁷.
-  t.ok((await many(400, () => ask(router.http, host))).filter(({ status }) => status !== 200).length < 2)
+  // 160 requests meet it once in 6,250 times; two of them once in 10⁷.
+  t.ok((await many(160, () => ask(router.http, host))).filter(({ status }) => status !== 200).length < 2)
 })
 
 behaviour('a rule mirrors requests with their bodies, and nobody waits for the mirror', async ({ t, router, mesh, apply }) => {
@@ -221,10 +221,10 @@ behaviour('mirrors get their shares, each for itself', async ({ t, router, mesh,
   const { host } = await mesh.serve()
   const [all, half] = [await mesh.serve(), await mesh.serve()]
   await apply(virtualService(host, { route: [to(host)], mirrors: [{ destination: { host: all.host } }, { destination: { host: half.host }, percentage: { value: 50 } }] }))
-  await many(400, () => ask(router.http, host))
-  await mesh.eventually(() => all.instances[0]?.requests === 400)
+  await many(160, () => ask(router.http, host))
+  await mesh.eventually(() => all.instances[0]?.requests === 160)
   const got = half.instances[0]?.requests ?? 0
-  t.ok(within(got, 400, 0.5), `${got} of 400`)
+  t.ok(within(got, 160, 0.5), `${got} of 160`)
 })
 
 for (const share of [{ mirrorPercentage: { value: 0 } }, { mirrorPercent: 0 }, { mirror_percent: 0 }]) {

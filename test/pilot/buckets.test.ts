@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { test } from 'tap'
 import type { Change } from '../../src/mesh/records.ts'
 import { bucketOf } from '../../src/mesh/bucket.ts'
@@ -10,6 +11,14 @@ import { envoyAbsent, instanceAuthority, Rig, routerAuthority, settingsOf } from
 
 const settings = settingsOf({ routingShape: 'buckets' })
 const answering = (name: string, host: string, status: number): Change => resource('VirtualService', name, { hosts: [host], http: [{ match: [{ uri: { prefix: '/rule' } }], directResponse: { status } }] })
+
+/** A host in normal form, and a way in which a client can write it. */
+const spelledHost = fc
+  .record({ labels: fc.array(fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$/), { minLength: 2, maxLength: 5 }), upper: fc.boolean(), dot: fc.boolean(), port: fc.option(fc.integer({ min: 1, max: 65535 })) })
+  .map(({ labels, upper, dot, port }) => {
+    const host = `${labels.join('.')}.random`
+    return { host, spelling: `${upper ? host.toUpperCase() : host}${dot ? '.' : ''}${port === null ? '' : `:${port}`}` }
+  })
 
 test('a rule changes the buckets that it stands in and no other', (t) => {
   const translator = new Translator(settings)
@@ -60,6 +69,11 @@ test('a real Envoy finds hosts in their buckets, and all others as ever', { skip
   t.equal(await status('a.test', '/rule', { headers: { 'x-mesh-bucket': `pub/${bucketOf('plain.test')}` } }), 418, 'what a client sends is replaced')
   t.equal((await ask(internal, 'back.test')).status, 200)
   t.same([(await ask(internal, 'a.test')).status, await status('back.test', '/rule'), (await ask(port, 'back.test', { headers: { 'x-mesh-bucket': `int/${bucketOf('back.test')}` } })).status], [404, 419, 404])
+
+  const seed = Date.now()
+  const hosts = [...new Set(fc.sample(spelledHost, { numRuns: 60, seed }))]
+  await apply(...hosts.flatMap(({ host }, position) => [route(host, [destination(['p'])]), answering(`random-${position}`, host, 420)]))
+  for (const { host, spelling } of hosts) t.equal(await status(spelling, '/rule'), 420, `${spelling} in bucket ${bucketOf(host)}, seed ${seed}`)
 
   await apply({ kind: 'resource', key: 'virtualservice/space/a', value: null })
   t.equal(await status('a.test', '/rule'), 419, 'the wildcard’s rules are left')

@@ -2,6 +2,7 @@ import { typeUrls } from '../../common/xds/resources.ts'
 import { compileCluster, type ClusterConfig } from './resources/cluster.ts'
 import { decodeEndpoints, type EndpointConfig } from './resources/endpoints.ts'
 import { compileListener, type ListenerConfig } from './resources/listener.ts'
+import { compileScope, type Scope } from './resources/scope.ts'
 import { compileSecret, type Secret } from './resources/secret.ts'
 import { Unsupported } from './resources/support.ts'
 import { compileRoutes, type RouteTable } from './routing/table.ts'
@@ -12,6 +13,7 @@ export type Compiled = { name: string; version: string } & (
   | { kind: 'cluster'; value: ClusterConfig }
   | { kind: 'endpoint'; value: EndpointConfig[] }
   | { kind: 'route'; value: RouteTable }
+  | { kind: 'scope'; value: Scope }
   | { kind: 'listener'; value: ListenerConfig }
 )
 
@@ -22,6 +24,7 @@ export function compile(typeUrl: string, name: string, version: string, bytes: U
     case typeUrls.cluster: return { kind: 'cluster', name, version, value: compileCluster(bytes) }
     case typeUrls.endpoint: return { kind: 'endpoint', name, version, value: decodeEndpoints(bytes) }
     case typeUrls.route: return { kind: 'route', name, version, value: compileRoutes(bytes) }
+    case typeUrls.scope: return { kind: 'scope', name, version, value: compileScope(bytes) }
     case typeUrls.listener: return { kind: 'listener', name, version, value: compileListener(bytes) }
     default: throw new Unsupported('type_url', `${typeUrl} is not supported by the embedded engine`)
   }

@@ -11,6 +11,7 @@ import type { Shared } from './manager.ts'
 import { createEngineMetrics } from './metrics.ts'
 import { Secrets } from './secrets.ts'
 import type { Cluster, Endpoint } from './upstream/cluster.ts'
+import { Routes } from './routing/routes.ts'
 import { ClusterTable } from './upstream/cluster-table.ts'
 
 export interface EmbeddedEngineOptions {
@@ -37,7 +38,7 @@ export class EmbeddedEngine implements Engine {
     const counters = createEngineMetrics(metrics)
     this.#shared = {
       clusters: this.#clusters.byName,
-      routes: new Map(),
+      routes: new Routes(),
       secrets: new Secrets(),
       metrics: counters,
       log: new LogSink(typeof accessLog === 'string' ? process.stdout : accessLog, counters, log),
@@ -106,6 +107,7 @@ export class EmbeddedEngine implements Engine {
         case 'cluster': this.#clusters.set(resource.value); break
         case 'endpoint': this.#clusters.setEndpoints(resource.name, resource.value); break
         case 'route': routes.set(resource.name, resource.value); break
+        case 'scope': routes.setScope(resource.name, resource.value); break
         case 'listener': this.#listeners.set(resource.value, resource.version); break
       }
     }
@@ -115,6 +117,7 @@ export class EmbeddedEngine implements Engine {
         case typeUrls.cluster: this.#clusters.delete(name); break
         case typeUrls.endpoint: this.#clusters.deleteEndpoints(name); break
         case typeUrls.route: routes.delete(name); break
+        case typeUrls.scope: routes.deleteScope(name); break
         case typeUrls.listener: this.#listeners.delete(name); break
       }
     }

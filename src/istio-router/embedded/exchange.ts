@@ -265,7 +265,7 @@ export class Exchange {
   }
 
   #findRoute(): void {
-    const route = this.manager.shared.routes.get(this.manager.config.routes)?.find(this)
+    const route = this.manager.shared.routes.of(this.manager.config.routes, this)?.find(this)
     if (!route) {
       this.reply(404, '', 'NR', 'route_not_found')
       return

@@ -2,14 +2,14 @@ import type { Exchange } from './exchange.ts'
 import type { LogSink } from './log-sink.ts'
 import type { EngineMetrics } from './metrics.ts'
 import type { ManagerConfig } from './resources/manager.ts'
-import type { RouteTable } from './routing/table.ts'
+import type { Routes } from './routing/routes.ts'
 import type { Secrets } from './secrets.ts'
 import type { Cluster } from './upstream/cluster.ts'
 
 /** What all listeners share: the tables of resources, and where to count and write. */
 export interface Shared {
   clusters: Map<string, Cluster>
-  routes: Map<string, RouteTable>
+  routes: Routes
   secrets: Secrets
   metrics: EngineMetrics
   log: LogSink

@@ -52,7 +52,7 @@ const inBuckets: RoutingShape = {
     },
   }),
   filter: (exposure) => ({
-    name: 'mesh.routing-bucket',
+    name: `mesh.routing-bucket/${exposure}`,
     configType: { case: 'typedConfig', value: packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua(exposure) } } }) },
   }),
   scopes: (exposure) =>

@@ -11,7 +11,7 @@ import { SecretSchema } from '../../../src/common/proto/gen/envoy/extensions/tra
 import { encodeResource, typeUrls, type Refusal, type Resource } from '../../../src/common/xds/resources.ts'
 import { EmbeddedEngine } from '../../../src/istio-router/embedded/engine.ts'
 import { routeKey, type Change, type Exposure, type RouteOptions } from '../../../src/mesh/records.ts'
-import { listenersFor } from '../../../src/pilot/translate/listener.ts'
+import { resourcesFor } from '../../../src/pilot/translate/per-router.ts'
 import { readNode } from '../../../src/pilot/translate/router-node.ts'
 import { TranslationSettings } from '../../../src/pilot/translate/settings.ts'
 import { Translator } from '../../../src/pilot/translate/translator.ts'
@@ -89,7 +89,7 @@ export class TestRouter {
     })
     await router.engine.start()
     const secrets = [keypairSecret('backend/client', client), caSecret('backend/ca', identities.certificate), ...keypairs.map((name) => serverSecret(name))]
-    const refusals = await router.apply([...secrets, ...listenersFor(node, full), ...router.#translator.constants])
+    const refusals = await router.apply([...secrets, ...resourcesFor(node, full), ...router.#translator.constants])
     if (refusals.length > 0) throw new Error(refusals.map(({ name, reason }) => `${name}: ${reason}`).join('\n'))
     return router
   }

@@ -17,8 +17,8 @@ export interface HttpFilter {
 export interface FilterType {
   /** Envoy's name of the filter. */
   name: string
-  /** Compiles the filter's configuration. Throws `Unsupported`. */
-  compile: (config: Any | undefined, path: string) => HttpFilter
+  /** Compiles the configuration of the filter `name`. Throws `Unsupported`. */
+  compile: (config: Any | undefined, path: string, name: string) => HttpFilter
   /** Compiles what a route or virtual host says (`typed_per_filter_config`) to the filter that its requests pass instead; absent where it can say nothing. Throws `Unsupported`. */
   perRoute?: (config: Any, path: string) => HttpFilter
 }

@@ -9,20 +9,25 @@ import { fault } from './fault.ts'
 import { headerMutation } from './header-mutation.ts'
 import { b3TraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
 import { namedInstances } from './named-instances.ts'
+import { localRateLimit } from './local-rate-limit.ts'
+import { routingBucket } from './routing-bucket.ts'
 import { stickySessions } from './sticky-sessions.ts'
 import { upstreamCodec } from './upstream-codec.ts'
 
 /** Every kind of filter that this engine knows, beside the router itself, which ends each chain. */
-export const filterTypes: FilterType[] = [headerMutation, upstreamCodec, b3TraceHeaders, w3cTraceHeaders, namedInstances, stickySessions, cors, fault]
+export const filterTypes: FilterType[] = [headerMutation, upstreamCodec, b3TraceHeaders, w3cTraceHeaders, routingBucket, namedInstances, stickySessions, cors, fault, localRateLimit]
 
 const byName = new Map(filterTypes.map((type) => [type.name, type]))
+/** A filter's kind; what stands behind a slash in its name is its own matter. */
+const typeOf = (name: string): FilterType | undefined => byName.get(name.split('/', 1)[0]!)
+
 const routerName = 'envoy.filters.http.router'
 
 /** The compiled chain of a connection manager. */
 export interface FilterChain {
   /** What every request passes, in order, before its route is looked for. */
   filters: HttpFilter[]
-  /** Names of the filters that are on only where a route says something to them, in order; they follow the others. */
+  /** Names of the filters to which a route can say something, in order; what it says follows the others. */
   onDemand: string[]
   /** What each try passes. */
   upstream: HttpFilter[]
@@ -35,17 +40,21 @@ export function compileChain(messages: HttpFilterMessage[]): FilterChain {
   const { upstreamHttpFilters } = unpack(RouterSchema, router.configType.value as Any, {
     dynamic_stats: true, suppress_envoy_headers: true, upstream_http_filters: true,
   }, 'http_filters.router')
-  const [onDemand, always] = [messages.slice(0, -1).filter(({ disabled }) => disabled), messages.slice(0, -1).filter(({ disabled }) => !disabled)]
-  return { filters: always.flatMap(compileFilter), onDemand: onDemand.map(({ name }) => name), upstream: upstreamHttpFilters.flatMap(compileFilter) }
+  const own = messages.slice(0, -1)
+  return {
+    filters: own.filter(({ disabled }) => !disabled).flatMap(compileFilter),
+    onDemand: own.map(({ name }) => name).filter((name) => typeOf(name)?.perRoute),
+    upstream: upstreamHttpFilters.flatMap(compileFilter),
+  }
 }
 
 function compileFilter(message: HttpFilterMessage, index: number): HttpFilter[] {
   const path = `http_filters[${index}]`
   requireSupported(HttpFilterSchema, message, { name: true, typed_config: true, is_optional: true }, `${path}.`)
-  const type = byName.get(message.name)
+  const type = typeOf(message.name)
   if (!type && message.isOptional) return []
   if (!type) throw new Unsupported(`${path}.name`, `${message.name} is not supported by the embedded engine`)
-  return [type.compile(message.configType.value as Any | undefined, path)]
+  return [type.compile(message.configType.value as Any | undefined, path, message.name)]
 }
 
 /** Compiles what a route or virtual host says to filters, by the filters' names; undefined where it says nothing. Throws `Unsupported`. */
@@ -53,7 +62,7 @@ export function compilePerRoute(configs: Record<string, Any>, path: string): Map
   const entries = Object.entries(configs)
   if (entries.length === 0) return undefined
   return new Map(entries.map(([name, config]) => {
-    const compile = byName.get(name)?.perRoute
+    const compile = typeOf(name)?.perRoute
     if (!compile) throw new Unsupported(`${path}[${name}]`)
     return [name, compile(config, `${path}[${name}]`)]
   }))

@@ -10,7 +10,7 @@ export interface Regex {
 }
 
 /** What JavaScript reads as RE2 does, and takes time linear in the text for: at most one repetition, none of a group, and two choices. */
-const isSimple = (regex: string): boolean => regex.split('?').length <= 3 && plain.test(regex)
+const isSimple = (regex: string): boolean => regex.split('?').length <= 3 && !regex.includes('[:') && plain.test(regex)
 const plain = /^(?:[^\\+*{()]|\\[./?+*-]|\(\?:|\((?!\?)|\)(?![*+{]))*(?:[+*](?:[^\\+*{(]|\\[./?+*-])*)?$/
 
 /**

@@ -11,10 +11,13 @@ import { compileAccessLogs, type AccessLogConfig } from './access-log.ts'
 import { compileLocalReplies, type LocalReplies } from './local-reply.ts'
 import { Unsupported, millis, unpack } from './support.ts'
 
+/** One RouteConfiguration by its name; or, of those that scopes name, the one whose key a header of the request is. */
+export type RouteSource = { name: string } | { header: string }
+
 /** How HTTP is served on a listener; times in milliseconds, 0 for none. */
 export interface ManagerConfig {
-  /** Name of the RouteConfiguration. */
-  routes: string
+  /** Where its routes are. */
+  routes: RouteSource
   chain: FilterChain
   early: Mutation | undefined
   accessLogs: AccessLogConfig[]
@@ -43,6 +46,7 @@ const supported = {
   codec_type: true,
   stat_prefix: true,
   rds: { config_source: true, route_config_name: true },
+  scoped_routes: { name: true, scope_key_builder: true, rds_config_source: true, scoped_rds: true },
   http_filters: true,
   common_http_protocol_options: { idle_timeout: true, max_headers_count: true, headers_with_underscores_action: true },
   http_protocol_options: { accept_http_10: true, enable_trailers: true, allow_absolute_url: true, allow_custom_methods: true },
@@ -82,11 +86,10 @@ const supported = {
 /** Compiles an `HttpConnectionManager`. Throws `Unsupported`. */
 export function compileManager(any: Any | undefined): ManagerConfig {
   const manager = unpack(HttpConnectionManagerSchema, any, supported, 'http_connection_manager')
-  if (manager.routeSpecifier.case !== 'rds') throw new Unsupported('route_specifier', 'must be rds')
   requireMeaning(manager)
   const common = manager.commonHttpProtocolOptions
   return {
-    routes: manager.routeSpecifier.value.routeConfigName,
+    routes: compileRouteSource(manager.routeSpecifier),
     chain: compileChain(manager.httpFilters),
     early: compileEarly(manager),
     accessLogs: compileAccessLogs(manager.accessLog),
@@ -114,6 +117,17 @@ export function compileManager(any: Any | undefined): ManagerConfig {
       connectionWindow: Math.min(manager.http2ProtocolOptions?.initialConnectionWindowSize ?? 1_048_576, 16_777_216),
     },
   }
+}
+
+function compileRouteSource(specifier: HttpConnectionManager['routeSpecifier']): RouteSource {
+  if (specifier.case === 'rds') return { name: specifier.value.routeConfigName }
+  if (specifier.case !== 'scopedRoutes') throw new Unsupported('route_specifier', 'must be rds or scoped_routes')
+  const [fragment, ...others] = specifier.value.scopeKeyBuilder?.fragments ?? []
+  const header = fragment?.type.case === 'headerValueExtractor' ? fragment.type.value : undefined
+  if (!header || others.length > 0 || header.extractType.case !== 'index' || header.extractType.value !== 0 || header.elementSeparator !== '') {
+    throw new Unsupported('scoped_routes.scope_key_builder', 'must be one whole header')
+  }
+  return { header: header.name.toLowerCase() }
 }
 
 const underscores = { [Underscores.ALLOW]: 'allow', [Underscores.REJECT_REQUEST]: 'reject', [Underscores.DROP_HEADER]: 'drop' } as const

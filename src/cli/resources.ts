@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { parseAllDocuments } from 'yaml'
 import { messageOf } from '../common/problem.ts'
 import { kindInfo, kindNamed, resourceKinds } from '../mesh/istio/kinds.ts'
+import type { Cli } from './cli.ts'
 import { FileUnreadable, Usage } from './problems.ts'
 import { targetedSpace } from './session/target.ts'
 
@@ -45,13 +46,36 @@ export function pathOf(target: string, namespace: string): string {
   return `/v1/resources/${kindNamed(kind)!.toLowerCase()}/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`
 }
 
+/** What came, or would come, of applying or deleting a resource. */
+export interface ApplyOutcome {
+  /** `KIND/NAMESPACE/NAME`. */
+  key: string
+  outcome: string
+  warnings: { code: string; path: string; message: string }[]
+  before?: object
+  after?: object
+}
+
+/** `vs/canary`, from `virtualservice/SPACE/canary`. */
+export function shortKey(key: string): string {
+  const [kind = '', , name] = key.split('/')
+  const known = kindNamed(kind)
+  return `${known ? kindInfo[known].short : kind}/${name}`
+}
+
+/** Says what came of a change, with its warnings. */
+export function showOutcome({ key, outcome, warnings }: ApplyOutcome, { out, err }: Pick<Cli, 'out' | 'err'>, dryRun = false): void {
+  out.write(`${shortKey(key)} ${outcome}${dryRun ? ' (dry run)' : ''}`)
+  for (const { path, message } of warnings) err.write(`  warning: ${path}: ${message}`)
+}
+
 /** A resource as copilot shows it. */
 export interface ShownResource {
   apiVersion: string
   kind: string
   metadata: { name: string; namespace: string; labels: Record<string, string>; generation: number; createdAt: string; resourceVersion: string }
   spec: Record<string, unknown>
-  status: { conditions: { type: string; status: string; message?: string }[] }
+  status: { conditions: { type: string; status: string; message?: string }[]; warnings: { code: string; path: string; message: string }[] }
 }
 
 /** `vs/canary`. */

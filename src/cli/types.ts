@@ -111,6 +111,11 @@ export interface Held {
   removes: { routes: number; instances: number; apps?: number }
 }
 
+export interface Switches {
+  frozen?: { author: string; since: string }
+  ignored: { space: Named; author: string; since: string }[]
+}
+
 export interface Status {
   version: string
   history: string
@@ -118,6 +123,7 @@ export interface Status {
   records: Record<string, number>
   store: { ready: boolean; reason?: string }
   sources: { name: string; age: number; syncedAt: string }[]
+  switches: Switches
   held: Held[]
   conflicts: Conflict[]
   components: Component[]

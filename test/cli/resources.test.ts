@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tap, { test } from 'tap'
 import { Copilot } from '../copilot/harness.ts'
+import { createAuthority, issueCertificate } from '../../src/common/pki.ts'
 import { hello } from '../copilot/records.ts'
 import { meshctl as run } from './meshctl.ts'
 
-const copilot = await Copilot.start(tap)
+const copilot = await Copilot.start(tap, { encryption: { keys: [{ name: 'k', secret: 'a random text of enough letters' }] } })
 await copilot.put('e1', hello)
 const folder = mkdtempSync(join(tmpdir(), 'mesh-cli-'))
 tap.teardown(() => rmSync(folder, { recursive: true }))
@@ -20,7 +21,7 @@ function file(name: string, weights: number[], timeout = '1s'): string {
 }
 
 test('apply, get, history, rollback, wait, delete', async (t) => {
-  t.match(await meshctl('apply', '-f', file('a.yaml', [90, 10])), { code: 0, out: 'virtualservice/space/canary created\n' })
+  t.match(await meshctl('apply', '-f', file('a.yaml', [90, 10])), { code: 0, out: 'vs/canary created\n' })
   t.match(await meshctl('apply', '-f', file('a.yaml', [90, 10])), { code: 0, out: /unchanged/ })
   t.match(await meshctl('apply', '-f', file('a.yaml', [50, 50])), { code: 0, out: /configured/ })
   t.match(await meshctl('get', 'vs,dr'), { code: 0, out: /vs\/canary +2 +True +Unknown +False/ })
@@ -30,6 +31,56 @@ test('apply, get, history, rollback, wait, delete', async (t) => {
   t.match(await meshctl('wait', 'vs/canary', '--timeout', '1ms'), { code: 1, err: /not programmed after 1ms: no pilot/ })
   t.match(await meshctl('delete', 'vs/canary'), { code: 0, out: /deleted/ })
   t.match(await meshctl('get', 'vs'), { code: 0, out: 'no resources\n' })
+})
+
+test('diff shows what applying would change, and ends with 1 where it is anything', async (t) => {
+  t.match(await meshctl('diff', '-f', file('a.yaml', [90, 10])), { code: 1, out: /\+kind: VirtualService[^]*\+ +weight: 90/ })
+  await meshctl('apply', '-f', file('a.yaml', [90, 10]))
+  t.strictSame(await meshctl('diff', '-f', file('a.yaml', [90, 10])), { code: 0, out: '', err: '' })
+  t.match(await meshctl('diff', '-f', file('a.yaml', [80, 20])), { code: 1, out: /vs\/canary now[^]*- +weight: 90\n\+ +weight: 80/ })
+  t.match(await meshctl('apply', '--dry-run', '-f', file('a.yaml', [80, 20])), { code: 0, out: 'vs/canary configured (dry run)\n' })
+  t.match(await meshctl('delete', '--dry-run', 'vs/canary'), { code: 0, out: 'vs/canary deleted (dry run)\n' })
+  t.match(await meshctl('get', 'vs/canary', '-o', 'json'), { code: 0, out: /"weight":90/ })
+  t.match(await meshctl('get', 'vs', '-l', 'team=a'), { code: 0, out: 'no resources\n' })
+  t.match(await meshctl('get', 'vs', '-l', '=a'), { code: 1, err: /"=a" is none of a=b/ })
+  t.match(await meshctl('delete', 'vs/canary'), { code: 0 })
+  t.match(await meshctl('wait', '--for=delete', 'vs/canary', '--timeout', '1s'), { code: 0, out: 'vs/canary is gone\n' })
+  t.match(await meshctl('wait', 'vs/canary', '--timeout', '1'), { code: 2, err: /write one as 10s/ })
+  t.match(await meshctl('wait', 'vs/canary', '--timeout', '1s'), { code: 1, err: /there is no virtualservice\/space\/canary/ })
+})
+
+test('secrets are set, listed and deleted, and never shown', async (t) => {
+  const { certificate, key } = issueCertificate(createAuthority('ca'), { commonName: 'shop.test', dns: ['shop.test'] })
+  const write = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const [cert, keyFile] = [write('shop.crt', certificate), write('shop.key', key)]
+  t.match(await meshctl('secret', 'set', 'shop', '--cert', cert, '--key', keyFile), { code: 0, out: /^secret\/shop created: shop\.test, until \d{4}-/ })
+  t.match(await meshctl('secret', 'list'), { code: 0, out: /shop +shop\.test +\d{4}-\d\d-\d\d +operator/ })
+  t.match(await meshctl('secret', 'set', 'shop', '--cert', cert), { code: 1, err: /key: is required/ })
+  t.match(await meshctl('secret', 'set', 'shop'), { code: 2, err: /give --cert and --key, or --ca alone/ })
+  t.match(await meshctl('secret', 'set', 'shop', '--cert', '/nowhere'), { code: 1, err: /--cert: cannot read \/nowhere/ })
+  t.match(await meshctl('secret', 'delete', 'shop'), { code: 0, out: 'secret/shop deleted\n' })
+  t.match(await meshctl('secret', 'list', '-A'), { code: 0, out: 'no secrets\n' })
+})
+
+test('operators freeze the configuration and ignore a space', async (t) => {
+  t.match(await meshctl('freeze'), { code: 0, out: /^frozen/ })
+  t.match(await meshctl('apply', '-f', file('a.yaml', [90, 10])), { code: 1, err: /has frozen all configuration[^]*meshctl unfreeze/ })
+  t.match(await meshctl('ignore-space', 'acme/dev'), { code: 0, out: /not in force/ })
+  t.match(await meshctl('status'), { code: 0, out: /frozen by operator[^]*ignored by operator[^]*the rules of space dev/ })
+  t.match(await meshctl('unfreeze'), { code: 0, out: 'not frozen\n' })
+  t.match(await meshctl('ignore-space', 'acme/dev', '--undo'), { code: 0, out: /in force again/ })
+  t.notMatch(await meshctl('status'), { out: /frozen|ignored/ })
+})
+
+test('validate tells what files make of each other, without copilot', async (t) => {
+  const path = join(folder, 'two.yaml')
+  const one = (name: string, prefix: string) => `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: ${name}}\nspec:\n  hosts: [hello.mesh.test]\n  http:\n    - match: [{uri: {prefix: ${prefix}}}]\n      route: [{destination: {host: hello, subset: v9}}]\n---\n`
+  writeFileSync(path, `${one('a', '/')}${one('b', '/b')}apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: hello}\nspec: {host: hello, subsets: [{name: v1, labels: {version: v1}}]}\n`)
+  t.match(await run(['validate', '-f', path]), { code: 0, out: 'valid\n', err: /merged in this order: a, then this one[^]*a http\[0\] matches all of it/ })
+  t.match(await run(['validate', '-f', path]), { err: /two\.yaml:8: warning: spec\.http\[0\]\.route\[0\]\.destination\.subset: no DestinationRule gives hello a subset "v9"; it has v1/ })
 })
 
 test('every error is told with file, line, field and what to write', async (t) => {

@@ -1,11 +1,7 @@
 import { apiOf, examples, type Cli, type Register } from '../cli.ts'
 import { checkText } from '../../mesh/istio/check.ts'
 import { exitCodes } from '../exit.ts'
-import { documentsOf, fileOption, namespaceOf, namespaceOption, readSources, type Source } from '../resources.ts'
-
-interface Answer {
-  items: { key: string; outcome: string; warnings: { path: string; message: string }[] }[]
-}
+import { documentsOf, fileOption, namespaceOf, namespaceOption, readSources, showOutcome, type ApplyOutcome, type Source } from '../resources.ts'
 
 /** `apply -f FILE`. */
 export const apply: Register = (program, cli) => {
@@ -14,23 +10,20 @@ export const apply: Register = (program, cli) => {
     .summary('create or change resources, all of the files or none')
     .requiredOption(...fileOption)
     .option(...namespaceOption)
-    .option('--dry-run', 'only let copilot check them')
+    .option('--dry-run', 'only tell what would come of it')
     .action(async ({ filename, dryRun = false }: { filename: string[]; dryRun?: boolean }) => {
       const sources = readSources(filename)
       const namespace = namespaceOf(command, cli.environment)
       if (!showErrors(sources, namespace, cli)) return
       const documents = sources.flatMap(documentsOf)
-      const { items } = await apiOf(command, cli).post<Answer>('/v1/resources/apply', { documents, namespace, dryRun })
+      const { items } = await apiOf(command, cli).post<{ items: ApplyOutcome[] }>('/v1/resources/apply', { documents, namespace, dryRun })
       if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(items)
-      for (const { key, outcome, warnings } of items) {
-        cli.out.write(`${key} ${dryRun ? 'accepted (dry run)' : outcome}`)
-        for (const { path, message } of warnings) cli.err.write(`  warning: ${path}: ${message}`)
-      }
+      for (const item of items) showOutcome(item, cli, dryRun)
     })
   examples(command, [
     ['apply -f canary.yaml', 'created, configured or unchanged'],
     ['apply -f rules/ -n dev', 'every file of a folder, into the space dev'],
-    ['apply -f - --dry-run', 'only checked'],
+    ['apply -f - --dry-run', 'only checked; `meshctl diff` shows what would change'],
   ])
 }
 

@@ -1,5 +1,5 @@
 import { apiOf, examples, type Register } from '../cli.ts'
-import { namespaceOf, namespaceOption, pathOf } from '../resources.ts'
+import { namespaceOf, namespaceOption, pathOf, showOutcome, type ApplyOutcome } from '../resources.ts'
 
 /** `delete KIND/NAME…`. */
 export const deleteResources: Register = (program, cli) => {
@@ -8,13 +8,18 @@ export const deleteResources: Register = (program, cli) => {
     .argument('<resources...>', 'KIND/NAME, as vs/canary')
     .summary('delete resources')
     .option(...namespaceOption)
-    .action(async (targets: string[]) => {
+    .option('--dry-run', 'only tell what would come of it')
+    .action(async (targets: string[], { dryRun }: { dryRun?: boolean }) => {
       const namespace = namespaceOf(command, cli.environment)
       const paths = targets.map((target) => pathOf(target, namespace))
-      for (const path of paths) {
-        const { key, outcome } = await apiOf(command, cli).delete<{ key: string; outcome: string }>(path)
-        cli.out.write(`${key} ${outcome}`)
-      }
+      const api = apiOf(command, cli)
+      const outcomes = []
+      for (const path of paths) outcomes.push(await api.delete<ApplyOutcome>(path, { dryRun }))
+      if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(outcomes)
+      for (const outcome of outcomes) showOutcome(outcome, cli, dryRun)
     })
-  examples(command, [['delete vs/canary dr/hello', 'two resources of the space']])
+  examples(command, [
+    ['delete vs/canary dr/hello', 'two resources of the space'],
+    ['delete vs/canary --dry-run', 'whether it could be'],
+  ])
 }

@@ -1,6 +1,6 @@
 import { apiOf, examples, type Register } from '../cli.ts'
 import { Usage } from '../problems.ts'
-import { namespaceOf, namespaceOption, pathOf } from '../resources.ts'
+import { namespaceOf, namespaceOption, pathOf, showOutcome, type ApplyOutcome } from '../resources.ts'
 
 /** `rollback KIND/NAME --to VERSION`. */
 export const rollback: Register = (program, cli) => {
@@ -10,10 +10,13 @@ export const rollback: Register = (program, cli) => {
     .summary('make an earlier version of a resource the newest')
     .requiredOption('--to <version>', 'as `meshctl history` numbers them')
     .option(...namespaceOption)
-    .action(async (target: string, { to }: { to: string }) => {
+    .option('--dry-run', 'only tell what would come of it')
+    .action(async (target: string, { to, dryRun = false }: { to: string; dryRun?: boolean }) => {
       if (!/^[1-9]\d*$/.test(to)) throw Usage(`--to: ${to} is no version`)
-      const { key, outcome } = await apiOf(command, cli).post<{ key: string; outcome: string }>(`${pathOf(target, namespaceOf(command, cli.environment))}/rollback`, { to: Number(to) })
-      cli.out.write(`${key} ${outcome}`)
+      const path = `${pathOf(target, namespaceOf(command, cli.environment))}/rollback${dryRun ? '?dryRun=true' : ''}`
+      const outcome = await apiOf(command, cli).post<ApplyOutcome>(path, { to: Number(to) })
+      if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(outcome)
+      showOutcome(outcome, cli, dryRun)
     })
   examples(command, [['rollback vs/canary --to 3', 'what `meshctl history vs/canary` shows as 3']])
 }

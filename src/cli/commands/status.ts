@@ -17,7 +17,7 @@ export const status: Register = (program, cli) => {
   ])
 }
 
-function show({ version, revision, records, store, sources, held, conflicts, components }: Status, out: Output): string {
+function show({ version, revision, records, store, sources, switches, held, conflicts, components }: Status, out: Output): string {
   const sections = [
     [
       `copilot ${version}, revision ${revision}: ${['route', 'app', 'instance', 'space'].map((kind) => count(records[kind] ?? 0, kind)).join(', ')}`,
@@ -25,6 +25,8 @@ function show({ version, revision, records, store, sources, held, conflicts, com
     ],
     components.length ? [showComponents(components, out)] : [out.style('yellow', 'no component has reported yet')],
     sources.length ? sources.map(({ name, age, syncedAt }) => `source ${name}: last change ${span(age)} ago, last full sync ${since(syncedAt)} ago`) : ['no source has sent anything yet'],
+    switches.frozen ? [out.style('yellow', `frozen by ${switches.frozen.author} ${since(switches.frozen.since)} ago: nothing can be applied or deleted until \`meshctl unfreeze\``)] : [],
+    switches.ignored.map(({ space, author, since: from }) => out.style('yellow', `ignored by ${author} ${since(from)} ago: the rules of space ${nameOf(space)}; \`meshctl ignore-space ${nameOf(space)} --undo\` ends that`)),
     held.flatMap((sync) => [
       out.style('yellow', `held: a sync of ${sync.source} that would remove ${removals(sync)} (${since(sync.since)} ago): ${sync.reason}`),
       `  if they are to go: meshctl sync accept ${sync.id}`,

@@ -2,6 +2,7 @@ import { examples, type Register } from '../cli.ts'
 import { checkText } from '../../mesh/istio/check.ts'
 import { codes } from '../../mesh/istio/finding.ts'
 import { fileOption, readSources } from '../resources.ts'
+import { analyseAlone } from '../../mesh/istio/analyse-alone.ts'
 import { showErrors } from './apply.ts'
 
 /** `validate -f FILE`. */
@@ -13,10 +14,11 @@ export const validate: Register = (program, cli) => {
     .action(({ filename }: { filename: string[] }) => {
       const sources = readSources(filename)
       const right = showErrors(sources, 'default', cli)
-      for (const { name, text } of sources) {
-        for (const { findings, lineOf } of checkText(text, 'default')) {
-          for (const { severity, code, path, message } of findings) if (severity === 'warning' && code !== codes.planned) cli.err.write(`${name}:${lineOf(path)}: warning: ${path}: ${message}`)
-        }
+      const checked = sources.flatMap(({ name, text }) => checkText(text, 'default').map((one) => ({ ...one, file: name })))
+      const together = analyseAlone(checked.flatMap(({ resource }) => resource ?? []))
+      for (const { file, findings, lineOf, resource } of checked) {
+        const warnings = [...findings, ...(resource ? together.get(resource)! : [])].filter(({ severity, code }) => severity === 'warning' && code !== codes.planned)
+        for (const { path, message } of warnings) cli.err.write(`${file}:${lineOf(path)}: warning: ${path}: ${message}`)
       }
       if (right) cli.out.write('valid')
     })

@@ -65,7 +65,7 @@ function degraded(resource: Resource, told: Told[], world: World, ignored: Switc
   if (ignored) return { type, status: 'True', reason: 'Ignored', message: `${ignored.author} has the rules of this space ignored since ${new Date(ignored.at).toISOString()}` }
   if (namespace !== systemNamespace && !world.space(namespace)) return { type, status: 'True', reason: 'SpaceGone', message: 'its space is no more' }
   const foreign = foreignHosts(resource, world)
-  if (foreign.length) return { type, status: 'True', reason: 'HostMoved', message: foreign.map(({ path, host, space }) => `${path}: ${host} belongs to the space ${world.space(space)?.name ?? space} now, so its rules here are not in force`).join('; ') }
+  if (foreign.length) return { type, status: 'True', reason: 'HostMoved', message: foreign.map(({ path, host }) => `${path}: ${host} is a route of another space now, so that its rules here are not in force`).join('; ') }
   const message = told.find((one) => one.generation === generation && one.degraded)?.degraded
   return message ? { type, status: 'True', reason: 'NotServed', message } : { type, status: 'False' }
 }

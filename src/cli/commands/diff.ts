@@ -1,0 +1,36 @@
+import { createTwoFilesPatch } from 'diff'
+import { stringify } from 'yaml'
+import { apiOf, examples, type Cli, type Register } from '../cli.ts'
+import { exitCodes } from '../exit.ts'
+import { documentsOf, fileOption, namespaceOf, namespaceOption, readSources, shortKey, type ApplyOutcome } from '../resources.ts'
+import { showErrors } from './apply.ts'
+
+/** `diff -f FILE`. */
+export const diff: Register = (program, cli) => {
+  const command = program
+    .command('diff')
+    .summary('what applying files would change; ends with 1 where it is anything')
+    .requiredOption(...fileOption)
+    .option(...namespaceOption)
+    .action(async ({ filename }: { filename: string[] }) => {
+      const sources = readSources(filename)
+      const namespace = namespaceOf(command, cli.environment)
+      if (!showErrors(sources, namespace, cli)) return
+      const { items } = await apiOf(command, cli).post<{ items: ApplyOutcome[] }>('/v1/resources/apply', { documents: sources.flatMap(documentsOf), namespace, dryRun: true })
+      const different = items.filter(({ outcome }) => outcome !== 'unchanged')
+      if (different.length) cli.exitCode = exitCodes.refused
+      if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(items)
+      for (const item of different) cli.out.write(patchOf(item, cli))
+    })
+  examples(command, [
+    ['diff -f canary.yaml', 'as `diff -u` shows it'],
+    ['diff -f rules/ && echo nothing to do', 'in a script'],
+  ])
+}
+
+function patchOf({ key, before, after }: ApplyOutcome, cli: Cli): string {
+  const text = (state: object | undefined): string => (state ? stringify(state, { sortMapEntries: true }) : '')
+  const patch = createTwoFilesPatch(`${shortKey(key)} now`, `${shortKey(key)} then`, text(before), text(after))
+  const colour = (line: string): string => (line.startsWith('+') ? cli.out.style('green', line) : line.startsWith('-') ? cli.out.style('red', line) : line)
+  return patch.replace(/^=+\n/, '').trimEnd().split('\n').map(colour).join('\n')
+}

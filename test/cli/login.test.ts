@@ -1,0 +1,75 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import tap, { test } from 'tap'
+import { Copilot } from '../copilot/harness.ts'
+import { startUaa } from '../copilot/platform.ts'
+import { hello } from '../copilot/records.ts'
+import { meshctl as run } from './meshctl.ts'
+
+const keys = await startUaa()
+/** A UAA that gives tokens for a password, a refresh token or a passcode; how it was asked is in `asked`. */
+const asked: Record<string, string>[] = []
+let lifetime = '10m'
+const uaa = createServer((request, response) => {
+  void (async () => {
+    const form = Object.fromEntries(new URLSearchParams(await text(request)))
+    asked.push(form)
+    const good = form['password'] === 'right' || form['refresh_token'] === 'refresh' || form['passcode'] === 'code'
+    response.statusCode = good ? 200 : 401
+    response.setHeader('content-type', 'application/json')
+    const claims = { scope: ['cloud_controller.admin'], user_name: 'ann', user_id: 'ann' }
+    response.end(JSON.stringify(good ? { access_token: await keys.token(claims, { issuer: `${url}/oauth/token`, expires: lifetime }), refresh_token: 'refresh' } : { error: 'unauthorized', error_description: 'Bad credentials' }))
+  })()
+}).listen(0, '127.0.0.1')
+await once(uaa, 'listening')
+const url = `http://127.0.0.1:${(uaa.address() as { port: number }).port}`
+const home = mkdtempSync(join(tmpdir(), 'mesh-home-'))
+tap.teardown(() => {
+  for (const server of [uaa, keys.server]) server.close()
+  rmSync(home, { recursive: true })
+})
+const copilot = await Copilot.start(tap, { api: { uaa: { url: keys.url, issuer: `${url}/oauth/token` } } })
+await copilot.put('e1', hello)
+const file = join(home, 'session.json')
+const meshctl = (args: string[], more: NodeJS.ProcessEnv = {}) => run(args, { MESHCTL_HOME: home, MESH_DATA: '', CF_HOME: join(home, 'cf'), ...more })
+
+test('a login is kept for its owner alone, without the password, and names the copilot from then on', async (t) => {
+  t.match(await meshctl(['status', '--api', copilot.api]), { code: 1, err: /send a UAA access token/ })
+  t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann', '-p', 'wrong']), { code: 1, err: /Bad credentials/ })
+  t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann'], { MESH_PASSWORD: 'right' }), { code: 0, out: `logged in to ${copilot.api} as ann\n` })
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  t.notMatch(readFileSync(file, 'utf8'), /right/)
+  t.match(await meshctl(['routes']), { code: 0, out: /hello\.mesh\.test/ })
+})
+
+test('a token that expires is renewed, and the new one kept', async (t) => {
+  lifetime = '1s'
+  await meshctl(['login', '-u', 'ann', '--sso-passcode', 'code'])
+  lifetime = '10m'
+  const before = readFileSync(file, 'utf8')
+  t.match(await meshctl(['routes']), { code: 0 })
+  t.match(asked.at(-1), { grant_type: 'refresh_token', refresh_token: 'refresh' })
+  t.not(readFileSync(file, 'utf8'), before)
+})
+
+test('logout forgets it', async (t) => {
+  t.match(await meshctl(['logout']), { code: 0, out: 'logged out\n' })
+  t.match(await meshctl(['logout']), { code: 0, out: 'nobody was logged in\n' })
+  t.throws(() => statSync(file))
+})
+
+test("else the cf CLI's tokens and target are used, for the copilot of the same Cloud Foundry alone", async (t) => {
+  mkdirSync(join(home, 'cf/.cf'), { recursive: true })
+  const claims = { scope: ['cloud_controller.admin'], user_name: 'ann', user_id: 'ann' }
+  const config = (more: object) => writeFileSync(join(home, 'cf/.cf/config.json'), JSON.stringify({ RefreshToken: 'refresh', UAAOAuthClient: 'cf', SpaceFields: { GUID: 'space' }, ...more }))
+  config({ AccessToken: `bearer ${await keys.token(claims, { issuer: `${url}/oauth/token` })}`, UaaEndpoint: url })
+  t.match(await meshctl(['get', 'vs', '--api', copilot.api]), { code: 0, out: 'no resources\n' })
+  config({ AccessToken: `bearer ${await keys.token(claims, { issuer: `${url}/oauth/token`, expires: '-1m' })}`, UaaEndpoint: url })
+  t.match(await meshctl(['get', 'vs', '--api', copilot.api]), { code: 0 }, 'renewed')
+  config({ AccessToken: 'bearer a.b.c', UaaEndpoint: 'https://uaa.elsewhere.test' })
+  t.match(await meshctl(['get', 'vs', '--api', copilot.api]), { code: 1, err: /send a UAA access token/ }, 'shown to no other')
+})

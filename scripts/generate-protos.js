@@ -29,6 +29,7 @@ const additions = [
   ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', 'import "google/protobuf/wrappers.proto";', 'import "envoy/type/matcher/v3/string.proto";'],
   ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', '  oneof action {', '  message RemoveOnMatch {\n    type.matcher.v3.StringMatcher key_matcher = 1;\n  }'],
   ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', '    string remove = 1', '    RemoveOnMatch remove_on_match = 3;'],
+  ['envoy/extensions/filters/http/header_mutation/v3/header_mutation.proto', '  repeated config.common.mutation_rules.v3.HeaderMutation response_mutations = 2;', '  repeated config.common.mutation_rules.v3.HeaderMutation request_trailers_mutations = 5;'],
   [
     'envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto',
     '  bool rate_limited_as_resource_exhausted = 15;',

@@ -8,6 +8,7 @@ import { Forward } from './forward.ts'
 import { settleClient, type Client } from './forwarded.ts'
 import type { Flag } from './http/failure.ts'
 import { Headers } from './http/headers.ts'
+import type { Mutation } from './http/mutation.ts'
 import type { Manager } from './manager.ts'
 import { mirror, type Copies } from './mirror.ts'
 import { makeReply } from './reply.ts'
@@ -64,6 +65,8 @@ export class Exchange {
   localReplyBody: string | undefined
   responseHeaders = none
   responseTrailers = none
+  /** Changes the request's trailers once they have come. */
+  changeTrailers: Mutation | undefined
   bytesReceived = 0
   bytesSent = 0
 
@@ -100,7 +103,7 @@ export class Exchange {
     this.#downstream = downstream
     this.#filters = manager.config.chain.filters
     this.#head = head
-    this.#body = head.body && Object.assign(head.body, { passed: (chunk: Buffer) => this.#bodyPassed(chunk) })
+    this.#body = head.body && this.#followed(head.body)
     downstream.exchange = this
     manager.shared.metrics.active++
     manager.add(this)
@@ -318,6 +321,18 @@ export class Exchange {
     if (this.route?.filters) for (const filter of filtersOf(config.chain, this.route.filters)) filter.response?.(headers, this)
     for (const filter of config.chain.filters) filter.response?.(headers, this)
     if (config.requestIdInResponse) headers.set('x-request-id', this.id)
+  }
+
+  #followed(body: Omit<RequestBody, 'passed'>): RequestBody {
+    const { trailers } = body
+    return Object.assign(body, {
+      passed: (chunk: Buffer) => this.#bodyPassed(chunk),
+      trailers: () => {
+        const changed = new Headers(trailers())
+        this.changeTrailers?.(changed, this)
+        return changed.list
+      },
+    })
   }
 
   #bodyPassed(chunk: Buffer): void {

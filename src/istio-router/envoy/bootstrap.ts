@@ -45,8 +45,18 @@ export function bootstrap({ name, envoy }: Pick<RouterConfig, 'name' | 'envoy'>,
         },
       ],
     },
-    // Envoy's own limit of 100 refuses expressions that people write; copilot bounds them by their length.
-    layered_runtime: { layers: [{ name: 'mesh', static_layer: { re2: { max_program_size: { error_level: 32_768 } } } }] },
+    layered_runtime: {
+      layers: [
+        {
+          name: 'mesh',
+          static_layer: {
+            // Envoy's own limit of 100 refuses expressions that people write; copilot bounds them by their length.
+            re2: { max_program_size: { error_level: 32_768 } },
+            'envoy.reloadable_features.strict_chunk_parsing': true,
+          },
+        },
+      ],
+    },
     cluster_manager: { enable_deferred_cluster_creation: true },
     stats_config: { stats_matcher: { exclusion_list: { patterns: [{ prefix: 'cluster.' }] } } },
     overload_manager: {

@@ -98,7 +98,7 @@ export class Bbs {
       throw BbsRefused(this.address + path, why)
     }
     yield* decodeRepeated(schema, body, 2, {
-      other: (_field, value) => refuse(fromBinary(ErrorSchema, value).message || 'an error without a message'),
+      other: (field, value) => field === 1 && refuse(this.#decode(ErrorSchema, value, path).message || 'an error without a message'),
       invalid: (error) => refuse(messageOf(error)),
     })
   }

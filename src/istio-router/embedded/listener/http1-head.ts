@@ -93,6 +93,7 @@ export const faults = {
   framing: fault(400, 'ambiguous_framing'),
   host: fault(400, 'bad_host'),
   encoding: fault(501, 'unknown_transfer_encoding'),
+  method: fault(400, 'bad_method'),
   connect: fault(404, 'route_not_found', 'NR'),
 }
 

@@ -59,11 +59,22 @@ export class Http1Server {
   }
 
   #serve(request: IncomingMessage, response: ServerResponse, expectContinue: boolean): void {
+    if (response.socket === null) return this.#serveLater(request, response, expectContinue)
     const peer = this.#peers.get(request.socket)!
     const { head, fault } = readHead(request, this.#manager.config, peer, expectContinue)
     const exchange = new Exchange(this.#manager, new Http1Downstream(this.#manager, request, response, fault !== undefined), head)
     if (fault) exchange.reply(fault.status, '', fault.flag, fault.detail)
     else exchange.start()
+  }
+
+  /** A pipelined request has its turn when the one before it has its answer: one connection costs one instance at a time. */
+  #serveLater(request: IncomingMessage, response: ServerResponse, expectContinue: boolean): void {
+    const { socket } = request
+    socket.pause()
+    response.once('socket', () => {
+      socket.resume()
+      this.#serve(request, response, expectContinue)
+    })
   }
 
   /** Node hands over the bare connection; until it is known what comes of it, it is answered through a response of its own. */

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import { METHODS } from 'node:http'
 import http2, { type ServerHttp2Stream } from 'node:http2'
 import type { Peer, RequestHead } from '../downstream.ts'
 import { Headers } from '../http/headers.ts'
 import type { ManagerConfig } from '../resources/manager.ts'
 import { authorityPattern, faults, type Fault } from './http1-head.ts'
 
+const methods = new Set(METHODS)
 const { NGHTTP2_FLAG_END_STREAM } = http2.constants
 
 /** Reads the head of an HTTP/2 request. An extended CONNECT (RFC 8441) becomes the upgrade that HTTP/1.1 knows. */
@@ -52,6 +54,7 @@ export function readHead(stream: ServerHttp2Stream, flags: number, raw: string[]
   const tunnel = method === 'CONNECT' && protocol !== undefined
   if (raw.length / 2 > config.maxHeaderCount) fault ??= faults.tooManyHeaders
   if (method === 'CONNECT' && !tunnel) fault ??= faults.connect
+  if (!methods.has(method)) fault ??= faults.method
   if (!authorityPattern.test(authority) || (host !== undefined && host !== authority)) fault ??= faults.host
   if (!target.startsWith('/') && target !== '*') fault ??= faults.target
   if (tunnel && !list.includes('sec-websocket-key')) list.push('sec-websocket-key', randomBytes(16).toString('base64'))

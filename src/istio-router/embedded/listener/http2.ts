@@ -23,6 +23,7 @@ export class Http2Server {
     this.#server = http2.createServer({
       maxHeaderListPairs: maxHeaderCount + 16,
       maxSessionMemory: 64,
+      streamResetBurst: 200,
       settings: { enableConnectProtocol: true, maxConcurrentStreams: limits.maxStreams, initialWindowSize: limits.streamWindow, maxHeaderListSize: maxHeaderBytes },
     })
     this.#server.on('session', (session) => {

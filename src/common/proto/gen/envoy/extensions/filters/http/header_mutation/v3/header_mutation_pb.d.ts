@@ -25,6 +25,11 @@ export declare type Mutations = Message<"envoy.extensions.filters.http.header_mu
   /**
    * The response mutations are applied before the response is sent to the downstream client.
    *
+   * @generated from field: repeated envoy.config.common.mutation_rules.v3.HeaderMutation request_trailers_mutations = 5;
+   */
+  requestTrailersMutations: HeaderMutation$1[];
+
+  /**
    * @generated from field: repeated envoy.config.common.mutation_rules.v3.HeaderMutation response_mutations = 2;
    */
   responseMutations: HeaderMutation$1[];

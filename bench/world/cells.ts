@@ -90,5 +90,7 @@ export class Cells implements CellsOfBbs, Diego {
 
   emitLog(): void {}
 
+  onCrash(): void {}
+
   onInstanceChange(): void {}
 }

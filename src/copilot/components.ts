@@ -1,3 +1,5 @@
+import type { Conflict } from '../mesh/conflict.ts'
+
 /** What a component says of itself; `version` and `ready` always, other fields as docs/architecture.md lists them. */
 export interface Report {
   version: string
@@ -17,19 +19,6 @@ export interface Held {
   source: string
   reason: string
   removes: { routes: number; instances: number; apps?: number }
-}
-
-/** A route that is not served because another space has its host and path. */
-export interface Conflict {
-  /** `routeKey` of what both claim. */
-  key: string
-  /** Guid of the route that is not served. */
-  route?: string
-  /** Guid of the space that owns it. */
-  space: string
-  /** Guid of the space whose route is served instead; empty where none is. */
-  servedSpace: string
-  reason: string
 }
 
 export interface Component {

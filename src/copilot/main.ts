@@ -20,7 +20,7 @@ import { Watchers } from './watchers.ts'
 const config = loadConfig('copilot', CopilotConfig, process.argv.slice(2), configFaults)
 const log = createLogger('copilot', config.log.level)
 const metrics = createMetrics('copilot')
-const store = new SqliteStore(config.store)
+const store = new SqliteStore(config.store, log)
 const watchers = new Watchers()
 const secrets = new Secrets(store, new Keyring(config.encryption.keys), log)
 const components = new Components()

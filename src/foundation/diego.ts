@@ -62,6 +62,19 @@ export interface InstanceState {
   routable?: boolean
 }
 
+/** An instance that ended by itself, or was found unhealthy. */
+export interface Crash {
+  processGuid: string
+  instanceGuid: string
+  cellId: string
+  index: number
+  /** How often in a row. */
+  count: number
+  reason: string
+  /** Milliseconds since 1970. */
+  at: number
+}
+
 export interface LogEnvelope {
   /** Nanoseconds since 1970. */
   timestamp: bigint
@@ -117,4 +130,5 @@ export interface Diego {
   logs(appGuid: string, query: LogQuery): LogEnvelope[]
   emitLog(envelope: Omit<LogEnvelope, 'timestamp'>): void
   onInstanceChange(listener: (processGuid: string) => void): void
+  onCrash(listener: (crash: Crash) => void): void
 }

@@ -6,6 +6,7 @@ import { appSettingRoutes } from './cc/app-settings.ts'
 import { auditEventRoutes } from './cc/audit-events.ts'
 import { buildRoutes } from './cc/builds.ts'
 import type { Platform } from './cc/context.ts'
+import { auditCrashes } from './cc/crashes.ts'
 import { deploymentRoutes } from './cc/deployments.ts'
 import { destinationRoutes } from './cc/destinations.ts'
 import { DiegoSync } from './cc/diego-sync.ts'
@@ -75,6 +76,8 @@ export async function createFoundation({ diego, certificate, log, ...config }: F
   ensureDomains(store, config.domains)
   if (config.environment) updateEnvironmentGroup(store, 'running', config.environment)
   sweepBlobs(store, blobs, (error) => log.warn({ err: error }, 'cannot remove a blob'))
+
+  auditCrashes(store, diego)
 
   const uaaApi = await createUaa({ store, key, directory, log, clients: config.clients, ...config.tokens })
   const api = await createCloudController({ ...platform, key, resources, rateLimit: config.rateLimit })

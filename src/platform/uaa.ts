@@ -53,7 +53,7 @@ export class UaaTokens {
   }
 
   async #renew(): Promise<string> {
-    const backoff = new Backoff({ min: 200, max: 5_000, ...this.#options.backoff })
+    const backoff = new Backoff({ min: 200, max: 2_000, ...this.#options.backoff })
     for (let left = this.#options.attempts ?? 3; ; left--) {
       try {
         return await this.#ask()

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
+import { Multimap } from '../common/multimap.ts'
+import type { Conflict } from '../mesh/conflict.ts'
 import { Clock } from './clock.ts'
 import { CloudState } from './cloud/state.ts'
 import type { Published } from './copilot/published.ts'
@@ -6,10 +8,9 @@ import type { Tally } from './guard.ts'
 import type { PreferredAddress } from './diego/actual.ts'
 import type { Listing } from './diego/desired.ts'
 import { DiegoState, type KnownProcess } from './diego/state.ts'
-import { Multimap } from './multimap.ts'
 import { decideDestinations, type ProcessWord } from './serving/destinations.ts'
 import type { Domains, Placement } from './serving/domains.ts'
-import { Hosts, type Conflict, type Merged } from './serving/hosts.ts'
+import { Hosts, type Merged } from './serving/hosts.ts'
 
 /** Keys of a route's options that only Diego has. */
 const diegoOptions = /^route_policy_/

@@ -5,6 +5,7 @@ import { Registry } from 'prom-client'
 import { createLogger } from '../../src/common/log.ts'
 import { NodeSchema } from '../../src/common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { DeltaClient, type DeltaClientOptions } from '../../src/common/xds/client.ts'
+import { decodeRequest, encodeSubscription } from '../../src/common/xds/protocol.ts'
 import type { Refusal } from '../../src/common/xds/resources.ts'
 import { freePort } from '../support/program.ts'
 import { eventually } from '../support/wait.ts'
@@ -12,7 +13,7 @@ import { resource, startServer, typeUrls, type TestServer } from './xds-raw-clie
 
 /** A client that accepts all, except the names in `bad`, and remembers what it accepted. */
 async function connect(t: Test, addresses: string[], options: Partial<DeltaClientOptions> = {}) {
-  const versions: Record<string, string> = {}
+  const versions = new Map<string, string>()
   const updates: string[] = []
   const bad = new Set<string>()
   const client = new DeltaClient({
@@ -23,13 +24,13 @@ async function connect(t: Test, addresses: string[], options: Partial<DeltaClien
       credentials: credentials.createInsecure(),
       serverName: 'localhost',
       node: create(NodeSchema, { id: 'router' }),
-      subscriptions: () => [{ typeUrl: typeUrls.cluster, versions: { ...versions } }],
+      subscriptions: [{ typeUrl: typeUrls.cluster, versions }],
     }),
     apply: async ({ changed, removed }): Promise<Refusal[]> => {
       updates.push(...changed.map(({ name }) => name), ...removed.map(({ name }) => `-${name}`))
       const good = changed.filter(({ name }) => !bad.has(name))
-      for (const { name, version } of good) versions[name] = version
-      for (const { name } of removed) delete versions[name]
+      for (const { name, version } of good) versions.set(name, version)
+      for (const { name } of removed) versions.delete(name)
       return changed.filter(({ name }) => bad.has(name)).map(({ typeUrl, name, version }) => ({ typeUrl, name, version, reason: 'bad' }))
     },
     ...options,
@@ -128,4 +129,20 @@ test('a server that never answers is given up', async (t) => {
   const { client } = await connect(t, [`127.0.0.1:${(silent.address() as { port: number }).port}`, spare.address], { timeout: 100 })
   await eventually(() => client.status().address === spare.address)
   t.pass()
+})
+
+test('what a client has is told whole, and others have their turn while it is written', async (t) => {
+  const versions = new Map(Array.from({ length: 25_000 }, (_, n) => [`pub/app-${n}.mesh.test`, `${n}`]))
+  let turns = 0
+  let going = true
+  const take = (): void => {
+    turns++
+    if (going) setImmediate(take)
+  }
+  setImmediate(take)
+  const { versions: read, ...request } = decodeRequest(await encodeSubscription({ typeUrl: typeUrls.cluster, resourceNamesSubscribe: ['*'] }, versions))
+  going = false
+  t.ok(turns >= 10, `${turns} turns`)
+  t.match(request, { typeUrl: typeUrls.cluster, resourceNamesSubscribe: ['*'] })
+  t.same(new Map(read()), versions)
 })

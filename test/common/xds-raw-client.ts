@@ -3,9 +3,9 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { Registry } from 'prom-client'
 import { createLogger } from '../../src/common/log.ts'
 import { ClusterSchema } from '../../src/common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
-import { DeltaDiscoveryRequestSchema } from '../../src/common/proto/gen/envoy/service/discovery/v3/discovery_pb.js'
+import type { DeltaDiscoveryRequestSchema } from '../../src/common/proto/gen/envoy/service/discovery/v3/discovery_pb.js'
 import { ResourceCache } from '../../src/common/xds/cache.ts'
-import { deltaClientMethod, type DeltaDiscoveryRequest, type DeltaDiscoveryResponse } from '../../src/common/xds/protocol.ts'
+import { deltaClientMethod, encodeRequest, type DeltaDiscoveryResponse } from '../../src/common/xds/protocol.ts'
 import { encodeResource, typeUrls, type Resource } from '../../src/common/xds/resources.ts'
 import { DeltaServer, type DeltaServerOptions } from '../../src/common/xds/server.ts'
 import { ServerCredentials } from '@grpc/grpc-js'
@@ -37,7 +37,7 @@ export class RawClient {
   readonly messages: DeltaDiscoveryResponse[] = []
   ended: StatusObject | undefined
   readonly #client: Client
-  readonly #call: ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>
+  readonly #call: ClientDuplexStream<Buffer, DeltaDiscoveryResponse>
   #answering = false
 
   constructor(address: string, channel: ChannelCredentials = credentials.createInsecure(), options: object = {}) {
@@ -53,7 +53,7 @@ export class RawClient {
   }
 
   send(request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): this {
-    this.#call.write(create(DeltaDiscoveryRequestSchema, request))
+    this.#call.write(encodeRequest(request))
     return this
   }
 

@@ -17,7 +17,7 @@ await copilot.put('e1', [
   process('v2-p', 'v2', 1),
   instance('r-0', 'v1-p', 0),
   instance('r-1', 'v1-p', 1),
-  instance('r-2', 'v2-p', 0),
+  instance('r-2', 'v2-p', 0, '10.0.0.2'),
   instance('r-9', 'v2-p', 9),
   route('reviews.mesh.test', 'v1', ['v1-p'], {
     destinations: [

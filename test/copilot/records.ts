@@ -10,10 +10,10 @@ export const app = (guid: string, inSpace = 'space', name = guid, labels: Record
   value: { name, space: inSpace, labels, annotations: {} },
 })
 export const process = (guid: string, ofApp: string, instances = 1): Upsert<'process'> => ({ kind: 'process', key: guid, value: { app: ofApp, type: 'web', instances } })
-export const instance = (guid: string, ofProcess: string, index = 0): Upsert<'instance'> => ({
+export const instance = (guid: string, ofProcess: string, index = 0, address = '10.0.0.1'): Upsert<'instance'> => ({
   kind: 'instance',
   key: guid,
-  value: { process: ofProcess, index, address: '10.0.0.1', ports: [{ app: 8080, plain: 61000 + index, tls: 62000 + index }], zone: 'z1', since: '1700000000000000000' },
+  value: { process: ofProcess, index, address, ports: [{ app: 8080, plain: 61000 + index, tls: 62000 + index }], zone: 'z1', since: '1700000000000000000' },
 })
 export const route = (host: string, ofApp: string, processes: string[], more: Partial<Route> = {}): Upsert<'route'> => {
   const value: Route = {

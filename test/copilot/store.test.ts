@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'tap'
+import { createLogger } from '../../src/common/log.ts'
 import { kinds, type Kind } from '../../src/mesh/records.ts'
 import { SqliteStore } from '../../src/copilot/store/sqlite.ts'
 import { feed } from '../../src/copilot/watch.ts'
 import { migrate } from '../../src/copilot/store/migrations.ts'
 import { Writer } from '../../src/copilot/store/writer.ts'
 import type { Store, StoredRecord } from '../../src/copilot/store/store.ts'
+
+const silent = createLogger('copilot', 'silent')
 
 type State = Map<string, string>
 
@@ -19,7 +22,7 @@ interface Scope {
 
 async function openStore(t: Scope, { retention = 100_000, folder = mkdtempSync(join(tmpdir(), 'mesh-store-')) } = {}): Promise<{ store: SqliteStore; folder: string; file: string }> {
   const file = join(folder, 'copilot.db')
-  const store = new SqliteStore({ file, retention })
+  const store = new SqliteStore({ file, retention }, silent)
   await store.start()
   t.teardown(async () => {
     await store.stop()
@@ -178,7 +181,7 @@ test('the history, revision and epoch survive a restart; a restored backup begin
   const { history, revision } = first.store.state
   await first.store.stop()
 
-  const again = new SqliteStore({ file: first.file, retention: 10 })
+  const again = new SqliteStore({ file: first.file, retention: 10 }, silent)
   await again.start()
   t.strictSame([again.state.history, again.state.revision, again.state.records.app], [history, revision, 1])
   t.ok(await again.change('cf', 'e', []), 'no new full sync is needed')
@@ -187,7 +190,7 @@ test('the history, revision and epoch survive a restart; a restored backup begin
   const database = new DatabaseSync(first.file)
   database.exec('update store set history = null')
   database.close()
-  const restored = new SqliteStore({ file: first.file, retention: 10 })
+  const restored = new SqliteStore({ file: first.file, retention: 10 }, silent)
   await restored.start()
   t.not(restored.state.history, history)
   await t.rejects(restored.change('cf', 'e', []), { code: 'MESH_EPOCH_UNKNOWN' })
@@ -258,3 +261,15 @@ function overwrite(file: string, from: number): void {
   content.fill(0x5a, from, from + 4096)
   writeFileSync(file, content)
 }
+
+test('a listener of commits that fails is no failure of the commit', async (t) => {
+  const { store } = await openStore(t)
+  let told = 0
+  store.onCommit(() => {
+    throw new Error('failed')
+  })
+  store.onCommit(() => told++)
+  const { revision } = await replace(store, [{ kind: 'app', key: 'a', value: '{}' }])
+  t.equal(store.state.revision, revision)
+  t.equal(told, 1, 'and the others are told')
+})

@@ -30,6 +30,25 @@ test('an app is staged, started, scaled in place, restarted with a new version a
   t.same((await admin('GET', `/v3/processes/${app}/stats`)).body.resources, [])
 })
 
+test('a crash is in the audit events and the logs of its app', async (t) => {
+  const harness = await Harness.start(t)
+  const admin = await harness.login()
+  const { space } = await harness.target(admin)
+  const app = await harness.push(admin, space, 'web')
+  const [{ processGuid } = { processGuid: '' }] = harness.diego.desired.values()
+  const crash = { instanceGuid: 'i-1', cellId: 'cell-1', index: 0, count: 2, reason: 'APP/PROC/WEB: Exited with status 3', at: 1_700_000_000_000 }
+  harness.diego.crash({ processGuid, ...crash })
+  harness.diego.crash({ processGuid: 'of nobody', ...crash })
+  const { body } = await admin('GET', `/v3/audit_events?types=app.crash,audit.app.process.crash&target_guids=${app}`)
+  const data = { instance: 'i-1', index: 0, cell_id: 'cell-1', reason: 'CRASHED', exit_description: 'APP/PROC/WEB: Exited with status 3', crash_count: 2, crash_timestamp: 1_700_000_000_000_000_000 }
+  t.match(body.resources, [
+    { type: 'app.crash', actor: { guid: app, type: 'app', name: 'web' }, target: { guid: app, type: 'app', name: 'web' }, data, space: { guid: space } },
+    { type: 'audit.app.process.crash', actor: { guid: app, type: 'process', name: 'web' }, target: { guid: app, type: 'app' }, data, space: { guid: space } },
+  ])
+  t.equal(body.resources.length, 2)
+  t.match(harness.diego.logs(app, { descending: true }), [{ sourceType: 'API', message: 'Process has crashed with type: "web"' }])
+})
+
 test('a running environment variable group is in the environment of what starts from then on, beneath its own variables', async (t) => {
   const harness = await Harness.start(t, { environment: { MESH: 'here' } })
   const admin = await harness.login()

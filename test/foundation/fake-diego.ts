@@ -1,4 +1,4 @@
-import type { DesiredProcess, Diego, InstanceState, LogEnvelope, StagingInput, StagingResult } from '../../src/foundation/diego.ts'
+import type { Crash, DesiredProcess, Diego, InstanceState, LogEnvelope, StagingInput, StagingResult } from '../../src/foundation/diego.ts'
 
 /** A Diego that runs nothing: what is desired is running at once, unless `hold` keeps it starting. */
 export class FakeDiego implements Diego {
@@ -9,6 +9,8 @@ export class FakeDiego implements Diego {
   hold = false
   /** What staging gives, or rejects with. */
   staging: StagingResult | Error = { processTypes: { web: 'npm start' }, buildpack: 'nodejs_buildpack' }
+  /** Tells of a crash. */
+  crash: (crash: Crash) => void = () => {}
   readonly #listeners: ((processGuid: string) => void)[] = []
   readonly #logs: LogEnvelope[] = []
 
@@ -59,6 +61,10 @@ export class FakeDiego implements Diego {
 
   onInstanceChange(listener: (processGuid: string) => void): void {
     this.#listeners.push(listener)
+  }
+
+  onCrash(listener: (crash: Crash) => void): void {
+    this.crash = listener
   }
 
   tell(processGuid: string): void {

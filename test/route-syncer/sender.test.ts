@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { test } from 'tap'
-import type { CopilotClient } from '../../src/route-syncer/copilot/client.ts'
+import { Superseded, type CopilotClient } from '../../src/route-syncer/copilot/client.ts'
 import { Sender } from '../../src/route-syncer/copilot/sender.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -29,4 +29,24 @@ test('while copilot takes nothing it is asked more and more seldom, and then get
   takes = true
   await eventually(() => sender.condition.ready)
   t.same(taken, ['a', 'b'].map((key) => ({ kind: 'app', key, value: null })))
+})
+
+test('it stops for good where another syncer has taken over', async (t) => {
+  for (const request of ['putAll', 'post'] as const) {
+    let tries = 0
+    const refused = (): Promise<void> => {
+      tries++
+      return Promise.reject(Superseded('another syncer has since taken over'))
+    }
+    const copilot = { putAll: () => Promise.resolve(), post: () => Promise.resolve(), [request]: refused } as unknown as CopilotClient
+    const sender = new Sender({ copilot, all: () => [], log: pino({ level: 'silent' }) })
+    sender.begin()
+    if (request === 'post') await eventually(() => sender.condition.ready)
+    sender.add({ kind: 'app', key: 'a', value: null })
+    await eventually(() => sender.condition.reason?.includes('another syncer has since taken over'))
+    sender.add({ kind: 'app', key: 'b', value: null })
+    t.match(sender.condition, { ready: false, pending: 0 }, 'and notes nothing any more')
+    await sender.stop()
+    t.equal(tries, 1)
+  }
 })

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { test } from 'tap'
 import { validateConfig } from '../../src/common/config.ts'
-import { createMetrics } from '../../src/common/health.ts'
+import { createMetrics, type Condition } from '../../src/common/health.ts'
 import { RouteSyncerConfig } from '../../src/route-syncer/config.ts'
 import { RouteSyncer } from '../../src/route-syncer/syncer.ts'
 import { actualLrp, desiredLrp, FakeBbs } from '../platform/support/bbs.ts'
@@ -178,6 +178,25 @@ test('copilot gets everything again when it has lost track, and missed nothing a
   await platform.begin('copilot')
   await eventually(() => copilot.value('route', 'pub/y.mesh') && copilot.value('process', 'x').instances === 3)
   t.equal(copilot.requests.filter((request) => request.startsWith('PUT /v1/sources')).length, 2, 'without sending all again')
+})
+
+test('a syncer whose source another has taken over stops sending, and says so', async (t) => {
+  const platform = await neighbours(t)
+  const { bbs, copilot, ports } = platform
+  push(platform, 'hello')
+  await platform.begin('cc', 'bbs', 'copilot')
+  const syncer = start(t, ports)
+  await eventually(() => copilot.value('route', 'pub/hello.mesh'))
+  copilot.superseded = true
+  const sends = (): number => copilot.requests.filter((request) => request.includes('/sources/')).length
+  const condition = (part: string): Condition => syncer.conditions[part]!()
+  bbs.emit('desired_lrp_created', { desiredLrp: desiredLrp({ process: 'x', hosts: ['x.mesh'] }) })
+  await eventually(() => condition('copilot').reason?.includes('another syncer'))
+  const before = sends()
+  bbs.emit('desired_lrp_created', { desiredLrp: desiredLrp({ process: 'y', hosts: ['y.mesh'] }) })
+  await eventually(() => condition('bbs')['processes'] === 3 && copilot.report?.ready === false)
+  t.equal(sends(), before)
+  t.match(condition('copilot'), { ready: false, pending: 0 })
 })
 
 test('with Cloud Controller away at start, what copilot still has stands in for it', async (t) => {

@@ -86,6 +86,7 @@ export class DeltaClient implements Part {
   async #stay(first: Live): Promise<void> {
     const { signal } = this.#stop
     this.#live = first
+    await first.connection.subscribe()
     while (!signal.aborted) {
       const { connection, rank } = this.#live
       const look = Promise.withResolvers<'prefer'>()
@@ -103,6 +104,7 @@ export class DeltaClient implements Part {
       if (!next) continue
       this.#live = next
       connection.close()
+      await next.connection.subscribe()
     }
   }
 

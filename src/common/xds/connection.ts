@@ -1,9 +1,9 @@
 import { Client, type ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js'
-import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
-import { DeltaDiscoveryRequestSchema } from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
+import type { DeltaDiscoveryRequestSchema } from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
 import { messageOf } from '../problem.ts'
-import { deltaClientMethod, flowControlWindow, refusalStatus, type DeltaDiscoveryRequest, type DeltaDiscoveryResponse } from './protocol.ts'
+import { deltaClientMethod, encodeRequest, encodeSubscription, flowControlWindow, refusalStatus, type DeltaDiscoveryResponse } from './protocol.ts'
 import type { Refusal, ResourceUpdate } from './resources.ts'
 
 export interface ConnectionOptions {
@@ -11,8 +11,8 @@ export interface ConnectionOptions {
   /** The name that the server's certificate must bear. */
   serverName: string
   node: Node
-  /** What to subscribe to, each with the versions that we have by name; asked once the server has accepted the stream. */
-  subscriptions: () => { typeUrl: string; versions: Record<string, string> }[]
+  /** What to subscribe to, each with the versions that we have by name. */
+  subscriptions: { typeUrl: string; versions: ReadonlyMap<string, string> }[]
   /** Takes an update and resolves with what of it is refused. Calls may overlap; an update takes effect in the order of the calls. */
   apply: (update: ResourceUpdate) => Promise<Refusal[]>
   /** Milliseconds until the server must have accepted the stream. */
@@ -38,11 +38,11 @@ export class Connection {
   /** Resolves with the reason when the stream has ended, for whatever reason. */
   readonly ended: Promise<string>
   readonly #client: Client
-  readonly #call: ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>
-  readonly #apply: ConnectionOptions['apply']
+  readonly #call: ClientDuplexStream<Buffer, DeltaDiscoveryResponse>
+  readonly #options: ConnectionOptions
   #open = true
 
-  /** Opens a stream; resolves once the server has accepted it. Throws with the server's reason, or when it takes too long. */
+  /** Opens a stream, which asks for nothing yet; resolves once the server has accepted it. Throws with the server's reason, or when it takes too long. */
   static async open(address: string, options: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
     const connection = new Connection(address, options)
     const tooLate = AbortSignal.timeout(options.timeout)
@@ -52,17 +52,15 @@ export class Connection {
       connection.ended,
       new Promise<string>((resolve) => given.addEventListener('abort', () => resolve(tooLate.aborted ? `no answer in ${options.timeout} ms` : 'stopped'), { once: true })),
     ])
-    if (accepted === true) {
-      connection.#subscribe(options)
-      return connection
-    }
+    if (accepted === true) return connection
     connection.close()
     throw new Error(accepted)
   }
 
-  private constructor(address: string, { credentials, serverName, apply }: ConnectionOptions) {
+  private constructor(address: string, options: ConnectionOptions) {
+    const { credentials, serverName } = options
     this.address = address
-    this.#apply = apply
+    this.#options = options
     this.#client = new Client(address, credentials, { ...channelOptions, 'grpc.ssl_target_name_override': serverName, 'grpc.default_authority': serverName })
     const { path, requestSerialize, responseDeserialize } = deltaClientMethod
     this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize)
@@ -77,6 +75,15 @@ export class Connection {
     })
   }
 
+  /** Asks for all of each type. Nothing else may change the versions that we have until it is done: they are read bit by bit. */
+  async subscribe(): Promise<void> {
+    const { node, subscriptions } = this.#options
+    for (const [index, { typeUrl, versions }] of subscriptions.entries()) {
+      const request = await encodeSubscription({ ...(index ? {} : { node }), typeUrl, resourceNamesSubscribe: ['*'] }, versions)
+      if (this.#open) this.#call.write(request)
+    }
+  }
+
   /** Tells the server of resources that turned out unusable after their message was acknowledged. */
   refuse(refusals: Refusal[]): void {
     for (const [typeUrl, ofType] of Map.groupBy(refusals, (refusal) => refusal.typeUrl)) this.#send({ typeUrl, errorDetail: refusalStatus(ofType) })
@@ -89,21 +96,15 @@ export class Connection {
     this.#client.close()
   }
 
-  #subscribe({ node, subscriptions }: ConnectionOptions): void {
-    for (const [index, { typeUrl, versions }] of subscriptions().entries()) {
-      this.#send({ ...(index ? {} : { node }), typeUrl, resourceNamesSubscribe: ['*'], initialResourceVersions: versions })
-    }
-  }
-
   async #take({ typeUrl, nonce, resources, removedResources }: DeltaDiscoveryResponse): Promise<void> {
     const changed = resources.flatMap(({ name, version, resource }) => (resource ? [{ typeUrl, name, version, any: resource }] : []))
-    const refusals = await this.#apply({ changed, removed: removedResources.map((name) => ({ typeUrl, name })) }).catch((error: unknown) =>
+    const refusals = await this.#options.apply({ changed, removed: removedResources.map((name) => ({ typeUrl, name })) }).catch((error: unknown) =>
       changed.map(({ name, version }) => ({ typeUrl, name, version, reason: messageOf(error) })),
     )
     this.#send({ typeUrl, responseNonce: nonce, ...(refusals.length ? { errorDetail: refusalStatus(refusals) } : {}) })
   }
 
   #send(request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): void {
-    if (this.#open) this.#call.write(create(DeltaDiscoveryRequestSchema, request))
+    if (this.#open) this.#call.write(encodeRequest(request))
   }
 }

@@ -1,5 +1,6 @@
 import type { Condition } from '../../common/health.ts'
 import type { Part } from '../../common/lifecycle.ts'
+import type { Logger } from '../../common/log.ts'
 import type { Problem } from '../../common/problem.ts'
 import type { Kind, Records } from '../../mesh/records.ts'
 import { storeProblem } from './database.ts'
@@ -15,6 +16,7 @@ import { Writer, type WriterOptions } from './writer.ts'
 export class SqliteStore implements Store, Part {
   readonly name = 'store'
   readonly #file: string
+  readonly #logger: Logger
   readonly #writer: Remote<Writer>
   readonly #questions: Remote<Reader>
   readonly #listeners = new Set<() => void>()
@@ -22,7 +24,8 @@ export class SqliteStore implements Store, Part {
   #log: Reader | undefined
   #state: StoreState | undefined
 
-  constructor(options: WriterOptions) {
+  constructor(options: WriterOptions, logger: Logger) {
+    this.#logger = logger
     this.#file = options.file
     this.#writer = new Remote<Writer>({ role: 'writer', options })
     this.#questions = new Remote<Reader>({ role: 'reader', file: options.file })
@@ -146,8 +149,17 @@ export class SqliteStore implements Store, Part {
     const outcome = await this.#noting(commit)
     this.#state = await this.#writer.call('state')
     delete this.health.failing
-    for (const listener of this.#listeners) listener()
+    for (const listener of this.#listeners) this.#tell(listener)
     return outcome
+  }
+
+  /** What is committed is committed: a listener that fails is no failure of the caller's. */
+  #tell(listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      this.#logger.error({ err: error }, 'a listener of commits failed')
+    }
   }
 
   async #noting<Result>(call: Promise<Result>): Promise<Result> {

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 import type { Destination } from '../../mesh/records.ts'
-import type { Conflict } from '../components.ts'
+import { servingOf, sharesOf, type Server } from '../../mesh/serving.ts'
+import type { Conflict } from '../../mesh/conflict.ts'
 import type { Keyed, Store } from '../store/store.ts'
 import { Related, unique } from './related.ts'
 import { Labels, Named, owner } from './schemas.ts'
@@ -19,9 +20,10 @@ const DestinationView = Type.Object({
       index: Type.Integer(),
       process: Type.String(),
       address: Type.String(),
-      port: Type.Integer({ description: 'Port of its TLS proxy; 0 if there is none' }),
+      port: Type.Integer({ description: 'Port of its TLS proxy' }),
       zone: Type.String(),
     }),
+    { description: 'Those that requests go to' },
   ),
 })
 type DestinationView = Static<typeof DestinationView>
@@ -62,7 +64,13 @@ export async function showRoutes(store: Store, routes: Keyed<'route'>[], conflic
   await related.addSpaces([...routes.map(({ value }) => value.space), ...here.flatMap(({ space, servedSpace }) => [space, servedSpace])])
 
   return routes.map(({ key, value }) => {
-    const shown = shares(value.destinations.map((destination) => showDestination(destination, instances, related)))
+    const { servers } = servingOf(value, { process: (guid) => related.get('process', guid), instances: (process) => (instances.get(process) ?? []).map(({ key, value }) => [key, value]) })
+    const shares = sharesOf(value.destinations, servers)
+    const shown = value.destinations.map((destination, position) => ({
+      ...showDestination(destination, related),
+      share: shares[position]!,
+      instances: servers.filter((server) => server.destination === position).map((server) => showServer(server, related)),
+    }))
     return {
       key,
       exposure: value.exposure,
@@ -84,30 +92,11 @@ export function showConflict({ key, route, space, servedSpace, reason }: Conflic
   return { key, ...(route && { route }), space: related.named('space', space), ...(servedSpace && { servedSpace: related.named('space', servedSpace) }), reason }
 }
 
-function showDestination(destination: Destination, instances: Map<string, Keyed<'instance'>[]>, related: Related): Omit<DestinationView, 'share'> {
-  const { app, type, port, protocol, weight, processes } = destination
-  const wanted = (process: string): number => related.get('process', process)?.instances ?? 0
-  const serving = processes.flatMap((process) => (instances.get(process) ?? []).filter(({ value }) => value.index < wanted(process)))
-  return {
-    app: related.named('app', app),
-    type,
-    port,
-    protocol,
-    ...(weight !== undefined && { weight }),
-    wanted: processes.reduce((sum, process) => sum + wanted(process), 0),
-    instances: serving
-      .flatMap(({ key, value: { index, process, address, zone, ports } }) => {
-        const at = ports.find((candidate) => candidate.app === port)
-        return at ? [{ guid: key, index, process, address, port: at.tls, zone }] : []
-      })
-      .sort((a, b) => a.index - b.index || a.guid.localeCompare(b.guid)),
-  }
+function showDestination({ app, type, port, protocol, weight, processes }: Destination, related: Related): Omit<DestinationView, 'share' | 'instances'> {
+  const wanted = processes.reduce((sum, process) => sum + (related.get('process', process)?.instances ?? 0), 0)
+  return { app: related.named('app', app), type, port, protocol, ...(weight !== undefined && { weight }), wanted }
 }
 
-/** By weights where there are any, else by the number of instances; what has no instance leaves its share to the others. */
-function shares(destinations: Omit<DestinationView, 'share'>[]): DestinationView[] {
-  const weighted = destinations.some(({ weight }) => weight !== undefined)
-  const parts = destinations.map(({ weight, instances }) => (instances.length ? (weighted ? (weight ?? 0) : instances.length) : 0))
-  const total = parts.reduce((sum, part) => sum + part, 0)
-  return destinations.map((destination, position) => ({ ...destination, share: total ? parts[position]! / total : 0 }))
+function showServer({ guid, index, process, address, port }: Server, related: Related): DestinationView['instances'][number] {
+  return { guid, index, process, address, port, zone: related.get('instance', guid)?.zone ?? '' }
 }

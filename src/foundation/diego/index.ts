@@ -1,11 +1,11 @@
 import { join } from 'node:path'
-import { create } from '@bufbuild/protobuf'
-import { type DesiredLRP, DesiredLRPSchema, DesiredLRPUpdateSchema, type ProtoRoutes, ProtoRoutesSchema } from '../../common/proto/gen/bbs_pb.js'
+import { create, fromBinary } from '@bufbuild/protobuf'
+import { ActualLRPCrashedEventSchema, type DesiredLRP, DesiredLRPSchema, DesiredLRPUpdateSchema, type ProtoRoutes, ProtoRoutesSchema } from '../../common/proto/gen/bbs_pb.js'
 import type { Part } from '../../common/lifecycle.ts'
 import type { Logger } from '../../common/log.ts'
 import type { KeyPair } from '../../common/pki.ts'
 import type { TlsMaterial } from '../../common/tls.ts'
-import type { DesiredProcess, Diego, InstanceState, LogEnvelope, LogQuery, StagingInput, StagingResult } from '../diego.ts'
+import type { Crash, DesiredProcess, Diego, InstanceState, LogEnvelope, LogQuery, StagingInput, StagingResult } from '../diego.ts'
 import type { Bbs } from './bbs/bbs.ts'
 import { BbsError } from './bbs/errors.ts'
 import { defaultRestartPolicy, type RestartPolicy } from './bbs/restart-policy.ts'
@@ -165,6 +165,22 @@ export class EmbeddedDiego implements Diego, Part {
   onInstanceChange(listener: (processGuid: string) => void): void {
     this.#bbs.events.subscribe((event) => {
       if (event.cellId !== undefined) listener(event.processGuid)
+    })
+  }
+
+  onCrash(listener: (crash: Crash) => void): void {
+    this.#bbs.events.subscribe(({ name, data }) => {
+      if (name !== 'actual_lrp_crashed') return
+      const { actualLrpKey, actualLrpInstanceKey, crashCount, crashReason, since } = fromBinary(ActualLRPCrashedEventSchema, Buffer.from(data, 'base64'))
+      listener({
+        processGuid: actualLrpKey!.processGuid,
+        instanceGuid: actualLrpInstanceKey!.instanceGuid,
+        cellId: actualLrpInstanceKey!.cellId,
+        index: actualLrpKey!.index,
+        count: crashCount,
+        reason: crashReason,
+        at: Number(since / 1_000_000n),
+      })
     })
   }
 

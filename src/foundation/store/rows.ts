@@ -171,7 +171,7 @@ export interface Job extends Row {
 
 export interface Actor {
   guid: string
-  type: 'user' | 'process' | 'system'
+  type: 'user' | 'process' | 'app' | 'system'
   name: string
 }
 

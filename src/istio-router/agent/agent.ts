@@ -53,7 +53,7 @@ export class Agent implements Part {
       metrics,
       connect: () => {
         const { cert, key, ca } = readTls(config.pilot.tls)
-        const subscriptions = () => fromPilot.map((typeUrl) => ({ typeUrl, versions: Object.fromEntries(this.#versions.get(typeUrl) ?? []) }))
+        const subscriptions = [...this.#versions].map(([typeUrl, versions]) => ({ typeUrl, versions }))
         return { credentials: credentials.createSsl(ca, key, cert), serverName: config.pilot.serverName, node, subscriptions }
       },
       apply: (update) => this.#apply(update),

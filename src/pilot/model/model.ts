@@ -3,7 +3,7 @@ import type { Resource } from '../../mesh/istio/types.ts'
 import { kinds, type Change, type Instance, type Kind, type Process, type Records, type Route } from '../../mesh/records.ts'
 import { recordFault, type Fault } from './fault.ts'
 import { hostsOf, namesOf, seenBy } from './names.ts'
-import { Relation } from './relation.ts'
+import { Multimap } from '../../common/multimap.ts'
 
 /** What a set of changes touches. */
 export interface Touched {
@@ -38,9 +38,9 @@ export class Model implements Source {
     secret: new Map(),
   }
   /** Name → the keys of the records that have it. */
-  readonly #names = new Relation()
+  readonly #names = new Multimap()
   /** Process → the routes that send to it. */
-  readonly #routes = new Relation()
+  readonly #routes = new Multimap()
 
   get<K extends Kind>(kind: K, key: string): Records[K] | undefined {
     return this.#records[kind].get(key)
@@ -52,7 +52,7 @@ export class Model implements Source {
 
   /** Keys of the records that have a name of the index. */
   keysOf(name: string): Iterable<string> {
-    return this.#names.of(name)
+    return this.#names.get(name)
   }
 
   all<K extends Kind>(kind: K): ReadonlyMap<string, Records[K]> {
@@ -101,7 +101,7 @@ export class Model implements Source {
     const before = records.get(key)
     if (value === null) records.delete(key)
     else records.set(key, value)
-    if (before) for (const name of namesOf(kind, before)) this.#names.remove(name, key)
+    if (before) for (const name of namesOf(kind, before)) this.#names.delete(name, key)
     if (value) for (const name of namesOf(kind, value)) this.#names.add(name, key)
     for (const name of seenBy(kind, key, before, value)) touched.names.add(name)
     if (kind === 'route') this.#reindexRoute(key, before as Route | undefined, value, touched)
@@ -111,13 +111,13 @@ export class Model implements Source {
   }
 
   #reindexRoute(key: string, before: Route | undefined, after: Route | null, touched: Touched): void {
-    for (const process of processesOf(before)) this.#routes.remove(process, key)
+    for (const process of processesOf(before)) this.#routes.delete(process, key)
     for (const process of processesOf(after)) this.#routes.add(process, key)
     touched.routes.set(key, (after ?? before)?.host ?? '')
   }
 
   #touchRoutesOf(process: string, { endpoints }: Touched): void {
-    for (const route of this.#routes.of(process)) endpoints.add(route)
+    for (const route of this.#routes.get(process)) endpoints.add(route)
   }
 }
 

@@ -1,90 +1,14 @@
-import { isIP } from 'node:net'
-import type { Destination, Instance, Route } from '../../mesh/records.ts'
+import type { Instance, Route } from '../../mesh/records.ts'
+import { servingOf as servingIn, type Serving } from '../../mesh/serving.ts'
 import type { Source } from './model.ts'
 import { name } from './names.ts'
 
-/** An instance that a route sends to. */
-export interface Server {
-  /** Guid of the instance, which its certificate must bear. */
-  guid: string
-  app: string
-  process: string
-  index: number
-  address: string
-  /** Port of the instance's TLS proxy. */
-  port: number
-  /** Position of the destination that it serves. */
-  destination: number
-  since: string
-}
-
-/** An instance or process that a route names, and why nothing is sent to it. */
-export interface LeftOut {
-  process: string
-  guid?: string
-  reason: string
-}
-
-/** Whom a route sends to, ordered by destination and index, and whom not. */
-export interface Serving {
-  servers: Server[]
-  leftOut: LeftOut[]
-}
-
-/** Finds the instances that serve a route. An address serves once: where two claim it, the newer has it. */
+/** Finds the instances that serve a route. */
 export function servingOf(route: Pick<Route, 'destinations'>, model: Source): Serving {
-  const leftOut: LeftOut[] = []
-  const byAddress = new Map<string, Server>()
-  for (const server of route.destinations.flatMap((destination, position) => serversOf(destination, position, model, leftOut))) {
-    const address = `${server.address} ${server.port}`
-    const rival = byAddress.get(address)
-    const [kept, dropped] = !rival || newer(server, rival) ? [server, rival] : [rival, server]
-    byAddress.set(address, kept)
-    if (!dropped || dropped.guid === kept.guid) continue
-    leftOut.push({ process: dropped.process, guid: dropped.guid, reason: `instance ${kept.guid} has its address since later` })
-  }
-  const servers = [...byAddress.values()].sort((a, b) => a.destination - b.destination || a.index - b.index || (a.guid < b.guid ? -1 : 1))
-  return { servers, leftOut }
-}
-
-function serversOf(destination: Destination, position: number, model: Source, leftOut: LeftOut[]): Server[] {
-  return destination.processes.flatMap((process) => {
-    const wanted = model.get('process', process)?.instances
-    if (wanted === undefined) {
-      leftOut.push({ process, reason: 'Diego is not to run this process' })
-      return []
-    }
-    return [...model.keysOf(name.instances(process))].flatMap((guid) => {
-      const instance = model.get('instance', guid) as Instance
-      const { index, address, since } = instance
-      const port = instance.ports.find((port) => port.app === destination.port)
-      const fault = index >= wanted ? `index ${index} is not below the ${wanted} instances wanted` : unreachable(guid, instance, destination.port)
-      if (fault !== undefined) {
-        leftOut.push({ process, guid, reason: fault })
-        return []
-      }
-      return [{ guid, app: destination.app, process, index, address, port: port!.tls, destination: position, since }]
-    })
+  return servingIn(route, {
+    process: (guid) => model.get('process', guid),
+    instances: function* (process) {
+      for (const guid of model.keysOf(name.instances(process))) yield [guid, model.get('instance', guid) as Instance]
+    },
   })
-}
-
-/** Guids that can be a DNS name, which the instance's identity is checked by. */
-const identity = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/
-
-function unreachable(guid: string, { address, ports }: Instance, wanted: number): string | undefined {
-  const port = ports.find((port) => port.app === wanted)
-  if (!port) return `it has no port ${wanted}; it has ${ports.map((port) => port.app).join(', ') || 'none'}`
-  if (port.tls < 1 || port.tls > 65535) return `its port ${wanted} has no TLS proxy, without which its identity cannot be checked`
-  if (!isIP(address)) return `${JSON.stringify(address)} is no IP address`
-  if (!identity.test(guid)) return `its guid is no name that a certificate can bear`
-  return undefined
-}
-
-function newer(one: Server, other: Server): boolean {
-  const [left, right] = [decimal(one.since), decimal(other.since)]
-  return left === right ? one.guid > other.guid : left > right
-}
-
-function decimal(digits: string): bigint {
-  return /^\d+$/.test(digits) ? BigInt(digits) : 0n
 }

@@ -1,12 +1,12 @@
 import type { Kind, Records } from '../../mesh/records.ts'
 import type { Source } from '../model/model.ts'
 import { recordName } from '../model/names.ts'
-import { Relation } from '../model/relation.ts'
+import { Multimap } from '../../common/multimap.ts'
 
 /** Knows which unit of output read which part of the model, so that a change leads to the units that it can alter, and to no other. */
 export class Tracker {
   readonly #model: Source
-  readonly #readers = new Relation()
+  readonly #readers = new Multimap()
   readonly #reads = new Map<string, Set<string>>()
 
   constructor(model: Source) {
@@ -19,7 +19,7 @@ export class Tracker {
     try {
       return compute(new View(this.#model, read))
     } finally {
-      for (const name of this.#reads.get(unit) ?? []) if (!read.has(name)) this.#readers.remove(name, unit)
+      for (const name of this.#reads.get(unit) ?? []) if (!read.has(name)) this.#readers.delete(name, unit)
       for (const name of read) this.#readers.add(name, unit)
       this.#reads.set(unit, read)
     }
@@ -27,13 +27,13 @@ export class Tracker {
 
   /** Forgets a unit that is no more. */
   forget(unit: string): void {
-    for (const name of this.#reads.get(unit) ?? []) this.#readers.remove(name, unit)
+    for (const name of this.#reads.get(unit) ?? []) this.#readers.delete(name, unit)
     this.#reads.delete(unit)
   }
 
   /** The units that read one of `names`. */
   *readers(names: Iterable<string>): Generator<string> {
-    for (const name of names) yield* this.#readers.of(name)
+    for (const name of names) yield* this.#readers.get(name)
   }
 }
 

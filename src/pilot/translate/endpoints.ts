@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
 import { encodeResource, type Resource } from '../../common/xds/resources.ts'
-import type { Server } from '../model/serving.ts'
+import type { Server } from '../../mesh/serving.ts'
 import type { RouteTraits } from './traits.ts'
 import { socketAddress } from './proto.ts'
 import { endpointWeights } from './weights.ts'

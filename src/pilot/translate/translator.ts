@@ -3,7 +3,7 @@ import { typeUrls, type Resource, type ResourceUpdate } from '../../common/xds/r
 import type { Change, Route } from '../../mesh/records.ts'
 import type { Fault } from '../model/fault.ts'
 import { Model, nothingTouched, type Touched } from '../model/model.ts'
-import { Relation } from '../model/relation.ts'
+import { Multimap } from '../../common/multimap.ts'
 import { servingOf } from '../model/serving.ts'
 import { routePolicy } from '../rules/clusters.ts'
 import { NamedHosts } from '../rules/named-hosts.ts'
@@ -24,7 +24,7 @@ export class Translator {
   readonly rules: RuleTranslator
   readonly #clusters: ClusterMaker
   /** App → the routes that send to it, or did. */
-  readonly #routesOfApps = new Relation()
+  readonly #routesOfApps = new Multimap()
   readonly #named = new NamedHosts(this.model)
   /** Routes that could not be translated the last time, by key. */
   readonly #failed = new Map<string, Fault>()
@@ -104,9 +104,9 @@ export class Translator {
 
   /** What an app's record says of its sessions concerns the routes that send to it. */
   #followApp(app: string, update: ResourceUpdate): void {
-    for (const key of Array.from(this.#routesOfApps.of(app))) {
+    for (const key of Array.from(this.#routesOfApps.get(app))) {
       if (this.model.get('route', key)?.destinations.some((destination) => destination.app === app)) this.#translate(key, update, true)
-      else this.#routesOfApps.remove(app, key)
+      else this.#routesOfApps.delete(app, key)
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Destination } from '../../mesh/records.ts'
-import type { Server } from '../model/serving.ts'
+import type { Server } from '../../mesh/serving.ts'
 
 /** No endpoint weighs more; and Envoy refuses a locality whose endpoint weights add up to more than 32 bits. */
 const heaviest = 1_000_000

@@ -118,7 +118,7 @@ export class CloudController {
   }
 
   async #get(path: string, signal?: AbortSignal, authorized = false): Promise<HttpAnswer> {
-    const backoff = new Backoff({ min: 250, max: 10_000, ...this.#options.backoff })
+    const backoff = new Backoff({ min: 250, max: 2_000, ...this.#options.backoff })
     for (let left = this.#options.attempts; ; left--) {
       try {
         return await this.#once(path, authorized, signal)

@@ -44,7 +44,7 @@ export class CloudFollower implements Part {
   start(): Promise<void> {
     const { reader, pollInterval, fullInterval } = this.#options
     const { signal } = this.#stop
-    const retry = { signal, min: 500, max: 15_000, onError: (error: unknown) => this.#failed(error) }
+    const retry = { signal, min: 500, max: 2_000, onError: (error: unknown) => this.#failed(error) }
     const full = keepTrying(async (backoff) => {
       await reader.readAll(signal)
       this.#fullAt = this.#succeeded()

@@ -1,6 +1,6 @@
 import type * as CC from '../../platform/cloud-controller/resources.ts'
 import type { App, Organization, RouteOptions, Space } from '../../mesh/records.ts'
-import { Multimap } from '../multimap.ts'
+import { Multimap } from '../../common/multimap.ts'
 import { readAddress, type Address } from '../serving/address.ts'
 import type { CloudWord, Mapping } from '../serving/destinations.ts'
 

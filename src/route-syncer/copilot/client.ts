@@ -3,11 +3,12 @@ import { Readable } from 'node:stream'
 import { randomUUID } from 'node:crypto'
 import type { Change } from '../../mesh/records.ts'
 import type { TlsConfig } from '../../common/config.ts'
-import { problem } from '../../common/problem.ts'
+import { problem, type ProblemBody } from '../../common/problem.ts'
 import { HttpClient, type HttpAnswer } from '../../platform/http.ts'
 
 export const CopilotRefused = problem('MESH_COPILOT_REFUSED', 502, (what: string, status: number, why: string) => `copilot: ${what}: answered ${status}: ${why}`)
 export const ChangesRefused = problem('MESH_COPILOT_CHANGES_REFUSED', 409, (status: number, why: string) => `copilot refused changes, so all records are sent again: ${status}: ${why}`)
+export const Superseded = problem('MESH_SYNCER_SUPERSEDED', 409, (why: string) => `copilot takes no more records of this syncer: ${why}`)
 export const RecordsCut = problem('MESH_RECORDS_CUT', 502, () => 'copilot: the stream of our records ended before its commit line')
 
 /** What operators asked of us. */
@@ -28,16 +29,18 @@ export class CopilotClient {
     this.#component = `/v1/components/route-syncer/${encodeURIComponent(name)}`
   }
 
-  /** Replaces all that copilot has of this source. */
+  /** Replaces all that copilot has of this source. Throws `Superseded`. */
   async putAll(records: Iterable<Change>, signal: AbortSignal): Promise<void> {
     const body = Readable.from(lines(records))
     const answer = await this.#http.request({ method: 'PUT', path: `${this.#records}/records?epoch=${this.#epoch}`, headers: { 'content-type': 'application/x-ndjson' }, body, signal, timeout: 300_000 })
+    refuseSuperseded(answer)
     check('all records', answer)
   }
 
-  /** Sends changes, at most 5,000. Throws `ChangesRefused` where all must be sent again. */
+  /** Sends changes, at most 5,000. Throws `Superseded`, and `ChangesRefused` where all must be sent again. */
   async post(changes: Change[], signal: AbortSignal): Promise<void> {
     const answer = await this.#http.request({ method: 'POST', path: `${this.#records}/changes?epoch=${this.#epoch}`, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ changes }), signal })
+    refuseSuperseded(answer)
     if (answer.status >= 400 && answer.status < 500) throw ChangesRefused(answer.status, answer.body.toString('utf8', 0, 300))
     check('changes', answer)
   }
@@ -81,6 +84,13 @@ function* lines(records: Iterable<Change>): Generator<string> {
     piece = ''
   }
   yield `${piece}${JSON.stringify({ commit: { count } })}\n`
+}
+
+/** Another syncer of our source has committed a full sync since ours: contract 1 has us stop. */
+function refuseSuperseded({ status, body }: HttpAnswer): void {
+  if (status !== 409) return
+  const { code, message } = JSON.parse(body.toString()) as ProblemBody
+  if (code === 'MESH_EPOCH_SUPERSEDED') throw Superseded(message)
 }
 
 function check(what: string, { status, body }: HttpAnswer): void {

@@ -4,7 +4,7 @@ import type { Condition } from '../../common/health.ts'
 import type { Logger } from '../../common/log.ts'
 import { messageOf } from '../../common/problem.ts'
 import type { Change } from '../../mesh/records.ts'
-import { ChangesRefused, type CopilotClient } from './client.ts'
+import { ChangesRefused, Superseded, type CopilotClient } from './client.ts'
 
 export interface SenderOptions {
   copilot: CopilotClient
@@ -18,7 +18,8 @@ const batchSize = 5_000
 
 /**
  * Brings changes to copilot in order: everything at first and whenever copilot has lost track, then batch after batch, one
- * at a time, each as soon as the one before is accepted. A record that changes again before it is sent is sent once.
+ * at a time, each as soon as the one before is accepted. A record that changes again before it is sent is sent once. Where another
+ * syncer has taken over our source, it stops for good.
  */
 export class Sender {
   readonly #options: SenderOptions
@@ -39,7 +40,7 @@ export class Sender {
 
   /** Takes a change; before the first full sync began it need not, since that carries everything. */
   add(change: Change): void {
-    if (!this.#running) return
+    if (!this.#running || this.#stop.signal.aborted) return
     const key = `${change.kind} ${change.key}`
     this.#pending.delete(key)
     this.#pending.set(key, change)
@@ -103,9 +104,17 @@ export class Sender {
     }
   }
 
+  #end(): void {
+    this.#stop.abort()
+    this.#pending.clear()
+    this.#options.log.error(`${this.#fault}`)
+  }
+
   #failed(error: unknown): void {
-    if ((error as { code?: string }).code === ChangesRefused.code) this.#synced = false
+    const { code } = error as { code?: string }
+    if (code === ChangesRefused.code) this.#synced = false
     this.#fault = messageOf(error)
+    if (code === Superseded.code) return this.#end()
     this.#options.log.warn(`copilot did not take our records: ${this.#fault}`)
   }
 }

@@ -49,7 +49,7 @@ export class DiegoFollower implements Part {
   start(): Promise<void> {
     const { signal } = this.#stop
     this.#running = Promise.all([
-      keepTrying((backoff) => this.#follow(() => backoff.reset()), { signal, min: 200, max: 5_000, onError: (error) => this.#disconnected(error) }),
+      keepTrying((backoff) => this.#follow(() => backoff.reset()), { signal, min: 200, max: 2_000, onError: (error) => this.#disconnected(error) }),
       this.#repair(),
     ])
     return Promise.resolve()

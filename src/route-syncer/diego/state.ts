@@ -1,7 +1,7 @@
 import type { BbsEvent } from '../../platform/bbs/events.ts'
 import type { ActualLRP, DesiredLRP } from '../../common/proto/gen/bbs_pb.js'
 import type { Instance } from '../../mesh/records.ts'
-import { Multimap } from '../multimap.ts'
+import { Multimap } from '../../common/multimap.ts'
 import { actualKey, readActual, type Actual, type PreferredAddress } from './actual.ts'
 import { readDesired, type Lrp } from './desired.ts'
 import { Tagged, type Tag } from './tagged.ts'

@@ -1,3 +1,4 @@
+import type { Conflict } from '../../mesh/conflict.ts'
 import { routeKey, type Destination, type Exposure, type Route, type RouteOptions } from '../../mesh/records.ts'
 import type { Placement } from './domains.ts'
 
@@ -15,18 +16,6 @@ export interface Merged {
   destinations: Destination[]
   /** Why the mesh cannot serve it, if so. */
   unserved?: string | undefined
-}
-
-/** A route that is not served, as it is reported to operators. */
-export interface Conflict {
-  /** `routeKey` of where it would answer. */
-  key: string
-  /** Its guid in Cloud Controller, once that is known. */
-  route?: string
-  space: string
-  /** Guid of the space whose route is served instead; empty if there is none. */
-  servedSpace: string
-  reason: string
 }
 
 interface Host {

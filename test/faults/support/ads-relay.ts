@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { readFileSync } from 'node:fs'
 import { Client, credentials, Metadata, Server as GrpcServer, type MethodDefinition, type ServerDuplexStream } from '@grpc/grpc-js'
 import type { TlsConfig } from '../../../src/common/config.ts'
-import { deltaClientMethod, refusalsOf, type DeltaDiscoveryRequest, type DeltaDiscoveryResponse } from '../../../src/common/xds/protocol.ts'
+import { decodeRequest, deltaClientMethod, refusalsOf, type DeltaDiscoveryResponse } from '../../../src/common/xds/protocol.ts'
 import { serverCredentials } from '../../../src/common/xds/credentials.ts'
 import type { Refusal, Resource } from '../../../src/common/xds/resources.ts'
 
@@ -37,8 +37,8 @@ export class AdsRelay {
     this.#options = options
     this.#relay = createServer((socket) => this.#pass(socket))
     const { path, requestSerialize, requestDeserialize, responseSerialize, responseDeserialize } = deltaClientMethod
-    const method: MethodDefinition<DeltaDiscoveryRequest, DeltaDiscoveryResponse> = { path, requestStream: true, responseStream: true, requestSerialize, requestDeserialize, responseSerialize, responseDeserialize }
-    this.#grpc.addService({ deltaAggregatedResources: method }, { deltaAggregatedResources: (call: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>) => this.#serve(call) })
+    const method: MethodDefinition<Buffer, DeltaDiscoveryResponse> = { path, requestStream: true, responseStream: true, requestSerialize, requestDeserialize, responseSerialize, responseDeserialize }
+    this.#grpc.addService({ deltaAggregatedResources: method }, { deltaAggregatedResources: (call: ServerDuplexStream<Buffer, DeltaDiscoveryResponse>) => this.#serve(call) })
   }
 
   get port(): number {
@@ -92,7 +92,7 @@ export class AdsRelay {
     }
   }
 
-  #serve(router: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>): void {
+  #serve(router: ServerDuplexStream<Buffer, DeltaDiscoveryResponse>): void {
     const { tls, pilot: port } = this.#options
     const file = (path: string): Buffer => readFileSync(path)
     const channel = credentials.createSsl(file(tls.router.ca), file(tls.router.key), file(tls.router.certificate))
@@ -101,9 +101,10 @@ export class AdsRelay {
     const poison = this.#poison
     let name = ''
     let poisoned = false
-    router.on('data', (request: DeltaDiscoveryRequest) => {
-      name = request.node?.id ?? name
-      if (poison && request.errorDetail) poison.refused.set(name, [...(poison.refused.get(name) ?? []), ...refusalsOf(request.errorDetail)])
+    router.on('data', (request: Buffer) => {
+      const { node, errorDetail } = decodeRequest(request)
+      name = node?.id ?? name
+      if (poison && errorDetail) poison.refused.set(name, [...(poison.refused.get(name) ?? []), ...refusalsOf(errorDetail)])
       pilot.write(request)
     })
     pilot.on('metadata', (metadata: Metadata) => router.sendMetadata(metadata))

@@ -154,6 +154,8 @@ export class Cells implements CellsOfBbs, Diego {
 
   emitLog(): void {}
 
+  onCrash(): void {}
+
   onInstanceChange(listener: (process: string) => void): void {
     this.#listeners.push(listener)
   }

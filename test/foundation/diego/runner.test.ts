@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { ActualLRPsRequestSchema, ActualLRPsResponseSchema } from '../../../src/common/proto/gen/bbs_pb.js'
 import { ProcessGroup } from '../../../src/foundation/diego/container/process-group.ts'
-import type { InstanceState } from '../../../src/foundation/diego.ts'
+import type { Crash, InstanceState } from '../../../src/foundation/diego.ts'
 import type { EmbeddedDiego } from '../../../src/foundation/diego/index.ts'
 import { diegoIn, eventually, startDiego, webProcess } from './harness.ts'
 import { isAlive } from '../../support/processes.ts'
@@ -96,12 +96,15 @@ test('instances are spread over zones, and scaled and rerouted in place', async 
 test('a crashing app is started again at once, then after growing delays, each time as a new instance', async (t) => {
   const { diego, droplet } = await startDiego(t)
   const stream = await subscribe(diego.bbsPort)
+  const told: Crash[] = []
+  diego.onCrash((crash) => told.push(crash))
   diego.desire(webProcess('p-1', await droplet({ 'app.js': 'console.error("out of luck"); process.exit(3)' })))
   await eventually('crashes', () => stream.names.filter((name) => name === 'actual_lrp_crashed').length === 4)
   const crashes = stream.messages.filter(({ name }) => name === 'actual_lrp_crashed').map(({ message }) => message)
   t.same(crashes.map(({ crashCount }) => crashCount), [1, 2, 3, 4])
   t.equal(new Set(crashes.map(({ actualLrpInstanceKey }) => actualLrpInstanceKey.instanceGuid)).size, 4)
   t.equal(crashes[0]!['crashReason'], 'APP/PROC/WEB: Exited with status 3')
+  t.match(told[0], { processGuid: 'p-1', instanceGuid: crashes[0]!['actualLrpInstanceKey'].instanceGuid, cellId: 'cell-1', index: 0, count: 1, reason: 'APP/PROC/WEB: Exited with status 3' })
   t.match(diego.instances('p-1'), [{ details: 'APP/PROC/WEB: Exited with status 3' }])
   const waited = stream.messages.filter(({ name, message }) => name === 'actual_lrp_instance_changed' && message['after'].state === 'CRASHED')
   t.match(waited.map(({ message }) => message['after'].crashCount), [3, 4], 'the first two started again at once')

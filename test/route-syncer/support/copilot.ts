@@ -18,6 +18,8 @@ export class FakeCopilot {
   readonly requests: string[] = []
   /** Statuses that replace the next answers to changes. */
   readonly refusals: number[] = []
+  /** Another syncer has our source: changes are refused. */
+  superseded = false
   report: Report | undefined
   orders: object = {}
   readonly batches: Change[][] = []
@@ -75,6 +77,7 @@ export class FakeCopilot {
       for (const change of lines) this.records.set(`${change.kind} ${change.key}`, change)
       return reply(200, { revision: 1, added: lines.length, changed: 0, removed: 0 })
     }
+    if (this.superseded) return reply(409, { code: 'MESH_EPOCH_SUPERSEDED', message: 'another syncer has since taken over' })
     const refusal = this.refusals.shift()
     if (refusal) return reply(refusal, { code: 'MESH_TEST' })
     if (epoch !== this.#epoch) return reply(409, { code: 'MESH_EPOCH_UNKNOWN' })

@@ -51,11 +51,8 @@ export function readHead(request: IncomingMessage, config: ManagerConfig, peer: 
       case 'expect': case 'keep-alive': case 'proxy-connection': case 'upgrade': case 'http2-settings':
         break
       default:
-        if (config.underscores !== 'allow' && name.includes('_')) {
-          if (config.underscores === 'reject') fault ??= faults.underscore
-        } else {
-          list.push(name, value)
-        }
+        if (config.underscores === 'allow' || !name.includes('_')) list.push(name, value)
+        else if (config.underscores === 'reject') fault ??= faults.underscore
     }
   }
 

@@ -41,11 +41,8 @@ export function readHead(stream: ServerHttp2Stream, flags: number, raw: string[]
         list.push(name, value)
         break
       default:
-        if (config.underscores !== 'allow' && name.includes('_')) {
-          if (config.underscores === 'reject') fault ??= faults.underscore
-        } else {
-          list.push(name, value)
-        }
+        if (config.underscores === 'allow' || !name.includes('_')) list.push(name, value)
+        else if (config.underscores === 'reject') fault ??= faults.underscore
     }
   }
   if (cookie !== undefined) list.push('cookie', cookie)

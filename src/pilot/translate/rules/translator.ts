@@ -3,7 +3,7 @@ import { typeUrls, type Resource, type ResourceUpdate } from '../../../common/xd
 import type { Exposure } from '../../../mesh/records.ts'
 import type { Fault } from '../../model/fault.ts'
 import type { Model, Touched } from '../../model/model.ts'
-import { Relation } from '../../model/relation.ts'
+import { Multimap } from '../../../common/multimap.ts'
 import { servingOf } from '../../model/serving.ts'
 import { clusterSources, isRuleCluster, ruleCluster } from '../../rules/clusters.ts'
 import { Degradations } from '../../rules/degradations.ts'
@@ -52,7 +52,7 @@ export class RuleTranslator {
   readonly #gateways = new Map<string, GatewayUnit>()
   #gatewayRevision = 0
   /** Cluster of rules → the hosts, and Gateways, that send to it. */
-  readonly #users = new Relation()
+  readonly #users = new Multimap()
   /** Units that could not be translated; the last good ones hold. */
   readonly #failed = new Map<string, Fault>()
   /** What of resources cannot be served. */
@@ -82,7 +82,7 @@ export class RuleTranslator {
 
   /** Keys of the resources that the rules of a cluster, or of a route configuration's hosts, come from. */
   sourcesOf(typeUrl: string, name: string): string[] {
-    if (typeUrl === typeUrls.cluster || typeUrl === typeUrls.endpoint) return [...new Set([...clusterSources(this.#model, name), ...[...this.#users.of(name)].flatMap((key) => this.#sourcesOfHost(key))])]
+    if (typeUrl === typeUrls.cluster || typeUrl === typeUrls.endpoint) return [...new Set([...clusterSources(this.#model, name), ...[...this.#users.get(name)].flatMap((key) => this.#sourcesOfHost(key))])]
     return []
   }
 
@@ -168,7 +168,7 @@ export class RuleTranslator {
     }
     for (const name of before ?? []) {
       if (now?.has(name)) continue
-      this.#users.remove(name, user)
+      this.#users.delete(name, user)
       clusters.add(name)
     }
   }

@@ -9,6 +9,10 @@ export class Multimap {
     return values === undefined ? none : typeof values === 'string' ? [values] : values
   }
 
+  has(key: string): boolean {
+    return this.#values.has(key)
+  }
+
   keys(): IterableIterator<string> {
     return this.#values.keys()
   }

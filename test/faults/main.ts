@@ -2,9 +2,10 @@
 import { parseArgs } from 'node:util'
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../../src/common/problem.ts'
-import { envoyAbsent } from '../support/mesh.ts'
-import { phases, type Phase, type Times } from './phases.ts'
-import { Scene } from './scene.ts'
+import { envoyAbsent, type EngineName } from '../support/mesh.ts'
+import { distortedPhases, realPhases } from './phases/index.ts'
+import type { Phase, Times } from './phases/phase.ts'
+import { DistortedScene, RealScene, type Scene } from './scene.ts'
 import type { Tally } from './support/load.ts'
 
 const { values: options } = parseArgs({
@@ -45,32 +46,44 @@ interface Result {
   faults: string[]
 }
 
-const scene = await Scene.start({ rate: Number(options.rate), apps: Number(options.apps ?? (short ? 60 : 80)), routers: Number(options.routers), engines: options.engines.split(',') as ('embedded' | 'envoy')[] })
+const apps = Number(options.apps ?? (short ? 60 : 80))
+const common = { rate: Number(options.rate), routers: Number(options.routers), engines: options.engines.split(',') as EngineName[], pace: short ? 150 : 500 }
 let interrupted = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (interrupted = true))
-try {
-  for (const phase of phases) {
-    if (interrupted || (options.only ? !asked(phase.name) : short && !phase.short)) continue
-    await run(phase)
-  }
-  if (!interrupted && asked(selfTestName)) await selfTest()
-} finally {
-  if (options.keep) console.log(`logs: ${scene.folder}`)
-  else await scene.stop()
-}
+await play(distortedPhases, () => new DistortedScene({ ...common, apps }), async (scene) => {
+  if (asked(selfTestName)) await selfTest(scene)
+  return `${scene.churn.changes} changes of the platform, ${scene.platform.cells.recycled} ports recycled`
+})
+await play(realPhases, () => new RealScene({ ...common, apps: Math.min(apps, 4) }))
+
 const failed = results.filter(({ faults }) => faults.length)
 const sum = (key: 'requests' | 'wrong') => results.reduce((total, result) => total + result[key], 0)
-console.log(`\n${sum('requests')} requests, ${sum('wrong')} answered by a wrong app; ${scene.churn.changes} changes of the platform, ${scene.platform.cells.recycled} ports recycled`)
+console.log(`\n${sum('requests')} requests, ${sum('wrong')} answered by a wrong app`)
 console.log(`${results.length - failed.length} passed, ${failed.length} failed`)
 process.exit(failed.length || interrupted ? 1 : 0)
 
-async function run({ name, orderly, run: fault }: Phase): Promise<void> {
+/** Does the faults that are asked for, one after the other, on a scene of their own; `last` may tell how it went. */
+async function play<Where extends Scene>(phases: Phase<Where>[], build: () => Where, last?: (scene: Where) => Promise<string>): Promise<void> {
+  const wanted = phases.filter(({ name, short: inShort }) => (options.only ? asked(name) : !short || inShort))
+  const lastWanted = last && asked(selfTestName)
+  if (interrupted || !(wanted.length || lastWanted)) return
+  const scene = build()
+  await scene.start()
+  try {
+    for (const phase of wanted) if (!interrupted) await run(scene, phase)
+    if (last && !interrupted) console.log(`      ${await last(scene)}`)
+  } finally {
+    await scene.stop(options.keep)
+  }
+}
+
+async function run<Where extends Scene>(scene: Where, { name, orderly, run: fault }: Phase<Where>): Promise<void> {
   const began = performance.now()
   const faults: string[] = []
   // What dies by chance may take a request with it.
-  if (!orderly) scene.churn.start()
+  if (!orderly) scene.unrest()
   await fault(scene, times).catch((error: unknown) => faults.push(messageOf(error)))
-  await scene.churn.stop()
+  await scene.rest()
   let whole = await scene.whole(returnLimit)
   if (whole === undefined) {
     const open = await scene.differences()
@@ -88,7 +101,7 @@ async function run({ name, orderly, run: fault }: Phase): Promise<void> {
 }
 
 /** With the identity check defeated and the control plane asleep, recycled ports must lead to wrong apps, and the checker must see it. */
-async function selfTest(): Promise<void> {
+async function selfTest(scene: DistortedScene): Promise<void> {
   const began = performance.now()
   const { cells } = scene.platform
   cells.impersonate = true

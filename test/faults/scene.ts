@@ -1,79 +1,79 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { envoyAbsent, type EngineName } from '../support/mesh.ts'
+import type { EngineName } from '../support/mesh.ts'
 import { TestAuthority } from '../support/pki.ts'
 import { Churn } from './support/churn.ts'
+import { DistortedPlatform } from './support/distorted-platform.ts'
 import { Load } from './support/load.ts'
-import { meshDomain, Platform } from './support/platform.ts'
+import { meshDomain, type Platform } from './support/platform.ts'
 import { Programs, type Router } from './support/programs.ts'
+import { RealPlatform } from './support/real-platform.ts'
 import { Truth } from './support/truth.ts'
 
 export interface SceneOptions {
   /** Requests a second and engine. */
   rate: number
+  /** Each with a route and three instances. */
   apps: number
+  /** Routers of each engine. */
   routers: number
-  engines?: EngineName[]
+  engines: EngineName[]
+  /** Time between two changes of a platform that changes, milliseconds. */
+  pace: number
 }
 
 const instances = 3
 /** Longest that an answer takes where nothing is wrong, milliseconds; some apps take 300. */
 const usualAnswer = 1_000
 
-/** A platform, a mesh on it with both engines, requests at a steady rate, and a checker that knows the truth. */
-export class Scene {
+/** A platform, a mesh on it, requests at a steady rate, and a checker that knows the truth. */
+export abstract class Scene<Ground extends Platform = Platform> {
   readonly folder = mkdtempSync(join(tmpdir(), 'mesh-faults-'))
   readonly authority = new TestAuthority(join(this.folder, 'pki'))
   readonly identities = new TestAuthority(join(this.folder, 'identities'))
-  platform!: Platform
+  platform!: Ground
   programs!: Programs
   truth!: Truth
-  churn!: Churn
   loads: Load[] = []
+  readonly options: SceneOptions
 
-  static async start({ rate, apps, routers, engines = envoyAbsent ? ['embedded'] : ['embedded', 'envoy'] }: SceneOptions): Promise<Scene> {
-    const scene = new Scene()
+  constructor(options: SceneOptions) {
+    this.options = options
+  }
+
+  async start(): Promise<this> {
     try {
-      await scene.#start({ rate, apps, routers, engines })
+      await this.#start()
+      return this
     } catch (error) {
-      await scene.stop()
+      await this.stop()
       throw error
     }
-    return scene
   }
 
-  async #start({ rate, apps, routers, engines }: Required<SceneOptions>): Promise<void> {
-    const { folder, authority, identities } = this
-    mkdirSync(join(folder, 'platform'))
-    const platform = (this.platform = await Platform.start({ folder: join(folder, 'platform'), authority, identities, apps, instances, answer }))
-    this.truth = new Truth(platform.cells)
-    this.churn = await Churn.on(platform, this.truth, instances)
-    this.programs = await Programs.start({ folder: join(folder, 'programs'), authority, identities, platform, engines, routers })
-    await this.whole(60_000)
-    this.loads = engines.map((engine) => new Load(engine, this.programs.routers.filter((router) => router.engine === engine), this.truth, platform.cells.killed))
-    for (const load of this.loads) load.start(rate)
-    await this.#warm()
-  }
-
-  /** Waits until all connections stand that the first requests make, and forgets what that took. */
-  async #warm(): Promise<void> {
-    for (const end = performance.now() + 60_000; performance.now() < end; ) {
-      await delay(1000)
-      const tallies = await Promise.all(this.loads.map((load) => load.take()))
-      if (tallies.every(({ slowest, failed }) => slowest < usualAnswer && !failed)) return
-    }
-    throw new Error('the mesh did not come to answer at once')
-  }
-
-  async stop(): Promise<void> {
-    await this.churn?.stop()
+  /** Ends everything; `keep` leaves the folder, with the logs. */
+  async stop(keep = false): Promise<void> {
+    await this.rest()
     await Promise.all(this.loads.map((load) => load.stop()))
     await this.programs?.stop()
     await this.platform?.stop()
-    rmSync(this.folder, { recursive: true, force: true })
+    if (keep) console.log(`logs: ${this.folder}`)
+    else rmSync(this.folder, { recursive: true, force: true })
   }
+
+  /** Starts the platform, with its files in `folder`. */
+  abstract ground(folder: string): Promise<Ground>
+
+  /** What is to be there before the mesh sees the platform. */
+  async prepare(): Promise<void> {}
+
+  /** Lets the platform change as people and machines change it, until `rest`. */
+  unrest(): void {}
+
+  async rest(): Promise<void> {}
 
   /** A router is about to be killed. */
   excuse(router: Router): void {
@@ -109,6 +109,32 @@ export class Scene {
     return found
   }
 
+  async #start(): Promise<void> {
+    const { folder, authority, identities } = this
+    const { rate, routers, engines } = this.options
+    const ground = join(folder, 'platform')
+    mkdirSync(ground)
+    const platform = (this.platform = await this.ground(ground))
+    this.truth = new Truth(platform.cells)
+    await this.truth.read(platform.session)
+    await this.prepare()
+    this.programs = await Programs.start({ folder: join(folder, 'programs'), authority, identities, platform, engines, routers })
+    await this.whole(60_000)
+    this.loads = engines.map((engine) => new Load(engine, this.programs.routers.filter((router) => router.engine === engine), this.truth, platform.cells.killed))
+    for (const load of this.loads) load.start(rate)
+    await this.#warm()
+  }
+
+  /** Waits until all connections stand that the first requests make, and forgets what that took. */
+  async #warm(): Promise<void> {
+    for (const end = performance.now() + 60_000; performance.now() < end; ) {
+      await delay(1000)
+      const tallies = await Promise.all(this.loads.map((load) => load.take()))
+      if (tallies.every(({ slowest, failed }) => slowest < usualAnswer && !failed)) return
+    }
+    throw new Error('the mesh did not come to answer at once')
+  }
+
   async #agrees({ program }: Router, host: string): Promise<boolean> {
     const app = this.truth.owner(host)
     const wanted = app ? this.platform.cells.of(app).map(({ guid }) => guid) : []
@@ -122,8 +148,38 @@ export class Scene {
   }
 }
 
+/** On a platform whose sources can be made to lie, and that changes all the time. */
+export class DistortedScene extends Scene<DistortedPlatform> {
+  churn!: Churn
+
+  ground(folder: string): Promise<DistortedPlatform> {
+    const { authority, identities, options } = this
+    return DistortedPlatform.start({ folder, authority, identities, apps: options.apps, instances, answer })
+  }
+
+  override async prepare(): Promise<void> {
+    this.churn = await Churn.on(this.platform, this.truth, { instances, pace: this.options.pace })
+  }
+
+  override unrest(): void {
+    this.churn.start()
+  }
+
+  override async rest(): Promise<void> {
+    await this.churn?.stop()
+  }
+}
+
+/** On the foundation as it is, with an own process for each app. */
+export class RealScene extends Scene<RealPlatform> {
+  ground(folder: string): Promise<RealPlatform> {
+    const { authority, identities, options } = this
+    return RealPlatform.start({ folder, authority, identities, apps: options.apps, instances })
+  }
+}
+
 /** An app: says who it is. Some answers take their time. */
-function answer(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse, who: { app: string; instance: string }): void {
+function answer(request: IncomingMessage, response: ServerResponse, who: { app: string; instance: string }): void {
   const reply = (): void => void response.end(JSON.stringify({ ...who, probe: request.headers['x-probe'] }))
   request.resume()
   if (Math.random() < 0.05) setTimeout(reply, 300)

@@ -12,16 +12,11 @@ import { Bbs } from '../../../src/foundation/diego/bbs/bbs.ts'
 import type { Cells as CellsOfBbs } from '../../../src/foundation/diego/bbs/cells.ts'
 import { desiredLrp } from '../../../src/foundation/diego/index.ts'
 import { TestInstance } from '../../support/instance.ts'
+import type { Instances, Running } from './platform.ts'
 
-/** One instance that runs, as the checker knows it. */
-export interface Running {
-  guid: string
-  app: string
-  process: string
-  index: number
+interface Served extends Running {
   port: number
   server: TestInstance
-  stopping: boolean
 }
 
 export interface CellsOptions {
@@ -44,9 +39,9 @@ interface FreePort {
  * The cells of a Diego under test: instances are TLS servers of this process, told of through the foundation's real BBS, and
  * the host ports of dead ones go to instances of other apps as soon as possible.
  */
-export class Cells implements CellsOfBbs, Diego {
+export class Cells implements CellsOfBbs, Diego, Instances {
   readonly bbs = new Bbs(this, { immediate: 1_000_000, minDelayMs: 0, maxDelayMs: 0, maxRestarts: 1_000_000, resetAfterMs: 0 })
-  readonly running = new Map<string, Running>()
+  readonly running = new Map<string, Served>()
   /** Every instance that ever was, by guid: its app. */
   readonly history = new Map<string, string>()
   /** When containers died, by app; milliseconds of the monotonic clock. */
@@ -83,12 +78,12 @@ export class Cells implements CellsOfBbs, Diego {
     await Promise.all([...this.running.values()].map(({ server }) => server.stop()))
   }
 
-  of(app: string): Running[] {
+  of(app: string): Served[] {
     return [...this.running.values()].filter((one) => one.app === app)
   }
 
   /** Kills containers at one moment, and has others started in their place: with each other's ports where they are of different apps. */
-  async crash(victims: Running[]): Promise<void> {
+  async crash(victims: Served[]): Promise<void> {
     for (const victim of victims) victim.stopping = true
     await Promise.all(victims.map((victim) => this.#end(victim)))
     for (const { process, index, guid } of victims) {
@@ -194,7 +189,7 @@ export class Cells implements CellsOfBbs, Diego {
   }
 
   /** Ends one in order: it serves on for its grace, and its row goes when it has gone. */
-  async #retire(running: Running): Promise<void> {
+  async #retire(running: Served): Promise<void> {
     const { process, index, guid } = running
     await delay(this.#options.grace ?? 1000)
     await this.#end(running)
@@ -202,7 +197,7 @@ export class Cells implements CellsOfBbs, Diego {
     this.bbs.desired.converge(process)
   }
 
-  async #end({ guid, app, port, server }: Running): Promise<void> {
+  async #end({ guid, app, port, server }: Served): Promise<void> {
     if (!this.running.delete(guid)) return
     this.killed.set(app, [...(this.killed.get(app) ?? []), performance.now()])
     await server.stop()

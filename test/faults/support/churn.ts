@@ -1,21 +1,27 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Platform } from './platform.ts'
+import type { DistortedPlatform } from './distorted-platform.ts'
 import type { Truth } from './truth.ts'
 
 interface AppUnderTest {
   guid: string
   wanted: number
+  /** Whether it is scaled now and then, one up and down again. */
+  scaled: boolean
 }
+
+/** Instances that a router asks for one request; so many less one may be dead among those that it knows. */
+const attempts = 3
 
 /** Hosts that come, go and move between apps while the mesh is tried. */
 const movingHosts = 40
 
 /** Changes the platform all the time, as people and machines do, and tells the checker of it beforehand. */
 export class Churn {
-  readonly #platform: Platform
+  readonly #platform: DistortedPlatform
   readonly #truth: Truth
   readonly #apps: AppUnderTest[]
   readonly #least: number
+  readonly #pace: number
   readonly #routes = new Map<string, string>()
   /** An app that is left alone, since a fault has it in hand. */
   spared: string | undefined
@@ -23,18 +29,18 @@ export class Churn {
   #running = Promise.resolve()
   changes = 0
 
-  private constructor(platform: Platform, truth: Truth, apps: AppUnderTest[]) {
+  private constructor(platform: DistortedPlatform, truth: Truth, apps: AppUnderTest[], pace: number) {
     this.#platform = platform
     this.#truth = truth
     this.#apps = apps
+    this.#pace = pace
     this.#least = apps[0]?.wanted ?? 0
   }
 
-  /** Reads what the platform has. */
-  static async on(platform: Platform, truth: Truth, instances: number): Promise<Churn> {
+  /** Takes the platform's apps, each with `instances`, and makes the hosts that move. `pace` is the time between two changes, milliseconds. */
+  static async on(platform: DistortedPlatform, truth: Truth, { instances, pace }: { instances: number; pace: number }): Promise<Churn> {
     const apps = await platform.session.list('/v3/apps?per_page=5000')
-    const churn = new Churn(platform, truth, apps.map(({ guid }) => ({ guid, wanted: instances })))
-    for (const { host, destinations } of (await platform.session.list('/v3/routes?per_page=5000')) as unknown as { host: string; destinations: { app: { guid: string } }[] }[]) truth.set(host, destinations[0]?.app.guid)
+    const churn = new Churn(platform, truth, apps.map(({ guid }, n) => ({ guid, wanted: instances, scaled: n % 2 === 0 })), pace)
     for (let n = 0; n < movingHosts; n++) await churn.#move(`moving-${n}`)
     return churn
   }
@@ -45,7 +51,7 @@ export class Churn {
     this.#running = (async () => {
       while (!signal.aborted) {
         await this.once()
-        await delay(150, undefined, { signal }).catch(() => {})
+        await delay(this.#pace, undefined, { signal }).catch(() => {})
       }
     })()
   }
@@ -71,7 +77,7 @@ export class Churn {
 
   async #crash(): Promise<void> {
     const { cells } = this.#platform
-    const victims = this.#any().flatMap(({ guid }) => cells.of(guid).find((one) => !one.stopping && this.#truth.mayLose(guid, one.guid)) ?? [])
+    const victims = this.#any().flatMap((app) => cells.of(app.guid).find((one) => !one.stopping && this.#mayLose(app, one.guid)) ?? [])
     if (victims.length >= 2) await cells.crash(victims.slice(0, 2))
   }
 
@@ -90,12 +96,17 @@ export class Churn {
   }
 
   async #scale(): Promise<void> {
-    const app = this.#any()[0]!
+    const app = this.#any().find(({ scaled }) => scaled)!
     const down = app.wanted > this.#least
     const last = this.#platform.cells.of(app.guid).find(({ index }) => index === app.wanted - 1)
-    if (down && last && !this.#truth.mayLose(app.guid, last.guid)) return
+    if (down && last && !this.#mayLose(app, last.guid)) return
     app.wanted += down ? -1 : 1
     await this.#platform.session.post(`/v3/apps/${app.guid}/processes/web/actions/scale`, { instances: app.wanted })
+  }
+
+  #mayLose({ guid: app, scaled }: AppUnderTest, guid: string): boolean {
+    const most = this.#least + Number(scaled)
+    return this.#truth.mayLose(app, guid, most - attempts + 1)
   }
 
   #any(): AppUnderTest[] {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Agent, get, request } from 'node:http'
+import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { meshDomain } from './platform.ts'
@@ -8,7 +9,7 @@ import type { Outcome, Truth } from './truth.ts'
 
 /** Longest that an answer may take, milliseconds: more than any pause of a program. */
 const patience = 90_000
-/** What a client may have sent before it could know that the other end is dead, milliseconds. */
+/** What a router may have sent before it could know that an app is dead, milliseconds. */
 const slack = 250
 const looksEvery = 200
 
@@ -109,9 +110,10 @@ export class Load {
     tally.requests++
     tally.slowest = Math.max(tally.slowest, ended - began)
     if (verdict.kind === 'ok') return
-    const within = (times: number[]): boolean => times.some((time) => began - slack <= time && time <= ended)
-    const ofRouter = 'error' in outcome && within(tried.at(-1)?.killed ?? [])
-    const ofApp = method === 'POST' && [...allowed].some((app) => within(this.#killed.get(app) ?? []))
+    const within = (times: number[], from: number): boolean => times.some((time) => from <= time && time <= ended)
+    // A connection to a killed router takes with it whatever is put on it until its end is seen.
+    const ofRouter = 'error' in outcome && within(tried.at(-1)?.killed ?? [], outcome.connected ?? began)
+    const ofApp = method === 'POST' && [...allowed].some((app) => within(this.#killed.get(app) ?? [], began - slack))
     if (verdict.kind === 'failed' && (ofRouter || ofApp)) return void tally.excused++
     tally[verdict.kind]++
     const reason = `${tried.at(-1)?.router.program.name}: ${method}: ${verdict.reason}`
@@ -135,7 +137,8 @@ export class Load {
 
 function exchange({ router, agent }: Backend, host: string, method: string, id: string): Promise<Outcome> {
   return new Promise((resolve) => {
-    const failed = (error: NodeJS.ErrnoException): void => resolve({ error: error.code ?? error.message })
+    let connected: number | undefined
+    const failed = (error: NodeJS.ErrnoException): void => resolve({ error: error.code ?? error.message, connected })
     const body = method === 'POST' ? 'x'.repeat(1000) : undefined
     const headers = { host: `${host}.${meshDomain}`, 'x-probe': id, ...(body && { 'content-length': body.length }) }
     const outgoing = request({ agent, host: '127.0.0.1', port: router.http, method, path: '/', headers, signal: AbortSignal.timeout(patience) }, (answer) => {
@@ -145,9 +148,16 @@ function exchange({ router, agent }: Backend, host: string, method: string, id: 
       }, failed)
     })
     outgoing.on('error', failed)
+    outgoing.on('socket', (socket) => {
+      connected = born.get(socket)
+      if (socket.connecting) socket.once('connect', () => born.set(socket, (connected = performance.now())))
+    })
     outgoing.end(body)
   })
 }
+
+/** When connections were made, milliseconds of the monotonic clock. */
+const born = new WeakMap<Socket, number>()
 
 function isHealthy(port: number): Promise<boolean> {
   return new Promise((resolve) => {

@@ -1,7 +1,8 @@
-import type { Cells } from './cells.ts'
+import type { Session } from '../../../src/cli/dev/session.ts'
+import type { Instances } from './platform.ts'
 
-/** What an answer said, or why there was none. */
-export type Outcome = { status: number; app?: string | undefined; instance?: string | undefined; id?: string | undefined } | { error: string }
+/** What an answer said, or why there was none, and since when the connection stood that was to bring it. */
+export type Outcome = { status: number; app?: string | undefined; instance?: string | undefined; id?: string | undefined } | { error: string; connected?: number | undefined }
 
 export type Verdict = { kind: 'ok' } | { kind: 'failed' | 'wrong'; reason: string }
 
@@ -15,14 +16,19 @@ const nobody: Owner = ''
  * the mesh was last seen to be whole: while a program is away, routers serve what was; they never serve what never was.
  */
 export class Truth {
-  readonly #cells: Cells
+  readonly #cells: Instances
   readonly #owner = new Map<string, Owner>()
   readonly #since = new Map<string, Set<Owner>>()
   /** Instances that a router may rely on, by app: those known at the last whole and alive since. */
   readonly #anchors = new Map<string, Set<string>>()
 
-  constructor(cells: Cells) {
+  constructor(cells: Instances) {
     this.#cells = cells
+  }
+
+  /** Takes what Cloud Controller has, before the mesh is asked anything. */
+  async read(session: Session): Promise<void> {
+    for (const { host, destinations } of (await session.list('/v3/routes?per_page=5000')) as unknown as { host: string; destinations: { app: { guid: string } }[] }[]) this.set(host, destinations[0]?.app.guid)
   }
 
   get hosts(): string[] {
@@ -48,11 +54,10 @@ export class Truth {
     for (const { app, guid, stopping } of this.#cells.running.values()) if (!stopping) this.#anchors.set(app, (this.#anchors.get(app) ?? new Set()).add(guid))
   }
 
-  /** Whether an instance may go while the mesh may be blind: one that it knows must stay, and no more than two may have gone. */
-  mayLose(app: string, guid: string): boolean {
-    const anchors = this.#anchors.get(app) ?? new Set()
-    const alive = [...anchors].filter((anchor) => this.#cells.running.get(anchor)?.stopping === false)
-    return anchors.size - alive.length < 2 && alive.some((anchor) => anchor !== guid)
+  /** Whether an instance may go while the mesh may be blind: at least `keep` of those that it knows must stay. */
+  mayLose(app: string, guid: string, keep: number): boolean {
+    const anchors = [...(this.#anchors.get(app) ?? [])]
+    return anchors.filter((anchor) => anchor !== guid && this.#cells.running.get(anchor)?.stopping === false).length >= keep
   }
 
   /** What a host may lead to from now on; to be taken when a request begins. */

@@ -105,7 +105,7 @@ export class Load {
     const tried: Backend[] = []
     const outcome = await this.#send(host, method, id, tried)
     const ended = performance.now()
-    const verdict = this.#truth.judge(host, id, allowed, outcome)
+    const verdict = this.#truth.judge(host, id, { began, allowed }, outcome)
     const tally = this.#tally
     tally.requests++
     tally.slowest = Math.max(tally.slowest, ended - began)

@@ -19,6 +19,8 @@ export class Truth {
   readonly #cells: Instances
   readonly #owner = new Map<string, Owner>()
   readonly #since = new Map<string, Set<Owner>>()
+  /** When a host that led to nothing last came to lead to an app, milliseconds of the monotonic clock. */
+  readonly #mapped = new Map<string, number>()
   /** Instances that a router may rely on, by app: those known at the last whole and alive since. */
   readonly #anchors = new Map<string, Set<string>>()
 
@@ -44,6 +46,7 @@ export class Truth {
     const owner = app ?? nobody
     if (!this.#since.has(host)) this.#since.set(host, new Set([this.#owner.get(host) ?? nobody]))
     this.#since.get(host)!.add(owner)
+    if (app && !this.#owner.get(host)) this.#mapped.set(host, performance.now())
     this.#owner.set(host, owner)
   }
 
@@ -67,9 +70,9 @@ export class Truth {
     return owners
   }
 
-  /** Judges the answer to request `id`, for which `before` was allowed when it began. */
-  judge(host: string, id: string, before: ReadonlySet<string>, outcome: Outcome): Verdict {
-    const owners = new Set([...before, ...this.allowed(host)])
+  /** Judges the answer to request `id`: when it began, and what was allowed then. */
+  judge(host: string, id: string, { began, allowed }: { began: number; allowed: ReadonlySet<string> }, outcome: Outcome): Verdict {
+    const owners = new Set([...allowed, ...this.allowed(host)])
     if ('error' in outcome) return { kind: 'failed', reason: outcome.error }
     const { status, app, instance } = outcome
     if (status === 200) {
@@ -80,7 +83,7 @@ export class Truth {
     }
     if (status === 404 && owners.has(nobody)) return { kind: 'ok' }
     // Its route was taken away between two tries.
-    if (status === 503 && !this.owner(host)) return { kind: 'ok' }
+    if (status === 503 && (!this.owner(host) || (this.#mapped.get(host) ?? 0) >= began)) return { kind: 'ok' }
     return { kind: 'failed', reason: `status ${status}` }
   }
 }

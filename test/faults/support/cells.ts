@@ -204,9 +204,14 @@ export class Cells implements CellsOfBbs, Diego, Instances {
     this.#free.push({ port, app, instance: guid })
   }
 
+  /** The port that was last let go by another app, which routers may still know as its. */
+  #newestOf(app: string): number {
+    return this.#free.findLastIndex((free) => free.app !== app)
+  }
+
   /** A dead instance's port, of another app if there is one; else one that nobody has had. */
   async #takePort(app: string): Promise<{ port: number; before?: string }> {
-    for (let at = this.#free.findIndex((free) => free.app !== app); at >= 0; at = this.#free.findIndex((free) => free.app !== app)) {
+    for (let at = this.#newestOf(app); at >= 0; at = this.#newestOf(app)) {
       const [{ port, instance }] = this.#free.splice(at, 1) as [FreePort]
       if (!(await isFree(port))) continue
       this.recycled++

@@ -75,9 +75,9 @@ export abstract class Scene<Ground extends Platform = Platform> {
 
   async rest(): Promise<void> {}
 
-  /** A router is about to be killed. */
-  excuse(router: Router): void {
-    for (const load of this.loads) load.excuse(router)
+  /** Has a router killed by `kill`, which resolves once it is dead. */
+  async excuse(router: Router, kill: () => Promise<void>): Promise<void> {
+    await this.loads.find(({ engine }) => engine === router.engine)!.excuse(router, kill)
   }
 
   /**

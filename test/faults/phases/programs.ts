@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isAlive } from '../../support/processes.ts'
 import { eventually } from '../../support/wait.ts'
 import type { DistortedScene } from '../scene.ts'
 import type { Program } from '../support/programs.ts'
@@ -16,8 +17,7 @@ const router = (engine: 'embedded' | 'envoy'): Phase[] => [
     short: true,
     run: async (scene, { away }) => {
       for (const one of routersOf(scene, engine).slice(0, 1)) {
-        scene.excuse(one)
-        await restarted(one.program, away)
+        await scene.excuse(one, () => restarted(one.program, away))
       }
     },
   },
@@ -44,8 +44,10 @@ export const programPhases: Phase[] = [
       const [one] = routersOf(scene, 'envoy')
       const [envoy] = one?.program.children ?? []
       if (!one || !envoy) return
-      scene.excuse(one)
-      process.kill(envoy, 'SIGKILL')
+      await scene.excuse(one, async () => {
+        process.kill(envoy, 'SIGKILL')
+        await eventually(() => !isAlive(envoy))
+      })
       await delay(away)
     },
   },
@@ -75,8 +77,7 @@ export const programPhases: Phase[] = [
       for (const engine of ['embedded', 'envoy']) {
         const [one] = routersOf(scene, engine)
         if (!one) continue
-        scene.excuse(one)
-        await restarted(one.program, 0)
+        await scene.excuse(one, () => restarted(one.program, 0))
         await eventually(async () => (await fetch(`http://127.0.0.1:${one.probe}/health`)).ok)
         const agent = (await one.program.condition()).conditions['agent']
         if (!agent || !(Number(agent['age']) > 0) || !agent.reason?.includes('no pilot answers')) throw new Error(`${one.program.name} does not tell the age of its configuration: ${JSON.stringify(agent)}`)

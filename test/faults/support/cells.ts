@@ -1,8 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { create } from '@bufbuild/protobuf'
 import { ActualLRPInstanceKeySchema, ActualLRPNetInfoSchema, type ActualLRP, type ActualLRPInstanceKey, type ActualLRPKey, type CellPresence, type DesiredLRP } from '../../../src/common/proto/gen/bbs_pb.js'
@@ -12,6 +9,7 @@ import { Bbs } from '../../../src/foundation/diego/bbs/bbs.ts'
 import type { Cells as CellsOfBbs } from '../../../src/foundation/diego/bbs/cells.ts'
 import { desiredLrp } from '../../../src/foundation/diego/index.ts'
 import { TestInstance } from '../../support/instance.ts'
+import { freePort } from '../../support/program.ts'
 import type { Instances, Running } from './platform.ts'
 
 interface Served extends Running {
@@ -160,16 +158,18 @@ export class Cells implements CellsOfBbs, Diego, Instances {
     const guid = randomUUID()
     const instanceKey = create(ActualLRPInstanceKeySchema, { instanceGuid: guid, cellId: `cell-${(key.index % 2) + 1}` })
     this.bbs.actual.claim(process, key.index, instanceKey)
-    const { port, before } = await this.#takePort(app)
-    const server = await TestInstance.start({
-      ...this.#options,
-      guid,
-      index: key.index,
-      port,
-      keys: this.#keys,
-      ...(before && this.impersonate && { alsoNamed: [before] }),
-      handler: (request, response) => this.#options.answer(request, response, { app, instance: guid }),
-    })
+    const server = await this.#listen(app, (port, before) =>
+      TestInstance.start({
+        ...this.#options,
+        guid,
+        index: key.index,
+        port,
+        keys: this.#keys,
+        ...(before && this.impersonate && { alsoNamed: [before] }),
+        handler: (request, response) => this.#options.answer(request, response, { app, instance: guid }),
+      }),
+    )
+    const { port } = server
     this.history.set(guid, app)
     this.running.set(guid, { guid, app, process, index: key.index, port, server, stopping: false })
     this.#announce(key, instanceKey, port)
@@ -209,31 +209,19 @@ export class Cells implements CellsOfBbs, Diego, Instances {
     return this.#free.findLastIndex((free) => free.app !== app)
   }
 
-  /** A dead instance's port, of another app if there is one; else one that nobody has had. */
-  async #takePort(app: string): Promise<{ port: number; before?: string }> {
+  /** On a dead instance's port, of another app if there is one; else on one that nobody has had. */
+  async #listen(app: string, start: (port: number, before?: string) => Promise<TestInstance>): Promise<TestInstance> {
     for (let at = this.#newestOf(app); at >= 0; at = this.#newestOf(app)) {
       const [{ port, instance }] = this.#free.splice(at, 1) as [FreePort]
-      if (!(await isFree(port))) continue
-      this.recycled++
-      return { port, before: instance }
+      try {
+        const server = await start(port, instance)
+        this.recycled++
+        return server
+      } catch (error) {
+        // Another program of this machine has it now.
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+      }
     }
-    return { port: await anyPort() }
+    return start(await freePort())
   }
 }
-
-async function listen(port: number): Promise<number> {
-  const server = createServer().listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  const taken = (server.address() as AddressInfo).port
-  server.close()
-  await once(server, 'close')
-  return taken
-}
-
-const anyPort = (): Promise<number> => listen(0)
-
-const isFree = (port: number): Promise<boolean> =>
-  listen(port).then(
-    () => true,
-    () => false,
-  )

@@ -29,8 +29,8 @@ interface Backend {
   router: Router
   agent: Agent
   healthy: boolean
-  /** When it was killed. */
-  killed: number[]
+  /** From when to when it was killed. */
+  deaths: { from: number; to: number }[]
 }
 
 /** Requests at a steady rate to the routers of one engine, over a balancer that looks at their health, each answer judged. */
@@ -50,7 +50,7 @@ export class Load {
     this.engine = engine
     this.#truth = truth
     this.#killed = killed
-    this.#backends = routers.map((router) => ({ router, agent: new Agent({ keepAlive: true, maxSockets: 256 }), healthy: true, killed: [] }))
+    this.#backends = routers.map((router) => ({ router, agent: new Agent({ keepAlive: true, maxSockets: 256 }), healthy: true, deaths: [] }))
   }
 
   /** Begins; `rate` is requests a second. */
@@ -75,9 +75,12 @@ export class Load {
     for (const { agent } of this.#backends) agent.destroy()
   }
 
-  /** A router is killed now: what is in flight there may fail. */
-  excuse(router: Router): void {
-    for (const backend of this.#backends) if (backend.router === router) backend.killed.push(performance.now())
+  /** A router is being killed by `kill`: what is in flight there may fail. */
+  async excuse(router: Router, kill: () => Promise<void>): Promise<void> {
+    const death = { from: performance.now(), to: Infinity }
+    this.#backends.find((backend) => backend.router === router)?.deaths.push(death)
+    await kill()
+    death.to = performance.now()
   }
 
   /** What has come since the last time; waits for what is in flight. */
@@ -110,10 +113,9 @@ export class Load {
     tally.requests++
     tally.slowest = Math.max(tally.slowest, ended - began)
     if (verdict.kind === 'ok') return
-    const within = (times: number[], from: number): boolean => times.some((time) => from <= time && time <= ended)
     // A connection to a killed router takes with it whatever is put on it until its end is seen.
-    const ofRouter = 'error' in outcome && within(tried.at(-1)?.killed ?? [], outcome.connected ?? began)
-    const ofApp = method === 'POST' && [...allowed].some((app) => within(this.#killed.get(app) ?? [], began - slack))
+    const ofRouter = 'error' in outcome && tried.at(-1)?.deaths.some(({ from, to }) => (outcome.connected ?? began) <= to && from <= ended)
+    const ofApp = method === 'POST' && [...allowed].some((app) => this.#killed.get(app)?.some((time) => began - slack <= time && time <= ended))
     if (verdict.kind === 'failed' && (ofRouter || ofApp)) return void tally.excused++
     tally[verdict.kind]++
     const reason = `${tried.at(-1)?.router.program.name}: ${method}: ${verdict.reason}`
@@ -149,14 +151,14 @@ function exchange({ router, agent }: Backend, host: string, method: string, id: 
     })
     outgoing.on('error', failed)
     outgoing.on('socket', (socket) => {
+      if (socket.connecting) born.set(socket, performance.now())
       connected = born.get(socket)
-      if (socket.connecting) socket.once('connect', () => born.set(socket, (connected = performance.now())))
     })
     outgoing.end(body)
   })
 }
 
-/** When connections were made, milliseconds of the monotonic clock. */
+/** When connections were begun, milliseconds of the monotonic clock. */
 const born = new WeakMap<Socket, number>()
 
 function isHealthy(port: number): Promise<boolean> {

@@ -10,6 +10,12 @@ import { eventually } from '../../support/wait.ts'
 import { AdsRelay } from './ads-relay.ts'
 import { meshDomain, type Platform } from './platform.ts'
 
+/** What ends the programs with this process, however it ends. */
+const endings = new Set<() => void>()
+process.once('exit', () => {
+  for (const end of endings) end()
+})
+
 /** One of our programs, which can be killed, paused and started again with the same configuration and ports. */
 export class Program {
   readonly name: string
@@ -24,7 +30,7 @@ export class Program {
     this.#program = program
     this.#folder = folder
     writeFileSync(this.#config, stringify({ health: { listen: { host: '127.0.0.1', port: health } }, log: { level: 'info' }, ...config }), { mode: 0o600 })
-    process.once('exit', () => this.#child?.kill('SIGKILL'))
+    endings.add(() => this.#child?.kill('SIGKILL'))
   }
 
   get #config(): string {
@@ -161,7 +167,7 @@ export class Programs {
           backend: { ...backend, ca: identities.ca },
           cache: join(folder, name),
           accessLog: join(folder, `${name}.access.log`),
-          drain: { wait: 1500, limit: 10_000 },
+          drain: { wait: 3_000, limit: 10_000 },
           probe: { listen: listen(probe) },
           envoy: { concurrency: 1 },
         }

@@ -1,7 +1,7 @@
 import type { Session } from '../../../src/cli/dev/session.ts'
 import type { Instances } from './platform.ts'
 
-/** What an answer said, or why there was none, and since when the connection stood that was to bring it. */
+/** What an answer said, or why there was none, and when the connection was begun that was to bring it. */
 export type Outcome = { status: number; app?: string | undefined; instance?: string | undefined; id?: string | undefined } | { error: string; connected?: number | undefined }
 
 export type Verdict = { kind: 'ok' } | { kind: 'failed' | 'wrong'; reason: string }

@@ -10,4 +10,5 @@ export const Unreachable = problem('MESHCTL_UNREACHABLE', 503, (url: string, why
 export const LoginRefused = problem('MESHCTL_LOGIN_REFUSED', 401, (uaa: string, why: string) => `${uaa} gives no token: ${why}. Log in with \`meshctl login\``)
 export const NoLogin = problem('MESHCTL_NO_LOGIN', 422, (url: string) => `${url} asks nobody to log in; everybody on its machine may use it`)
 export const NotCopilot = problem('MESHCTL_NOT_COPILOT', 502, (url: string, status: number) => `what answers at ${url} is not a copilot (HTTP ${status}); check --api`)
+export const NoDiff = problem('MESHCTL_NO_DIFF', 422, (why: string) => `the program diff cannot be run (${why}); install it (diffutils), or use --json`)
 export const FileUnreadable = problem('MESHCTL_FILE_UNREADABLE', 422, (what: string, file: string, why: string) => `${what}: cannot read ${file}: ${why}`)

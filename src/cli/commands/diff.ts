@@ -1,7 +1,12 @@
-import { createTwoFilesPatch } from 'diff'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { stringify } from 'yaml'
+import { messageOf } from '../../common/problem.ts'
 import { apiOf, examples, type Cli, type Register } from '../cli.ts'
 import { exitCodes } from '../exit.ts'
+import { NoDiff } from '../problems.ts'
 import { documentsOf, fileOption, namespaceOf, namespaceOption, readSources, shortKey, type ApplyOutcome } from '../resources.ts'
 import { showErrors } from './apply.ts'
 
@@ -29,8 +34,25 @@ export const diff: Register = (program, cli) => {
 }
 
 function patchOf({ key, before, after }: ApplyOutcome, cli: Cli): string {
-  const text = (state: object | undefined): string => (state ? stringify(state, { sortMapEntries: true }) : '')
-  const patch = createTwoFilesPatch(`${shortKey(key)} now`, `${shortKey(key)} then`, text(before), text(after))
+  const patch = compare(`${shortKey(key)} now`, `${shortKey(key)} then`, text(before), text(after))
   const colour = (line: string): string => (line.startsWith('+') ? cli.out.style('green', line) : line.startsWith('-') ? cli.out.style('red', line) : line)
-  return patch.replace(/^=+\n/, '').trimEnd().split('\n').map(colour).join('\n')
+  return patch.trimEnd().split('\n').map(colour).join('\n')
+}
+
+const text = (state: object | undefined): string => (state ? stringify(state, { sortMapEntries: true }) : '')
+
+/** How two texts differ, by the system's diff. Throws `MESHCTL_NO_DIFF`. */
+function compare(name: string, nextName: string, before: string, after: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'meshctl-diff-'))
+  try {
+    const files = [join(folder, 'now'), join(folder, 'then')] as const
+    writeFileSync(files[0], before)
+    writeFileSync(files[1], after)
+    const { status, stdout, error } = spawnSync('diff', ['-u', '-L', name, '-L', nextName, ...files], { encoding: 'utf8' })
+    // 0: alike, 1: different.
+    if (error || (status !== 0 && status !== 1)) throw NoDiff(error ? messageOf(error) : `status ${status}`)
+    return stdout
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }

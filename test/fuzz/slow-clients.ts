@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Socket } from 'node:net'
 import { exchange, open } from './support/socket.ts'
@@ -54,7 +53,7 @@ export const slowClients: Part = {
         }
         for (const [name, pieces, mustClose] of slow) {
           const sockets = Array.from({ length: clients }, () => open(router.http).resume())
-          const closed = Promise.all(sockets.map((socket) => once(socket, 'close')))
+          const closed = Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))))
           const dripping = sockets.map((socket) => drip(socket, pieces(host)))
           await honest(target, run, `beside ${name}`)
           if (mustClose) run.expect(await Promise.race([closed.then(() => true), delay(cutOff, false)]), `${engine}: ${name}: not cut off`)

@@ -85,7 +85,7 @@ test('the ops-files go with those of cf-deployment', skip, (t) => {
 })
 
 test('an ops-file without add-mesh.yml is refused', skip, (t) => {
-  for (const file of optional) t.throws(() => withOpsFiles([file]), /istio-router|route-syncer|mesh/, file)
+  for (const file of optional) t.throws(() => withOpsFiles([file]), /istio-(router|control)|route-syncer|mesh/, file)
   t.end()
 })
 

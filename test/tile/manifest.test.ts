@@ -12,7 +12,7 @@ import { certificate, minimal } from '../bosh/support/properties.ts'
 import { applyChanges, type Values } from './support/ops-manager.ts'
 import { everything, required, tile } from './support/tile.ts'
 
-const opsFiles = ['add-mesh.yml', 'mesh-domain.yml', 'mesh-router-tls-keypairs.yml', 'mesh-router-static-ips.yml', 'mesh-mirror-apps-domain.yml']
+const opsFiles = ['add-mesh.yml', 'mesh-domain.yml', 'mesh-router-tls-keypairs.yml', 'mesh-router-static-ips.yml', 'mesh-mirror-apps-domain.yml', 'mesh-routing-buckets.yml']
 const beside = ['bpm', 'bosh-dns-aliases']
 
 /** Where the tile differs from the ops-files, and why. */
@@ -48,7 +48,7 @@ function byOpsFiles(): Manifest {
 
 test('the tile and the ops-files give the same jobs and properties', { skip: cfDeploymentAbsent }, (t) => {
   const own = byOpsFiles().instance_groups.filter(({ jobs }) => jobs.some(({ release }) => release === 'mesh'))
-  const groups = applyChanges(tile(), { ...required, '.properties.mirror': 'Enabled', '.istio_router.static_ips': '10.0.4.10,10.0.4.11' })
+  const groups = applyChanges(tile(), { ...required, '.properties.mirror': 'Enabled', '.istio_router.static_ips': '10.0.4.10,10.0.4.11', '.properties.routing_shape': 'buckets' })
   const wanted = jobsOf(own)
   for (const [key, leaves] of Object.entries(wanted)) Object.assign(leaves, differences[key.split('/')[1] ?? ''])
   const found = jobsOf(groups.map((group) => ({ ...group, jobs: group.jobs.filter(({ name }) => !beside.includes(name)) })))

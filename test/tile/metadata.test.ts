@@ -81,7 +81,7 @@ const wrong: { name: string; change: (metadata: Metadata) => unknown; fault: Reg
   { name: 'with a default outside of its constraints', change: (tile) => (blueprint(tile, 'drain_wait').default = 4000), fault: /drain_wait: 4000 is not within its constraints/ },
   { name: 'with a property in no form', change: (tile) => tile.form_types[1]!.property_inputs.pop(), fault: /access_log: is configurable, but in no form/ },
   { name: 'with a property in two forms', change: (tile) => tile.form_types[1]!.property_inputs.push(tile.form_types[0]!.property_inputs[0]!), fault: /istio_domain: stands in forms twice/ },
-  { name: 'with a form of nothing', change: (tile) => (tile.form_types[1]!.property_inputs[0]!.reference = '.properties.routing_shape'), fault: /routing_shape: is in a form, but there is no such property/ },
+  { name: 'with a form of nothing', change: (tile) => (tile.form_types[1]!.property_inputs[0]!.reference = '.properties.nothing'), fault: /nothing: is in a form, but there is no such property/ },
   { name: 'whose form does not show a part', change: (tile) => tile.form_types[0]!.property_inputs[3]!.property_inputs!.pop(), fault: /istio_frontend_tls_keypairs: the form does not show certificate/ },
   { name: 'whose verifier names nothing', change: (tile) => (tile.install_time_verifiers![1]!.properties = { domain: '.properties.domain' }), fault: /\.properties\.domain: a verifier names it/ },
   { name: 'with a property that no manifest uses', change: (tile) => snippet(tile, (text) => text.replace(/drain:\n.*\n/, '')), fault: /drain_wait: no manifest uses it/ },

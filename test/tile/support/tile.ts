@@ -21,6 +21,7 @@ export const everything = {
   '.properties.mirror': 'Enabled',
   '.istio_router.static_ips': '10.0.4.10,10.0.4.11',
   '.properties.minimum_tls_version': '1.3',
+  '.properties.routing_shape': 'buckets',
   '.properties.trusted_hops': 2,
   '.properties.trusted_cidrs': '10.0.0.0/24,10.0.1.0/24',
   '.properties.drain_wait': 60,

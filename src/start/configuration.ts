@@ -160,10 +160,10 @@ function callVariables({ internal, internalTls }: { internal: number; internalTl
   return { MESH_INTERNAL_DOMAIN: internalDomain, MESH_INTERNAL_ADDRESS: host, MESH_INTERNAL_PORT: `${internal}`, MESH_INTERNAL_TLS_PORT: `${internalTls}`, MESH_INTERNAL_CA: ca }
 }
 
-/** Passwords and keys, made at the first start and kept. */
+/** Passwords and keys, made at the first start and kept. What a user types begins with no `-`, which cf would take for an option. */
 function keepSecrets(file: string): Record<'admin' | 'syncer' | 'encryption', string> {
   const kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {}
-  const secrets = { admin: randomBytes(12).toString('base64url'), syncer: randomBytes(24).toString('base64url'), encryption: randomBytes(24).toString('base64url'), ...kept }
+  const secrets = { admin: randomBytes(12).toString('hex'), syncer: randomBytes(24).toString('base64url'), encryption: randomBytes(24).toString('base64url'), ...kept }
   writeFileSync(file, JSON.stringify(secrets), { mode: 0o600 })
   return secrets
 }

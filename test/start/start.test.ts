@@ -24,6 +24,7 @@ test('the sample answers as soon as everything is up, over HTTP and HTTPS', asyn
 test('what is printed and ready.json say where everything is', (t) => {
   const { urls, credentials, caFile, domains, pids } = start.info
   for (const said of [urls.cloudController, urls.copilot, credentials.user, credentials.password, domains.mesh, caFile, `curl http://hello.${domains.mesh}:${start.router.http}/`]) t.match(start.output, said)
+  t.match(credentials.password, /^[0-9a-f]{24}$/, 'cf takes no such password for an option')
   t.same(Object.keys(pids).toSorted(), ['copilot', 'foundation', 'istio-router', 'pilot', 'route-syncer', 'start'])
   for (const pid of Object.values(pids)) process.kill(pid, 0)
   t.equal(statSync(join(start.data, 'ready.json')).mode & 0o077, 0, 'it holds a password')

@@ -26,6 +26,7 @@ cpSync(validate, join(module, 'validate/validate.proto'))
 // Fields that Envoy 1.40 has and the protos of grpc-js-xds do not have yet, each put before the line that it names.
 const additions = [
   ['envoy/extensions/transport_sockets/tls/v3/tls.proto', '  bool allow_renegotiation = 3;', '  bool auto_host_sni = 6;\n  bool auto_sni_san_validation = 7;'],
+  ['envoy/extensions/transport_sockets/tls/v3/tls.proto', '  TlsKeyLog key_log = 15;', '  config.core.v3.TypedExtensionConfig custom_tls_certificate_selector = 16;'],
   ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', 'import "google/protobuf/wrappers.proto";', 'import "envoy/type/matcher/v3/string.proto";'],
   ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', '  oneof action {', '  message RemoveOnMatch {\n    type.matcher.v3.StringMatcher key_matcher = 1;\n  }'],
   ['envoy/config/common/mutation_rules/v3/mutation_rules.proto', '    string remove = 1', '    RemoveOnMatch remove_on_match = 3;'],
@@ -47,7 +48,7 @@ for (const [file, line, addition] of additions) {
   writeFileSync(join(module, file), text.replace(line, `${addition}\n${line}`))
 }
 
-const own = ['bbs.proto']
+const own = ['bbs.proto', 'on_demand_secret.proto', 'static_name.proto']
 for (const file of own) cpSync(join(protos, file), join(module, file))
 
 writeFileSync(join(work, 'buf.yaml'), 'version: v2\nmodules:\n  - path: protos\n')

@@ -244,3 +244,15 @@ test('a held removal is reported and carried out by an operator’s order', asyn
   await eventually(() => !copilot.value('instance', 'i-app0') && !copilot.value('instance', 'i-app4'))
   await eventually(() => copilot.report && !copilot.report.held)
 })
+
+test('a full read of BBS that fails is begun again soon, however long its interval', async (t) => {
+  const platform = await neighbours(t)
+  const { bbs, copilot, ports } = platform
+  push(platform, 'hello')
+  bbs.answers.set('/v1/actual_lrps/list', 'HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+  await platform.begin('cc', 'bbs', 'copilot')
+  start(t, ports, { bbs: { fullInterval: 86_400_000 } })
+  await eventually(() => bbs.requests.includes('/v1/actual_lrps/list'))
+  bbs.answers.clear()
+  await eventually(() => copilot.value('route', 'pub/hello.mesh'))
+})

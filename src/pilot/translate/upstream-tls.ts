@@ -1,6 +1,18 @@
 import { UpstreamTlsContextSchema } from '../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import { ConfigSchema as OnDemandSecretSchema } from '../../common/proto/gen/on_demand_secret_pb.js'
+import { StaticNameSchema } from '../../common/proto/gen/static_name_pb.js'
 import type { Feature } from './feature.ts'
 import { ads, extension } from './proto.ts'
+
+/**
+ * The certificate that instances are shown, loaded when a cluster first connects: each cluster has a TLS context of its own, and in one
+ * with an RSA key *measured* 250 µs of 350 µs go into that key, which at 100,000 clusters holds up Envoy's main thread for 25 s, at its
+ * start and at each rotation.
+ */
+const clientCertificate = extension('backend/client', OnDemandSecretSchema, {
+  configSource: ads,
+  certificateMapper: extension('envoy.tls.upstream_certificate_mappers.static_name', StaticNameSchema, { name: 'backend/client' }),
+})
 
 /**
  * TLS to instances with the check that each is the one meant: the server's name must be the endpoint's hostname, the instance's
@@ -19,7 +31,7 @@ const socket = (alpn: string) => ({
         maxSessionKeys: 0,
         commonTlsContext: {
           alpnProtocols: [alpn],
-          tlsCertificateSdsSecretConfigs: [{ name: 'backend/client', sdsConfig: ads }],
+          customTlsCertificateSelector: clientCertificate,
           validationContextType: { case: 'validationContextSdsSecretConfig', value: { name: 'backend/ca', sdsConfig: ads } },
         },
       }).typedConfig,

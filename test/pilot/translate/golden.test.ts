@@ -28,6 +28,8 @@ import { PreviousHostsPredicateSchema } from '../../../src/common/proto/gen/envo
 import { LuaSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/lua/v3/lua_pb.js'
 import { LuaConfigSchema } from '../../../src/common/proto/gen/envoy/extensions/router/cluster_specifiers/lua/v3/lua_pb.js'
 import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from '../../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import { ConfigSchema as OnDemandSecretSchema } from '../../../src/common/proto/gen/on_demand_secret_pb.js'
+import { StaticNameSchema } from '../../../src/common/proto/gen/static_name_pb.js'
 import { HttpProtocolOptionsSchema } from '../../../src/common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
 import { HttpRequestHeaderMatchInputSchema, HttpResponseHeaderMatchInputSchema } from '../../../src/common/proto/gen/envoy/type/matcher/v3/http_inputs_pb.js'
 import { issueCertificate } from '../../../src/common/pki.ts'
@@ -82,6 +84,8 @@ const registry = createRegistry(
   TlsInspectorSchema,
   UpstreamCodecSchema,
   UpstreamTlsContextSchema,
+  OnDemandSecretSchema,
+  StaticNameSchema,
 )
 
 const cases = readdirSync(import.meta.dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name)

@@ -2,6 +2,9 @@ import type { Any } from '@bufbuild/protobuf/wkt'
 import type { SecureVersion } from 'node:tls'
 import { TlsParameters_TlsProtocol, type TlsParameters } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js'
 import { UpstreamTlsContextSchema } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import type { TypedExtensionConfig } from '../../../common/proto/gen/envoy/config/core/v3/extension_pb.js'
+import { ConfigSchema as OnDemandSecretSchema } from '../../../common/proto/gen/on_demand_secret_pb.js'
+import { StaticNameSchema } from '../../../common/proto/gen/static_name_pb.js'
 import { Unsupported, unpack } from './support.ts'
 
 /** TLS towards endpoints. */
@@ -29,7 +32,7 @@ export function compileUpstreamTls(any: Any): UpstreamTls {
   const context = unpack(UpstreamTlsContextSchema, any, {
     common_tls_context: {
       tls_params: { tls_minimum_protocol_version: true, tls_maximum_protocol_version: true },
-      tls_certificate_sds_secret_configs: { name: true, sds_config: true },
+      custom_tls_certificate_selector: { name: true, typed_config: true },
       validation_context_sds_secret_config: { name: true, sds_config: true },
       alpn_protocols: true,
     },
@@ -45,10 +48,18 @@ export function compileUpstreamTls(any: Any): UpstreamTls {
     sni: context.sni,
     hostSni: context.autoHostSni,
     checkName: context.autoSniSanValidation,
-    keypair: common?.tlsCertificateSdsSecretConfigs[0]?.name,
+    keypair: keypairOf(common?.customTlsCertificateSelector, path),
     ca: validation.value.name,
     versions: tlsVersions(common?.tlsParams),
   }
+}
+
+/** The secret of a selector that takes one for all connections. */
+function keypairOf(selector: TypedExtensionConfig | undefined, context: string): string | undefined {
+  if (!selector) return undefined
+  const path = `${context}.common_tls_context.custom_tls_certificate_selector`
+  const { certificateMapper } = unpack(OnDemandSecretSchema, selector.typedConfig, { config_source: true, certificate_mapper: { name: true, typed_config: true } }, path)
+  return unpack(StaticNameSchema, certificateMapper?.typedConfig, { name: true }, `${path}.certificate_mapper`).name
 }
 
 const versions: Partial<Record<TlsParameters_TlsProtocol, SecureVersion>> = {

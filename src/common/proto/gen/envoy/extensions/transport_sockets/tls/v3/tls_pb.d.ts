@@ -428,6 +428,11 @@ export declare type CommonTlsContext = Message<"envoy.extensions.transport_socke
   /**
    * TLS key log configuration
    *
+   * @generated from field: envoy.config.core.v3.TypedExtensionConfig custom_tls_certificate_selector = 16;
+   */
+  customTlsCertificateSelector?: TypedExtensionConfig | undefined;
+
+  /**
    * @generated from field: envoy.extensions.transport_sockets.tls.v3.TlsKeyLog key_log = 15;
    */
   keyLog?: TlsKeyLog | undefined;

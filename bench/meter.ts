@@ -14,9 +14,9 @@ export function usageOf(pids: number[]): Usage {
   return pids.map(usageOfOne).reduce((a, b) => ({ cpu: a.cpu + b.cpu, read: a.read + b.read, written: a.written + b.written }), { cpu: 0, read: 0, written: 0 })
 }
 
-/** Resident memory, bytes. */
-export function residentMemory(pids: number[]): number {
-  return pids.reduce((sum, pid) => sum + 1024 * Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0), 0)
+/** Resident memory, bytes: now, or at its highest so far. */
+export function residentMemory(pids: number[], field: 'VmRSS' | 'VmHWM' = 'VmRSS'): number {
+  return pids.reduce((sum, pid) => sum + 1024 * Number(new RegExp(`${field}:\\s+(\\d+)`).exec(read(`/proc/${pid}/status`))?.[1] ?? 0), 0)
 }
 
 export function usedSince(before: Usage, after: Usage): Usage {

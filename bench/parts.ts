@@ -1,5 +1,8 @@
+import { coldStart } from './cold-start.ts'
+import { dataPlane } from './data-plane.ts'
 import type { Part } from './part.ts'
 import { propagation } from './propagation.ts'
+import { reconnect } from './reconnect.ts'
 
 /** In the order in which they run. */
-export const parts: Part[] = [propagation]
+export const parts: Part[] = [propagation, coldStart, reconnect, dataPlane]

@@ -1,5 +1,5 @@
 // Every app instance of the world in one process: a TLS server at all addresses of 127.0.0.0/8, which shows for each instance's guid
-// (the SNI) a certificate of its own, made when it is first asked for. The answer's body is the guid.
+// (the SNI) a certificate of its own, made when it is first asked for. The answer's body is the guid, at /bytes/N it has N bytes.
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -20,9 +20,13 @@ const contexts = new Map<string, SecureContext>()
 const dead = new Set<string>()
 const open = new Map<string, Set<TLSSocket>>()
 
+const body = Buffer.alloc(1_000_000, 'x')
+
 const app = createHttpServer((request, response) => {
   const guid = String((request.socket as TLSSocket).servername)
   request.resume()
+  const size = request.url?.startsWith('/bytes/') ? Number(request.url.slice('/bytes/'.length)) : 0
+  if (size) return void response.end(body.subarray(0, size))
   if (request.url === '/session') response.setHeader('set-cookie', 'JSESSIONID=1')
   response.end(guid)
 })

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { globSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent } from 'undici'
@@ -8,6 +8,7 @@ import { envoyAbsent, type EngineName } from '../../test/support/mesh.ts'
 import { TestAuthority } from '../../test/support/pki.ts'
 import { freePort } from '../../test/support/program.ts'
 import { eventually } from '../../test/support/wait.ts'
+import type { Backend } from '../data-plane/proxy.ts'
 import type { InstancesMethods, InstancesOptions } from './instances.ts'
 import type { PlatformMethods, PlatformOptions } from './platform.ts'
 import { Remote } from './remote.ts'
@@ -82,25 +83,36 @@ export class World {
   }
 
   /** The programs under measurement by name; Envoy's own process and the agent that feeds it apart. */
-  processes(): Record<string, number[]> {
+  processes(routers = this.routers): Record<string, number[]> {
     const { copilot, pilot, syncer } = this.programs
     return {
       'route-syncer': [syncer.pid],
       copilot: [copilot.pid],
       pilot: [pilot.pid],
-      ...Object.assign({}, ...this.routers.map(({ engine, program }) => (engine === 'envoy' ? { 'router (agent)': [program.pid], 'router (Envoy)': program.children.slice(0, 1) } : { 'router (embedded)': [program.pid] }))),
+      ...Object.assign({}, ...routers.map(({ engine, program }) => (engine === 'envoy' ? { 'router (agent)': [program.pid], 'router (Envoy)': program.children.slice(0, 1) } : { 'router (embedded)': [program.pid] }))),
     }
   }
 
+  /** Every program of the mesh, in the order of the data. */
+  get all(): Program[] {
+    return [this.programs.syncer, this.programs.copilot, this.programs.pilot, ...this.routers.map(({ program }) => program)]
+  }
+
   async startAll(): Promise<void> {
-    const all = [...Object.values(this.programs), ...this.routers.map(({ program }) => program)]
-    for (const program of all) program.start()
-    await Promise.all(all.map((program) => program.lives()))
+    for (const program of this.all) program.start()
+    await Promise.all(this.all.map((program) => eventually(() => program.lives(), 600_000)))
     await Promise.all(this.routers.map((router) => this.whole(router)))
   }
 
+  /** Ends programs, which then know nothing of before: copilot's store and a router's copy on disk are removed. */
+  async wipe(programs: Program[]): Promise<void> {
+    await Promise.all(programs.map((program) => program.stop()))
+    const folder = join(this.#folder, 'programs')
+    for (const { name } of programs) for (const file of globSync(name === 'copilot' ? 'copilot.db*' : name, { cwd: folder })) rmSync(join(folder, file), { recursive: true })
+  }
+
   /** Waits until a router answers the first, the last and a hundred other routes. */
-  async whole({ http }: Router, limit = 600_000): Promise<void> {
+  async whole({ http }: Router, limit = 1_200_000): Promise<void> {
     const step = Math.max(1, Math.floor(this.routes / 100))
     for (let n = this.routes - 1; n >= 0; n -= step) await eventually(async () => (await this.ask(http, `app-${n}`)).status === 200, limit)
   }
@@ -111,8 +123,19 @@ export class World {
     return { status: statusCode, body: await body.text(), cookie: String(headers['set-cookie'] ?? '') }
   }
 
+  /** The first instance of the nth app, for proxies other than ours, and what they need to be let in. */
+  async backend(n: number): Promise<Backend> {
+    const app = this.apps[n]!
+    const [guid = ''] = await this.platform.call('instancesOf', app)
+    const { ca: _ca, ...server } = this.#authority.issue('router', { dns: [`*.${meshDomain}`], usages: ['server'] })
+    const { ca: _same, ...client } = this.#authority.issue('backend', { dns: ['gorouter.service.cf.internal'] })
+    const folder = join(this.#folder, 'proxies')
+    mkdirSync(folder, { recursive: true })
+    return { address: '127.0.0.1', port: await this.instances.call('port'), guid, files: { ca: this.#identities.ca, server, client }, folder }
+  }
+
   async stop(): Promise<void> {
-    await Promise.all([...Object.values(this.programs ?? {}), ...this.routers.map(({ program }) => program)].map((program) => program.stop()))
+    await Promise.all(this.programs ? this.all.map((program) => program.stop()) : [])
     await Promise.all([this.platform?.stop(), this.instances?.stop(), this.cf?.close(), this.agent.destroy()])
     rmSync(this.#folder, { recursive: true, force: true })
   }
@@ -126,7 +149,7 @@ export class World {
     const ports = { cloudController: await freePort(), uaa: await freePort(), logCache: await freePort(), bbs: await freePort() }
     this.platform = new Remote('platform.ts', { folder, tls: this.#authority.issue('bbs'), ports, instances: port, meshDomain } satisfies PlatformOptions)
     const api = `http://127.0.0.1:${ports.cloudController}`
-    this.cf = await eventually(() => new Session({ api, user: 'admin', password: 'admin' }).signIn(), 60_000)
+    this.cf = await eventually(() => new Session({ api, user: 'admin', password: 'admin' }).signIn(), 600_000)
     const organization = await this.cf.post('/v3/organizations', { name: 'org' })
     this.space = (await this.cf.post('/v3/spaces', { name: 'space', relationships: { organization: { data: { guid: organization.guid } } } })).guid
     this.domain = (await this.cf.find(`/v3/domains?names=${meshDomain}`))!.guid

@@ -1,10 +1,10 @@
 import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { HeaderMutationSchema } from '../../common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
 import type { Feature, HeaderMutationInit } from './feature.ts'
-import { anyOf, not, onlyWhere, requestHeader } from './only-where.ts'
+import { allOf, anyOf, not, onlyWhere, requestHeader } from './only-where.ts'
 import { packed } from './proto.ts'
 
-const set = (key: string, value: string, appendAction = Append.OVERWRITE_IF_EXISTS_OR_ADD): HeaderMutationInit => ({ action: { case: 'append', value: { header: { key, value }, appendAction } } })
+const set = (key: string, value: string): HeaderMutationInit => ({ action: { case: 'append', value: { header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD } } })
 
 /** Six times a new UUID's first four random bytes; an operator for random hex digits does not exist. */
 const uuids = Array.from({ length: 6 }, (_, position) => `x-mesh-uuid-${position}`)
@@ -38,14 +38,16 @@ export const b3TraceHeaders: Feature = {
   },
 }
 
-/** Begins a trace in W3C's header (https://www.w3.org/TR/trace-context) where a request has none that can be read; the same one as B3's, if that was begun too. */
+const unreadable = not(requestHeader('traceparent', readable))
+
+/** The trace that was begun for B3 stands in W3C's header too, where a request has none there. Six UUIDs cost 4 µs to make, so that they are made once. */
+export const sameTraceHeaders: Feature = {
+  filter: ({ settings: { traceHeaders } }) =>
+    traceHeaders.b3 && traceHeaders.w3c ? onlyWhere('mesh.trace-w3c-as-b3', allOf(requestHeader(begun), unreadable), mutations([set('traceparent', `00-%REQ(${begun})%-01`)])) : undefined,
+}
+
+/** Begins a trace in W3C's header (https://www.w3.org/TR/trace-context) where a request has none that can be read. */
 export const w3cTraceHeaders: Feature = {
-  filter({ settings: { traceHeaders } }) {
-    if (!traceHeaders.w3c) return undefined
-    return onlyWhere(
-      'mesh.trace-w3c',
-      not(requestHeader('traceparent', readable)),
-      mutations([...makeRandom, set(begun, `${randomTrace}-${randomSpan}`, Append.ADD_IF_ABSENT), set('traceparent', `00-%REQ(${begun})%-01`)]),
-    )
-  },
+  filter: ({ settings: { traceHeaders } }) =>
+    traceHeaders.w3c ? onlyWhere('mesh.trace-w3c', unreadable, mutations([...makeRandom, set('traceparent', `00-${randomTrace}-${randomSpan}-01`)])) : undefined,
 }

@@ -1,0 +1,108 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { findEnvoy } from '../../src/istio-router/envoy/binary.ts'
+import { freePort } from '../../test/support/program.ts'
+import { eventually } from '../../test/support/wait.ts'
+import { program, type Backend, type StartProxy } from './proxy.ts'
+
+const type = (name: string): string => `type.googleapis.com/envoy.${name}`
+const set = (key: string, value: string) => ({ append: { header: { key, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' } })
+
+/** The access log's fields, as pilot asks for them. */
+const fields = {
+  time: '%START_TIME%', request_id: '%STREAM_ID%', client: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%', forwarded_for: '%REQ(X-FORWARDED-FOR)%', method: '%REQ(:METHOD)%',
+  scheme: '%REQ(X-FORWARDED-PROTO)%', host: '%REQ(:AUTHORITY)%', path: '%PATH(NQ)%', protocol: '%PROTOCOL%', tls: '%DOWNSTREAM_TLS_VERSION%', user_agent: '%REQ(USER-AGENT)%',
+  status: '%RESPONSE_CODE%', flags: '%RESPONSE_FLAGS%', details: '%RESPONSE_CODE_DETAILS%', failure: '%UPSTREAM_TRANSPORT_FAILURE_REASON%', bytes_received: '%BYTES_RECEIVED%',
+  bytes_sent: '%BYTES_SENT%', duration_ms: '%DURATION%', attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%', route: '%UPSTREAM_CLUSTER%', app: '%CLUSTER_METADATA(mesh:app)%',
+  instance: '%UPSTREAM_HOST_NAME%', instance_index: '%UPSTREAM_METADATA(mesh:i)%', upstream: '%UPSTREAM_HOST%', traceparent: '%REQ(TRACEPARENT)%', tracestate: '%REQ(TRACESTATE)%',
+  b3: '%REQ(B3)%', b3_trace_id: '%REQ(X-B3-TRACEID)%', b3_span_id: '%REQ(X-B3-SPANID)%',
+}
+
+/** A trace in both forms, with the one means that Envoy has without code: random digits from UUIDs. */
+const uuids = Array.from({ length: 6 }, (_, at) => `x-uuid-${at}`)
+const hex = uuids.map((name) => `%REQ(${name}):8%`)
+const ids = '%REQ(X-B3-TRACEID)%-%REQ(X-B3-SPANID)%'
+const trace = [
+  ...uuids.map((name) => set(name, '%UNIQUE_ID%')),
+  set('X-B3-TraceId', hex.slice(0, 4).join('')),
+  set('X-B3-SpanId', hex.slice(4).join('')),
+  set('b3', ids),
+  set('traceparent', `00-${ids}-01`),
+  ...uuids.map((remove) => ({ remove })),
+]
+
+const headers = [
+  set('X-CF-ApplicationID', '%CLUSTER_METADATA(mesh:app)%'),
+  set('X-CF-InstanceID', '%UPSTREAM_HOST_NAME%'),
+  set('X-CF-InstanceIndex', '%UPSTREAM_METADATA(mesh:i)%'),
+  set('X-Vcap-Request-Id', '%STREAM_ID%'),
+  set('X-Request-Start', '%START_TIME(%s%3f)%'),
+]
+
+/** What somebody would write by hand for one route: the same log, headers and TLS as pilot's, and nothing else. */
+function configuration({ address, port, guid, files, folder }: Backend, host: string, ports: { http: number; https: number; admin: number }, withTrace: boolean): object {
+  const mutation = (mutations: object) => ({ name: 'envoy.filters.http.header_mutation', typed_config: { '@type': type('extensions.filters.http.header_mutation.v3.HeaderMutation'), mutations } })
+  const manager = {
+    '@type': type('extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'),
+    stat_prefix: 'http',
+    use_remote_address: true,
+    access_log: [{ name: 'envoy.access_loggers.file', typed_config: { '@type': type('extensions.access_loggers.file.v3.FileAccessLog'), path: join(folder, 'static.access.log'), log_format: { json_format: fields, omit_empty_values: true } } }],
+    route_config: { virtual_hosts: [{ name: 'app', domains: [host], routes: [{ match: { prefix: '/' }, route: { cluster: 'app', timeout: '900s' } }] }] },
+    http_filters: [
+      ...(withTrace ? [mutation({ request_mutations: trace })] : []),
+      {
+        name: 'envoy.filters.http.router',
+        typed_config: {
+          '@type': type('extensions.filters.http.router.v3.Router'),
+          suppress_envoy_headers: true,
+          upstream_http_filters: [
+            mutation({ request_mutations: headers, response_mutations: [set('X-Vcap-Request-Id', '%STREAM_ID%')] }),
+            { name: 'envoy.filters.http.upstream_codec', typed_config: { '@type': type('extensions.filters.http.upstream_codec.v3.UpstreamCodec') } },
+          ],
+        },
+      },
+    ],
+  }
+  const filters = [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }]
+  const pem = ({ certificate, key }: { certificate: string; key: string }) => ({ certificate_chain: { filename: certificate }, private_key: { filename: key } })
+  const socket = (port: number, address = '127.0.0.1') => ({ socket_address: { address, port_value: port } })
+  const clientTls = { '@type': type('extensions.transport_sockets.tls.v3.DownstreamTlsContext'), common_tls_context: { alpn_protocols: ['h2', 'http/1.1'], tls_certificates: [pem(files.server)] } }
+  const instanceTls = {
+    '@type': type('extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
+    sni: guid,
+    auto_sni_san_validation: true,
+    common_tls_context: { alpn_protocols: ['http/1.1'], tls_certificates: [pem(files.client)], validation_context: { trusted_ca: { filename: files.ca } } },
+  }
+  return {
+    admin: { address: socket(ports.admin) },
+    static_resources: {
+      listeners: [
+        { name: 'http', address: socket(ports.http), filter_chains: [{ filters }] },
+        { name: 'https', address: socket(ports.https), filter_chains: [{ filters, transport_socket: { name: 'tls', typed_config: clientTls } }] },
+      ],
+      clusters: [
+        {
+          name: 'app',
+          connect_timeout: '5s',
+          metadata: { filter_metadata: { mesh: { app: 'app-guid' } } },
+          transport_socket: { name: 'tls', typed_config: instanceTls },
+          load_assignment: { cluster_name: 'app', endpoints: [{ lb_endpoints: [{ endpoint: { hostname: guid, address: socket(port, address) }, metadata: { filter_metadata: { mesh: { i: '0' } } } }] }] },
+        },
+      ],
+    },
+  }
+}
+
+const start = (name: string, withTrace: boolean): StartProxy => async (backend, host) => {
+  const ports = { http: await freePort(), https: await freePort(), admin: await freePort() }
+  const file = join(backend.folder, `static-${ports.http}.json`)
+  writeFileSync(file, JSON.stringify(configuration(backend, host, ports, withTrace)))
+  const running = program(findEnvoy(undefined), ['--config-path', file, '--disable-hot-restart', '--log-level', 'error', '--file-flush-interval-msec', '1000'])
+  await eventually(async () => (await (await fetch(`http://127.0.0.1:${ports.admin}/ready`)).text()).startsWith('LIVE'), 120_000)
+  return { name, http: ports.http, https: ports.https, host, ...running }
+}
+
+/** The same headers, a trace's among them. */
+export const staticEnvoy = start('Envoy, one static route', true)
+/** The same but for the trace. */
+export const staticEnvoyUntraced = start('Envoy, one static route, no trace headers', false)

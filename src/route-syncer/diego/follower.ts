@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { keepTrying } from '../../common/backoff.ts'
 import type { Condition } from '../../common/health.ts'
 import type { Part } from '../../common/lifecycle.ts'
@@ -19,6 +18,9 @@ export interface DiegoFollowerOptions {
   onRead: () => void
 }
 
+/** Milliseconds from a full read that failed to the next. */
+const retryAfter = 2_000
+
 /** Follows BBS: its events as they come, and a full read after each connection and every while, which repairs what was missed. */
 export class DiegoFollower implements Part {
   readonly name = 'bbs'
@@ -27,6 +29,7 @@ export class DiegoFollower implements Part {
   #running: Promise<unknown> | undefined
   #reading: Promise<void> | undefined
   #again = false
+  #next: NodeJS.Timeout | undefined
   #connected = false
   #readAt: number | undefined
   #heardAt: number | undefined
@@ -47,16 +50,14 @@ export class DiegoFollower implements Part {
   }
 
   start(): Promise<void> {
-    const { signal } = this.#stop
-    this.#running = Promise.all([
-      keepTrying((backoff) => this.#follow(() => backoff.reset()), { signal, min: 200, max: 2_000, onError: (error) => this.#disconnected(error) }),
-      this.#repair(),
-    ])
+    this.#running = keepTrying((backoff) => this.#follow(() => backoff.reset()), { signal: this.#stop.signal, min: 200, max: 2_000, onError: (error) => this.#disconnected(error) })
+    this.#readLater()
     return Promise.resolve()
   }
 
   async stop(): Promise<void> {
     this.#stop.abort()
+    clearTimeout(this.#next)
     await this.#running
     await this.#reading
   }
@@ -85,13 +86,11 @@ export class DiegoFollower implements Part {
     this.#options.log.warn(`the event stream of BBS was lost: ${this.#fault.stream}`)
   }
 
-  async #repair(): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      const failed = this.#fault.read !== undefined
-      await delay(failed ? Math.min(2_000, this.#options.fullInterval) : this.#options.fullInterval, undefined, { signal }).catch(() => {})
-      if (!signal.aborted) this.#read()
-    }
+  /** Has the next full read begin after its interval, or soon where the last one failed. */
+  #readLater(): void {
+    clearTimeout(this.#next)
+    const { fullInterval } = this.#options
+    if (!this.#stop.signal.aborted) this.#next = setTimeout(() => this.#read(), this.#fault.read === undefined ? fullInterval : Math.min(retryAfter, fullInterval))
   }
 
   /** Begins a full read; one that is asked for while another runs comes after it. */
@@ -112,6 +111,7 @@ export class DiegoFollower implements Part {
       .finally(() => {
         this.#reading = undefined
         if (this.#again && !this.#stop.signal.aborted) this.#read()
+        else this.#readLater()
       })
   }
 }

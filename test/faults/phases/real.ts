@@ -7,7 +7,7 @@ const killed = (name: string, which: 'app' | 'container'): Phase<RealScene> => (
   name,
   short: true,
   run: async ({ platform: { cells }, truth }, { away }) => {
-    for (const host of truth.hosts) cells.kill(cells.of(truth.owner(host)!)[0]!, which)
+    await Promise.all(truth.hosts.map((host) => cells.kill(cells.of(truth.owner(host)!)[0]!, which)))
     await delay(away)
   },
 })

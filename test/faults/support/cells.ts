@@ -10,7 +10,7 @@ import type { Cells as CellsOfBbs } from '../../../src/foundation/diego/bbs/cell
 import { desiredLrp } from '../../../src/foundation/diego/index.ts'
 import { TestInstance } from '../../support/instance.ts'
 import { freePort } from '../../support/program.ts'
-import type { Instances, Running } from './platform.ts'
+import type { Death, Instances, Running } from './platform.ts'
 
 interface Served extends Running {
   port: number
@@ -42,8 +42,7 @@ export class Cells implements CellsOfBbs, Diego, Instances {
   readonly running = new Map<string, Served>()
   /** Every instance that ever was, by guid: its app. */
   readonly history = new Map<string, string>()
-  /** When containers died, by app; milliseconds of the monotonic clock. */
-  readonly killed = new Map<string, number[]>()
+  readonly killed = new Map<string, Death[]>()
   /** Ports that went from one app to another. */
   recycled = 0
   /** Instances on a recycled port also bear the name of the one before: nothing tells a router that it has come to another app. */
@@ -199,7 +198,8 @@ export class Cells implements CellsOfBbs, Diego, Instances {
 
   async #end({ guid, app, port, server }: Served): Promise<void> {
     if (!this.running.delete(guid)) return
-    this.killed.set(app, [...(this.killed.get(app) ?? []), performance.now()])
+    const now = performance.now()
+    this.killed.set(app, [...(this.killed.get(app) ?? []), { from: now, to: now }])
     await server.stop()
     this.#free.push({ port, app, instance: guid })
   }

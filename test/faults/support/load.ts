@@ -3,7 +3,7 @@ import { Agent, get, request } from 'node:http'
 import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
-import { meshDomain } from './platform.ts'
+import { meshDomain, type Death } from './platform.ts'
 import type { Router } from './programs.ts'
 import type { Outcome, Truth } from './truth.ts'
 
@@ -30,14 +30,14 @@ interface Backend {
   agent: Agent
   healthy: boolean
   /** From when to when it was killed. */
-  deaths: { from: number; to: number }[]
+  deaths: Death[]
 }
 
 /** Requests at a steady rate to the routers of one engine, over a balancer that looks at their health, each answer judged. */
 export class Load {
   readonly engine: string
   readonly #truth: Truth
-  readonly #killed: Map<string, number[]>
+  readonly #killed: Map<string, Death[]>
   readonly #backends: Backend[]
   readonly #inFlight = new Set<Promise<void>>()
   readonly #stop = new AbortController()
@@ -46,7 +46,7 @@ export class Load {
   #next = 0
 
   /** `killed` tells when instances of an app were killed. */
-  constructor(engine: string, routers: Router[], truth: Truth, killed: Map<string, number[]>) {
+  constructor(engine: string, routers: Router[], truth: Truth, killed: Map<string, Death[]>) {
     this.engine = engine
     this.#truth = truth
     this.#killed = killed
@@ -115,7 +115,7 @@ export class Load {
     if (verdict.kind === 'ok') return
     // A connection to a killed router takes with it whatever is put on it until its end is seen.
     const ofRouter = 'error' in outcome && tried.at(-1)?.deaths.some(({ from, to }) => (outcome.connected ?? began) <= to && from <= ended)
-    const ofApp = method === 'POST' && [...allowed].some((app) => this.#killed.get(app)?.some((time) => began - slack <= time && time <= ended))
+    const ofApp = method === 'POST' && [...allowed].some((app) => this.#killed.get(app)?.some(({ from, to }) => began - slack <= to && from <= ended))
     if (verdict.kind === 'failed' && (ofRouter || ofApp)) return void tally.excused++
     tally[verdict.kind]++
     const reason = `${tried.at(-1)?.router.program.name}: ${method}: ${verdict.reason}`

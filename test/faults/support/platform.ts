@@ -13,13 +13,19 @@ export interface Running {
   stopping: boolean
 }
 
+/** From when to when something was dying; milliseconds of the monotonic clock. */
+export interface Death {
+  from: number
+  to: number
+}
+
 /** What runs on a platform. The checker knows it from the platform's side, never from the mesh's. */
 export interface Instances {
   readonly running: ReadonlyMap<string, Running>
   /** Every instance that ever was, by guid: its app. */
   readonly history: ReadonlyMap<string, string>
-  /** When instances died, by app; milliseconds of the monotonic clock. */
-  readonly killed: Map<string, number[]>
+  /** Deaths of instances, by app. */
+  readonly killed: Map<string, Death[]>
   of(app: string): Running[]
   /** Waits until everything that was ordered runs. */
   settled(): Promise<void>

@@ -5,9 +5,10 @@ import { Session } from '../../../src/cli/dev/session.ts'
 import type { ContainerSpec } from '../../../src/foundation/diego/container/contract.ts'
 import { pidFiles, specFile } from '../../../src/foundation/diego/container/contract.ts'
 import type { TestAuthority } from '../../support/pki.ts'
+import { isAlive } from '../../support/processes.ts'
 import { freePort } from '../../support/program.ts'
 import { eventually } from '../../support/wait.ts'
-import { meshDomain, type Instances, type Platform, type Running } from './platform.ts'
+import { meshDomain, type Death, type Instances, type Platform, type Running } from './platform.ts'
 import { Program } from './programs.ts'
 
 export interface RealPlatformOptions {
@@ -94,7 +95,7 @@ export class RealPlatform implements Platform {
 class Containers implements Instances {
   readonly running = new Map<string, Running>()
   readonly history = new Map<string, string>()
-  readonly killed = new Map<string, number[]>()
+  readonly killed = new Map<string, Death[]>()
   readonly #folder: string
   readonly #session: Session
   readonly #looking: NodeJS.Timeout
@@ -127,9 +128,14 @@ class Containers implements Instances {
   }
 
   /** Kills a process of an instance without a word: the app's own, or its container's. */
-  kill({ guid, app }: Running, which: keyof typeof pidFiles): void {
-    this.killed.set(app, [...(this.killed.get(app) ?? []), performance.now()])
+  async kill({ guid, app }: Running, which: keyof typeof pidFiles): Promise<void> {
+    const death = { from: performance.now(), to: Infinity }
+    this.killed.set(app, [...(this.killed.get(app) ?? []), death])
+    const container = this.pid(guid, 'container')
     process.kill(this.pid(guid, which), 'SIGKILL')
+    // The container ends with the app, once it sees that it is gone.
+    await eventually(() => !isAlive(container))
+    death.to = performance.now()
   }
 
   /** Process id of an instance's app, or of its container. */

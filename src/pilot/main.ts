@@ -12,6 +12,7 @@ import { ResourceStatus } from './ads/resource-status.ts'
 import { AdsServer } from './ads/server.ts'
 import { PilotConfig } from './config.ts'
 import { CopilotClient } from './copilot-client.ts'
+import { Resolver } from './egress/resolver.ts'
 import { explain } from './explain.ts'
 import { SecretKeeper } from './secret-keeper.ts'
 import { Translator } from './translate/translator.ts'
@@ -34,6 +35,7 @@ const status = new ResourceStatus({ translator, ads })
 const routers = () => ads.routers()
 countFaults(metrics, () => translator.faults)
 const debug = new DebugServer({ listen: config.debug.listen, routers, faults: () => faultsOf(translator), explain: (host, path, exposure) => explain(translator, host, path, { exposure }) })
+const resolver = new Resolver({ wanted: () => translator.rules.namesToResolve(), resolved: (name, addresses) => publisher.resolved(name, addresses), log })
 const reporter = new Reporter({ name: config.name, copilot, routers, resources: status, log })
 const health = new HealthServer({
   component: 'pilot',
@@ -42,4 +44,4 @@ const health = new HealthServer({
   conditions: { copilot: () => copilot.condition(), ads: () => ads.condition() },
 })
 
-await run([health, copilot, secrets, ads, debug, reporter], log)
+await run([health, copilot, secrets, ads, debug, reporter, resolver], log)

@@ -41,6 +41,7 @@ export function secrets(): Resource[] {
     pair('tls/default', issueCertificate(routerAuthority, { commonName: 'mesh', dns: ['mesh.test', '*.mesh.test'] })),
     pair('backend/client', issueCertificate(routerAuthority, { commonName: 'gorouter', dns: ['gorouter.service.cf.internal'] })),
     { name: 'backend/ca', type: { case: 'validationContext' as const, value: { trustedCa: inline(instanceAuthority.certificate) } } },
+    { name: 'system/ca', type: { case: 'validationContext' as const, value: { trustedCa: inline(instanceAuthority.certificate) } } },
   ].map((secret) => encodeResource(SecretSchema, secret.name ?? '', create(SecretSchema, secret)))
 }
 

@@ -10,7 +10,7 @@ import { settingsOf } from './rig.ts'
 
 const service = (name: string, hosts: string[], http: HttpRoute[], { namespace = 'space', at = '2026-01-01' } = {}): Change => {
   const { kind, key, value } = resource('VirtualService', name, { hosts, http }, namespace)
-  return { kind, key, value: value && { ...value, metadata: { ...value.metadata, createdAt: `${at}T00:00:00Z` } } } as Change
+  return { kind, key, value: value && { ...value, metadata: { ...value.metadata, createdAt: `${at}T00:00:00Z` } } }
 }
 const to = (host: string): HttpRoute['route'] => [{ destination: { host } }]
 const world: Change[] = [process('p', 0), route('shop.test', [destination(['p'])])]

@@ -1,5 +1,6 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
+import { rootCertificates } from 'node:tls'
 import { create } from '@bufbuild/protobuf'
 import { isPem, readPem } from '../../common/certificates.ts'
 import { SecretSchema, type Secret } from '../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
@@ -19,12 +20,17 @@ export interface SecretFiles {
   files: { certificate: string; key: string } | { ca: string; crl?: string }
 }
 
-/** The secrets of a router: its keypairs as `tls/NAME`, and `backend/client` and `backend/ca` for instances. */
+/** Where systems keep the CAs that they trust; where none is there, those that came with Node. */
+const systemFiles = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/cert.pem']
+const systemAuthorities = (): string => systemFiles.find((file) => existsSync(file)) ?? rootCertificates.join('\n')
+
+/** The secrets of a router: its keypairs as `tls/NAME`, `backend/client` and `backend/ca` for instances, and `system/ca` for external services. */
 export function routerSecrets({ keypairs, backend }: Pick<RouterConfig, 'keypairs' | 'backend'>): SecretFiles[] {
   return [
     ...keypairs.map(({ name, certificate, key }, index) => ({ field: `keypairs[${index}]`, name: `tls/${name}`, files: { certificate, key } })),
     { field: 'backend', name: 'backend/client', files: { certificate: backend.certificate, key: backend.key } },
     { field: 'backend.ca', name: 'backend/ca', files: { ca: backend.ca } },
+    { field: 'system', name: 'system/ca', files: { ca: systemAuthorities() } },
   ]
 }
 

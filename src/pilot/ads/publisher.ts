@@ -9,6 +9,8 @@ export class Publisher implements Follower {
   readonly #translator: Translator
   readonly #cache: ResourceCache
   readonly #onPublished: (changes: Change[]) => void
+  readonly #resolved = new Map<string, string[]>()
+  #applying = false
   #whole = false
 
   /** `onPublished` is told of changes whose effect is in the cache now. */
@@ -23,6 +25,17 @@ export class Publisher implements Follower {
     return this.#whole
   }
 
+  /** Takes what DNS has for the name of an external service; after the transaction that is under way. */
+  resolved(name: string, addresses: string[]): void {
+    this.#resolved.set(name, addresses)
+    if (!this.#applying) this.#applyResolved()
+  }
+
+  #applyResolved(): void {
+    for (const [name, addresses] of this.#resolved) this.#cache.apply(this.#translator.resolved(name, addresses))
+    this.#resolved.clear()
+  }
+
   async replace(records: Change[]): Promise<void> {
     await this.apply(inOrder(this.#translator.model.difference(records)))
     this.#cache.apply({ changed: this.#translator.constants, removed: [] })
@@ -30,11 +43,17 @@ export class Publisher implements Follower {
   }
 
   async apply(changes: Change[]): Promise<void> {
-    const steps = this.#translator.steps(changes)
-    let step = steps.next()
-    for (; !step.done; step = steps.next()) await setImmediate()
-    this.#cache.apply(step.value)
-    this.#onPublished(changes)
+    this.#applying = true
+    try {
+      const steps = this.#translator.steps(changes)
+      let step = steps.next()
+      for (; !step.done; step = steps.next()) await setImmediate()
+      this.#cache.apply(step.value)
+      this.#onPublished(changes)
+    } finally {
+      this.#applying = false
+    }
+    this.#applyResolved()
   }
 }
 

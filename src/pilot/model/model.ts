@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
+import { Multimap } from '../../common/multimap.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
 import { kinds, type Change, type Instance, type Kind, type Process, type Records, type Route } from '../../mesh/records.ts'
 import { recordFault, type Fault } from './fault.ts'
-import { hostsOf, namesOf, seenBy } from './names.ts'
-import { Multimap } from '../../common/multimap.ts'
+import { hostsOf, name, namesOf, seenBy } from './names.ts'
 
 /** What a set of changes touches. */
 export interface Touched {
@@ -21,6 +21,8 @@ export interface Touched {
 export interface Source {
   get<K extends Kind>(kind: K, key: string): Records[K] | undefined
   keysOf(name: string): Iterable<string>
+  /** What the name of an external service leads to; undefined while that is not known. */
+  addressesOf(name: string): readonly string[] | undefined
 }
 
 /** The records in memory, each as it was last good, with the indexes that lead from each to the routes it has an effect on. */
@@ -39,6 +41,8 @@ export class Model implements Source {
   }
   /** Name → the keys of the records that have it. */
   readonly #names = new Multimap()
+  /** Name of an external service → the addresses that DNS has for it. */
+  readonly #addresses = new Map<string, readonly string[]>()
   /** Process → the routes that send to it. */
   readonly #routes = new Multimap()
 
@@ -53,6 +57,16 @@ export class Model implements Source {
   /** Keys of the records that have a name of the index. */
   keysOf(name: string): Iterable<string> {
     return this.#names.get(name)
+  }
+
+  addressesOf(name: string): readonly string[] | undefined {
+    return this.#addresses.get(name)
+  }
+
+  /** Notes what DNS has for a name of an external service. */
+  resolved(host: string, addresses: readonly string[]): Touched {
+    this.#addresses.set(host, addresses)
+    return { ...nothingTouched(), names: new Set([name.address(host)]) }
   }
 
   all<K extends Kind>(kind: K): ReadonlyMap<string, Records[K]> {
@@ -101,9 +115,9 @@ export class Model implements Source {
     const before = records.get(key)
     if (value === null) records.delete(key)
     else records.set(key, value)
-    if (before) for (const name of namesOf(kind, before)) this.#names.delete(name, key)
-    if (value) for (const name of namesOf(kind, value)) this.#names.add(name, key)
-    for (const name of seenBy(kind, key, before, value)) touched.names.add(name)
+    if (before) for (const has of namesOf(kind, before)) this.#names.delete(has, key)
+    if (value) for (const has of namesOf(kind, value)) this.#names.add(has, key)
+    for (const seen of seenBy(kind, key, before, value)) touched.names.add(seen)
     if (kind === 'route') this.#reindexRoute(key, before as Route | undefined, value, touched)
     if (kind === 'instance') for (const process of new Set([(before as Instance | undefined)?.process, value?.process])) if (process) this.#touchRoutesOf(process, touched)
     if (kind === 'resource') for (const resource of [before as Resource | undefined, value]) if (resource) touchResource(resource, touched)

@@ -30,6 +30,8 @@ export const name = {
   bound: (gateway: string) => `bound ${gateway}`,
   /** Routes that a space owns. */
   owned: (space: string) => `owned ${space}`,
+  /** What DNS has for a name. */
+  address: (host: string) => `address ${host}`,
 } as const
 
 const names: { [K in Kind]: (value: Records[K]) => string[] } = {

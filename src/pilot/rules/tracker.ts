@@ -1,7 +1,7 @@
+import { Multimap } from '../../common/multimap.ts'
 import type { Kind, Records } from '../../mesh/records.ts'
 import type { Source } from '../model/model.ts'
-import { recordName } from '../model/names.ts'
-import { Multimap } from '../../common/multimap.ts'
+import { name, recordName } from '../model/names.ts'
 
 /** Knows which unit of output read which part of the model, so that a change leads to the units that it can alter, and to no other. */
 export class Tracker {
@@ -31,6 +31,11 @@ export class Tracker {
     this.#reads.delete(unit)
   }
 
+  /** Whether anything depends on a name. */
+  isRead(name: string): boolean {
+    return this.#readers.has(name)
+  }
+
   /** The units that read one of `names`. */
   *readers(names: Iterable<string>): Generator<string> {
     for (const name of names) yield* this.#readers.get(name)
@@ -52,8 +57,13 @@ class View implements Source {
     return this.#model.get(kind, key)
   }
 
-  keysOf(name: string): Iterable<string> {
-    this.#read.add(name)
-    return this.#model.keysOf(name)
+  addressesOf(host: string): readonly string[] | undefined {
+    this.#read.add(name.address(host))
+    return this.#model.addressesOf(host)
+  }
+
+  keysOf(key: string): Iterable<string> {
+    this.#read.add(key)
+    return this.#model.keysOf(key)
   }
 }

@@ -1,40 +1,38 @@
-import { isIP } from 'node:net'
 import { create, toBinary } from '@bufbuild/protobuf'
-import { Cluster_DiscoveryType, Cluster_DnsLookupFamily, ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
-import { encodedResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
+import { Cluster_DiscoveryType, ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
+import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
+import { encodedResource, encodeResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
 import type { RuleCluster } from '../rules/clusters.ts'
+import type { External } from '../rules/egress.ts'
 import { portOf } from '../rules/services.ts'
+import { externalTls } from './external-tls.ts'
 import { together, type Context } from './feature.ts'
 import { features } from './features.ts'
-import { socketAddress } from './proto.ts'
+import { ads, socketAddress } from './proto.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
 type EntryCluster = Extract<RuleCluster, { kind: 'entry' }>
 
-const kinds = { STATIC: Cluster_DiscoveryType.STATIC, DNS: Cluster_DiscoveryType.STRICT_DNS, DNS_ROUND_ROBIN: Cluster_DiscoveryType.LOGICAL_DNS } as const
-
-/** The cluster of an external host: its endpoints by address, or found by DNS. The instances' identity check has no part in it. */
-export function entryCluster({ name, policy, service, subset, port }: EntryCluster, context: Context): Resource {
+/** The cluster of an external host and its endpoints. The instances' identity check has no part in it. */
+export function entryCluster({ name, policy, service, port }: EntryCluster, { endpoints }: External, context: Context): Resource[] {
   const { entry, host } = service
-  const servicePort = portOf(entry, port)
-  const given = (entry.spec.endpoints ?? []).filter(({ labels }) => Object.entries(subset).every(([label, value]) => labels?.[label] === value))
-  const resolution = entry.spec.resolution ?? 'NONE'
-  const endpoints = given.length || resolution === 'STATIC' ? given : [{ address: host }]
-  const protocol = ['HTTP2', 'GRPC'].includes(servicePort?.protocol?.toUpperCase() ?? '') ? 'http2' : 'http1'
-  const lbEndpoints = endpoints.flatMap((endpoint) => {
-    const number = ('ports' in endpoint ? endpoint.ports?.[servicePort?.name ?? ''] : undefined) ?? servicePort?.targetPort ?? servicePort?.number
-    if (endpoint.address === undefined || number === undefined || (resolution === 'STATIC' && !isIP(endpoint.address))) return []
-    const weight = 'weight' in endpoint && endpoint.weight ? { loadBalancingWeight: endpoint.weight } : {}
-    return [{ hostIdentifier: { case: 'endpoint' as const, value: { hostname: endpoint.address, address: socketAddress(endpoint.address, number) } }, ...weight }]
-  })
+  const asked = portOf(entry, port)?.protocol?.toUpperCase() ?? ''
+  const protocol = ['HTTP2', 'GRPC'].includes(asked) || policy?.connectionPool?.http?.h2UpgradePolicy === 'UPGRADE' ? 'http2' : 'http1'
   const base = {
     name,
-    clusterDiscoveryType: { case: 'type' as const, value: kinds[resolution as keyof typeof kinds] ?? Cluster_DiscoveryType.STATIC },
-    dnsLookupFamily: Cluster_DnsLookupFamily.V4_PREFERRED,
-    loadAssignment: { clusterName: name, endpoints: lbEndpoints.length ? [{ lbEndpoints }] : [] },
+    clusterDiscoveryType: { case: 'type' as const, value: Cluster_DiscoveryType.EDS },
+    edsClusterConfig: { edsConfig: ads },
     metadata: { filterMetadata: { mesh: { space: service.space } } },
+    ...externalTls(policy?.tls, { host, names: entry.spec.subjectAltNames ?? [], protocol }),
   }
   const own = features.filter((feature) => feature !== upstreamTls)
   const fields = own.flatMap((feature) => feature.cluster?.({ protocol, loadBalancing: context.settings.loadBalancing, policy }, context) ?? [])
-  return encodedResource(typeUrls.cluster, name, toBinary(ClusterSchema, create(ClusterSchema, together([base, ...fields]))))
+  const lbEndpoints = endpoints.map((endpoint) => ({
+    hostIdentifier: { case: 'endpoint' as const, value: { hostname: endpoint.name, address: socketAddress(endpoint.address, endpoint.port) } },
+    ...(endpoint.weight ? { loadBalancingWeight: endpoint.weight } : {}),
+  }))
+  return [
+    encodedResource(typeUrls.cluster, name, toBinary(ClusterSchema, create(ClusterSchema, together([base, ...fields])))),
+    encodeResource(ClusterLoadAssignmentSchema, name, create(ClusterLoadAssignmentSchema, { clusterName: name, endpoints: lbEndpoints.length ? [{ lbEndpoints }] : [] })),
+  ]
 }

@@ -58,6 +58,10 @@ export const TranslationSettings = Type.Object(
       ),
       { default: [], description: 'Ports beside 80 and 443 that spaces may open by a Gateway; the operator\'s own Gateways need none' },
     ),
+    egressAllowed: Type.Array(Type.String({ pattern: '^[0-9a-fA-F:.]+(/\\d{1,3})?$' }), {
+      default: [],
+      description: "Subnets that are not public and that ServiceEntries of spaces may lead to all the same, as 10.1.0.0/16; the same as copilot's",
+    }),
     minimumTlsVersion: Type.Enum(['1.2', '1.3'], { default: '1.2', description: 'Oldest TLS version that clients may use' }),
   },
   { ...closed, default: {} },

@@ -62,6 +62,15 @@ export class Translator {
     return update
   }
 
+  /** Notes what DNS has for the name of an external service, and returns the resources that this touches. */
+  resolved(host: string, addresses: string[]): ResourceUpdate {
+    const steps = this.rules.steps(this.model.resolved(host, addresses))
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done) return value
+    }
+  }
+
   /** The route configurations, which there are even where no record ever was. */
   get constants(): Resource[] {
     return this.rules.configurations

@@ -70,6 +70,7 @@ export const full: typeof minimal = {
         max_headers: 100,
         routing_shape: 'buckets',
         port_leases: [{ port: 9443, spaces: ['acme/shop'] }],
+        egress_allowed: ['10.1.0.0/16'],
         minimum_tls_version: '1.3',
       },
       debug: { port: 19451 },

@@ -1,14 +1,16 @@
+import { Multimap } from '../../../common/multimap.ts'
 import { messageOf } from '../../../common/problem.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from '../../../common/xds/resources.ts'
-import type { Exposure } from '../../../mesh/records.ts'
+import { resourceKey, type Exposure } from '../../../mesh/records.ts'
 import type { Fault } from '../../model/fault.ts'
-import type { Model, Touched } from '../../model/model.ts'
-import { Multimap } from '../../../common/multimap.ts'
+import type { Model, Source, Touched } from '../../model/model.ts'
+import { name } from '../../model/names.ts'
 import { servingOf } from '../../model/serving.ts'
-import { clusterSources, isRuleCluster, ruleCluster } from '../../rules/clusters.ts'
+import { clusterSources, isRuleCluster, ruleCluster, type RuleCluster } from '../../rules/clusters.ts'
 import { Degradations } from '../../rules/degradations.ts'
 import { gateOf } from '../../rules/gate.ts'
 import { gatewayChains, type GatewayChain } from '../../rules/gateway-chains.ts'
+import { externalOf } from '../../rules/egress.ts'
 import { NamedHosts } from '../../rules/named-hosts.ts'
 import { nowhere, ruleHostOf, type RuleHost } from '../../rules/rule-host.ts'
 import { unreachedBy } from '../../rules/reached.ts'
@@ -202,7 +204,7 @@ export class RuleTranslator {
     try {
       const cluster = this.#users.has(name) ? this.#tracker.run(unit, (view) => this.#resources(view, name)) : undefined
       this.#failed.delete(unit)
-      this.degradations.set(unit, [])
+      if (!cluster) this.degradations.set(unit, [])
       if (cluster) {
         update.changed.push(...cluster)
         return
@@ -211,6 +213,22 @@ export class RuleTranslator {
       for (const type of ['cluster', 'endpoint'] as const) update.removed.push({ typeUrl: typeUrls[type], name })
     } catch (error) {
       this.#fail(unit, { kind: 'resource', key: name, reason: messageOf(error) }, clusterSources(this.#model, name))
+    }
+  }
+
+  #external(view: Source, cluster: Extract<RuleCluster, { kind: 'entry' }>): Resource[] {
+    const { name, service, subset, port } = cluster
+    const external = externalOf(view, service.entry, { host: service.host, labels: subset, port, allowed: this.#context.settings.egressAllowed })
+    this.degradations.set(`cluster ${name}`, external.faults.map((reason) => ({ key: resourceKey(service.entry), reason })))
+    return entryCluster(cluster, external, this.#context)
+  }
+
+  /** Names of external services of which the addresses are needed: every resource's that says so and is in use. */
+  *namesToResolve(): Generator<string> {
+    for (const resource of this.#model.all('resource').values()) {
+      if (resource.kind !== 'ServiceEntry') continue
+      const names = [...(resource.spec.hosts ?? []), ...(resource.spec.endpoints ?? []).map(({ address = '' }) => address)]
+      for (const host of names) if (this.#tracker.isRead(name.address(host))) yield host
     }
   }
 
@@ -231,7 +249,7 @@ export class RuleTranslator {
   #resources(view: Parameters<typeof ruleCluster>[0], name: string): Resource[] | undefined {
     const cluster = ruleCluster(view, name)
     if (!cluster) return undefined
-    if (cluster.kind === 'entry') return [entryCluster(cluster, this.#context)]
+    if (cluster.kind === 'entry') return this.#external(view, cluster)
     const { space, destinations, route } = cluster
     const traits = traitsOf(name, { space, destinations, guid: route?.guid, options: route?.options ?? {} }, this.#context.settings, cluster.policy)
     return [this.#clusterMaker.clusterOf(traits), endpointsOf(traits, servingOf({ destinations }, view).servers)]

@@ -1,0 +1,93 @@
+import { Resolver as Dns } from 'node:dns/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Part } from '../../common/lifecycle.ts'
+import type { Logger } from '../../common/log.ts'
+import { messageOf } from '../../common/problem.ts'
+
+export interface Answer {
+  addresses: string[]
+  /** Seconds for which it holds. */
+  ttl: number
+}
+
+export interface ResolverOptions {
+  /** Names that are needed now. */
+  wanted: () => Iterable<string>
+  /** Told what a name leads to when that changes; an empty list where there is no such name. */
+  resolved: (name: string, addresses: string[]) => void
+  log: Logger
+  lookup?: (name: string) => Promise<Answer>
+  /** Milliseconds between looks at what is wanted and due. */
+  every?: number
+}
+
+/** Bounds of how long an answer is believed, and how soon a failed question is asked again, milliseconds. */
+const times = { least: 5000, most: 60_000, retry: 5000 }
+const atOnce = 20
+
+/** Resolves the names of external services, as long as their records live. While DNS is away the last answers hold. */
+export class Resolver implements Part {
+  readonly name = 'resolver'
+  readonly #options: ResolverOptions
+  readonly #due = new Map<string, number>()
+  readonly #answers = new Map<string, string>()
+  readonly #stop = new AbortController()
+  #running: Promise<void> | undefined
+
+  constructor(options: ResolverOptions) {
+    this.#options = options
+  }
+
+  async start(): Promise<void> {
+    this.#running = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      const wanted = new Set(this.#options.wanted())
+      for (const name of this.#due.keys()) if (!wanted.has(name)) this.#due.delete(name)
+      for (const name of this.#answers.keys()) if (!wanted.has(name)) this.#answers.delete(name)
+      const now = performance.now()
+      const due = [...wanted].filter((name) => (this.#due.get(name) ?? 0) <= now).slice(0, atOnce)
+      await Promise.all(due.map((name) => this.#ask(name)))
+      if (due.length < atOnce) await delay(this.#options.every ?? 200, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  async #ask(name: string): Promise<void> {
+    const { lookup = lookUp, resolved, log } = this.#options
+    try {
+      const { addresses, ttl } = await lookup(name)
+      this.#due.set(name, performance.now() + Math.min(times.most, Math.max(times.least, ttl * 1000)))
+      const answer = addresses.toSorted().join()
+      if (this.#answers.get(name) === answer) return
+      this.#answers.set(name, answer)
+      resolved(name, addresses.toSorted())
+    } catch (error) {
+      this.#due.set(name, performance.now() + times.retry)
+      log.warn({ name, reason: messageOf(error) }, 'cannot look up an external service; its last addresses hold')
+    }
+  }
+}
+
+const dns = new Dns({ timeout: 2000, tries: 2 })
+const absent = ['ENOTFOUND', 'ENODATA']
+
+/** IPv4 addresses, else IPv6. Throws where DNS does not answer. */
+async function lookUp(name: string): Promise<Answer> {
+  for (const ask of [() => dns.resolve4(name, { ttl: true }), () => dns.resolve6(name, { ttl: true })]) {
+    try {
+      const records = await ask()
+      return { addresses: records.map(({ address }) => address), ttl: Math.min(...records.map(({ ttl }) => ttl)) }
+    } catch (error) {
+      if (!absent.includes((error as { code?: string }).code ?? '')) throw error
+    }
+  }
+  return { addresses: [], ttl: 0 }
+}

@@ -52,7 +52,7 @@ class FakeEngine implements Engine {
   }
 
   names(): string[] {
-    return [...this.resources.keys()].filter((name) => !name.startsWith('tls/') && !name.startsWith('backend/')).sort((a, b) => a.localeCompare(b))
+    return [...this.resources.keys()].filter((name) => !/^(tls|backend|system)\//.test(name)).sort((a, b) => a.localeCompare(b))
   }
 }
 

@@ -14,8 +14,9 @@ export interface Support {
   planned?: true
 }
 
-const both: Support = { engines: ['envoy', 'embedded'], planned: true }
-const envoy: Support = { engines: ['envoy'], planned: true }
+const both: Support = { engines: ['envoy', 'embedded'] }
+const envoy: Support = { engines: ['envoy'] }
+const later: Support = { engines: ['envoy'], planned: true }
 const refused = (reason: string): Support => ({ engines: [], refused: reason })
 const ignored = (reason: string): Support => ({ engines: [], ignored: reason })
 
@@ -46,7 +47,8 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
       'port.targetPort': refused('it has no meaning for a Gateway, in Istio neither; leave it out'),
     }),
     ...under('servers[].tls', {
-      ...all(both, 'httpsRedirect mode credentialName serverCertificate privateKey caCertificates minProtocolVersion maxProtocolVersion cipherSuites credentialNames subjectAltNames caCertCredentialName'),
+      ...all(both, 'httpsRedirect'),
+      ...all(envoy, 'mode credentialName serverCertificate privateKey caCertificates minProtocolVersion maxProtocolVersion cipherSuites credentialNames subjectAltNames caCertCredentialName'),
       ...all(envoy, 'caCrl verifyCertificateHash verifyCertificateSpki tlsCertificates[].serverCertificate tlsCertificates[].privateKey'),
       'tlsCertificates[].caCertificates': refused('the CAs of clients are the same for all certificates; write tls.caCertificates'),
     }),
@@ -73,8 +75,8 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
       ...all(both, 'corsPolicy.allowCredentials corsPolicy.allowHeaders corsPolicy.allowMethods corsPolicy.allowOrigin corsPolicy.allowOrigins[]'),
       ...all(both, 'corsPolicy.exposeHeaders corsPolicy.maxAge corsPolicy.unmatchedPreflights'),
     }),
-    ...under('tls[]', all(envoy, `match[].sniHosts match[].port match[].gateways match[].destinationSubnets match[].sourceLabels match[].sourceNamespace`)),
-    ...under('tcp[]', all(envoy, `match[].port match[].gateways match[].destinationSubnets match[].sourceLabels match[].sourceNamespace`)),
+    ...under('tls[]', { ...all(envoy, 'match[].sniHosts match[].port match[].gateways match[].destinationSubnets'), ...all(later, 'match[].sourceLabels match[].sourceNamespace') }),
+    ...under('tcp[]', { ...all(envoy, 'match[].port match[].gateways match[].destinationSubnets'), ...all(later, 'match[].sourceLabels match[].sourceNamespace') }),
     'tcp[].match[].sourceSubnet': refused('Istio ignores it; leave it out'),
     ...under('tls[].route[]', all(envoy, 'destination.host destination.subset destination.port.number weight')),
     ...under('tcp[].route[]', all(envoy, 'destination.host destination.subset destination.port.number weight')),
@@ -84,9 +86,10 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     'workloadSelector.matchLabels': refused('there are no sidecars to select; a rule holds for all callers'),
     ...all(both, 'host subsets[].name subsets[].labels trafficPolicy.port.number'),
     ...under('trafficPolicy.connectionPool', {
-      ...all(both, 'tcp.connectTimeout tcp.idleTimeout tcp.maxConnectionDuration tcp.maxConnections tcp.tcpKeepalive.interval tcp.tcpKeepalive.time'),
-      ...all(envoy, 'tcp.tcpKeepalive.probes http.useClientProtocol'),
-      ...all(both, 'http.h2UpgradePolicy http.http1MaxPendingRequests http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries'),
+      ...all(both, 'tcp.connectTimeout tcp.idleTimeout tcp.maxConnectionDuration tcp.maxConnections tcp.tcpKeepalive.time'),
+      ...all(envoy, 'tcp.tcpKeepalive.interval tcp.tcpKeepalive.probes'),
+      ...all(later, 'http.useClientProtocol http.h2UpgradePolicy'),
+      ...all(both, 'http.http1MaxPendingRequests http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries'),
     }),
     ...under('trafficPolicy.loadBalancer', {
       ...all(both, 'simple warmup.aggression warmup.duration warmup.minimumPercent warmupDurationSecs'),
@@ -94,16 +97,15 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
       ...all(both, 'consistentHash.httpCookie.name consistentHash.httpCookie.path consistentHash.httpCookie.ttl'),
       ...all(both, 'consistentHash.httpCookie.attributes[].name consistentHash.httpCookie.attributes[].value'),
       ...all(both, 'consistentHash.ringHash.minimumRingSize consistentHash.maglev.tableSize'),
-      ...all(both, 'localityLbSetting.enabled localityLbSetting.distribute[].from localityLbSetting.distribute[].to'),
-      ...all(both, 'localityLbSetting.failover[].from localityLbSetting.failover[].to localityLbSetting.failoverPriority'),
+      ...all(later, 'localityLbSetting.enabled localityLbSetting.distribute[].from localityLbSetting.distribute[].to'),
+      ...all(later, 'localityLbSetting.failover[].from localityLbSetting.failover[].to localityLbSetting.failoverPriority'),
     }),
     ...under('trafficPolicy.outlierDetection', {
       ...all(both, 'baseEjectionTime consecutive5xxErrors consecutiveErrors consecutiveGatewayErrors consecutiveLocalOriginFailures interval'),
       ...all(both, 'maxEjectionPercent minHealthPercent splitExternalLocalOriginErrors'),
     }),
     ...under('trafficPolicy.tls', {
-      ...all(both, 'mode sni subjectAltNames credentialName caCertificates clientCertificate privateKey insecureSkipVerify'),
-      ...all(envoy, 'caCrl'),
+      ...all(later, 'mode sni subjectAltNames credentialName caCertificates clientCertificate privateKey insecureSkipVerify caCrl'),
     }),
     ...under('trafficPolicy', {
       ...all(both, 'retryBudget.minRetryConcurrency retryBudget.percent'),
@@ -113,8 +115,9 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
   },
   ServiceEntry: {
     exportTo,
-    ...all(both, 'hosts resolution subjectAltNames ports[].name ports[].number ports[].protocol ports[].targetPort'),
-    ...all(both, 'endpoints[].address endpoints[].labels endpoints[].locality endpoints[].ports endpoints[].weight'),
+    ...all(later, 'subjectAltNames endpoints[].locality'),
+    ...all(both, 'hosts resolution ports[].name ports[].number ports[].protocol ports[].targetPort'),
+    ...all(both, 'endpoints[].address endpoints[].labels endpoints[].ports endpoints[].weight'),
     addresses: ignored('apps reach the service by its name; no traffic to addresses is caught'),
     location: ignored('it makes no difference here: what the router asks a service for is said by a DestinationRule'),
     'endpoints[].network': refused('there is one network; write an address that the routers reach'),
@@ -122,9 +125,8 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     'workloadSelector.labels': refused('workloads stand inline as endpoints'),
   },
   RateLimit: {
-    ...all(both, 'hosts limits[].per limits[].requests limits[].unit limits[].burst'),
-    ...all(envoy, 'global'),
-    ...under('match[]', match),
+    ...all(later, 'hosts limits[].per limits[].requests limits[].unit limits[].burst global'),
+    ...under('match[]', Object.fromEntries(Object.entries(match).map(([name, fate]) => [name, fate.ignored ? fate : later]))),
   },
 }
 

@@ -59,10 +59,12 @@ test('the tile and the ops-files give the same jobs and properties', { skip: cfD
   t.end()
 })
 
-test('the tile and the ops-files make the same certificates', { skip: cfDeploymentAbsent }, (t) => {
+test('the tile and the ops-files make the same certificates and passwords', { skip: cfDeploymentAbsent }, (t) => {
   const ours = byOpsFiles().variables.filter(({ name, type }) => name.startsWith('mesh_') && type === 'certificate' && name !== 'mesh_ingress_tls')
   const plain = (variables: { name: string; options?: object }[]): object[] => variables.map(({ name, options }) => ({ name, options: { ...options, ca: undefined } }))
-  t.same(plain((tile().variables ?? []).filter(({ options }) => !options?.is_ca)), plain(ours))
+  t.same(plain((tile().variables ?? []).filter(({ type, options }) => type === 'certificate' && !options?.is_ca)), plain(ours))
+  const passwords = (variables: { name: string; type: string }[]): string[] => variables.filter(({ name, type }) => type === 'password' && name.startsWith('mesh_')).map(({ name }) => name)
+  t.same(passwords(tile().variables ?? []), passwords(byOpsFiles().variables), 'and the same passwords')
   t.end()
 })
 

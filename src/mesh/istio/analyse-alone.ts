@@ -9,7 +9,7 @@ const told: string[] = [codes.merged, codes.shadowed, codes.unreachable, codes.s
 
 /** What resources that are not applied yet make of each other. Every host is taken for a service; a subset is missed only where a rule for its host is there. */
 export function analyseAlone(drafts: Draft[]): Map<Draft, Finding[]> {
-  const resources = drafts.map((draft) => ({ ...draft, metadata: { ...draft.metadata, generation: 1, createdAt: '' } }) as Resource)
+  const resources = drafts.map((draft): Resource => ({ ...draft, metadata: { ...draft.metadata, generation: 1, createdAt: '' } }))
   const world = alone(resources)
   const ruled = new Set(resources.flatMap((resource) => (resource.kind === 'DestinationRule' ? resource.spec.host : [])))
   return new Map(drafts.map((draft, position) => [draft, analyse(resources[position]!, world).filter(({ code, message }) => told.includes(code) && (code !== codes.subsetUnknown || [...ruled].some((host) => message.includes(` ${host} a subset `))))]))

@@ -18,12 +18,14 @@ export const refusedByPreStart: Record<string, { properties: object; names: stri
     {
       properties: {
         listen: { port: 70_000 },
-        api: { listen: { port: 'https' }, uaa: { url: 'uaa', issuer: ['a', 'list'] } },
+        api: { listen: { port: 'https' }, uaa: { url: 'uaa', issuer: ['a', 'list'] }, cloud_controller: { url: 'cc', roles_seconds: -1 } },
+        encryption: { keys: [{ name: 'first', secret: 'too short' }] },
+        limits: { resources: -1 },
         store: { retention: 0, max_megabytes: 'many' },
         health: { port: -1 },
         log: { level: 'loud' },
       },
-      names: ['listen.port', 'api.listen.port', 'api.uaa.url', 'api.uaa.issuer', 'store.retention', 'store.max_megabytes', 'health.listen.port', 'log.level'],
+      names: ['listen.port', 'api.listen.port', 'api.uaa.url', 'api.uaa.issuer', 'api.cloud_controller.url', 'api.cloud_controller.roles_seconds', 'encryption.keys[0].secret', 'limits.resources', 'store.retention', 'store.max_megabytes', 'health.listen.port', 'log.level'],
     },
     { properties: { tls: { private_key: other.private_key }, api: { tls: { certificate: 'no PEM' }, uaa: { ca: '' } } }, names: ['tls.private_key', 'api.tls.certificate', 'api.uaa.ca'] },
   ],

@@ -6,6 +6,7 @@ import { targetOf } from './clusters.ts'
 import { gateOf, type Gate } from './gate.ts'
 import { spellings } from './hosts.ts'
 import type { Policy } from './policies.ts'
+import { rateLimitsFor, type HostLimits } from './rate-limits.ts'
 import { findEntry, routesOf } from './services.ts'
 import { boundRoutes, mergedRoutes, virtualServicesFor, type Binding, type BoundRoute } from './virtual-services.ts'
 
@@ -45,6 +46,7 @@ export interface RuleHost {
   host: string
   /** The longest path first. */
   scopes: Scope[]
+  limits: HostLimits[]
   /** What of the resources cannot be served for this host, by their keys. */
   degraded: { key: string; reason: string }[]
 }
@@ -56,8 +58,10 @@ export function ruleHostOf(view: Source, exposure: Exposure, host: string): Rule
   const scopes = own.toReversed().map((route) => scopeOf(view, route, degraded))
   const external = own.length || exposure === 'pub' ? undefined : entryScope(view, host, degraded)
   if (external) scopes.push(external)
-  if (!scopes.some(({ rules, gate }) => rules || gate)) return undefined
-  return { exposure, host, scopes: [...scopes, ...fallbacks(view, exposure, host, scopes)], degraded }
+  const paths = own.map(({ path }) => path)
+  const limits = own.flatMap((route) => rateLimitsFor(view, route, paths))
+  if (!limits.length && !scopes.some(({ rules, gate }) => rules || gate)) return undefined
+  return { exposure, host, limits, scopes: [...scopes, ...fallbacks(view, exposure, host, scopes)], degraded }
 }
 
 /** Where the host's own routes leave paths over, those of wildcard hosts answer, as they would without rules. */

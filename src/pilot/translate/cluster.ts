@@ -26,8 +26,8 @@ export class ClusterMaker {
     return encodedResource(typeUrls.cluster, key, Buffer.concat([own, this.#commonOf(traits)]))
   }
 
-  #commonOf({ protocol, loadBalancing, policy, balanceFactor }: ClusterVariant): Uint8Array {
-    if (policy) return toBinary(ClusterSchema, create(ClusterSchema, this.#fieldsOf({ protocol, loadBalancing, policy, balanceFactor })))
+  #commonOf({ protocol, loadBalancing, policy, balanceFactor, healthCheck }: ClusterVariant): Uint8Array {
+    if (policy || healthCheck) return toBinary(ClusterSchema, create(ClusterSchema, this.#fieldsOf({ protocol, loadBalancing, policy, balanceFactor, healthCheck })))
     const id = `${protocol} ${loadBalancing}`
     let bytes = this.#common.get(id)
     if (!bytes) this.#common.set(id, (bytes = toBinary(ClusterSchema, create(ClusterSchema, this.#fieldsOf({ protocol, loadBalancing })))))

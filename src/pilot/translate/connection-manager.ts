@@ -6,6 +6,7 @@ import { together, type FilterInit, type ListenerContext } from './feature.ts'
 import { features } from './features.ts'
 import { extension, named, packed } from './proto.ts'
 import { shapeOf } from './routing-shape.ts'
+import { filterOf } from './rules/feature.ts'
 import { ruleFeatures } from './rules/features.ts'
 
 /** What serves HTTP on a filter chain: every feature's part. */
@@ -30,7 +31,10 @@ export function connectionManager(context: ListenerContext) {
  */
 function ruleFilters({ settings }: ListenerContext): FilterInit[] {
   const disabled = shapeOf(settings).routedFirst
-  return ruleFeatures.flatMap(({ filter }) => (filter ? [{ ...named(filter.name, filter.config), disabled, isOptional: true }] : []))
+  return ruleFeatures.flatMap((feature) => {
+    const filter = filterOf(feature, settings)
+    return filter ? [{ ...named(filter.name, filter.config), disabled, isOptional: true }] : []
+  })
 }
 
 function routerFilter(context: ListenerContext): FilterInit {

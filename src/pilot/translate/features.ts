@@ -4,6 +4,7 @@ import { arrival } from './arrival.ts'
 import { circuitBreakers } from './circuit-breakers.ts'
 import type { Feature } from './feature.ts'
 import { forwardedHeaders } from './forwarded-headers.ts'
+import { healthChecks } from './health-checks.ts'
 import { loadBalancing } from './load-balancing.ts'
 import { localReplies } from './local-replies.ts'
 import { outlierDetection } from './outlier-detection.ts'
@@ -38,6 +39,7 @@ export const features: Feature[] = [
   loadBalancing,
   circuitBreakers,
   outlierDetection,
+  healthChecks,
   upstreamTls,
   appHeaders,
   localReplies,

@@ -17,8 +17,8 @@ const named: Record<string, Simple> = { ROUND_ROBIN: 'round-robin', LEAST_REQUES
  * the busier of two instances.
  */
 export const loadBalancing: Feature = {
-  cluster: ({ loadBalancing, policy, balanceFactor }) => {
-    const common = commonOf(policy)
+  cluster: ({ loadBalancing, policy, balanceFactor, healthCheck }) => {
+    const common = commonOf(policy, healthCheck !== undefined)
     const hash = policy?.loadBalancer?.consistentHash
     if (hash) return { ...hashing(hash, balanceFactor), ...common }
     return { ...simple(named[policy?.loadBalancer?.simple ?? ''] ?? loadBalancing, policy?.loadBalancer), ...common }
@@ -46,9 +46,9 @@ function slowStartOf(balancer: Policy['loadBalancer']) {
   }
 }
 
-/** All ejected is 503: with a policy there is no panic in which the ejected are asked again, unless it sets a share for it. */
-function commonOf(policy: Policy | undefined): ClusterInit {
-  if (!policy) return {}
+/** All ejected, or ill, is 503: with a policy or health checks there is no panic in which the ejected are asked again, unless it sets a share for it. */
+function commonOf(policy: Policy | undefined, checked: boolean): ClusterInit {
+  if (!policy) return checked ? { commonLbConfig: { healthyPanicThreshold: { value: 0 } } } : {}
   const locality = localities(policy)
   return { commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 }, ...locality } }
 }

@@ -48,6 +48,21 @@ export const TranslationSettings = Type.Object(
       },
       { ...closed, default: {} },
     ),
+    healthCheck: Type.String({
+      default: 'none',
+      description: 'How routers check instances of apps that have no annotation `mesh.cloudfoundry.org/health-check` of their own, written as that is: `http:/PATH`, `tcp`, `grpc` or `grpc:SERVICE`, perhaps followed by `interval=5s timeout=1s unhealthy=3 healthy=1`; `none` for not at all',
+    }),
+    rateLimitService: Type.Optional(
+      Type.Object(
+        {
+          address: Type.String({ pattern: '^[^:/\\s]+:\\d{1,5}$', description: "HOST:PORT of a service that speaks Envoy's rate limit protocol (gRPC without TLS)" }),
+          domain: Type.String({ minLength: 1, default: 'mesh', description: 'Domain that the service is asked for' }),
+          timeout: duration('50ms', 'Time that the service has for its answer'),
+          refuseWithout: Type.Boolean({ default: false, description: 'Whether requests are refused (500) while the service does not answer; else they pass' }),
+        },
+        { ...closed, description: 'Counts for RateLimits with `global: true`, for all routers together' },
+      ),
+    ),
     portLeases: Type.Array(
       Type.Object(
         {

@@ -1,3 +1,4 @@
+import type { HealthCheck } from '../../mesh/health-check.ts'
 import type { Route } from '../../mesh/records.ts'
 import type { Policy } from '../rules/policies.ts'
 import type { TranslationSettings } from './settings.ts'
@@ -8,6 +9,7 @@ export interface ClusterVariant {
   loadBalancing: TranslationSettings['loadBalancing']
   /** What DestinationRules and the route's own `hash` option say. */
   policy?: Policy
+  healthCheck?: HealthCheck | undefined
   /** How far an instance's load by hash may be above the mean, percent (RFC-0042's `hash_balance`). */
   balanceFactor?: number
 }

@@ -1,6 +1,6 @@
 import { messageOf } from '../../common/problem.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from '../../common/xds/resources.ts'
-import type { Change, Route } from '../../mesh/records.ts'
+import type { App, Change, Route } from '../../mesh/records.ts'
 import type { Fault } from '../model/fault.ts'
 import { Model, nothingTouched, type Touched } from '../model/model.ts'
 import { Multimap } from '../../common/multimap.ts'
@@ -10,6 +10,8 @@ import { NamedHosts } from '../rules/named-hosts.ts'
 import { name } from '../model/names.ts'
 import { ClusterMaker } from './cluster.ts'
 import { endpointsOf } from './endpoints.ts'
+import { rateLimitService } from './rate-limit-service.ts'
+import { healthCheckOf } from './health-checks.ts'
 import { RuleTranslator } from './rules/translator.ts'
 import type { TranslationSettings } from './settings.ts'
 import { inSlices, slice } from './slices.ts'
@@ -73,7 +75,7 @@ export class Translator {
 
   /** The route configurations, which there are even where no record ever was. */
   get constants(): Resource[] {
-    return this.rules.configurations
+    return [...this.rules.configurations, ...rateLimitService(this.settings)]
   }
 
   /** Routes whose cluster a DestinationRule shapes, or did. */
@@ -121,7 +123,9 @@ export class Translator {
 
   /** What a route's cluster must be like, by its own record and those of its apps. */
   traitsOf(key: string, route: Route): RouteTraits {
-    return { ...traitsOf(key, route, this.settings, routePolicy(this.model, route)), session: sessionOf(route, this.settings, (app) => this.model.get('app', app)) }
+    const traits = traitsOf(key, route, this.settings, routePolicy(this.model, route))
+    const appOf = (app: string): App | undefined => this.model.get('app', app)
+    return { ...traits, session: sessionOf(route, this.settings, appOf), healthCheck: healthCheckOf(route.destinations.map(({ app }) => appOf(app)), this.settings, traits.notes) }
   }
 
   #translate(key: string, update: ResourceUpdate, changed: boolean): void {

@@ -33,6 +33,8 @@ import { StaticNameSchema } from '../../../src/common/proto/gen/static_name_pb.j
 import { HttpProtocolOptionsSchema } from '../../../src/common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
 import { HttpRequestHeaderMatchInputSchema, HttpResponseHeaderMatchInputSchema } from '../../../src/common/proto/gen/envoy/type/matcher/v3/http_inputs_pb.js'
 import { issueCertificate } from '../../../src/common/pki.ts'
+import { LocalRateLimitSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js'
+import { RateLimitPerRouteSchema, RateLimitSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js'
 import { TcpProxySchema } from '../../../src/common/proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js'
 import { ResourceCache } from '../../../src/common/xds/cache.ts'
 import { SecretSchema } from '../../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
@@ -80,6 +82,9 @@ const registry = createRegistry(
   RouterSchema,
   SkipFilterSchema,
   StdoutAccessLogSchema,
+  LocalRateLimitSchema,
+  RateLimitPerRouteSchema,
+  RateLimitSchema,
   TcpProxySchema,
   TlsInspectorSchema,
   UpstreamCodecSchema,

@@ -12,6 +12,7 @@ import { gateOf } from '../../rules/gate.ts'
 import { gatewayChains, type GatewayChain } from '../../rules/gateway-chains.ts'
 import { externalOf } from '../../rules/egress.ts'
 import { NamedHosts } from '../../rules/named-hosts.ts'
+import { rateLimitsFor } from '../../rules/rate-limits.ts'
 import { nowhere, ruleHostOf, type RuleHost } from '../../rules/rule-host.ts'
 import { unreachedBy } from '../../rules/reached.ts'
 import { routesOf } from '../../rules/services.ts'
@@ -25,6 +26,7 @@ import { exposures } from '../route-configuration.ts'
 import { inSlices } from '../slices.ts'
 import { traitsOf } from '../traits.ts'
 import { RouteConfigurations } from './configurations.ts'
+import { healthCheckOf } from '../health-checks.ts'
 import { virtualHostOf } from './virtual-host.ts'
 
 interface GatewayUnit {
@@ -131,10 +133,10 @@ export class RuleTranslator {
 
   /** Hosts that may have rules by what was touched; those that have some already are found by what they read. */
   #candidates(touched: Touched): Set<string> {
-    const hosts = this.#named.touched(touched, ['VirtualService', 'ServiceEntry', 'Gateway'])
+    const hosts = this.#named.touched(touched, ['VirtualService', 'ServiceEntry', 'Gateway', 'RateLimit'])
     for (const [key, host] of touched.routes) {
       const route = this.#model.get('route', key)
-      if (route && (virtualServicesFor(this.#model, route).length || gateOf(this.#model, route))) hosts.add(host)
+      if (route && (virtualServicesFor(this.#model, route).length || gateOf(this.#model, route) || rateLimitsFor(this.#model, route, []).length)) hosts.add(host)
     }
     return hosts
   }
@@ -146,7 +148,7 @@ export class RuleTranslator {
     let rules: RuleHost | undefined
     try {
       rules = this.#tracker.run(unit, (view) => ruleHostOf(view, exposure, host))
-      this.degradations.set(unit, rules?.degraded ?? [])
+      this.degradations.set(unit, [...(rules?.degraded ?? []), ...this.#uncounted(rules)])
       this.#failed.delete(unit)
       const made = rules && { rules, virtualHost: virtualHostOf(rules, this.#context), clusters: clustersOf(rules) }
       if (made) this.#hosts.set(key, made)
@@ -160,6 +162,13 @@ export class RuleTranslator {
     } catch (error) {
       this.#fail(unit, { kind: 'route', key, reason: messageOf(error) }, rules ? sourcesOf(rules) : [])
     }
+  }
+
+  /** Limits that nobody counts. */
+  #uncounted(rules: RuleHost | undefined): { key: string; reason: string }[] {
+    if (this.#context.settings.rateLimitService) return []
+    const global = rules?.limits.filter(({ spec }) => spec.global) ?? []
+    return global.map(({ source }) => ({ key: source, reason: 'spec.global: the operator has set no rate limit service; leave it out, and each router counts by itself' }))
   }
 
   /** Notes which clusters a host or Gateway sends to now. */
@@ -252,7 +261,8 @@ export class RuleTranslator {
     if (cluster.kind === 'entry') return this.#external(view, cluster)
     const { space, destinations, route } = cluster
     const traits = traitsOf(name, { space, destinations, guid: route?.guid, options: route?.options ?? {} }, this.#context.settings, cluster.policy)
-    return [this.#clusterMaker.clusterOf(traits), endpointsOf(traits, servingOf({ destinations }, view).servers)]
+    const healthCheck = healthCheckOf(destinations.map(({ app }) => view.get('app', app)), this.#context.settings, traits.notes)
+    return [this.#clusterMaker.clusterOf({ ...traits, healthCheck }), endpointsOf(traits, servingOf({ destinations }, view).servers)]
   }
 
   /** The platform's hosts beneath a wildcard host with rules are named, so that they win over it: those of `hosts`, or all. */
@@ -273,7 +283,7 @@ export class RuleTranslator {
   }
 }
 
-const sourcesOf = ({ scopes }: RuleHost): string[] => [...new Set(scopes.flatMap(({ rules }) => rules ?? []).map(({ source }) => source))]
+const sourcesOf = ({ scopes, limits }: RuleHost): string[] => [...new Set([...limits, ...scopes.flatMap(({ rules }) => rules ?? [])].map(({ source }) => source))]
 
 const isBeneath = (host: string, wildcard: string): boolean => host !== wildcard && host.endsWith(wildcard.slice(1))
 

@@ -4,16 +4,26 @@ import { nowhere, type HttpRule, type RuleHost, type Scope } from '../../rules/r
 import { together, type Context } from '../feature.ts'
 import { constantRoutes } from '../route-configuration.ts'
 import { gateRoutes } from './gate.ts'
-import type { MatchContext, MatchInit, RouteInit } from './feature.ts'
+import { filterOf, type MatchContext, type MatchInit, type RouteInit } from './feature.ts'
 import { ruleFeatures } from './features.ts'
 
 type Routes = MessageInitShape<typeof RouteSchema>[]
 
 /** The virtual host of a host with rules, encoded. */
-export function virtualHostOf({ exposure, host, scopes }: RuleHost, context: Context): Uint8Array {
+export function virtualHostOf(rules: RuleHost, context: Context): Uint8Array {
+  const { exposure, host, scopes } = rules
   const routes: Routes = scopes.flatMap((scope): Routes => [...gateRoutes(scope.gate, scope.path), ...(scope.rules ? ruledRoutes(scope, scope.rules, context) : constantRoutes(exposure, context, scope))])
   // With and without the dot that a host may end in; ports are not looked at.
-  return toBinary(VirtualHostSchema, create(VirtualHostSchema, { name: host, domains: [host, `${host}.`], routes }))
+  const { settings } = context
+  const typedPerFilterConfig = Object.fromEntries(
+    ruleFeatures.flatMap((feature) => {
+      const config = feature.perHost?.(rules, settings)
+      const filter = config && filterOf(feature, settings)
+      return filter ? [[filter.name, config]] : []
+    }),
+  )
+  const fields = together(ruleFeatures.flatMap((feature) => feature.host?.(rules, settings) ?? []))
+  return toBinary(VirtualHostSchema, create(VirtualHostSchema, { name: host, domains: [host, `${host}.`], routes, typedPerFilterConfig, ...fields }))
 }
 
 function ruledRoutes({ path }: Scope, rules: HttpRule[], context: Context): Routes {
@@ -35,7 +45,8 @@ function routesOf(rule: HttpRule, { settings }: Context): Routes {
   const typedPerFilterConfig = Object.fromEntries(
     ruleFeatures.flatMap((feature) => {
       const config = feature.perRoute?.(rule)
-      return feature.filter && config ? [[feature.filter.name, config]] : []
+      const filter = config && filterOf(feature, settings)
+      return filter ? [[filter.name, config]] : []
     }),
   )
   const fields = together(ruleFeatures.flatMap((feature) => feature.route?.(rule) ?? []))

@@ -1,0 +1,53 @@
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { HealthCheckSchema } from '../../common/proto/gen/envoy/config/core/v3/health_check_pb.js'
+import { healthCheckAnnotation, readHealthCheck, type HealthCheck } from '../../mesh/health-check.ts'
+import { CodecClientType } from '../../common/proto/gen/envoy/type/v3/http_pb.js'
+import type { App } from '../../mesh/records.ts'
+import type { Feature } from './feature.ts'
+import { duration } from './proto.ts'
+import type { TranslationSettings } from './settings.ts'
+import type { ClusterVariant } from './traits.ts'
+
+/** The check that the apps of a route ask for by annotation, the first that does; else the operator's. What cannot be read is told in `notes`. */
+export function healthCheckOf(apps: (App | undefined)[], { healthCheck }: TranslationSettings, notes: string[]): HealthCheck | undefined {
+  const written = apps.flatMap((app) => app?.annotations[healthCheckAnnotation] ?? [])[0]
+  const check = readHealthCheck(written ?? healthCheck)
+  if (check === undefined) notes.push(`${healthCheckAnnotation}: ${JSON.stringify(written)} is none of http:/PATH, tcp, grpc, grpc:SERVICE or none, perhaps followed by interval=5s timeout=1s unhealthy=3 healthy=1`)
+  return check === 'none' ? undefined : check
+}
+
+/** Host of the requests by which instances are checked. */
+const host = 'health-check.mesh.internal'
+
+type Checker = Extract<MessageInitShape<typeof HealthCheckSchema>, { $typeName?: never }>['healthChecker']
+
+const checkers: Record<HealthCheck['type'], (check: HealthCheck, protocol: ClusterVariant['protocol']) => Checker> = {
+  http: ({ path }, protocol) => ({ case: 'httpHealthCheck', value: { host, path, ...(protocol === 'http2' ? { codecClientType: CodecClientType.HTTP2 } : {}) } }),
+  tcp: () => ({ case: 'tcpHealthCheck', value: {} }),
+  grpc: ({ service }) => ({ case: 'grpcHealthCheck', value: { serviceName: service, authority: host } }),
+}
+
+/**
+ * Routers ask instances whether they are well, each for itself, and send requests to no other; all ill is 503. An instance that Diego takes away is left at
+ * once, and a new one is asked before it gets requests.
+ */
+export const healthChecks: Feature = {
+  cluster: ({ healthCheck: check, protocol }) => {
+    if (!check) return {}
+    const { type, interval, timeout, unhealthy, healthy } = check
+    const every = duration(interval)
+    return {
+      ignoreHealthOnHostRemoval: true,
+      healthChecks: [
+        {
+          interval: every,
+          noTrafficInterval: every,
+          timeout: duration(timeout),
+          unhealthyThreshold: unhealthy,
+          healthyThreshold: healthy,
+          healthChecker: checkers[type](check, protocol),
+        },
+      ],
+    }
+  },
+}

@@ -40,7 +40,7 @@ export const b3TraceHeaders: Feature = {
 
 const unreadable = not(requestHeader('traceparent', readable))
 
-/** The trace that was begun for B3 stands in W3C's header too, where a request has none there. Six UUIDs cost 4 µs to make, so that they are made once. */
+/** The trace that was begun for B3 stands in W3C's header too, where a request has none there. */
 export const sameTraceHeaders: Feature = {
   filter: ({ settings: { traceHeaders } }) =>
     traceHeaders.b3 && traceHeaders.w3c ? onlyWhere('mesh.trace-w3c-as-b3', allOf(requestHeader(begun), unreadable), mutations([set('traceparent', `00-%REQ(${begun})%-01`)])) : undefined,

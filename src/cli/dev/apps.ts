@@ -45,15 +45,25 @@ export class Apps {
     const app = await this.#createOrUpdate(options)
     // Before staging, which needs no buildpack that knows an app with a command.
     if (options.command !== undefined) await this.#cc.patch(`/v3/processes/${await this.#web(app)}`, { command: options.command })
+    if (options.instances !== undefined) await this.scale(app, options.instances)
+    if (!options.noRoute) for (const route of options.routes ?? [await this.#defaultRoute(options.name)]) await this.map(app, route)
+    await this.deploy(app, bits, progress)
+    await this.running(app)
+    return app
+  }
+
+  /** Has Cloud Controller make the space's apps, processes and routes what a manifest (YAML) says; all of it or nothing. */
+  async applyManifest(manifest: string): Promise<void> {
+    await this.#cc.post(`/v3/spaces/${this.#space}/actions/apply_manifest`, Buffer.from(manifest), 'application/x-yaml')
+  }
+
+  /** Uploads and stages an app's files, and starts it with them, anew where it runs. Does not wait for its instances. */
+  async deploy(app: V3Resource, bits: Buffer, progress: (step: string) => void): Promise<void> {
     progress(`uploading ${bits.length} bytes`)
     const droplet = await this.#stage(app, bits, progress)
     await this.#cc.patch(`/v3/apps/${app.guid}/relationships/current_droplet`, { data: { guid: droplet } })
-    if (options.instances !== undefined) await this.scale(app, options.instances)
-    if (!options.noRoute) for (const route of options.routes ?? [await this.#defaultRoute(options.name)]) await this.map(app, route)
     progress('starting')
     await this.#cc.post(`/v3/apps/${app.guid}/actions/${app.state === 'STARTED' ? 'restart' : 'start'}`)
-    await this.running(app)
-    return app
   }
 
   /** Waits until every wanted web instance runs. */

@@ -1,7 +1,20 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { resolve } from 'node:path'
-import type { Apps } from './apps.ts'
+import { NotFound, type Apps } from './apps.ts'
+import { pushManifest, readManifest } from './manifest.ts'
+import type { V3Resource } from './session.ts'
 import { inSpace } from './target.ts'
+
+interface PushFlags {
+  path: string
+  route?: string[] | false
+  env: Record<string, string>
+  label: Record<string, string>
+  instances?: number
+  command?: string
+  manifest?: string
+  var: Record<string, string>
+}
 
 interface DevOptions {
   data?: string
@@ -19,10 +32,10 @@ export function devCommand(): Command {
   const onApp = (name: string, work: (apps: Apps, app: Awaited<ReturnType<Apps['get']>>) => Promise<void>): Promise<void> =>
     inSpace(dev.opts<DevOptions>(), async (apps) => work(apps, await apps.get(name)))
 
-  dev
+  const push = dev
     .command('push')
-    .description('Upload, stage and start an app; an existing one is replaced')
-    .argument('<app>')
+    .description('Upload, stage and start an app, or those of a manifest; existing ones are replaced')
+    .argument('[app]', 'its name; with a manifest, the only one of it that is pushed')
     .option('-p, --path <dir>', "the app's folder", '.')
     .option('-i, --instances <n>', 'number of instances', wholeNumber)
     .option('-c, --command <command>', 'start command, in place of the detected one')
@@ -30,13 +43,20 @@ export function devCommand(): Command {
     .option('-l, --label <name=value...>', 'labels, such as version=v2', pairs, {})
     .option('-r, --route <host.domain/path...>', 'routes (default: APP on the apps domain)')
     .option('--no-route', 'no route at all')
-    .addHelpText('after', '\nExamples:\n  meshctl dev push hello --path examples/hello\n  meshctl dev push shop -p shop -i 2 -l app=shop version=v2 -r shop.mesh.apps.localhost')
-    .action(async (name: string, { path, route, env, label, ...options }: { path: string; route?: string[] | false; env: Record<string, string>; label: Record<string, string>; instances?: number; command?: string }) => {
+    .addOption(new Option('-f, --manifest <file>', 'push the apps of a manifest').conflicts(['path', 'instances', 'command', 'env', 'label', 'route']))
+    .option('--var <name=value...>', 'what ((NAME)) in the manifest stands for', pairs, {})
+    .addHelpText(
+      'after',
+      '\nExamples:\n  meshctl dev push hello --path examples/hello\n  meshctl dev push shop -p shop -i 2 -l app=shop version=v2 -r shop.mesh.apps.localhost\n  meshctl dev push -f examples/bookinfo/manifest.yml --var mesh-domain=mesh.apps.localhost',
+    )
+    .action(async (name: string | undefined, flags: PushFlags) => {
+      if (name === undefined && flags.manifest === undefined) push.error('error: name an app, or a manifest with --manifest')
+      const say = (app: string, step: string): void => void process.stderr.write(`${app}: ${step} …\n`)
       await inSpace(dev.opts<DevOptions>(), async (apps) => {
-        const say = (step: string): void => void process.stderr.write(`${name}: ${step} …\n`)
-        const app = await apps.push({ name, path: resolve(path), environment: env, labels: label, ...(route === false ? { noRoute: true } : route && { routes: route }), ...options }, say)
-        const { routes, running } = await apps.summary(app)
-        process.stdout.write(`${name}: ${running} running${routes.length ? `, at ${routes.join(', ')}` : ''}\n`)
+        for (const app of await pushed(apps, name, flags, say)) {
+          const { routes, running } = await apps.summary(app)
+          process.stdout.write(`${app.name}: ${running} running${routes.length ? `, at ${routes.join(', ')}` : ''}\n`)
+        }
       })
     })
 
@@ -104,6 +124,18 @@ export function devCommand(): Command {
     )
 
   return dev
+}
+
+async function pushed(apps: Apps, name: string | undefined, flags: PushFlags, say: (app: string, step: string) => void): Promise<V3Resource[]> {
+  const { manifest: file, var: variables, path, route, env, label, instances, command } = flags
+  if (file === undefined) {
+    const routes = route === false ? { noRoute: true } : route && { routes: route }
+    return [await apps.push({ name: name!, path: resolve(path), environment: env, labels: label, instances, command, ...routes }, (step) => say(name!, step))]
+  }
+  const manifest = readManifest(resolve(file), variables)
+  const applications = manifest.applications.filter((app) => name === undefined || app.name === name)
+  if (!applications.length) throw NotFound(`application of ${file} called`, String(name))
+  return pushManifest(apps, { ...manifest, applications }, say)
 }
 
 function wholeNumber(text: string): number {

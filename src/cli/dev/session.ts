@@ -64,8 +64,9 @@ export class Session {
     return (await this.#send('GET', this.#url(path))).body
   }
 
-  async post(path: string, body?: unknown): Promise<V3Resource> {
-    return this.#settled(await this.#send('POST', this.#url(path), body), path)
+  /** A body that is a Buffer goes as it is, with its content type. */
+  async post(path: string, body?: unknown, type?: string): Promise<V3Resource> {
+    return this.#settled(await this.#send('POST', this.#url(path), body, type), path)
   }
 
   async patch(path: string, body: unknown): Promise<V3Resource> {

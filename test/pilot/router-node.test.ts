@@ -8,7 +8,7 @@ import { settingsOf } from './rig.ts'
 const http = { name: 'http', address: '0.0.0.0', port: 8080 }
 
 test('a node says what its listeners are; what it leaves out has a default', (t) => {
-  t.same(readNode('r', { listeners: [http], futureField: 1 }).listeners, [{ ...http, tls: false, exposure: 'pub', proxyProtocol: false }])
+  t.same(readNode('r', { listeners: [http], futureField: 1 }).listeners, [{ ...http, tls: false, clientCertificates: 'none', exposure: 'pub', proxyProtocol: false }])
   t.same(readNode('r', undefined).listeners, [])
   t.end()
 })

@@ -16,14 +16,15 @@ let starting: Promise<Mesh> | undefined
 
 /**
  * The conformance suite: each behaviour runs on both engines, all in one mesh. A difference between engines is a bug, except what is
- * Envoy's alone (`only`), which docs/resources-table.md says. Every case is a test called `ENGINE: BEHAVIOUR`.
+ * Envoy's alone (`only`), which docs/resources-table.md says. Every case is a test called `ENGINE: BEHAVIOUR`,
+ * or `ENGINE alone: BEHAVIOUR`.
  */
 export function behaviour(name: string, check: (scene: Scene) => Promise<void>, { only }: { only?: EngineName } = {}): void {
   if (!wanted.test(name)) return
   for (const engine of engines) {
     if (only && engine !== only) continue
     const skip = engine === 'envoy' && envoyAbsent
-    test(`${engine}: ${name}`, { skip: skip || false }, async (t) => {
+    test(`${engine}${only ? ' alone' : ''}: ${name}`, { skip: skip || false }, async (t) => {
       const mesh = await (starting ??= Mesh.start({ engines, translation: { requestTimeout: '3s', portLeases: [8081, 9443].map((port) => ({ port, spaces: ['org/dev'] })) } }))
       const router = mesh.routers.get(engine) as TestRouter
       await check({ t, mesh, router, apply: (...documents) => mesh.apply(router, ...documents) })

@@ -131,7 +131,7 @@ test('the programs accept what the tile gives them, by default and with everythi
   const pem = (text: string): unknown => {
     if (text.includes('private_key')) return private_key
     if (text.endsWith('_tls))')) return { ca, certificate: chain, private_key }
-    return /cert|ca\)\)$/.test(text) ? chain : text.replaceAll(/\(\([^()]+\)\)/g, 'value.test')
+    return /cert|ca\)\)$/.test(text) ? chain : text.replaceAll(/\(\([^()]+\)\)/g, 'a-generated-value.test')
   }
   const real = (value: unknown): unknown => {
     if (typeof value === 'string') return value.includes('((') ? pem(value) : value

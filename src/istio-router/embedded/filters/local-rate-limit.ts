@@ -68,7 +68,8 @@ function compileLimit(config: Any, path: string): HttpFilter {
   const describe = message.rateLimits.map((limit, index) => compileDescription(limit, `${path}.rate_limits[${index}]`))
   const alwaysAll = message.alwaysConsumeDefaultTokenBucket ?? true
   const [enabled, enforced] = [fraction(message.filterEnabled?.defaultValue, 0), fraction(message.filterEnforced?.defaultValue, 0)]
-  const status = message.status?.code && Number(message.status.code) >= 400 ? Number(message.status.code) : 429
+  const code: number = message.status?.code ?? 0
+  const status = code >= 400 ? code : 429
   const added = compileHeaderLists(message.responseHeadersToAdd, [])
   const showsLimit = message.enableXRatelimitHeaders === XRateLimitHeadersRFCVersion.DRAFT_VERSION_03
   const states = new WeakMap<Exchange, TokenBucket>()

@@ -69,6 +69,38 @@ test('a resource shapes only the routes of its own space, unless it is the opera
   t.end()
 })
 
+test('a rule names its service by the apps’ label, and follows what they are called', (t) => {
+  const labelled = (key: string, name: string, label?: string): Change => ({ kind: 'app', key, value: { name, space: 'space', labels: label === undefined ? {} : { app: label }, annotations: {} } })
+  const { configuration, effect } = translation([
+    { kind: 'organization', key: 'org', value: { name: 'acme' } },
+    { kind: 'space', key: 'space', value: { name: 'Dev', organization: 'org' } },
+    labelled('a', 'reviews-v1', 'reviews'),
+    labelled('b', 'reviews'),
+    process('p', 1, 'a'),
+    process('q', 1, 'b'),
+    route('stars.test', [destination(['p'], { app: 'a' })]),
+    route('reviews.test', [destination(['q'], { app: 'b' })]),
+    resource('VirtualService', 'v', { hosts: ['Reviews.dev'], http: [{ route: [{ destination: { host: 'reviews' } }] }] }),
+    resource('DestinationRule', 'd', { host: 'reviews', trafficPolicy: { connectionPool: { tcp: { maxConnections: 1 } } } }),
+  ])
+  const hosts = () => configuration().virtualHosts.map(({ name }) => name)
+  t.same(hosts(), ['stars.test', 'platform'], 'the label wins, whatever the route is called')
+  t.same(effect([labelled('a', 'reviews-v1', 'ratings')]), [
+    'Cluster pub/reviews.test',
+    'Cluster pub/stars.test',
+    'Cluster rule///apps space/reviews',
+    'RouteConfiguration pub',
+  ], 'and leaves it to the app of that name, with its policy')
+  t.same(hosts(), ['reviews.test', 'platform'])
+  effect([{ kind: 'space', key: 'space', value: { name: 'prod', organization: 'org' } }])
+  t.same(hosts(), ['platform'], 'a rule that says the space goes out of force when that is renamed')
+  effect([{ kind: 'space', key: 'space', value: { name: 'dev', organization: 'org' } }])
+  t.same(hosts(), ['reviews.test', 'platform'])
+  effect([{ kind: 'app', key: 'b', value: null }])
+  t.same(hosts(), ['platform'])
+  t.end()
+})
+
 test('platform hosts beneath a wildcard host with rules win over it', (t) => {
   const { configuration, effect } = translation([
     ...world.slice(0, 6),

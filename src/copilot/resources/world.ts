@@ -76,8 +76,8 @@ class LoadedWorld implements World {
     return this.#apps.get(guid)
   }
 
-  appsOf(space: string): [string, App][] {
-    return this.#appsOf.get(space) ?? []
+  appsCalled(space: string, name: string): [string, App][] {
+    return (this.#appsOf.get(space) ?? []).filter(([, app]) => app.name.toLowerCase() === name || app.labels['app']?.toLowerCase() === name)
   }
 
   space(guid: string): NamedSpace | undefined {
@@ -85,12 +85,12 @@ class LoadedWorld implements World {
   }
 
   spacesNamed(name: string, organization?: string): string[] {
-    return [...this.#spaces].filter(([, space]) => space.name === name && (organization === undefined || space.organization === organization)).map(([guid]) => guid)
+    return [...this.#spaces].filter(([, space]) => space.name.toLowerCase() === name && (organization === undefined || space.organization.toLowerCase() === organization)).map(([guid]) => guid)
   }
 
   serviceEntries(host: string): ServiceEntry[] {
     const all = [...this.#resources.values()].flat().filter((one) => one.kind === 'ServiceEntry')
-    return all.filter(({ spec }) => spec.hosts.some((own) => own === host || (own.startsWith('*.') && host.endsWith(own.slice(1)))))
+    return all.filter(({ spec }) => spec.hosts.some((own) => normalizeHost(own) === host))
   }
 
   secret(namespace: string, name: string): Secret | undefined {

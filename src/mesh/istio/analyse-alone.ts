@@ -18,10 +18,10 @@ export function analyseAlone(drafts: Draft[]): Map<Draft, Finding[]> {
 function alone(resources: Resource[]): World {
   return {
     resourcesOf: (namespace) => resources.filter(({ metadata }) => metadata.namespace === namespace),
-    routesOfHost: (host) => [{ host, destinations: [] } as unknown as Route],
+    routesOfHost: (host) => [{ host, exposure: 'pub', destinations: [] } as unknown as Route],
     routesBeneath: () => [],
     routesOfApp: () => [],
-    appsOf: () => [],
+    appsCalled: () => [],
     app: () => undefined,
     space: () => undefined,
     spacesNamed: () => [],

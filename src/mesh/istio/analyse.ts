@@ -1,17 +1,16 @@
 import { normalizeHost } from '../host.ts'
-import type { App, Secret } from '../records.ts'
+import type { Secret } from '../records.ts'
 import { codes, Findings, within, type Finding } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
 import { reach } from './ownership.ts'
 import type { Platform } from './platform.ts'
-import { resolveService, selects, type Service } from './services.ts'
+import { isClusterName, resolveService, selects, type Service } from './services.ts'
 import type { DestinationRule, Gateway, Metadata, RateLimit, Resource, VirtualService, VirtualServiceSpec } from './types.ts'
 import { unreachableRules } from './unreachable.ts'
 
 /** What a resource is seen against: the platform, and the other resources and secrets that it may refer to. */
 export interface World extends Platform {
   resourcesOf(namespace: string): Iterable<Resource>
-  app(guid: string): App | undefined
   secret(namespace: string, name: string): Secret | undefined
 }
 
@@ -82,6 +81,7 @@ function warnOfShadows(before: VirtualService[], resource: VirtualService, findi
 
 function analyseDestinationRule(resource: DestinationRule, world: World, findings: Findings): void {
   const { metadata, spec } = resource
+  warnOfClusterName('spec.host', spec.host, findings)
   const service = resolveService(spec.host, metadata.namespace, world)
   if (!service) return findings.warn('spec.host', `${spec.host} is neither a route, nor an app here, nor a ServiceEntry; until it is, the rule does nothing`, codes.serviceUnknown)
   for (const other of rulesFor(service, metadata.namespace, world)) {
@@ -90,7 +90,7 @@ function analyseDestinationRule(resource: DestinationRule, world: World, finding
   }
   spec.subsets?.forEach(({ name, labels = {} }, position) => {
     const candidates = labelsOf(service, world)
-    if (candidates.some((one) => selects(labels, { labels: one } as App))) return
+    if (candidates.some((one) => selects(labels, { labels: one }))) return
     const wanted = Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(', ')
     findings.warn(`spec.subsets[${position}].labels`, `no app of ${spec.host} has ${wanted}, so ${name} selects nothing${knownValues(labels, candidates)}`, codes.subsetEmpty)
   })
@@ -124,6 +124,7 @@ function analyseGateway({ metadata, spec }: Gateway, world: World, findings: Fin
 
 function warnOfHosts(hosts: string[], resource: VirtualService | RateLimit, world: World, findings: Findings): void {
   hosts.forEach((host, position) => {
+    warnOfClusterName(`spec.hosts[${position}]`, host, findings)
     const { routes, foreign } = reach(host, resource.metadata.namespace, world)
     if (routes.length || foreign !== undefined || host === '*' || resolveService(host, resource.metadata.namespace, world)?.kind === 'external') return
     findings.warn(`spec.hosts[${position}]`, `no route of ${resource.metadata.namespace === systemNamespace ? 'any space' : 'this space'} is ${host} yet; the rules wait for it`, codes.hostUnknown)
@@ -135,7 +136,12 @@ interface DestinationLike {
   subset?: string
 }
 
+function warnOfClusterName(path: string, host: string, findings: Findings): void {
+  if (isClusterName(host)) findings.warn(path, `${host} is read as ${host.replace(/\.svc(\.cluster\.local)?\.?$/i, '')}: the app and its space; write it so`, codes.advice)
+}
+
 function warnOfDestination(path: string, { host = '', subset }: DestinationLike, namespace: string, world: World, findings: Findings): void {
+  warnOfClusterName(within(path, 'host'), host, findings)
   const service = resolveService(host, namespace, world)
   if (!service) return findings.warn(within(path, 'host'), `${host} is neither a route, nor an app here, nor a ServiceEntry; until it is, requests are answered 503`, codes.serviceUnknown)
   if (subset === undefined) return

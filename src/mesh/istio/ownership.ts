@@ -1,8 +1,7 @@
 import { normalizeHost } from '../host.ts'
 import type { Route } from '../records.ts'
-import { systemNamespace } from './kinds.ts'
 import type { Platform } from './platform.ts'
-import { appsNamed, isClusterName } from './services.ts'
+import { appServices, mayShape, routesOfApps, type Directory } from './services.ts'
 
 /** What a host of a VirtualService, Gateway or RateLimit reaches. */
 export interface Reach {
@@ -15,19 +14,22 @@ export interface Reach {
 /**
  * The routes that `host` reaches from a resource of `namespace`. A space shapes only host+path routes that it owns itself (a route that is shared
  * into it stays its owner's); the operator shapes all. A wildcard reaches whatever the space owns beneath it, and is never another's.
- * A short name means the routes that send to the apps of that name.
+ * The name of a service of apps means the routes that send to those apps and no others.
  */
 export function reach(host: string, namespace: string, platform: Platform): Reach {
-  const mine = (route: Route): boolean => namespace === systemNamespace || route.space === namespace
   const name = normalizeHost(host)
-  if (name === '*' || name.startsWith('*.')) return { routes: [...platform.routesBeneath(name)].filter(mine) }
-  const routes = [...platform.routesOfHost(name)]
+  if (name === '*' || name.startsWith('*.')) return { routes: [...platform.routesBeneath(name)].filter((route) => mayShape(namespace, route)) }
+  return reachNamed(name, namespace, platform)
+}
+
+/** The same for a host that is no wildcard. */
+export function reachNamed(host: string, namespace: string, directory: Directory): Reach {
+  const name = normalizeHost(host)
+  const routes = [...directory.routesOfHost(name)]
   if (routes.length) {
-    const own = routes.filter(mine)
+    const own = routes.filter((route) => mayShape(namespace, route))
     return own.length ? { routes: own } : { routes: [], foreign: routes[0]!.space }
   }
-  if (name.includes('.') && !isClusterName(name)) return { routes: [] }
-  const [short = ''] = host.split('.')
-  const found = appsNamed(short, namespace, platform).flatMap(({ guid }) => [...platform.routesOfApp(guid)])
-  return { routes: [...new Set(found)].filter(mine) }
+  const found = appServices(name, namespace, directory).flatMap((service) => routesOfApps(service, directory).filter(({ space }) => space === service.space))
+  return { routes: [...new Set(found)] }
 }

@@ -9,12 +9,13 @@ export interface Platform {
   routesBeneath(wildcard: string): Iterable<Route>
   /** Routes that send to the app. */
   routesOfApp(guid: string): Iterable<Route>
-  /** Apps of a space by guid. */
-  appsOf(space: string): Iterable<[guid: string, app: App]>
+  app(guid: string): App | undefined
+  /** Apps of a space whose label `app`, or whose name, is `name`; it comes in lower case, and theirs are read so. */
+  appsCalled(space: string, name: string): Iterable<[guid: string, app: App]>
   /** Name of a space and of its organization; undefined for one that does not exist. */
   space(guid: string): { name: string; organization: string } | undefined
-  /** Guids of the spaces with that name, in the organization of that name where one is given. */
+  /** Guids of the spaces with that name, in the organization of that name where one is given; both come in lower case. */
   spacesNamed(name: string, organization?: string): string[]
-  /** ServiceEntries that have the host, by itself or by a wildcard. */
+  /** ServiceEntries that have the host, as it is written. */
   serviceEntries(host: string): Iterable<ServiceEntry>
 }

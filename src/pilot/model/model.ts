@@ -11,8 +11,8 @@ export interface Touched {
   routes: Map<string, string>
   /** Routes of which an instance or process changed. */
   endpoints: Set<string>
-  /** Hosts that a resource names or named, by the resource's kind. */
-  resources: Map<Resource['kind'], Set<string>>
+  /** Hosts that a resource names or named, each with the resource's namespace, by its kind. */
+  resources: Map<Resource['kind'], Map<string, { host: string; namespace: string }>>
   /** Names of the index, and records, that are not what they were. */
   names: Set<string>
 }
@@ -141,9 +141,10 @@ const nameOf = ({ kind, key }: { kind: Kind; key: string }): string => `${kind} 
 const removalOf = ({ kind, key }: { kind: Kind; key: string }): Change => ({ kind, key, value: null })
 
 function touchResource(resource: Resource, { resources }: Touched): void {
-  const hosts = resources.get(resource.kind) ?? new Set()
+  const hosts = resources.get(resource.kind) ?? new Map<string, { host: string; namespace: string }>()
   resources.set(resource.kind, hosts)
-  for (const host of hostsOf(resource)) hosts.add(host)
+  const { namespace } = resource.metadata
+  for (const host of hostsOf(resource)) hosts.set(`${namespace} ${host}`, { host, namespace })
 }
 
 function processesOf(route: Route | null | undefined): string[] {

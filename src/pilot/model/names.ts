@@ -1,5 +1,6 @@
 import type { VirtualService } from '../../mesh/istio/types.ts'
 import type { Change, Kind, Records } from '../../mesh/records.ts'
+import { normalizeHost } from '../../mesh/host.ts'
 import { gatewayKey, hostsOfServer } from '../../mesh/istio/gateways.ts'
 
 /**
@@ -14,8 +15,8 @@ export function namesOf<K extends Kind>(kind: K, value: Records[K]): string[] {
 export const name = {
   /** Routes of a host, on any exposure and path. */
   host: (host: string) => `host ${host}`,
-  /** Apps of a space. */
-  apps: (space: string) => `apps ${space}`,
+  /** Apps of a space whose label `app`, or whose name, is that, in lower case. */
+  service: (space: string, called: string) => `service ${space}/${called}`,
   /** Apps with a label. */
   label: (label: string, value: string) => `label ${label}=${value}`,
   /** Processes of an app. */
@@ -24,7 +25,11 @@ export const name = {
   instances: (process: string) => `instances ${process}`,
   /** Spaces by their name in lower case. */
   spaces: (name: string) => `spaces ${name}`,
-  /** Resources of a kind that name a host, as it is written. */
+  /** Spaces of an organization. */
+  spacesIn: (organization: string) => `spaces in ${organization}`,
+  /** Routes that send to an app. */
+  destination: (app: string) => `destination ${app}`,
+  /** Resources of a kind that name a host, in lower case. */
   resources: (kind: Records['resource']['kind'], host: string) => `${kind} ${host}`,
   /** VirtualServices that are bound to a Gateway, by its key. */
   bound: (gateway: string) => `bound ${gateway}`,
@@ -36,11 +41,14 @@ export const name = {
 
 const names: { [K in Kind]: (value: Records[K]) => string[] } = {
   organization: () => [],
-  space: (space) => [name.spaces(space.name.toLowerCase())],
-  app: ({ space, labels }) => [name.apps(space), ...Object.entries(labels).map(([label, value]) => name.label(label, value))],
+  space: (space) => [name.spaces(space.name.toLowerCase()), name.spacesIn(space.organization)],
+  app: ({ space, name: called, labels }) => [
+    ...new Set([called, labels['app']].flatMap((one) => (one === undefined ? [] : name.service(space, one.toLowerCase())))),
+    ...Object.entries(labels).map(([label, value]) => name.label(label, value)),
+  ],
   process: ({ app }) => [name.processes(app)],
   instance: ({ process }) => [name.instances(process)],
-  route: ({ host, space }) => [name.host(host), name.owned(space)],
+  route: ({ host, space, destinations }) => [name.host(host), name.owned(space), ...new Set(destinations.map(({ app }) => name.destination(app)))],
   secret: () => [],
   resource: (resource) => [...hostsOf(resource).map((host) => name.resources(resource.kind, host)), ...(resource.kind === 'VirtualService' ? gatewaysOf(resource).map(name.bound) : [])],
 }
@@ -51,8 +59,12 @@ function gatewaysOf({ metadata, spec }: VirtualService): string[] {
   return [spec, ...matches].flatMap(({ gateways = [] }) => gateways).map((written) => gatewayKey(written, metadata.namespace))
 }
 
-/** The hosts that a resource names as what it is about, as they are written. */
+/** The hosts that a resource names as what it is about, in normal form. */
 export function hostsOf(resource: Records['resource']): string[] {
+  return writtenHosts(resource).map(normalizeHost)
+}
+
+function writtenHosts(resource: Records['resource']): string[] {
   if (resource.kind === 'DestinationRule') return [resource.spec.host]
   if (resource.kind === 'Gateway') return (resource.spec.servers ?? []).flatMap(hostsOfServer)
   return resource.spec.hosts ?? []

@@ -1,3 +1,4 @@
+import { selects } from '../../mesh/istio/services.ts'
 import type { Destination as RuleDestination } from '../../mesh/istio/types.ts'
 import { resourceKey, type Destination, type Route } from '../../mesh/records.ts'
 import type { Source } from '../model/model.ts'
@@ -63,10 +64,7 @@ export function routePolicy(view: Source, route: Route): Policy | undefined {
 
 /** The destinations whose app has the labels; at the port, where any is there. */
 function membersOf(view: Source, destinations: Destination[], labels: Record<string, string>, port: number | undefined): Destination[] {
-  const members = destinations.filter(({ app }) => {
-    const has = view.get('app', app)?.labels ?? {}
-    return Object.entries(labels).every(([label, value]) => has[label] === value)
-  })
+  const members = destinations.filter(({ app }) => selects(labels, view.get('app', app) ?? { labels: {} }))
   const there = members.filter((destination) => destination.port === port)
   return there.length ? there : members
 }

@@ -38,8 +38,8 @@ export function gatewayNamed(view: Source, written: string, namespace: string): 
 }
 
 /** The servers of a route's own space, and of the operator, that have its host; those of the oldest Gateway first. */
-export function serversFor(view: Source, route: Pick<Route, 'host' | 'space'>): GatewayServer[] {
-  const keys = new Set(spellings(view, route.host, route.space).flatMap((alike) => alike.flatMap((host) => [...view.keysOf(name.resources('Gateway', host))])))
+export function serversFor(view: Source, route: Route): GatewayServer[] {
+  const keys = new Set(spellings(view, route).flatMap((alike) => alike.flatMap((host) => [...view.keysOf(name.resources('Gateway', host))])))
   const gateways = [...keys].flatMap((key) => {
     const resource = view.get('resource', key)
     return resource?.kind === 'Gateway' && mayShape(resource.metadata.namespace, route) ? [resource] : []

@@ -1,9 +1,12 @@
+import { reachNamed } from '../../mesh/istio/ownership.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
+import type { Route } from '../../mesh/records.ts'
 import type { Model, Touched } from '../model/model.ts'
 import { name } from '../model/names.ts'
+import { directoryOf } from './directory.ts'
 import { matches } from './gateways.ts'
 
-/** The domains of the model's routes, so that a service's short name leads to the hosts that begin with it. */
+/** Finds the hosts that a change of names or of what is written may concern. */
 export class NamedHosts {
   readonly #model: Model
 
@@ -12,22 +15,37 @@ export class NamedHosts {
   }
 
   /** The hosts of routes, and of entries, that resources of `kinds` name by what was touched; a wildcard names all beneath it. */
-  touched({ resources }: Touched, kinds: Resource['kind'][]): Set<string> {
-    const written = new Set(kinds.flatMap((kind) => [...(resources.get(kind) ?? [])]))
-    const exact = [...written].filter((host) => !isPattern(host))
-    const patterns = [...written].filter(isPattern)
-    const found = new Set(exact.filter((host) => this.#exists(host)))
-    if (!patterns.length && exact.length === found.size) return found
-    // Short names and wildcards are looked for among all hosts, which a change of such a resource alone costs.
-    const labels = new Set(exact.map((host) => host.split('.')[0]))
-    for (const { host } of this.#model.all('route').values()) {
-      if (labels.has(host.split('.', 1)[0]) || patterns.some((pattern) => matches(pattern, host))) found.add(host)
+  written({ resources }: Touched, kinds: Resource['kind'][]): Set<string> {
+    const all = kinds.flatMap((kind) => [...(resources.get(kind)?.values() ?? [])])
+    const patterns = [...new Set(all.flatMap(({ host }) => (isPattern(host) ? [host] : [])))]
+    const found = new Set<string>()
+    const directory = directoryOf(this.#model)
+    for (const { host, namespace } of all) {
+      if (isPattern(host)) continue
+      found.add(host)
+      for (const route of reachNamed(host, namespace, directory).routes) found.add(route.host)
     }
-    return new Set([...found, ...exact])
+    // Wildcards are looked for among all hosts, which a change of such a resource alone costs.
+    if (patterns.length) for (const { host } of this.#model.all('route').values()) if (patterns.some((pattern) => matches(pattern, host))) found.add(host)
+    return found
   }
 
-  #exists(host: string): boolean {
-    return [name.host(host), name.resources('ServiceEntry', host)].some((name) => !this.#model.keysOf(name)[Symbol.iterator]().next().done)
+  /** The routes that may answer for other services than before: by what an app, its space or its organization is called. */
+  *renamed({ names }: Touched): Generator<Route> {
+    for (const touched of names) {
+      const [kind, key = ''] = touched.split(' ', 2)
+      if (kind === 'service') for (const app of this.#model.keysOf(touched)) yield* this.#routes(name.destination(app))
+      if (kind === 'app') yield* this.#routes(name.destination(key))
+      if (kind === 'space') yield* this.#routes(name.owned(key))
+      if (kind === 'organization') for (const space of this.#model.keysOf(name.spacesIn(key))) yield* this.#routes(name.owned(space))
+    }
+  }
+
+  *#routes(having: string): Generator<Route> {
+    for (const key of this.#model.keysOf(having)) {
+      const route = this.#model.get('route', key)
+      if (route) yield route
+    }
   }
 }
 

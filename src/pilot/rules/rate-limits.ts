@@ -21,7 +21,7 @@ export interface HostLimits {
 
 /** The RateLimits for a route: all that name its host in any way. */
 export function rateLimitsFor(view: Source, route: Route, paths: string[]): HostLimits[] {
-  const keys = new Set(spellings(view, route.host, route.space).flatMap((alike) => alike.flatMap((host) => [...view.keysOf(name.resources('RateLimit', host))])))
+  const keys = new Set(spellings(view, route).flatMap((alike) => alike.flatMap((host) => [...view.keysOf(name.resources('RateLimit', host))])))
   const found = [...keys].flatMap((key) => {
     const resource = view.get('resource', key)
     return resource?.kind === 'RateLimit' && mayShape(resource.metadata.namespace, route) ? [resource] : []

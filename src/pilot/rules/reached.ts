@@ -1,8 +1,10 @@
+import { normalizeHost } from '../../mesh/host.ts'
+import { reachNamed } from '../../mesh/istio/ownership.ts'
+import { entryOf } from '../../mesh/istio/services.ts'
 import type { RateLimit, Resource, VirtualService } from '../../mesh/istio/types.ts'
 import type { Source } from '../model/model.ts'
-import { name } from '../model/names.ts'
-import { mayShape } from './hosts.ts'
-import { findService, routesOf } from './services.ts'
+import { directoryOf } from './directory.ts'
+import { findService } from './services.ts'
 import { delegateOf } from './virtual-services.ts'
 
 /** What of a resource reaches nothing, though it was accepted: hosts that nobody has any more, or that another space has now. */
@@ -23,10 +25,10 @@ function undelegated(view: Source, service: VirtualService): string[] {
 function shapingFault(view: Source, host: string, namespace: string): string | undefined {
   // What a wildcard reaches comes and goes without the resource being at fault.
   if (isPattern(host)) return undefined
-  const routes = routesOf(view, host)
-  if (routes.some((route) => mayShape(namespace, route))) return undefined
-  if (routes.length) return `${host} is a route of another space now`
-  if (findService(view, host, namespace) || [...view.keysOf(name.resources('ServiceEntry', host))].length) return undefined
+  const { routes, foreign } = reachNamed(host, namespace, directoryOf(view))
+  if (routes.length) return undefined
+  if (foreign !== undefined) return `${host} is a route of another space now`
+  if (entryOf(normalizeHost(host), directoryOf(view))) return undefined
   return `${host} is no host of a route, no app of this space and no ServiceEntry`
 }
 

@@ -4,7 +4,7 @@ import type { Source } from '../model/model.ts'
 import { callersOf, type Callers } from './callers.ts'
 import { targetOf } from './clusters.ts'
 import { gateOf, type Gate } from './gate.ts'
-import { spellings } from './hosts.ts'
+import { wildcardsOf } from './hosts.ts'
 import type { Policy } from './policies.ts'
 import { rateLimitsFor, type HostLimits } from './rate-limits.ts'
 import { findEntry, routesOf } from './services.ts'
@@ -67,8 +67,7 @@ export function ruleHostOf(view: Source, exposure: Exposure, host: string): Rule
 /** Where the host's own routes leave paths over, those of wildcard hosts answer, as they would without rules. */
 function fallbacks(view: Source, exposure: Exposure, host: string, scopes: Scope[]): Scope[] {
   if (scopes.some(({ path }) => path === '')) return []
-  const wildcards = spellings(view, host, '').slice(1).map(([wildcard = '']) => wildcard)
-  const routes = wildcards.flatMap((wildcard) => routesOf(view, wildcard).filter((route) => route.exposure === exposure).toReversed())
+  const routes = wildcardsOf(host).flatMap((wildcard) => routesOf(view, wildcard).filter((route) => route.exposure === exposure).toReversed())
   return routes.map((route) => ({ path: route.path, cluster: routeKey(route), rules: undefined }))
 }
 

@@ -21,8 +21,8 @@ export interface BoundRoute {
 }
 
 /** The VirtualServices for a route, as Istio merges them: those that name its host most closely, the operator's first, then by age. */
-export function virtualServicesFor(view: Source, route: Pick<Route, 'host' | 'space'>): VirtualService[] {
-  for (const alike of spellings(view, route.host, route.space)) {
+export function virtualServicesFor(view: Source, route: Pick<Route, 'host' | 'space' | 'destinations'>): VirtualService[] {
+  for (const alike of spellings(view, route)) {
     const services = new Set(alike.flatMap((host) => [...view.keysOf(name.resources('VirtualService', host))]))
     const found = [...services].flatMap((key) => {
       const resource = view.get('resource', key)

@@ -1,9 +1,8 @@
 import { messageOf } from '../../common/problem.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from '../../common/xds/resources.ts'
-import type { App, Change, Route } from '../../mesh/records.ts'
+import { routeKey, type App, type Change, type Route } from '../../mesh/records.ts'
 import type { Fault } from '../model/fault.ts'
 import { Model, nothingTouched, type Touched } from '../model/model.ts'
-import { Multimap } from '../../common/multimap.ts'
 import { servingOf } from '../model/serving.ts'
 import { routePolicy } from '../rules/clusters.ts'
 import { NamedHosts } from '../rules/named-hosts.ts'
@@ -25,8 +24,6 @@ export class Translator {
   /** What hosts with rules become. */
   readonly rules: RuleTranslator
   readonly #clusters: ClusterMaker
-  /** App → the routes that send to it, or did. */
-  readonly #routesOfApps = new Multimap()
   readonly #named = new NamedHosts(this.model)
   /** Routes that could not be translated the last time, by key. */
   readonly #failed = new Map<string, Fault>()
@@ -60,7 +57,6 @@ export class Translator {
     const routes = new Set([...touched.routes.keys(), ...this.#ruled(touched)])
     yield* inSlices(routes, (key) => this.#translate(key, update, true))
     yield* inSlices(touched.endpoints, (key) => !routes.has(key) && this.#translate(key, update, false))
-    yield* inSlices(changes, ({ kind, key }) => kind === 'app' && this.#followApp(key, update))
     return update
   }
 
@@ -78,9 +74,10 @@ export class Translator {
     return [...this.rules.configurations, ...rateLimitService(this.settings)]
   }
 
-  /** Routes whose cluster a DestinationRule shapes, or did. */
+  /** Routes whose cluster a DestinationRule shapes, or did, and those of which an app is another now. */
   #ruled(touched: Touched): string[] {
-    return [...this.#named.touched(touched, ['DestinationRule'])].flatMap((host) => [...this.model.keysOf(name.host(host))])
+    const written = [...this.#named.written(touched, ['DestinationRule'])].flatMap((host) => [...this.model.keysOf(name.host(host))])
+    return [...written, ...[...this.#named.renamed(touched)].map(routeKey)]
   }
 
   /** The records that cannot be served as they are now, each with the reason; what was last good of them stays in force. */
@@ -113,14 +110,6 @@ export class Translator {
     }))
   }
 
-  /** What an app's record says of its sessions concerns the routes that send to it. */
-  #followApp(app: string, update: ResourceUpdate): void {
-    for (const key of Array.from(this.#routesOfApps.get(app))) {
-      if (this.model.get('route', key)?.destinations.some((destination) => destination.app === app)) this.#translate(key, update, true)
-      else this.#routesOfApps.delete(app, key)
-    }
-  }
-
   /** What a route's cluster must be like, by its own record and those of its apps. */
   traitsOf(key: string, route: Route): RouteTraits {
     const traits = traitsOf(key, route, this.settings, routePolicy(this.model, route))
@@ -136,7 +125,6 @@ export class Translator {
       return
     }
     try {
-      for (const { app } of route.destinations) this.#routesOfApps.add(app, key)
       const traits = this.traitsOf(key, route)
       const cluster = changed ? [this.#clusters.clusterOf(traits)] : []
       update.changed.push(...cluster, endpointsOf(traits, servingOf(route, this.model).servers))

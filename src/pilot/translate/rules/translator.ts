@@ -133,10 +133,11 @@ export class RuleTranslator {
 
   /** Hosts that may have rules by what was touched; those that have some already are found by what they read. */
   #candidates(touched: Touched): Set<string> {
-    const hosts = this.#named.touched(touched, ['VirtualService', 'ServiceEntry', 'Gateway', 'RateLimit'])
-    for (const [key, host] of touched.routes) {
-      const route = this.#model.get('route', key)
-      if (route && (virtualServicesFor(this.#model, route).length || gateOf(this.#model, route) || rateLimitsFor(this.#model, route, []).length)) hosts.add(host)
+    const hosts = this.#named.written(touched, ['VirtualService', 'ServiceEntry', 'Gateway', 'RateLimit'])
+    const routes = new Set([...touched.routes.keys()].flatMap((key) => this.#model.get('route', key) ?? []))
+    for (const route of this.#named.renamed(touched)) routes.add(route)
+    for (const route of routes) {
+      if (virtualServicesFor(this.#model, route).length || gateOf(this.#model, route) || rateLimitsFor(this.#model, route, []).length) hosts.add(route.host)
     }
     return hosts
   }

@@ -41,8 +41,10 @@ export function traitsOf(key: string, route: Served, settings: TranslationSettin
   if (protocols.size > 1) notes.push('its destinations mix http1 and http2: all are asked over HTTP/1.1')
 
   const { loadbalancing: asked, hash_header: header, hash_balance: balance } = route.options
-  const hashed = asked === 'hash' && typeof header === 'string' && header !== ''
-  if (asked === 'hash' && !hashed) notes.push('hash_header is missing, by which instances would be chosen: they are taken in turn')
+  const named = typeof header === 'string' && header !== ''
+  const hashed = asked === 'hash' && named && !policy?.loadBalancer
+  if (asked === 'hash' && !named) notes.push('hash_header is missing, by which instances would be chosen: they are taken in turn')
+  if (asked && policy?.loadBalancer) notes.push(`a DestinationRule says how instances are chosen: the route's option loadbalancing=${asked} is not used`)
   const wanted = asked === 'hash' ? 'round-robin' : (asked ?? settings.loadBalancing)
   const factor = Math.round(Number(balance) * 100)
   const weighted = route.destinations.some(({ weight }) => weight !== undefined)
@@ -54,7 +56,7 @@ export function traitsOf(key: string, route: Served, settings: TranslationSettin
     route,
     protocol: protocols.size === 1 && protocols.has('http2') ? 'http2' : 'http1',
     loadBalancing: weighted ? 'round-robin' : wanted,
-    policy: hashed && !policy?.loadBalancer ? { ...policy, loadBalancer: { consistentHash: { httpHeaderName: header } } } : policy,
+    policy: hashed ? { ...policy, loadBalancer: { consistentHash: { httpHeaderName: header } } } : policy,
     ...(hashed && factor >= 100 ? { balanceFactor: factor } : {}),
     app: apps.size === 1 ? [...apps][0] : undefined,
     notes,

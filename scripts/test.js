@@ -1,6 +1,7 @@
-// npm test [-- FILE…]: sets up, runs the tests with tap, and ends with "N passed, N failed".
+// npm test [-- FILE…]: sets up, runs the tests with tap, and ends with "N passed, N failed". npm run slow runs what needs a machine for
+// itself, one file after the other.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { node24, root, setUp } from './setup.js'
@@ -8,15 +9,21 @@ import { node24, root, setUp } from './setup.js'
 setUp()
 const args = process.argv.slice(2)
 const golden = args.includes('--golden')
-const files = args.filter((arg) => arg !== '--golden')
+const slow = args.includes('--slow')
+const files = args.filter((arg) => !arg.startsWith('--'))
 const results = mkdtempSync(join(tmpdir(), 'mesh-test-'))
 const report = join(results, 'report.tap')
 
 const tap = spawnSync(
   node24(),
-  [join(root, 'node_modules/tap/dist/esm/run.mjs'), `--reporter=${process.stdout.isTTY ? 'base' : 'terse'}`, `--output-file=${report}`, ...(golden ? ['test/pilot/translate/golden.test.ts'] : files)],
+  [join(root, 'node_modules/tap/dist/esm/run.mjs'), `--reporter=${process.stdout.isTTY ? 'base' : 'terse'}`, `--output-file=${report}`, ...(slow ? ['--jobs=1', '--timeout=900'] : []), ...chosen()],
   { cwd: root, stdio: 'inherit', env: { ...process.env, ...(golden ? { MESH_GOLDEN: '1' } : {}) } },
 )
+
+function chosen() {
+  if (golden) return ['test/pilot/translate/golden.test.ts']
+  return slow && !files.length ? readdirSync(join(root, 'test'), { recursive: true }).filter((file) => file.endsWith('.slow.ts')).map((file) => join('test', file)) : files
+}
 
 // A file's tests stand one level in; below them are their assertions.
 const lines = readFileSync(report, 'utf8').split('\n')

@@ -13,7 +13,7 @@ import { envoyAbsent } from './support/prefix.ts'
 const left = ['add-mesh.yml', 'mesh-own-backend-identity.yml']
 const optional = readdirSync(join(root, 'ops-files')).filter((name) => name.endsWith('.yml') && !left.includes(name))
 
-test('cf-deployment with our ops-files, as processes', { skip: cfDeploymentAbsent ?? rubyAbsent ?? envoyAbsent, timeout: 110_000 }, async (t) => {
+test('cf-deployment with our ops-files, as processes', { skip: cfDeploymentAbsent ?? rubyAbsent ?? envoyAbsent, timeout: 500_000 }, async (t) => {
   const authority = createAuthority('keypairs', 30)
   const keypair = (name: string) => {
     const { certificate, key } = issueCertificate(authority, { commonName: name, dns: [name] })

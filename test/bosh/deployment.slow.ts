@@ -13,7 +13,7 @@ import type { Vm } from './support/vm.ts'
 const skip = rubyAbsent ?? envoyAbsent
 const hello = `hello.${meshDomain}`
 
-test('a deployment from rendered jobs', { skip, timeout: 110_000 }, async (t) => {
+test('a deployment from rendered jobs', { skip, timeout: 500_000 }, async (t) => {
   const platform = await Platform.start()
   t.teardown(() => platform.stop())
   const { deployment, apps, routers } = platform

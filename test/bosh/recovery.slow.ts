@@ -13,7 +13,7 @@ import { envoyAbsent } from './support/prefix.ts'
 const skip = rubyAbsent ?? envoyAbsent
 const hello = `hello.${meshDomain}`
 
-test('a deployment with a part away', { skip, timeout: 110_000 }, async (t) => {
+test('a deployment with a part away', { skip, timeout: 500_000 }, async (t) => {
   const platform = await Platform.start()
   t.teardown(() => platform.stop())
   const { deployment, apps, routers } = platform

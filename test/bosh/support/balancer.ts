@@ -26,6 +26,7 @@ export class Balancer {
       const target = healthy[this.#turn++ % healthy.length]
       if (!target) return void outgoing.writeHead(502).end('the balancer has no healthy router')
       const forwarded = request({ port: target.http, host: '127.0.0.1', agent: false, method: incoming.method, path: incoming.url, headers: incoming.headers }, (answer) => {
+        if (outgoing.destroyed) return void answer.destroy()
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
         pipeline(answer, outgoing, () => {})
       })

@@ -29,6 +29,7 @@ test('apply, get, history, rollback, wait, delete', async (t) => {
   t.match(await meshctl('history', 'vs/canary'), { code: 0, out: / 2 [^]*\n +1 / })
   t.match(await meshctl('rollback', 'vs/canary', '--to', '1'), { code: 0, out: /configured/ })
   t.match(await meshctl('wait', 'vs/canary', '--timeout', '1ms'), { code: 1, err: /not programmed after 1ms: no pilot/ })
+  t.match(await meshctl('wait', '--for=delete', 'vs/never', 'vs/canary', '--timeout', '1ms'), { code: 1, out: 'vs/never is gone\n', err: /vs\/canary is not gone after 1ms/ }, 'several')
   t.match(await meshctl('delete', 'vs/canary'), { code: 0, out: /deleted/ })
   t.match(await meshctl('get', 'vs'), { code: 0, out: 'no resources\n' })
 })

@@ -7,34 +7,46 @@ import { Usage } from '../problems.ts'
 import { milliseconds } from '../../mesh/istio/values.ts'
 import { condition, namespaceOf, namespaceOption, pathOf, type ShownResource } from '../resources.ts'
 
-/** `wait --for=programmed KIND/NAME`. */
+/** `wait --for=programmed KIND/NAME…`. */
 export const wait: Register = (program, cli) => {
   const command = program
     .command('wait')
-    .argument('<resource>', 'KIND/NAME, as vs/canary')
-    .summary('wait until a resource is in force')
+    .argument('<resources...>', 'KIND/NAME, as vs/canary')
+    .summary('wait until resources are in force')
     .addOption(new Option('--for <condition>', 'what to wait for; degraded: until something of it cannot be served; delete: until it is gone').choices(['programmed', 'degraded', 'delete']).default('programmed'))
-    .option('--timeout <duration>', 'how long at most', '30s')
+    .option('--timeout <duration>', 'how long at most, for all together', '30s')
     .option(...namespaceOption)
-    .action(async (target: string, { for: wanted, timeout }: { for: Wanted; timeout: string }) => {
+    .action(async (targets: string[], { for: wanted, timeout }: { for: Wanted; timeout: string }) => {
       const limit = milliseconds(timeout)
       if (limit === undefined || limit < 0) throw Usage(`--timeout: ${timeout} is no duration; write one as 10s`)
-      const path = pathOf(target, namespaceOf(command, cli.environment))
+      const namespace = namespaceOf(command, cli.environment)
+      const paths = targets.map((target) => pathOf(target, namespace))
       const api = apiOf(command, cli)
-      for (const end = Date.now() + limit; ; await delay(200)) {
-        const shown = await read(api, path, wanted)
-        if (reached(shown, wanted)) return cli.out.write(`${target} ${wanted === 'delete' ? 'is gone' : wanted}`)
-        if (Date.now() < end) continue
+      const end = Date.now() + limit
+      for (const [position, path] of paths.entries()) {
+        const shown = await lastSeen(api, path, wanted, end)
+        const target = targets[position]
+        if (reached(shown, wanted)) {
+          cli.out.write(`${target} ${wanted === 'delete' ? 'is gone' : wanted}`)
+          continue
+        }
         const why = wanted === 'delete' ? undefined : shown?.status.conditions.find(({ type }) => type.toLowerCase() === wanted)?.message
         cli.err.write(`meshctl: ${target} is not ${wanted === 'delete' ? 'gone' : wanted} after ${timeout}${why ? `: ${why}` : ''}`)
         cli.exitCode = exitCodes.refused
-        return
       }
     })
   examples(command, [
-    ['wait --for=programmed vs/canary --timeout 10s', 'ends with 1 where it takes longer'],
+    ['wait --for=programmed vs/canary dr/hello --timeout 10s', 'both; ends with 1 where it takes longer'],
     ['wait --for=delete vs/canary', 'until nobody has it any more'],
   ])
+}
+
+/** The resource as soon as it has reached what is wanted, else as it is at the end. */
+async function lastSeen(api: Api, path: string, wanted: Wanted, end: number): Promise<ShownResource | undefined> {
+  for (; ; await delay(200)) {
+    const shown = await read(api, path, wanted)
+    if (reached(shown, wanted) || Date.now() >= end) return shown
+  }
 }
 
 type Wanted = 'programmed' | 'degraded' | 'delete'

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { eventually, expect, expectShare, many, tally, Walkthrough } from '../support/checks.js'
 import { apply, get, meshctl, push, ready, remove } from '../support/started.js'
 
@@ -64,6 +65,7 @@ await walk.step('staged roll-out under load, without a failed request', async ()
     while (rolling) {
       const { status, body } = await get(host)
       answers.push({ status, version: body.reviews?.version ?? JSON.stringify(body.reviews), last: body.details?.error })
+      await delay(20)
     }
   }
   const visitors = Promise.all(Array.from({ length: 8 }, visitor))
@@ -86,9 +88,9 @@ await walk.step('delay: 33 % of ratings come 3 s late', async () => {
 
 await walk.step('timeout: a second for ratings that fail or hang, else none', async () => {
   await apply(rules('ratings-timeout'))
-  const pages = await many(15, 1, page)
+  const pages = await many(9, 1, page)
   const outcomes = tally(pages, ({ reviews }) => reviews.ratings.error ?? 'rated')
-  expect(outcomes['ratings answered 503'] === 5 && outcomes['ratings answered 504'] === 5 && outcomes.rated === 5, `saw ${JSON.stringify(outcomes)}`)
+  expect(outcomes['ratings answered 503'] === 3 && outcomes['ratings answered 504'] === 3 && outcomes.rated === 3, `saw ${JSON.stringify(outcomes)}`)
   const slowest = Math.max(...pages.map(({ took }) => took))
   expect(slowest < 4000, `the slowest page took ${slowest.toFixed()} ms`)
   return JSON.stringify(outcomes)
@@ -96,7 +98,7 @@ await walk.step('timeout: a second for ratings that fail or hang, else none', as
 
 await walk.step('retries: nobody sees what fails or hangs once', async () => {
   await apply(rules('ratings-retries'))
-  const pages = await many(9, 1, page)
+  const pages = await many(6, 1, page)
   const outcomes = tally(pages, ({ reviews }) => reviews.ratings.error ?? `rated by ${reviews.ratings.version}`)
   only(outcomes, 'rated by faulty')
 })

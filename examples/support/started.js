@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { join, relative, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { node24, root } from '../../scripts/setup.js'
+import { eventually } from './checks.js'
 
 const data = resolve(process.env.MESH_DATA ?? join(root, '.mesh'))
 const file = join(data, 'ready.json')
@@ -54,6 +55,15 @@ async function run(args, input) {
 /** `cf push -f`, by meshctl. */
 export const push = (manifest, variables = {}) => run(['dev', 'push', '-f', manifest, ...Object.entries(variables).flatMap(([name, value]) => ['--var', `${name}=${value}`])])
 
+/** Where the instance of an app listens, as HOST:PORT. */
+export async function instanceAddress(app) {
+  const [{ address, ports }] = await eventually(`${app} runs`, async () => {
+    const instances = JSON.parse(await run(['--json', 'instances', app]))
+    return instances.length && instances
+  })
+  return `${address}:${ports[0].plain}`
+}
+
 const namespaced = (namespace) => (namespace ? ['-n', namespace] : [])
 
 /** Applies a file of rules and waits until every router has them. `replace` changes the text first. */
@@ -61,7 +71,7 @@ export async function apply(rules, { namespace, replace } = {}) {
   const content = replace && replace(readFileSync(rules, 'utf8'))
   const out = await run(['apply', '-f', replace ? '-' : rules, ...namespaced(namespace)], content)
   const resources = out.trim().split('\n').map((line) => line.split(' ')[0])
-  await Promise.all(resources.map((resource) => run(['wait', '--for=programmed', resource, '--timeout', '20s', ...namespaced(namespace)])))
+  await run(['wait', '--for=programmed', ...resources, '--timeout', '20s', ...namespaced(namespace)])
 }
 
 /** Deletes resources, as `vs/reviews`. */

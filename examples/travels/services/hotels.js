@@ -1,0 +1,4 @@
+// Hotels of a city.
+import { databasePrice, offer } from './offer.js'
+
+offer('hotels', (city) => databasePrice('hotels', city))

@@ -13,7 +13,7 @@ export interface ApiOptions {
   tokens?: (context: TokenContext) => Tokens
 }
 
-export type Query = Record<string, string | number | boolean | undefined>
+export type Query = Record<string, string | number | boolean | string[] | undefined>
 
 /** copilot's API for people. Throws its problems, `MESHCTL_UNREACHABLE` and `MESHCTL_NOT_COPILOT`. */
 export class Api {
@@ -128,8 +128,8 @@ export class Api {
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 function withQuery(path: string, query: Query): string {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined)
-  const search = new URLSearchParams(given as [string, string][]).toString()
+  const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [value].flat().map((one): [string, string] => [name, String(one)])))
+  const search = new URLSearchParams(given).toString()
   return search ? `${path}?${search}` : path
 }
 

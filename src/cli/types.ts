@@ -48,6 +48,7 @@ export interface Trace {
   exposure: string
   candidates: { key: string; exists: boolean }[]
   route?: Route
+  rules?: { rule: string; resource: string; matched: boolean; why: string }[]
   status?: number
   why: string
 }

@@ -1,9 +1,11 @@
-import type { Destination, Exposure, RouteOptions } from '../mesh/records.ts'
+import type { Destination, Exposure, Route, RouteOptions } from '../mesh/records.ts'
 import { candidates } from '../mesh/matching.ts'
 import { normalizeHost } from '../mesh/host.ts'
 import { normalizePath, splitTarget } from '../mesh/path.ts'
 import type { LeftOut } from '../mesh/serving.ts'
+import { noRuleOf, traceRules, type Trace, type TracedRequest } from '../mesh/rules/trace.ts'
 import { servingOf } from './model/serving.ts'
+import type { HttpRule } from './rules/rule-host.ts'
 import type { Translator } from './translate/translator.ts'
 import { endpointWeights } from './translate/weights.ts'
 
@@ -15,7 +17,7 @@ export interface Explanation {
   path?: string
   exposure: Exposure
   /** What the router answers by itself, if no instance is asked. */
-  answer?: { status: 400 | 404 | 503; reason: string }
+  answer?: { status: number; reason: string }
   /** Keys looked up, from the most specific; the last one is the route that was found, if any was. */
   tried: string[]
   route?: {
@@ -32,15 +34,23 @@ export interface Explanation {
     fault?: string
     destinations: (Omit<Destination, 'app'> & { app: { guid: string; name?: string }; share: number })[]
   }
+  /** Of a route with rules: those that were looked at, and what the one that matched does, with the clusters that it sends to. */
+  rules?: Trace & { clusters?: { name: string; share: number }[] }
   instances: { guid: string; app: string; process: string; index: number; address: string; weight: number; share: number }[]
   leftOut: LeftOut[]
 }
 
+/** What a request is beside its host and path. */
+export interface Asked extends Partial<Pick<TracedRequest, 'method' | 'scheme' | 'headers'>> {
+  exposure?: Exposure
+}
+
 /** Explains what becomes of a request for `host` and `path`, which may have a query, at the listeners of `exposure`. */
-export function explain(translator: Translator, host: string, path: string, { exposure = 'pub' }: { exposure?: Exposure } = {}): Explanation {
+export function explain(translator: Translator, host: string, path: string, { exposure = 'pub', method = 'GET', scheme = 'http', headers = [] }: Asked = {}): Explanation {
   const nothing = { tried: [], instances: [], leftOut: [] }
   const normalHost = normalizeHost(host)
-  const normalPath = normalizePath(splitTarget(path || '/').path)
+  const { path: bare, query } = splitTarget(path || '/')
+  const normalPath = normalizePath(bare)
   if (normalPath === undefined) return { host: normalHost, exposure, answer: { status: 400, reason: `${JSON.stringify(path)} is no path` }, ...nothing }
 
   const request = { host: normalHost, path: normalPath, exposure }
@@ -62,12 +72,16 @@ export function explain(translator: Translator, host: string, path: string, { ex
     const weight = weights?.[position] ?? 1
     return { guid, app, process, index, address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`, weight, share: weight / total }
   })
+  const rules = translator.rules.host(exposure, route.host)?.scopes.find((scope) => scope.path === route.path)?.rules
+  const traced = rules && traceRules(rules, { method, scheme, authority: host, path: normalPath, query: query.replace(/^\?/, ''), headers })
+  const answer = traced ? ruledAnswer(traced, route) : servers.length ? undefined : { status: 503, reason: 'none of its apps has an instance that can be asked' }
   const shareOf = (destination: number): number =>
     instances.reduce((sum, { share }, position) => (servers[position]?.destination === destination ? sum + share : sum), 0)
   return {
     ...request,
-    ...(servers.length ? {} : { answer: { status: 503, reason: 'none of its apps has an instance that can be asked' } }),
+    ...(answer ? { answer } : {}),
     tried,
+    ...(traced && rules ? { rules: { ...traced, clusters: clustersOf(rules, traced) } } : {}),
     route: {
       key,
       guid: route.guid,
@@ -87,6 +101,18 @@ export function explain(translator: Translator, host: string, path: string, { ex
     instances,
     leftOut,
   }
+}
+
+function ruledAnswer({ rules, outcome }: Trace, route: Route): Explanation['answer'] {
+  if (!outcome) return { status: 404, reason: noRuleOf(route) }
+  return outcome.status === undefined ? undefined : { status: outcome.status, reason: `${rules.at(-1)!.rule} ${outcome.does}` }
+}
+
+/** The clusters that the matching rule sends to. */
+function clustersOf(rules: HttpRule[], { rules: traced, outcome }: Trace): { name: string; share: number }[] {
+  const targets = (outcome && rules[traced.length - 1]?.targets) ?? []
+  const total = targets.reduce((sum, { weight }) => sum + weight, 0)
+  return targets.map(({ cluster, weight }) => ({ name: cluster, share: weight / total }))
 }
 
 function faultOf(translator: Translator, tried: string[]): string | undefined {

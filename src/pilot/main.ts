@@ -34,7 +34,7 @@ const gateways = new GatewayFollower({ translator, secrets, refresh: () => ads.r
 const status = new ResourceStatus({ translator, ads })
 const routers = () => ads.routers()
 countFaults(metrics, () => translator.faults)
-const debug = new DebugServer({ listen: config.debug.listen, routers, faults: () => faultsOf(translator), explain: (host, path, exposure) => explain(translator, host, path, { exposure }) })
+const debug = new DebugServer({ listen: config.debug.listen, routers, faults: () => faultsOf(translator), explain: (host, path, asked) => explain(translator, host, path, asked) })
 const resolver = new Resolver({ wanted: () => translator.rules.namesToResolve(), resolved: (name, addresses) => publisher.resolved(name, addresses), log })
 const reporter = new Reporter({ name: config.name, copilot, routers, resources: status, log })
 const health = new HealthServer({

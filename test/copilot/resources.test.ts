@@ -135,6 +135,17 @@ test('all documents or none, every error at once, with its path', async (t) => {
   t.match(await apply(virtualService('hello.mesh.test'), virtualService('hello.mesh.test', 5)), { status: 422, body: { code: 'MESH_NAME_TWICE' } })
 })
 
+test('a trace tells which rule a request meets, and why none before it', async (t) => {
+  const http = [{ match: [{ headers: { 'user-agent': { prefix: 'Chrome' } } }], directResponse: { status: 403 } }, { route: [{ destination: { host: 'hello' } }] }]
+  t.match(await apply(rule('traced', ['hello.mesh.test'], http)), { status: 200 })
+  const trace = async (headers: string[]) => (await copilot.get(`/v1/trace?${new URLSearchParams([['host', 'hello.mesh.test'], ...headers.map((header): [string, string] => ['header', header])]).toString()}`)).body
+  t.match(await trace([]), { rules: [{ rule: 'space/traced http[0]', matched: false, why: /header user-agent is not there/ }, { resource: 'virtualservice/space/traced', matched: true }], outcome: { targets: [{ host: 'hello', share: 1 }] } })
+  t.match(await trace(['X-Other: 1', 'User-Agent: Chrome 1']), { status: 403, rules: [{ matched: true }], why: /space\/traced http\[0\] answers by itself/ })
+  t.match(await trace(['User-Agent: Chrome 1']), { status: 403 })
+  await remove('/v1/resources/vs/dev/traced')
+  t.notOk((await trace([])).rules)
+})
+
 test("another space's host is refused, the operator's resources reach all", async (t) => {
   t.match(await apply(virtualService('foreign.mesh.test')), { status: 403, body: { code: 'MESH_HOST_NOT_OWNED', path: 'spec.hosts[0]' } })
   t.match(await apply({ apiVersion: 'mesh.cloudfoundry.org/v1', kind: 'RateLimit', metadata: { name: 'r' }, spec: { hosts: ['foreign.mesh.test'], limits: [{ per: 'route', requests: 1, unit: 'second' }] } }), { status: 403 })

@@ -133,7 +133,7 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
   const { publisher, translator, ads, status: standing, connect, subscribe } = await pilot(t)
   await publisher.replace([process_, instance('i', 1000), route('a.mesh')])
   const port = await freePort()
-  const debug = new DebugServer({ listen: { host: '127.0.0.1', port }, routers: () => ads.routers(), faults: () => faultsOf(translator), explain: (host, path, exposure) => explain(translator, host, path, { exposure }) })
+  const debug = new DebugServer({ listen: { host: '127.0.0.1', port }, routers: () => ads.routers(), faults: () => faultsOf(translator), explain: (host, path, asked) => explain(translator, host, path, asked) })
   await debug.start()
   t.teardown(() => debug.stop())
   const get = async (path: string): Promise<{ status: number; body: unknown }> => {

@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { explain } from '../../src/pilot/explain.ts'
 import { Translator } from '../../src/pilot/translate/translator.ts'
-import { destination, instance, process, route } from './records.ts'
+import { destination, instance, process, resource, route } from './records.ts'
 import { settingsOf } from './rig.ts'
 
 const translator = new Translator(settingsOf())
@@ -48,5 +48,37 @@ test('what the router answers by itself is told with its reason', (t) => {
   t.match(explain(translator, 'hello.test', '/a b'), { answer: { status: 400 } })
   t.match(explain(translator, 'back.internal', '/'), { answer: { status: 404 } }, 'an internal route is none for public listeners')
   t.match(explain(translator, 'back.internal', '/', { exposure: 'int' }), { answer: undefined, route: { key: 'int/back.internal' } })
+  t.end()
+})
+
+test('of a host with rules it is told which rule is for the request, why none before it, and where it sends', (t) => {
+  const ruled = new Translator(settingsOf())
+  ruled.apply([
+    { kind: 'app', key: 'app', value: { name: 'shop', space: 'space', labels: { version: 'v1' }, annotations: {} } },
+    process('p', 1),
+    instance('i'),
+    route('shop.test', [destination(['p'])]),
+    resource('DestinationRule', 'shop', { host: 'shop.test', subsets: [{ name: 'v1', labels: { version: 'v1' } }] }),
+    resource('VirtualService', 'shop', {
+      hosts: ['shop.test'],
+      http: [
+        { match: [{ uri: { prefix: '/admin' } }, { headers: { 'user-agent': { regex: '.*Chrome.*' } } }], directResponse: { status: 403 } },
+        { match: [{ method: { exact: 'GET' } }], route: [{ destination: { host: 'shop.test', subset: 'v1' }, weight: 25 }, { destination: { host: 'shop.test' }, weight: 75 }] },
+      ],
+    }),
+  ])
+  t.match(explain(ruled, 'shop.test', '/a'), {
+    answer: undefined,
+    rules: {
+      rules: [
+        { rule: 'space/shop http[0]', resource: 'virtualservice/space/shop', matched: false, why: 'match 1: the path is "/a", not what begins with "/admin"; match 2: header user-agent is not there, not what .*Chrome.* matches' },
+        { rule: 'space/shop http[1]', matched: true },
+      ],
+      outcome: { targets: [{ host: 'shop.test', subset: 'v1', share: 0.25 }, { host: 'shop.test', share: 0.75 }] },
+      clusters: [{ name: 'rule/v1//route pub/shop.test', share: 0.25 }, { name: 'pub/shop.test', share: 0.75 }],
+    },
+  })
+  t.match(explain(ruled, 'shop.test', '/a', { headers: [['User-Agent', 'a Chrome']] }), { answer: { status: 403, reason: /space\/shop http\[0\]/ } })
+  t.match(explain(ruled, 'shop.test', '/a', { method: 'POST' }), { answer: { status: 404, reason: /none of them/ }, rules: { clusters: [] } })
   t.end()
 })

@@ -5,6 +5,7 @@ import type { Trace } from '../types.ts'
 import { describeRoute } from './route-details.ts'
 
 interface Options {
+  request: string
   header: string[]
   internal?: boolean
 }
@@ -16,9 +17,10 @@ export const trace: Register = (program, cli) => {
     .argument('<target>', 'host[/path], or a whole URL')
     .summary('where a request goes, and why')
     .option('-H, --header <name: value>', 'a header of the request; Host stands in for that of the target', (header: string, all: string[]) => [...all, header], [])
+    .option('-X, --request <method>', 'its method', 'GET')
     .option('--internal', 'as the internal listener sees it')
-    .action(async (target: string, { header, internal }: Options) => {
-      const request = parseTarget(target, header)
+    .action(async (target: string, { request: method, header, internal }: Options) => {
+      const request = { ...parseTarget(target, header), method }
       await present(command, cli, {
         read: (api) => api.get<Trace>('/v1/trace', { ...request, exposure: internal ? 'int' : 'pub' }),
         show: showTrace,
@@ -29,29 +31,33 @@ export const trace: Register = (program, cli) => {
     ['trace hello.mesh.apps.localhost', 'the route that answers, and its instances'],
     ['trace http://hello.mesh.apps.localhost:8080/a/b', 'a URL, as curl has it'],
     ['trace 127.0.0.1/a -H "Host: hello.mesh.apps.localhost"', 'a request with its own Host header'],
+    ['trace hello.mesh.apps.localhost -H "User-Agent: Chrome"', 'which rule is for it, and why those before are not'],
     ['trace db.apps.mesh.internal --internal', 'an app-to-app request'],
   ])
 }
 
 /** Throws `MESHCTL_USAGE`. */
-function parseTarget(target: string, headers: string[]): { host: string; path: string } {
+function parseTarget(target: string, headers: string[]): { host: string; path: string; scheme: string; header: string[] } {
   const [, authority, path] = /^(?:https?:\/\/)?([^/?#]+)([^#]*)/.exec(target) ?? []
   if (!authority) throw Usage(`${target} names no host; write HOST or HOST/PATH`)
   const given = headers.map((header) => /^([^:\s]+):\s*(.*)$/.exec(header) ?? refuse(header))
   const host = given.findLast(([, name]) => name!.toLowerCase() === 'host')?.[2]
-  return { host: host || authority, path: path?.startsWith('/') ? path : `/${path ?? ''}` }
+  const others = given.filter(([, name]) => name!.toLowerCase() !== 'host').map(([line]) => line)
+  return { host: host || authority, path: path?.startsWith('/') ? path : `/${path ?? ''}`, scheme: target.startsWith('https://') ? 'https' : 'http', header: others }
 }
 
 function refuse(header: string): never {
   throw Usage(`-H ${JSON.stringify(header)} is no header; write -H "Name: value"`)
 }
 
-function showTrace({ host, path, exposure, candidates, route, status, why }: Trace, out: Output): string {
+function showTrace({ host, path, exposure, candidates, route, rules = [], status, why }: Trace, out: Output): string {
   const answer = candidates.findIndex(({ exists }) => exists)
   const looked = candidates.slice(0, answer < 0 ? undefined : answer + 1)
   const lines = [
     `${host}${path ?? ''} by the ${exposure === 'int' ? 'internal listener' : 'public listeners'}`,
     ...looked.map(({ key, exists }) => `  ${exists ? out.style('green', '✓') : out.style('dim', '–')} ${key.slice(key.indexOf('/') + 1)}`),
+    ...(rules.length ? [''] : []),
+    ...rules.map(({ rule, matched, why }) => `  ${matched ? out.style('green', '✓') : out.style('dim', '–')} ${rule}: ${why}`),
     '',
     status === undefined ? `goes to the app: ${why}` : out.style('red', `${status}: ${why}`),
   ]

@@ -3,10 +3,18 @@ import { Type, type Static } from 'typebox'
 import type { Part } from '../../common/lifecycle.ts'
 import type { ClientStatus } from '../../common/xds/server.ts'
 import { typeName } from '../../common/xds/protocol.ts'
-import type { Exposure } from '../../mesh/records.ts'
+import { parseHeaders } from '../../mesh/rules/trace.ts'
+import type { Asked } from '../explain.ts'
 
 const Where = Type.Object(
-  { host: Type.String({ minLength: 1, maxLength: 253 }), path: Type.String({ default: '/', maxLength: 8192 }), exposure: Type.Enum(['pub', 'int'], { default: 'pub' }) },
+  {
+    host: Type.String({ minLength: 1, maxLength: 260 }),
+    path: Type.String({ default: '/', maxLength: 8192 }),
+    exposure: Type.Enum(['pub', 'int'], { default: 'pub' }),
+    method: Type.String({ default: 'GET', maxLength: 100 }),
+    scheme: Type.Enum(['http', 'https'], { default: 'http' }),
+    header: Type.Array(Type.String({ pattern: '^[^:\\s]+:', maxLength: 8192 }), { default: [], maxItems: 100, description: '`NAME: VALUE`' }),
+  },
   { additionalProperties: false },
 )
 
@@ -15,10 +23,10 @@ export interface DebugServerOptions {
   routers: () => ClientStatus[]
   /** What cannot be served of copilot's records. */
   faults: () => object
-  explain: (host: string, path: string, exposure: Exposure) => unknown
+  explain: (host: string, path: string, asked: Asked) => unknown
 }
 
-/** Answers what an operator asks when something goes wrong: `/debug/routers`, `/debug/nacks`, `/debug/faults`, `/debug/route?host=&path=&exposure=`. */
+/** Answers what an operator asks when something goes wrong: `/debug/routers`, `/debug/nacks`, `/debug/faults`, `/debug/route?host=&path=&exposure=&method=&scheme=&header=`. */
 export class DebugServer implements Part {
   readonly name = 'debug'
   readonly #options: DebugServerOptions
@@ -32,7 +40,7 @@ export class DebugServer implements Part {
       nacks: routers().flatMap(({ name: router, refused }) => refused.map(({ typeUrl, ...refusal }) => ({ router, type: typeName(typeUrl), ...refusal }))),
     }))
     this.#server.get('/debug/faults', () => faults())
-    this.#server.get<{ Querystring: Static<typeof Where> }>('/debug/route', { schema: { querystring: Where } }, ({ query }) => explain(query.host, query.path, query.exposure))
+    this.#server.get<{ Querystring: Static<typeof Where> }>('/debug/route', { schema: { querystring: Where } }, ({ query: { host, path, header, ...asked } }) => explain(host, path, { ...asked, headers: parseHeaders(header) }))
   }
 
   async start(): Promise<void> {

@@ -2,8 +2,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { Multimap } from '../../common/multimap.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
 import { kinds, type Change, type Instance, type Kind, type Process, type Records, type Route } from '../../mesh/records.ts'
+import type { Source } from '../../mesh/rules/source.ts'
 import { recordFault, type Fault } from './fault.ts'
-import { hostsOf, name, namesOf, seenBy } from './names.ts'
+import { hostsOf, name, namesOf, seenBy } from '../../mesh/rules/names.ts'
 
 /** What a set of changes touches. */
 export interface Touched {
@@ -15,14 +16,6 @@ export interface Touched {
   resources: Map<Resource['kind'], Map<string, { host: string; namespace: string }>>
   /** Names of the index, and records, that are not what they were. */
   names: Set<string>
-}
-
-/** What reads of the model are made of: a record, or the keys of those that have a name. */
-export interface Source {
-  get<K extends Kind>(kind: K, key: string): Records[K] | undefined
-  keysOf(name: string): Iterable<string>
-  /** What the name of an external service leads to; undefined while that is not known. */
-  addressesOf(name: string): readonly string[] | undefined
 }
 
 /** The records in memory, each as it was last good, with the indexes that lead from each to the routes it has an effect on. */

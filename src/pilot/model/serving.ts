@@ -1,7 +1,7 @@
 import type { Instance, Route } from '../../mesh/records.ts'
 import { servingOf as servingIn, type Serving } from '../../mesh/serving.ts'
-import type { Source } from './model.ts'
-import { name } from './names.ts'
+import type { Source } from '../../mesh/rules/source.ts'
+import { name } from '../../mesh/rules/names.ts'
 
 /** Finds the instances that serve a route. */
 export function servingOf(route: Pick<Route, 'destinations'>, model: Source): Serving {

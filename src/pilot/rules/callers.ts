@@ -1,7 +1,7 @@
 import type { HttpMatch } from '../../mesh/istio/types.ts'
 import type { Exposure } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
-import { name } from '../model/names.ts'
+import type { Source } from '../../mesh/rules/source.ts'
+import { name } from '../../mesh/rules/names.ts'
 
 /** Who a match is for, by the certificates that callers show on the internal listener; what is absent can be anybody's. */
 export interface Callers {

@@ -1,7 +1,7 @@
 import { selects } from '../../mesh/istio/services.ts'
 import type { Destination as RuleDestination } from '../../mesh/istio/types.ts'
 import { resourceKey, type Destination, type Route } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
+import type { Source } from '../../mesh/rules/source.ts'
 import { policyOf, rulesFor, type Policy, type Rules } from './policies.ts'
 import { findService, routeService, serviceOf, type Service } from './services.ts'
 

@@ -1,7 +1,7 @@
 import { cipherSuites } from '../../mesh/istio/check-gateway.ts'
 import type { Server } from '../../mesh/istio/types.ts'
 import { secretKey } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
+import type { Source } from '../../mesh/rules/source.ts'
 
 /** What routers are to have of a server's certificates, under its name in SDS. Copilot keeps secrets; files lie on the routers. */
 export type Credential = { name: string } & (

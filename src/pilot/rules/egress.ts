@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import { isPublicAddress } from '../../mesh/istio/check-service-entry.ts'
 import type { ServiceEntry, WorkloadEntry } from '../../mesh/istio/types.ts'
-import type { Source } from '../model/model.ts'
-import { operatorNamespace } from './hosts.ts'
+import type { Source } from '../../mesh/rules/source.ts'
+import { operatorNamespace } from '../../mesh/rules/hosts.ts'
 import { portOf } from './services.ts'
 
 /** Where an external service answers. */

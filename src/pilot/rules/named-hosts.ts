@@ -2,9 +2,9 @@ import { reachNamed } from '../../mesh/istio/ownership.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
 import type { Route } from '../../mesh/records.ts'
 import type { Model, Touched } from '../model/model.ts'
-import { name } from '../model/names.ts'
-import { directoryOf } from './directory.ts'
-import { matches } from './gateways.ts'
+import { name } from '../../mesh/rules/names.ts'
+import { directoryOf } from '../../mesh/rules/directory.ts'
+import { matches } from '../../mesh/rules/gateways.ts'
 
 /** Finds the hosts that a change of names or of what is written may concern. */
 export class NamedHosts {

@@ -1,7 +1,7 @@
 import type { DestinationRule, Subset, TrafficPolicy } from '../../mesh/istio/types.ts'
-import type { Source } from '../model/model.ts'
-import { name } from '../model/names.ts'
-import { byAge, operatorNamespace } from './hosts.ts'
+import type { Source } from '../../mesh/rules/source.ts'
+import { name } from '../../mesh/rules/names.ts'
+import { byAge, operatorNamespace } from '../../mesh/rules/hosts.ts'
 
 /** What DestinationRules say of a service. */
 export interface Rules {

@@ -1,9 +1,9 @@
 import type { HttpMatch, RateLimit } from '../../mesh/istio/types.ts'
 import { resourceKey, type Route } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
-import { name } from '../model/names.ts'
+import type { Source } from '../../mesh/rules/source.ts'
+import { name } from '../../mesh/rules/names.ts'
 import { callersOf, type Callers } from './callers.ts'
-import { byAge, mayShape, spellings } from './hosts.ts'
+import { byAge, mayShape, spellings } from '../../mesh/rules/hosts.ts'
 
 /** A RateLimit as it holds for the paths of one platform route. */
 export interface HostLimits {

@@ -2,10 +2,10 @@ import { normalizeHost } from '../../mesh/host.ts'
 import { reachNamed } from '../../mesh/istio/ownership.ts'
 import { entryOf } from '../../mesh/istio/services.ts'
 import type { RateLimit, Resource, VirtualService } from '../../mesh/istio/types.ts'
-import type { Source } from '../model/model.ts'
-import { directoryOf } from './directory.ts'
+import type { Source } from '../../mesh/rules/source.ts'
+import { directoryOf } from '../../mesh/rules/directory.ts'
 import { findService } from './services.ts'
-import { delegateOf } from './virtual-services.ts'
+import { delegateOf } from '../../mesh/rules/virtual-services.ts'
 
 /** What of a resource reaches nothing, though it was accepted: hosts that nobody has any more, or that another space has now. */
 export function unreachedBy(view: Source, resource: Resource): string[] {

@@ -1,14 +1,14 @@
 import type { HttpMatch, HttpRoute } from '../../mesh/istio/types.ts'
 import { routeKey, type Exposure, type Route } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
+import type { Source } from '../../mesh/rules/source.ts'
 import { callersOf, type Callers } from './callers.ts'
 import { targetOf } from './clusters.ts'
 import { gateOf, type Gate } from './gate.ts'
-import { wildcardsOf } from './hosts.ts'
+import { wildcardsOf } from '../../mesh/rules/hosts.ts'
 import type { Policy } from './policies.ts'
 import { rateLimitsFor, type HostLimits } from './rate-limits.ts'
 import { findEntry, routesOf } from './services.ts'
-import { boundRoutes, mergedRoutes, virtualServicesFor, type Binding, type BoundRoute } from './virtual-services.ts'
+import { boundRoutes, mergedRoutes, virtualServicesFor, type Binding, type BoundRoute } from '../../mesh/rules/virtual-services.ts'
 
 /** A cluster that a rule sends to, and its share. */
 export interface WeightedTarget {

@@ -1,10 +1,10 @@
 import { appService, entryOf, namesOfService, resolveService, type AppService } from '../../mesh/istio/services.ts'
 import type { ServiceEntry, ServicePort } from '../../mesh/istio/types.ts'
 import { routeKey, type Destination, type Exposure, type Route } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
-import { name } from '../model/names.ts'
-import { directoryOf } from './directory.ts'
-import { spellings, wildcardsOf } from './hosts.ts'
+import type { Source } from '../../mesh/rules/source.ts'
+import { name } from '../../mesh/rules/names.ts'
+import { directoryOf } from '../../mesh/rules/directory.ts'
+import { spellings, wildcardsOf } from '../../mesh/rules/hosts.ts'
 
 /**
  * What a rule's `destination.host` names: a route's host; or apps of a space by their label `app`, else by their name; or a

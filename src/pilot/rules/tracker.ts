@@ -1,7 +1,7 @@
 import { Multimap } from '../../common/multimap.ts'
 import type { Kind, Records } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
-import { name, recordName } from '../model/names.ts'
+import type { Source } from '../../mesh/rules/source.ts'
+import { name, recordName } from '../../mesh/rules/names.ts'
 
 /** Knows which unit of output read which part of the model, so that a change leads to the units that it can alter, and to no other. */
 export class Tracker {

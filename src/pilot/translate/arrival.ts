@@ -1,5 +1,5 @@
 import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
-import type { Arrival } from '../rules/gateways.ts'
+import type { Arrival } from '../../mesh/rules/gateways.ts'
 import type { Feature, HeaderMutationInit } from './feature.ts'
 import { headerMatcher, literal } from './rules/strings.ts'
 

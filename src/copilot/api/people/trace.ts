@@ -2,15 +2,22 @@ import { Type } from 'typebox'
 import { normalizeHost } from '../../../mesh/host.ts'
 import { candidates } from '../../../mesh/matching.ts'
 import { normalizePath, splitTarget } from '../../../mesh/path.ts'
+import { noRuleOf, parseHeaders, rulesOf, traceRules } from '../../../mesh/rules/trace.ts'
 import type { Copilot } from '../../copilot.ts'
 import { callerOf } from '../../people/caller.ts'
+import { loadRules } from '../../resources/rules.ts'
 import { RouteView, showRoutes } from '../../views/route.ts'
 import type { Api } from '../server.ts'
+
+const Header = Type.String({ pattern: '^[^:\\s]+:', maxLength: 8192 })
 
 const Query = Type.Object(
   {
     host: Type.String({ minLength: 1, description: 'The Host header' }),
-    path: Type.String({ default: '/', pattern: '^/', description: 'The request target; a query is ignored' }),
+    path: Type.String({ default: '/', pattern: '^/', description: 'The request target, with its query' }),
+    method: Type.String({ default: 'GET', maxLength: 100 }),
+    scheme: Type.Enum(['http', 'https'], { default: 'http' }),
+    header: Type.Union([Header, Type.Array(Header, { maxItems: 100 })], { default: [], description: '`NAME: VALUE`; one or several' }),
     exposure: Type.Enum(['pub', 'int'], { default: 'pub', description: 'Which listener the request comes in by' }),
   },
   { additionalProperties: false },
@@ -22,6 +29,27 @@ const Trace = Type.Object({
   exposure: Type.String(),
   candidates: Type.Array(Type.Object({ key: Type.String(), exists: Type.Boolean() }), { description: 'The routes that could answer, the most specific first; the first that exists does' }),
   route: Type.Optional(RouteView),
+  rules: Type.Optional(
+    Type.Array(
+      Type.Object({
+        rule: Type.String({ description: 'NAMESPACE/NAME http[POSITION]' }),
+        resource: Type.String({ description: 'Key of the VirtualService' }),
+        matched: Type.Boolean(),
+        why: Type.String(),
+      }),
+      { description: 'The rules of the route that were looked at, in their order; where one matched, it is the last' },
+    ),
+  ),
+  outcome: Type.Optional(
+    Type.Object(
+      {
+        does: Type.String(),
+        status: Type.Optional(Type.Integer()),
+        targets: Type.Array(Type.Object({ host: Type.String(), subset: Type.Optional(Type.String()), port: Type.Optional(Type.Integer()), share: Type.Number() })),
+      },
+      { description: 'What the rule that matched does' },
+    ),
+  ),
   status: Type.Optional(Type.Integer({ description: 'What the router itself answers, where it does not ask the app' })),
   why: Type.String(),
 })
@@ -32,7 +60,8 @@ export function trace(api: Api, { store, components }: Copilot): void {
     const { query } = request
     const { exposure } = query
     const host = normalizeHost(query.host)
-    const path = normalizePath(splitTarget(query.path).path)
+    const target = splitTarget(query.path)
+    const path = normalizePath(target.path)
     if (path === undefined) return { host, exposure, candidates: [], status: 400, why: `${query.path} is no path, so the router refuses the request` }
 
     const keys = candidates(exposure, host, path)
@@ -44,6 +73,15 @@ export function trace(api: Api, { store, components }: Copilot): void {
     const [route] = await showRoutes(store, [existing.get(winner)!], components.conflicts())
     await callerOf(request).requireRead(route!.space.guid)
     const why = `${winner} is the most specific route that exists`
+    const record = existing.get(winner)!.value
+    const rules = rulesOf(await loadRules(store, record), record)
+    if (rules) {
+      const { method, scheme } = query
+      const traced = traceRules(rules, { method, scheme, authority: query.host, path, query: target.query.replace(/^\?/, ''), headers: parseHeaders([query.header].flat()) })
+      const { outcome } = traced
+      if (!outcome) return { ...looked, route, ...traced, status: 404, why: `${why}; ${noRuleOf(record)}` }
+      return { ...looked, route, ...traced, ...(outcome.status === undefined ? {} : { status: outcome.status }), why: `${why}; ${traced.rules.at(-1)!.rule} ${outcome.does}` }
+    }
     if (route!.state === 'no-instances') return { ...looked, route, status: 503, why: `${why}, and none of its instances is running` }
     return { ...looked, route, why }
   })

@@ -4,7 +4,7 @@ import type { RouteActionSchema, RouteMatchSchema, RouteSchema, VirtualHostSchem
 import type { HttpMatch } from '../../../mesh/istio/types.ts'
 import type { Callers } from '../../rules/callers.ts'
 import type { HttpRule, RuleHost } from '../../rules/rule-host.ts'
-import type { Binding } from '../../rules/virtual-services.ts'
+import type { Binding } from '../../../mesh/rules/virtual-services.ts'
 import type { TranslationSettings } from '../settings.ts'
 
 type Init<Desc extends DescMessage> = Extract<MessageInitShape<Desc>, { $typeName?: never }>

@@ -1,5 +1,5 @@
 import type { HttpMatch } from '../../../mesh/istio/types.ts'
-import type { Binding } from '../../rules/virtual-services.ts'
+import type { Binding } from '../../../mesh/rules/virtual-services.ts'
 import { arrivedAt } from '../arrival.ts'
 import type { MatchInit, RuleFeature } from './feature.ts'
 import { headerMatcher, isAnything, literal, stringMatcher } from './strings.ts'

@@ -1,8 +1,8 @@
-import { gatewayKey, hostsOfServer } from '../../mesh/istio/gateways.ts'
-import type { Gateway, Server } from '../../mesh/istio/types.ts'
-import type { Route } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
-import { name } from '../model/names.ts'
+import { gatewayKey, hostsOfServer } from '../istio/gateways.ts'
+import type { Gateway, Server } from '../istio/types.ts'
+import type { Route } from '../records.ts'
+import type { Source } from './source.ts'
+import { name } from './names.ts'
 import { byAge, mayShape, spellings } from './hosts.ts'
 
 /** Requests that came by a port of Istio's, at routers that have the labels of a Gateway's selector. */

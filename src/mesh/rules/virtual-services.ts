@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { HttpMatch, HttpRoute, StringMatch, VirtualService } from '../../mesh/istio/types.ts'
-import { resourceKey, type Exposure, type Route } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
-import { name } from '../model/names.ts'
+import type { HttpMatch, HttpRoute, StringMatch, VirtualService } from '../istio/types.ts'
+import { resourceKey, type Exposure, type Route } from '../records.ts'
+import type { Source } from './source.ts'
+import { name } from './names.ts'
 import { gatewayNamed, isPassthrough, serversOf, serves, type Arrival } from './gateways.ts'
 import { byAge, mayShape, operatorNamespace, spellings } from './hosts.ts'
 

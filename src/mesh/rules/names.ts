@@ -1,7 +1,7 @@
-import type { VirtualService } from '../../mesh/istio/types.ts'
-import type { Change, Kind, Records } from '../../mesh/records.ts'
-import { normalizeHost } from '../../mesh/host.ts'
-import { gatewayKey, hostsOfServer } from '../../mesh/istio/gateways.ts'
+import type { VirtualService } from '../istio/types.ts'
+import type { Change, Kind, Records } from '../records.ts'
+import { normalizeHost } from '../host.ts'
+import { gatewayKey, hostsOfServer } from '../istio/gateways.ts'
 
 /**
  * The names under which a record is found by others: the model's index leads from each to the records that have it. What reads

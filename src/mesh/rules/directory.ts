@@ -1,8 +1,8 @@
-import type { Directory } from '../../mesh/istio/services.ts'
-import type { ServiceEntry } from '../../mesh/istio/types.ts'
-import type { App } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
-import { name } from '../model/names.ts'
+import type { Directory } from '../istio/services.ts'
+import type { ServiceEntry } from '../istio/types.ts'
+import type { App } from '../records.ts'
+import type { Source } from './source.ts'
+import { name } from './names.ts'
 
 /** The model as the place where names of services are looked up; what is read is what `view` notes. */
 export function directoryOf(view: Source): Directory {

@@ -1,10 +1,10 @@
-import { namesOfRoute } from '../../mesh/istio/services.ts'
-import type { Route } from '../../mesh/records.ts'
-import type { Source } from '../model/model.ts'
+import { namesOfRoute } from '../istio/services.ts'
+import type { Route } from '../records.ts'
+import type { Source } from './source.ts'
 import { directoryOf } from './directory.ts'
 
-export { mayShape } from '../../mesh/istio/services.ts'
-export { systemNamespace as operatorNamespace } from '../../mesh/istio/kinds.ts'
+export { mayShape } from '../istio/services.ts'
+export { systemNamespace as operatorNamespace } from '../istio/kinds.ts'
 
 /** The ways to write a route's host in a resource, from the most specific to the least; a wildcard stands for what is beneath it. */
 export function spellings(view: Source, route: Pick<Route, 'host' | 'space' | 'destinations'>): string[][] {

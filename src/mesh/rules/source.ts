@@ -1,0 +1,9 @@
+import type { Kind, Records } from '../records.ts'
+
+/** What rules are read from: a record, or the keys of those that have a name (names.ts). */
+export interface Source {
+  get<K extends Kind>(kind: K, key: string): Records[K] | undefined
+  keysOf(name: string): Iterable<string>
+  /** What the name of an external service leads to; undefined while that is not known. */
+  addressesOf(name: string): readonly string[] | undefined
+}

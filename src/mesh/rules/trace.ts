@@ -1,0 +1,147 @@
+import { RE2JS } from 're2js'
+import type { HttpMatch, HttpRoute, StringMatch } from '../istio/types.ts'
+import { routeKey, type Route } from '../records.ts'
+import type { Source } from './source.ts'
+import { boundRoutes, mergedRoutes, virtualServicesFor, type BoundRoute } from './virtual-services.ts'
+
+/** A request as rules see it. */
+export interface TracedRequest {
+  method: string
+  scheme: 'http' | 'https'
+  /** As the client writes it. */
+  authority: string
+  /** In normal form, without its query. */
+  path: string
+  /** Without its `?`. */
+  query: string
+  headers: readonly (readonly [name: string, value: string])[]
+}
+
+/** What became of one rule. */
+export interface TracedRule {
+  /** `NAMESPACE/NAME http[POSITION]`. */
+  rule: string
+  /** Key of the resource that it is from. */
+  resource: string
+  matched: boolean
+  /** Which of its matches holds, or what each asks for that is not so. */
+  why: string
+}
+
+export interface Trace {
+  /** The rules that were looked at, in their order; where one matched, it is the last. */
+  rules: TracedRule[]
+  /** What the matching rule does. */
+  outcome?: Outcome
+}
+
+export interface Outcome {
+  /** In words. */
+  does: string
+  /** What the router answers by itself. */
+  status?: number
+  targets: { host: string; subset?: string; port?: number; share: number }[]
+}
+
+/** The rules of a route, as the merged VirtualServices for it say them; undefined where it has none. */
+export function rulesOf(view: Source, route: Route): BoundRoute[] | undefined {
+  const rules = mergedRoutes(virtualServicesFor(view, route).map((service) => boundRoutes(view, service, route.host, route.exposure)))
+  return rules.length ? rules : undefined
+}
+
+type Traceable = Pick<BoundRoute, 'name' | 'source' | 'route' | 'matches'>
+
+/** Says which of a route's rules a request without a client's certificate meets, why none before it, and what it does. */
+export function traceRules(rules: Traceable[], request: TracedRequest): Trace {
+  const traced: TracedRule[] = []
+  for (const { name: rule, source: resource, route, matches } of rules) {
+    const misses = matches.map((match) => missOf(match, request))
+    const at = misses.indexOf(undefined)
+    const labelled = (position: number): string => matches[position]!.match?.name ?? `match ${position + 1}`
+    if (at >= 0) {
+      const conditional = Object.keys(matches[at]!.match ?? {}).length > 0
+      traced.push({ rule, resource, matched: true, why: conditional ? `${labelled(at)} of ${matches.length} holds` : 'it is for all requests' })
+      return { rules: traced, outcome: outcomeOf(route) }
+    }
+    traced.push({ rule, resource, matched: false, why: misses.length === 1 ? misses[0]! : misses.map((miss, position) => `${labelled(position)}: ${miss}`).join('; ') })
+  }
+  return { rules: traced }
+}
+
+/** What a match asks for that a request is not; undefined where it holds. */
+function missOf({ match = {}, binding }: BoundRoute['matches'][number], request: TracedRequest): string | undefined {
+  const { authority, method, scheme, path } = request
+  const port = Number(/:(\d+)$/.exec(authority)?.[1] ?? (scheme === 'https' ? 443 : 80))
+  const arrived = scheme === 'https' ? 443 : 80
+  if (binding !== 'all' && !binding.some((arrival) => arrival.port === port || arrival.port === arrived)) return `it is for Gateways' ports ${binding.map((arrival) => arrival.port).join(', ')}`
+  const headers = headersOf(request)
+  const query = new URLSearchParams(request.query)
+  const conditions: [what: string, condition: StringMatch | undefined, value: string | undefined][] = [
+    ['the path', match.uri, path],
+    ['the scheme', match.scheme, scheme],
+    ['the method', match.method, method],
+    ['the host', match.authority, authority],
+    ...Object.entries(match.headers ?? {}).map(([name, condition]): [string, StringMatch, string | undefined] => [`header ${name}`, condition, headers.get(name.toLowerCase())]),
+    ...Object.entries(match.queryParams ?? {}).map(([name, condition]): [string, StringMatch, string | undefined] => [`parameter ${name}`, condition, query.get(name) ?? undefined]),
+  ]
+  for (const [what, condition, value] of conditions) {
+    const caseless = what === 'the path' && match.ignoreUriCase === true
+    if (condition && !holds(condition, value, caseless)) return `${what} ${value === undefined ? 'is not there' : `is ${JSON.stringify(value)}`}, not ${wanted(condition)}`
+  }
+  const unwanted = Object.entries(match.withoutHeaders ?? {}).find(([name, condition]) => holds(condition, headers.get(name.toLowerCase()) ?? (isAnything(condition) ? undefined : ''), false))
+  if (unwanted) return `header ${unwanted[0]} is ${wanted(unwanted[1])}, which it is not for`
+  if (match.port && match.port !== port && match.port !== arrived) return `the port is ${port}, not ${match.port}`
+  return callersMiss(match)
+}
+
+const callersMiss = ({ sourceLabels, sourceNamespace }: HttpMatch): string | undefined =>
+  sourceLabels || sourceNamespace !== undefined ? 'it is for callers that show their certificate on the internal listener' : undefined
+
+/** By name in lower case, repeated ones joined as Envoy has them; the pseudo-headers too. */
+function headersOf({ authority, method, scheme, path, query, headers }: TracedRequest): Map<string, string> {
+  const found = new Map([[':authority', authority], [':method', method], [':scheme', scheme], [':path', query === '' ? path : `${path}?${query}`], ['x-forwarded-proto', scheme]])
+  for (const [name, value] of headers) {
+    const key = name.toLowerCase()
+    const before = found.get(key)
+    found.set(key, before === undefined ? value : `${before},${value}`)
+  }
+  return found
+}
+
+function holds({ exact, prefix, regex }: StringMatch, value: string | undefined, caseless: boolean): boolean {
+  if (value === undefined) return false
+  const fold = (text: string): string => (caseless ? text.toLowerCase() : text)
+  if (exact !== undefined) return fold(value) === fold(exact)
+  if (prefix !== undefined) return fold(value).startsWith(fold(prefix))
+  return regex === undefined || regex === '*' || RE2JS.matches(regex, value)
+}
+
+const isAnything = ({ exact, prefix, regex }: StringMatch): boolean => exact === undefined && !prefix && (regex === undefined || regex === '*')
+
+function wanted({ exact, prefix, regex }: StringMatch): string {
+  if (exact !== undefined) return JSON.stringify(exact)
+  if (prefix !== undefined) return `what begins with ${JSON.stringify(prefix)}`
+  return regex === undefined || regex === '*' ? 'anything' : `what ${regex} matches`
+}
+
+function outcomeOf({ route = [], redirect, directResponse, fault }: HttpRoute): Outcome {
+  if (redirect) return { does: `redirects to ${redirect.authority ?? 'the same host'}${redirect.uri ?? ''}`, status: redirect.redirectCode ?? 301, targets: [] }
+  if (directResponse) return { does: 'answers by itself', status: directResponse.status, targets: [] }
+  const total = route.reduce((sum, { weight = 0 }) => sum + weight, 0)
+  const targets = route.map(({ destination: { host, subset, port }, weight = 0 }) => ({
+    host,
+    ...(subset === undefined ? {} : { subset }),
+    ...(port?.number === undefined ? {} : { port: port.number }),
+    share: route.length === 1 ? 1 : weight / total,
+  }))
+  const sent = targets.map(({ host, subset, share }) => `${host}${subset === undefined ? '' : ` (subset ${subset})`}${share === 1 ? '' : ` ${Math.round(share * 1000) / 10} %`}`).join(', ')
+  return { does: `sends to ${sent || 'nobody'}${fault ? ', with injected faults' : ''}`, targets }
+}
+
+/** Why a request that no rule is for is answered 404. */
+export const noRuleOf = (route: Route): string => `${routeKey(route)} has rules, and none of them is for this request`
+
+/** Headers that are written as `NAME: VALUE`. */
+export function parseHeaders(written: string[]): [name: string, value: string][] {
+  return written.map((line) => [line.slice(0, line.indexOf(':')).trim(), line.slice(line.indexOf(':') + 1).trim()])
+}

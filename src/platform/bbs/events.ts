@@ -22,18 +22,18 @@ export type BbsEvent =
   | { kind: 'actual'; lrp: ActualLRP; before?: ActualLRP }
   | { kind: 'actual-removed'; lrp: ActualLRP }
 
-const decoders: Record<string, (bytes: Uint8Array) => BbsEvent | undefined> = {
+const decoders = new Map<string, (bytes: Uint8Array) => BbsEvent | undefined>(Object.entries({
   desired_lrp_created: (bytes) => desired('desired', fromBinary(DesiredLRPCreatedEventSchema, bytes).desiredLrp),
   desired_lrp_changed: (bytes) => desired('desired', fromBinary(DesiredLRPChangedEventSchema, bytes).after),
   desired_lrp_removed: (bytes) => desired('desired-removed', fromBinary(DesiredLRPRemovedEventSchema, bytes).desiredLrp),
   actual_lrp_instance_created: (bytes) => actual('actual', fromBinary(ActualLRPInstanceCreatedEventSchema, bytes).actualLrp),
   actual_lrp_instance_removed: (bytes) => actual('actual-removed', fromBinary(ActualLRPInstanceRemovedEventSchema, bytes).actualLrp),
   actual_lrp_instance_changed: (bytes) => changed(bytes),
-}
+}))
 
 /** Reads an event of `/v1/events/lrp_instances.r1`. Undefined for one that does not concern us; throws `EventInvalid`. */
 export function readEvent({ name, data }: ServerSentEvent): BbsEvent | undefined {
-  const decode = decoders[name]
+  const decode = decoders.get(name)
   if (!decode) return undefined
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(data)) throw EventInvalid(name, 'its data is not base64')
   let event: BbsEvent | undefined

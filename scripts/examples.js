@@ -22,8 +22,19 @@ setUp()
 const counts = { passed: 0, failed: 0 }
 const hasEnvoy = existsSync(join(root, 'vendor/envoy'))
 if (!values.engine && !hasEnvoy) console.log('skipped: the envoy engine; get it with npm run envoy')
+
+/** What runs at the moment. When this ends early, so do they; what they were about to say counts no more. */
+const running = []
+let stopped = false
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    stopped = true
+    for (const child of running) child.kill('SIGTERM')
+  })
+}
+
 for (const engine of values.engine ? [values.engine] : engines.filter((engine) => engine !== 'envoy' || hasEnvoy)) {
-  for (const example of positionals.length ? positionals : known) await walk(example, engine)
+  for (const example of positionals.length ? positionals : known) if (!stopped) await walk(example, engine)
 }
 console.log(`${counts.passed} passed, ${counts.failed} failed`)
 process.exit(counts.failed ? 1 : 0)
@@ -32,13 +43,13 @@ process.exit(counts.failed ? 1 : 0)
 async function walk(example, engine) {
   const data = mkdtempSync(join(tmpdir(), `mesh-${example}-`))
   const start = spawn(node24(), [join(root, 'src/start/main.ts'), '--data', data, '--engine', engine, '--no-sample', '--http-port', '0', '--https-port', '0', '--cc-port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  running.push(start)
   let said = ''
   start.stdout.on('data', (text) => (said += text))
-  const end = () => start.kill('SIGTERM')
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end)
   try {
     await isReady(start, data)
     const walkthrough = spawn(process.execPath, [join(root, 'examples', example, 'walkthrough.js')], { env: { ...process.env, MESH_DATA: data }, stdio: ['ignore', 'pipe', 'inherit'] })
+    running.push(walkthrough)
     let output = ''
     walkthrough.stdout.on('data', (text) => {
       output += text
@@ -50,10 +61,10 @@ async function walk(example, engine) {
     console.log(`${error.message}\n${said}`)
     counts.failed++
   } finally {
-    for (const signal of ['SIGINT', 'SIGTERM']) process.removeListener(signal, end)
-    end()
-    if (start.exitCode === null) await once(start, 'exit')
+    start.kill('SIGTERM')
+    if (start.exitCode === null && start.signalCode === null) await once(start, 'exit')
     rmSync(data, { recursive: true, force: true })
+    running.length = 0
   }
 }
 

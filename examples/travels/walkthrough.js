@@ -90,11 +90,10 @@ await walk.step('circuit breaker: one connection and one waiting request, the re
 
 await walk.step('two errors in a row take the agency out, and three seconds later it is tried again', async () => {
   await apply(rules('offers-down'))
-  const open = await eventually('the router refuses by itself', async () => {
-    const counts = await travel('travels.uk', 10, 1)
-    return counts.refused > 0 && counts
-  })
+  const open = await travel('travels.uk', 10, 1)
   only(open.statuses, 503, 10)
+  // Envoy's workers tell each other of an ejection, so that one or two more may get through.
+  expect(open.refused >= 6 && open.refused <= 8, `${open.refused} of 10 never reached the agency`)
   await remove('vs/cars', 'vs/flights', 'vs/hotels', 'vs/insurances')
   await eventually('the agency is back', async () => (await travel('travels.uk', 1)).statuses[200] === 1)
   await eventually('and stays', async () => (await travel('travels.uk', 10, 1)).statuses[200] === 10)

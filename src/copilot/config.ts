@@ -58,6 +58,10 @@ export const CopilotConfig = Type.Object(
       },
       { ...closed, description: 'The API for people, meshctl and the console. On loopback it may go without `tls` and `uaa`: then everybody on this machine may use it' },
     ),
+    egressAllowed: Type.Array(Type.String({ pattern: '^[0-9a-fA-F:.]+(/\\d{1,3})?$' }), {
+      default: [],
+      description: "Subnets that are not public and that ServiceEntries of spaces may name all the same, as 10.1.0.0/16; the same as pilot's `translation.egressAllowed`",
+    }),
     orphanDays: Type.Number({ default: 7, minimum: 0, description: 'Days for which what was applied in a space is kept after the space is gone' }),
     store: Type.Object(
       {

@@ -3,6 +3,7 @@ import { createMetrics, HealthServer } from '../common/health.ts'
 import { run } from '../common/lifecycle.ts'
 import { createLogger } from '../common/log.ts'
 import { ResourceCache } from '../common/xds/cache.ts'
+import { RoutingAdvice } from './ads/advice.ts'
 import { DebugServer } from './ads/debug.ts'
 import { GatewayFollower } from './ads/gateways.ts'
 import { Publisher } from './ads/publisher.ts'
@@ -25,12 +26,14 @@ const cache = new ResourceCache()
 const translator = new Translator(config.translation)
 const publisher = new Publisher(translator, cache, (changes) => {
   gateways.published()
+  advice.published()
   status.published(changes)
 })
 const copilot = new CopilotClient(config.copilot, publisher, log)
 const ads = new AdsServer({ config, cache, ready: () => publisher.whole && secrets.settled, gateways: () => gateways.now(), log, metrics })
 const secrets = new SecretKeeper({ read: (key) => copilot.secret(key), changed: () => ads.refresh(), log })
 const gateways = new GatewayFollower({ translator, secrets, refresh: () => ads.refresh() })
+const advice = new RoutingAdvice(translator, log)
 const status = new ResourceStatus({ translator, ads })
 const routers = () => ads.routers()
 countFaults(metrics, () => translator.faults)
@@ -41,7 +44,7 @@ const health = new HealthServer({
   component: 'pilot',
   listen: config.health.listen,
   metrics,
-  conditions: { copilot: () => copilot.condition(), ads: () => ads.condition() },
+  conditions: { copilot: () => copilot.condition(), ads: () => ads.condition(), rules: () => advice.condition() },
 })
 
 await run([health, copilot, secrets, ads, debug, reporter, resolver], log)

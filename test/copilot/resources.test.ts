@@ -135,6 +135,15 @@ test('all documents or none, every error at once, with its path', async (t) => {
   t.match(await apply(virtualService('hello.mesh.test'), virtualService('hello.mesh.test', 5)), { status: 422, body: { code: 'MESH_NAME_TWICE' } })
 })
 
+test('private subnets that the operator allows may stand in a ServiceEntry', async (t) => {
+  const open = await Copilot.start(t, { egressAllowed: ['10.1.0.0/16'] })
+  await open.put('e1', hello)
+  const entry = (address: string) => ({ apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', metadata: { name: 'db' }, spec: { hosts: ['db.test'], resolution: 'STATIC', ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], endpoints: [{ address }] } })
+  const put = (address: string) => ask('POST', `${open.api}/v1/resources/apply`, { documents: [entry(address)], namespace: 'dev' })
+  t.match(await put('10.1.2.3'), { status: 200 })
+  t.match(await put('10.2.0.1'), { status: 422, body: { message: /private address/ } })
+})
+
 test('a trace tells which rule a request meets, and why none before it', async (t) => {
   const http = [{ match: [{ headers: { 'user-agent': { prefix: 'Chrome' } } }], directResponse: { status: 403 } }, { route: [{ destination: { host: 'hello' } }] }]
   t.match(await apply(rule('traced', ['hello.mesh.test'], http)), { status: 200 })

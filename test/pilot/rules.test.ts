@@ -1,9 +1,11 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { test } from 'tap'
 import { RouteConfigurationSchema } from '../../src/common/proto/gen/envoy/config/route/v3/route_pb.js'
+import type { Logger } from '../../src/common/log.ts'
 import { ResourceCache } from '../../src/common/xds/cache.ts'
 import { typeUrls, type ResourceUpdate } from '../../src/common/xds/resources.ts'
 import type { Change, Exposure } from '../../src/mesh/records.ts'
+import { RoutingAdvice } from '../../src/pilot/ads/advice.ts'
 import { Translator } from '../../src/pilot/translate/translator.ts'
 import { ask } from '../support/client.ts'
 import { TestInstance } from '../support/instance.ts'
@@ -66,6 +68,24 @@ test('a resource shapes only the routes of its own space, unless it is the opera
   t.same(configuration().virtualHosts.map(({ name }) => name), ['platform'])
   t.same(effect([resource('VirtualService', 'closed', { hosts: ['*'], http: [{ directResponse: { status: 503 } }] }, 'mesh-system')]), ['RouteConfiguration pub'])
   t.same(configuration().virtualHosts.map(({ name }) => name), ['other.test', 'shop.test', 'platform'])
+  t.end()
+})
+
+test('buckets are advised above 2,000 hosts with rules, once in the log', (t) => {
+  const said: unknown[] = []
+  const log = { warn: (text: unknown) => said.push(text) } as unknown as Logger
+  const many = [...Array(2001).keys()].flatMap((n): Change[] => [route(`h${n}.test`, []), resource('VirtualService', `v${n}`, { hosts: [`h${n}.test`], http: [{ directResponse: { status: 200 } }] })])
+  for (const routingShape of ['rds', 'buckets'] as const) {
+    const translator = new Translator({ ...settingsOf(), routingShape })
+    const advice = new RoutingAdvice(translator, log)
+    translator.apply(many.slice(2))
+    advice.published()
+    t.match(advice.condition(), { ready: true, reason: undefined, hosts: 2000 })
+    translator.apply(many.slice(0, 2))
+    for (let i = 0; i < 2; i++) advice.published()
+    t.match(advice.condition(), { ready: true, reason: routingShape === 'rds' ? /2001 hosts .* buckets/ : undefined })
+  }
+  t.equal(said.length, 1)
   t.end()
 })
 

@@ -105,7 +105,8 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
       ...all(both, 'maxEjectionPercent minHealthPercent splitExternalLocalOriginErrors'),
     }),
     ...under('trafficPolicy.tls', {
-      ...all(later, 'mode sni subjectAltNames credentialName caCertificates clientCertificate privateKey insecureSkipVerify caCrl'),
+      ...all(envoy, 'mode sni subjectAltNames caCertificates clientCertificate privateKey insecureSkipVerify caCrl'),
+      ...all(later, 'credentialName'),
     }),
     ...under('trafficPolicy', {
       ...all(both, 'retryBudget.minRetryConcurrency retryBudget.percent'),
@@ -115,7 +116,8 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
   },
   ServiceEntry: {
     exportTo,
-    ...all(later, 'subjectAltNames endpoints[].locality'),
+    ...all(envoy, 'subjectAltNames'),
+    ...all(later, 'endpoints[].locality'),
     ...all(both, 'hosts resolution ports[].name ports[].number ports[].protocol ports[].targetPort'),
     ...all(both, 'endpoints[].address endpoints[].labels endpoints[].ports endpoints[].weight'),
     addresses: ignored('apps reach the service by its name; no traffic to addresses is caught'),
@@ -125,8 +127,8 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     'workloadSelector.labels': refused('workloads stand inline as endpoints'),
   },
   RateLimit: {
-    ...all(later, 'hosts limits[].per limits[].requests limits[].unit limits[].burst global'),
-    ...under('match[]', Object.fromEntries(Object.entries(match).map(([name, fate]) => [name, fate.ignored ? fate : later]))),
+    ...all(envoy, 'hosts limits[].per limits[].requests limits[].unit limits[].burst global'),
+    ...under('match[]', Object.fromEntries(Object.entries(match).map(([name, fate]) => [name, fate.ignored ? fate : envoy]))),
   },
 }
 

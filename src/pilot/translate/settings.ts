@@ -75,7 +75,7 @@ export const TranslationSettings = Type.Object(
     ),
     egressAllowed: Type.Array(Type.String({ pattern: '^[0-9a-fA-F:.]+(/\\d{1,3})?$' }), {
       default: [],
-      description: "Subnets that are not public and that ServiceEntries of spaces may lead to all the same, as 10.1.0.0/16; the same as copilot's",
+      description: "Subnets that are not public and that ServiceEntries of spaces may lead to all the same, as 10.1.0.0/16; the same as copilot's `egressAllowed`",
     }),
     minimumTlsVersion: Type.Enum(['1.2', '1.3'], { default: '1.2', description: 'Oldest TLS version that clients may use' }),
   },

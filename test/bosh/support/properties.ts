@@ -52,6 +52,7 @@ export const full: typeof minimal = {
         cloud_controller: { url: 'https://api.test', ca: component.ca, roles_seconds: 5, patience_seconds: 60 },
       },
       encryption: { keys: [{ name: 'second', secret: 'a random "text" of enough letters' }, { name: 'first', secret: 'an older text of enough letters' }] },
+      egress_allowed: ['10.1.0.0/16'],
       orphan_days: 1,
       store: { retention: 10, max_megabytes: 100 },
       health: { port: 19445 },
@@ -77,7 +78,6 @@ export const full: typeof minimal = {
         max_headers: 100,
         routing_shape: 'buckets',
         port_leases: [{ port: 9443, spaces: ['acme/shop'] }],
-        egress_allowed: ['10.1.0.0/16'],
         minimum_tls_version: '1.3',
       },
       debug: { port: 19451 },
@@ -85,7 +85,7 @@ export const full: typeof minimal = {
       limits: { open_files: 1000, memory: '3G' },
       log: { level: 'warn' },
     },
-    links: { copilot: link('copilot.test', { listen: { port: 19443 } }) },
+    links: { copilot: link('copilot.test', { listen: { port: 19443 }, egress_allowed: ['10.1.0.0/16'] }) },
   },
   'route-syncer': {
     properties: {

@@ -81,6 +81,11 @@ export class RuleTranslator {
     return [...this.#failed.values()]
   }
 
+  /** The number of hosts with rules. */
+  get size(): number {
+    return this.#hosts.size
+  }
+
   hosts(): RuleHost[] {
     return [...this.#hosts.values()].map(({ rules }) => rules)
   }

@@ -1,13 +1,26 @@
 // npm run tile: builds the Ops Manager tile, dist/mesh-release-VERSION.pivotal.
-// Options: --version VERSION, --mesh RELEASE.tgz, --releases FOLDER with the tarballs of tile/releases.yml, --output FILE.
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { version as ours } from '../src/common/version.ts'
 import { writeTile } from './tile/pivotal.ts'
 import { ownRelease, pinnedRelease, pins, readTarball } from './tile/releases.ts'
 
+const usage = `Builds the Ops Manager tile.
+
+  npm run tile [-- --version VERSION] [--mesh RELEASE.tgz] [--releases FOLDER] [--output FILE]
+
+  --version VERSION   of the tile (${ours})
+  --mesh RELEASE.tgz  the mesh release; otherwise the newest of npm run release, made where there is none
+  --releases FOLDER   tarballs of tile/releases.yml; otherwise they are fetched from bosh.io into vendor/releases/
+  --output FILE       dist/mesh-release-VERSION.pivotal where not given
+
+  npm run tile -- --mesh mesh-0.1.0.tgz --releases /tmp/releases --output mesh.pivotal`
 const text = { type: 'string' } as const
-const { values } = parseArgs({ options: { version: text, mesh: text, releases: text, output: text } })
+const { values } = parseArgs({ options: { help: { type: 'boolean' }, version: text, mesh: text, releases: text, output: text } })
+if (values.help) {
+  console.log(usage)
+  process.exit(0)
+}
 const version = values.version ?? ours
 const output = resolve(values.output ?? `${import.meta.dirname}/../dist/mesh-release-${version}.pivotal`)
 

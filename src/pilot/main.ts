@@ -8,6 +8,7 @@ import { DebugServer } from './ads/debug.ts'
 import { GatewayFollower } from './ads/gateways.ts'
 import { Publisher } from './ads/publisher.ts'
 import { countFaults, faultsOf } from './ads/faults.ts'
+import { RouteIsolation } from './ads/isolation.ts'
 import { Reporter } from './ads/report.ts'
 import { ResourceStatus } from './ads/resource-status.ts'
 import { AdsServer } from './ads/server.ts'
@@ -25,16 +26,18 @@ const metrics = createMetrics('pilot')
 const cache = new ResourceCache()
 const translator = new Translator(config.translation)
 const publisher = new Publisher(translator, cache, (changes) => {
+  isolation.published()
   gateways.published()
   advice.published()
   status.published(changes)
 })
 const copilot = new CopilotClient(config.copilot, publisher, log)
-const ads = new AdsServer({ config, cache, ready: () => publisher.whole && secrets.settled, gateways: () => gateways.now(), log, metrics })
+const isolation = new RouteIsolation({ rules: translator.rules, cache, refresh: () => ads.refresh() })
+const ads: AdsServer = new AdsServer({ config, cache, ready: () => publisher.whole && secrets.settled, isolation, gateways: () => gateways.now(), log, metrics })
 const secrets = new SecretKeeper({ read: (key) => copilot.secret(key), changed: () => ads.refresh(), log })
 const gateways = new GatewayFollower({ translator, secrets, refresh: () => ads.refresh() })
 const advice = new RoutingAdvice(translator, log)
-const status = new ResourceStatus({ translator, ads })
+const status = new ResourceStatus({ translator, ads, isolation })
 const routers = () => ads.routers()
 countFaults(metrics, () => translator.faults)
 const debug = new DebugServer({ listen: config.debug.listen, routers, faults: () => faultsOf(translator), explain: (host, path, asked) => explain(translator, host, path, asked) })

@@ -22,6 +22,8 @@ export interface DeltaServerOptions {
   admit?: (call: Call) => { code: status; details: string } | undefined
   /** Told each refusal as it comes in. */
   onRefused?: (client: string, refusals: StandingRefusal[]) => void
+  /** Told what a client has taken, as its answers come in. */
+  onAcknowledged?: (client: string, resources: Resource[]) => void
   /** Milliseconds after which an unanswered message no longer holds others back. */
   overdue?: number
   /** Milliseconds at a stream's start in which nothing is removed. */
@@ -202,6 +204,7 @@ export class DeltaServer {
     const { flight, refused } = delivery.receive(request)
     if (flight) this.#metrics.acknowledge.observe({ type: typeName(request.typeUrl) }, (performance.now() - flight.epoch.at) / 1000)
     if (request.errorDetail) this.#report(client, request, refused)
+    else if (flight) this.#options.onAcknowledged?.(delivery.node?.id ?? '', flight.resources)
     this.#schedule(client)
     for (const look of this.#waiters) look()
   }

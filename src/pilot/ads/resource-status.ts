@@ -1,5 +1,6 @@
 import type { Change } from '../../mesh/records.ts'
 import type { ClientStatus } from '../../common/xds/server.ts'
+import type { RouteIsolation } from './isolation.ts'
 import type { Translator } from '../translate/translator.ts'
 
 /** What pilot made of one resource. */
@@ -14,6 +15,8 @@ export interface ResourceState {
 
 export interface ResourceStatusOptions {
   translator: Translator
+  /** The hosts whose rules are refused, while all others of their route configuration hold. */
+  isolation?: Pick<RouteIsolation, 'refusals'>
   ads: {
     /** The number of the newest change of what routers are to have. */
     readonly epoch: number
@@ -64,7 +67,8 @@ export class ResourceStatus {
     const answered = ads.answered()
     const programmed = [...this.#published.values()].filter(({ epoch }) => epoch <= answered).length
     const refusals = ads.routers().flatMap(({ name, refused }) => refused.map((refusal) => `${name} ${refusal.typeUrl} ${refusal.name} ${refusal.version}`))
-    return JSON.stringify([this.#changes, programmed, translator.rules.degradations.revision, refusals])
+    const isolated = this.#options.isolation?.refusals().map(({ router, exposure, host }) => `${router} ${exposure}/${host}`) ?? []
+    return JSON.stringify([this.#changes, programmed, translator.rules.degradations.revision, refusals, isolated])
   }
 
   /** Why routers refuse what comes of resources, by the resources' keys. */
@@ -74,6 +78,9 @@ export class ResourceStatus {
       for (const { typeUrl, name, reason } of refused) {
         for (const key of this.#options.translator.sourcesOf(typeUrl, name)) reasons.set(key, [...(reasons.get(key) ?? []), `router ${router} refuses ${name}: ${reason}`])
       }
+    }
+    for (const { router, exposure, host, reason } of this.#options.isolation?.refusals() ?? []) {
+      for (const key of this.#options.translator.rules.sourcesOfHost(exposure, host)) reasons.set(key, [...(reasons.get(key) ?? []), `router ${router} refuses the rules of ${host} and goes on with those before: ${reason}`])
     }
     return reasons
   }

@@ -8,6 +8,7 @@ import type { ResourceCache } from '../../common/xds/cache.ts'
 import { serverCredentials } from '../../common/xds/credentials.ts'
 import { DeltaServer, type ClientStatus } from '../../common/xds/server.ts'
 import type { PilotConfig } from '../config.ts'
+import type { RouteIsolation } from './isolation.ts'
 import { resourcesFor, type Gateways } from '../translate/per-router.ts'
 import { readNode } from '../translate/router-node.ts'
 
@@ -16,6 +17,8 @@ export interface AdsServerOptions {
   cache: ResourceCache
   /** False until there is something whole to serve; until then routers are sent away, to another pilot or to try again. */
   ready: () => boolean
+  /** Keeps what a router refuses of route configurations from holding up the rest. */
+  isolation?: Pick<RouteIsolation, 'resourcesFor' | 'acknowledged' | 'refused'>
   /** What Gateways ask of routers now. */
   gateways?: () => Gateways
   log: Logger
@@ -38,7 +41,9 @@ export class AdsServer implements Part {
       log,
       metrics,
       admit: (call) => this.#admit(call),
-      perNode: ({ id, metadata }) => resourcesFor(readNode(id, metadata), config.translation, options.gateways?.()),
+      perNode: ({ id, metadata }) => [...resourcesFor(readNode(id, metadata), config.translation, options.gateways?.()), ...(options.isolation?.resourcesFor(id) ?? [])],
+      onAcknowledged: (router, resources) => options.isolation?.acknowledged(router, resources),
+      onRefused: (router, refusals) => options.isolation?.refused(router, refusals),
     })
   }
 

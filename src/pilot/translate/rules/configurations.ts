@@ -66,8 +66,22 @@ export class RouteConfigurations {
     return shapeOf(this.#context.settings).configurationsOf(exposure, host).map((name) => [name, this.#parts.get(name)!])
   }
 
-  #make(name: string): Resource {
-    const { exposure, ruled, beneath } = this.#parts.get(name)!
+  names(): Iterable<string> {
+    return this.#parts.keys()
+  }
+
+  /** The virtual hosts of hosts with rules in a configuration, encoded. */
+  ruled(name: string): ReadonlyMap<string, Uint8Array> {
+    return this.#parts.get(name)!.ruled
+  }
+
+  /** A configuration with other virtual hosts than it has. */
+  with(name: string, ruled: ReadonlyMap<string, Uint8Array>): Resource {
+    return this.#make(name, ruled)
+  }
+
+  #make(name: string, ruled: ReadonlyMap<string, Uint8Array> = this.ruled(name)): Resource {
+    const { exposure, beneath } = this.#parts.get(name)!
     return this.#maker.make(name, exposure, [...ruled].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes), [...beneath].sort())
   }
 }

@@ -77,6 +77,26 @@ export class RuleTranslator {
     return this.#configurations.all()
   }
 
+  /** The names of the route configurations. */
+  routeConfigurations(): Iterable<string> {
+    return this.#configurations.names()
+  }
+
+  /** The virtual hosts of hosts with rules in a route configuration, encoded. */
+  virtualHosts(name: string): ReadonlyMap<string, Uint8Array> {
+    return this.#configurations.ruled(name)
+  }
+
+  /** A route configuration with other virtual hosts than it has. */
+  configurationOf(name: string, virtualHosts: ReadonlyMap<string, Uint8Array>): Resource {
+    return this.#configurations.with(name, virtualHosts)
+  }
+
+  /** Keys of the resources whose rules a host has. */
+  sourcesOfHost(exposure: Exposure, host: string): string[] {
+    return this.#sourcesOfHost(`${exposure}/${host}`)
+  }
+
   get faults(): Fault[] {
     return [...this.#failed.values()]
   }

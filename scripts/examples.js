@@ -42,13 +42,15 @@ process.exit(counts.failed ? 1 : 0)
 /** Runs one walk-through against an `npm start` of its own. */
 async function walk(example, engine) {
   const data = mkdtempSync(join(tmpdir(), `mesh-${example}-`))
-  const start = spawn(node24(), [join(root, 'src/start/main.ts'), '--data', data, '--engine', engine, '--no-sample', '--http-port', '0', '--https-port', '0', '--cc-port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const options = ['--data', data, '--engine', engine, '--no-sample', '--http-port', '0', '--https-port', '0', '--cc-port', '0']
+  const start = spawn(node24(), [join(root, 'src/start/main.ts'), ...options], { stdio: ['ignore', 'pipe', 'inherit'] })
   running.push(start)
   let said = ''
   start.stdout.on('data', (text) => (said += text))
   try {
     await isReady(start, data)
-    const walkthrough = spawn(process.execPath, [join(root, 'examples', example, 'walkthrough.js')], { env: { ...process.env, MESH_DATA: data }, stdio: ['ignore', 'pipe', 'inherit'] })
+    const script = join(root, 'examples', example, 'walkthrough.js')
+    const walkthrough = spawn(process.execPath, [script], { env: { ...process.env, MESH_DATA: data }, stdio: ['ignore', 'pipe', 'inherit'] })
     running.push(walkthrough)
     let output = ''
     walkthrough.stdout.on('data', (text) => {

@@ -53,7 +53,10 @@ async function run(args, input) {
 }
 
 /** `cf push -f`, by meshctl. */
-export const push = (manifest, variables = {}) => run(['dev', 'push', '-f', manifest, ...Object.entries(variables).flatMap(([name, value]) => ['--var', `${name}=${value}`])])
+export function push(manifest, variables = {}) {
+  const given = Object.entries(variables).flatMap(([name, value]) => ['--var', `${name}=${value}`])
+  return run(['dev', 'push', '-f', manifest, ...given])
+}
 
 /** Where the instance of an app listens, as HOST:PORT. */
 export async function instanceAddress(app) {

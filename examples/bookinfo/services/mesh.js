@@ -31,7 +31,8 @@ export function call(service, path, { cause = {}, headers = {}, method = 'GET', 
   const inherited = Object.fromEntries(Object.entries(cause).filter(([name]) => passedOn.test(name)))
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(timeout)
-    const outgoing = request({ host: MESH_INTERNAL_ADDRESS ?? servername, port: MESH_INTERNAL_TLS_PORT, servername, method, path, agent, signal, ...ownIdentity(), headers: { ...inherited, ...headers, host } })
+    const router = { host: MESH_INTERNAL_ADDRESS ?? servername, port: MESH_INTERNAL_TLS_PORT, servername, agent, ...ownIdentity() }
+    const outgoing = request({ ...router, method, path, signal, headers: { ...inherited, ...headers, host } })
     outgoing.on('error', reject)
     outgoing.on('response', (answer) => {
       let text = ''

@@ -14,7 +14,9 @@ serve(async ({ path, query, headers }) => {
 
 function page({ user, details, reviews }) {
   const facts = Object.entries(details).map(([name, value]) => `<dt>${escape(name)}</dt><dd>${escape(value)}</dd>`)
-  const opinions = (reviews.reviews ?? []).map(({ reviewer, text, stars, colour }) => `<blockquote>${escape(text)}<footer>${escape(reviewer)}${stars ? ` <span style="color:${colour}">${'★'.repeat(stars)}${'☆'.repeat(5 - stars)}</span>` : ''}</footer></blockquote>`)
+  const rating = (stars, colour) => (stars ? ` <span style="color:${colour}">${'★'.repeat(stars)}${'☆'.repeat(5 - stars)}</span>` : '')
+  const opinion = ({ reviewer, text, stars, colour }) => `<blockquote>${escape(text)}<footer>${escape(reviewer)}${rating(stars, colour)}</footer></blockquote>`
+  const opinions = (reviews.reviews ?? []).map(opinion)
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>${escape(details.title ?? 'A book')}</title>
 <style>body{font:16px/1.5 sans-serif;max-width:40em;margin:2em auto}dt{float:left;clear:left;width:8em;color:#666}dd{margin-left:8em}</style>

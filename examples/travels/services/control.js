@@ -20,11 +20,10 @@ serve(async ({ method, path, query, headers }) => {
 
 function page(states) {
   const counts = (values = {}) => Object.entries(values).map(([name, count]) => `${name}: ${count}`).join(', ')
-  const rows = states.map(({ name, country, rate, requests, versions, statuses, missing, error }) =>
-    error
-      ? `<tr><th>${escape(name)}</th><td colspan="6">${escape(error)}</td></tr>`
-      : `<tr><th>${escape(name)}</th><td>${escape(country)}</td><td>${rate}/s</td><td>${requests}</td><td>${counts(versions)}</td><td>${counts(statuses)}</td><td>${counts(missing)}</td></tr>`,
-  )
+  const rows = states.map(({ name, country, rate, requests, versions, statuses, missing, error }) => {
+    const cells = error ? [error] : [country, `${rate}/s`, requests, counts(versions), counts(statuses), counts(missing)]
+    return `<tr><th>${escape(name)}</th>${cells.map((cell) => `<td>${escape(cell)}</td>`).join('')}</tr>`
+  })
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="3"><title>Travels</title>
 <style>body{font:16px/1.5 sans-serif;margin:2em}td,th{padding:.2em 1em;text-align:left}</style>

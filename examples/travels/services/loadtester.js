@@ -3,11 +3,14 @@ import { call, serve } from './mesh.js'
 
 const { CONNECTIONS = '50', CALLS = '20' } = process.env
 
+const visit = () =>
+  call('travels', '/travels/paris', { headers: { portal: 'loadtester' }, timeout: 30_000 }).catch((error) => ({ status: error.message, headers: {} }))
+
 async function run(connections, calls) {
   const heard = { requests: 0, statuses: {}, overloaded: 0 }
   const connection = async () => {
     for (let i = 0; i < calls; i++) {
-      const { status, headers } = await call('travels', '/travels/paris', { headers: { portal: 'loadtester' }, timeout: 30_000 }).catch((error) => ({ status: error.message, headers: {} }))
+      const { status, headers } = await visit()
       heard.requests++
       heard.statuses[status] = (heard.statuses[status] ?? 0) + 1
       if (headers['x-envoy-overloaded'] === 'true') heard.overloaded++

@@ -96,7 +96,7 @@ test('a wrong command line ends with 2 and says what is right', async (t) => {
   t.match(await meshctl('routse'), { code: 2, err: /unknown command 'routse'[^]*Did you mean routes/ })
   t.match(await meshctl('routes', '--colour'), { code: 2, err: /unknown option '--colour'/ })
   t.match(await meshctl('trace'), { code: 2, err: /missing required argument 'target'/ })
-  t.match(await meshctl('dev', 'push'), { code: 2, err: /missing required argument/ })
+  t.match(await meshctl('dev', 'push'), { code: 2, err: /name an app, or a manifest/ })
   t.match(await meshctl('routes', '--api', 'localhost:80'), { code: 2, err: /no http:\/\/ or https:\/\/ address/ })
   t.match(await meshctl(), { code: 2 })
 })

@@ -181,7 +181,7 @@ behaviour('a rule delays the stated share of requests', async ({ t, router, mesh
   })
   const delayed = lines.filter((line) => line['flags'] === 'DI')
   t.ok(within(delayed.length, 120, 0.33), `${delayed.length} of 120`)
-  for (const line of delayed) t.ok(Number(line['duration_ms']) >= 790)
+  for (const line of delayed) t.ok(Number(line['duration_ms']) >= 600, `${String(line['duration_ms'])} ms`)
 })
 
 behaviour('a delay in the old form and an abort hold together', async ({ t, router, mesh, apply }) => {

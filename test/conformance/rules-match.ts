@@ -28,7 +28,8 @@ matching('a prefix of the path', { uri: { prefix: '/a' } }, paths({ '/a': true, 
 matching('a regular expression for the whole path', { uri: { regex: '/a/[0-9]+(/x)?' } }, paths({ '/a/12': true, '/a/1/x': true, '/a/1?x': true, '/a/': false, '/a/1/y': false, '/b/a/1': false }))
 matching('the exact path, whatever its case', { uri: { exact: '/a/B' }, ignoreUriCase: true }, paths({ '/A/b': true, '/a/B': true, '/a/c': false }))
 matching('a prefix of the path, whatever its case', { uri: { prefix: '/Api' }, ignoreUriCase: true }, paths({ '/API/x': true, '/api': true, '/ap': false }))
-matching('a regular expression, whatever its case', { uri: { regex: '/x/[a-c]+' }, ignoreUriCase: true }, paths({ '/X/ABC': true, '/x/d': false }))
+// Istio: "the case will be ignored only in the case of exact and prefix URI matches".
+matching('a regular expression, whose case counts always', { uri: { regex: '/x/[a-c]+' }, ignoreUriCase: true }, paths({ '/x/abc': true, '/X/ABC': false, '/x/d': false }))
 matching('the method', { method: { exact: 'POST' } }, [{ method: 'POST', body: 'x', matches: true }, { method: 'GET', matches: false }])
 matching('a regular expression for the method', { method: { regex: 'GET|HEAD' } }, [{ method: 'GET', matches: true }, { method: 'DELETE', matches: false }])
 matching('the authority', (host) => ({ authority: { exact: host } }), [{ matches: true }])

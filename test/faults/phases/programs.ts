@@ -53,7 +53,6 @@ export const programPhases: Phase[] = [
   },
   {
     name: 'Envoy itself paused',
-    short: true,
     run: async (scene, { paused: time }) => {
       const [envoy] = routersOf(scene, 'envoy')[0]?.program.children ?? []
       if (!envoy) return

@@ -7,7 +7,6 @@ import { readTls } from '../../src/common/tls.ts'
 import type { Change } from '../../src/mesh/records.ts'
 import { CopilotClient } from '../../src/pilot/copilot-client.ts'
 import { tlsFiles } from '../platform/support/certificates.ts'
-import { eventually } from '../support/wait.ts'
 import { damagedText } from './support/damage.ts'
 import { text } from './support/lrps.ts'
 import type { Part } from './support/run.ts'
@@ -31,9 +30,11 @@ export const copilotStream: Part = {
   async run(run) {
     let answer: Buffer = Buffer.alloc(0)
     let asked = 0
+    let onAsked = (): void => {}
     const { cert, key, ca } = readTls(tlsFiles('copilot.service.cf.internal'))
     const server = createServer({ cert, key, ca, requestCert: true }, (_request, response) => {
       asked++
+      onAsked()
       response.writeHead(200).end(answer)
     })
     server.listen(0, '127.0.0.1')
@@ -50,7 +51,7 @@ export const copilotStream: Part = {
       answer = bytes
       const before = asked
       // The second request after it is the first to follow an answer that was surely this one.
-      await eventually(() => asked >= before + 2)
+      await new Promise<void>((resolve) => (onAsked = () => asked >= before + 2 && resolve()))
       if (broken.length) throw new Error(`applied ${broken.join()}`)
     })
     await client.stop()

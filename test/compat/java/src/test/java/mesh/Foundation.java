@@ -58,7 +58,10 @@ final class Foundation {
         String push(ManifestV3Application application) {
             var operations = DefaultCloudFoundryOperations.builder().cloudFoundryClient(CLIENT).organization(organization).space(space).build();
             var manifest = ManifestV3.builder().application(application).build();
-            operations.applications().pushManifestV3(PushManifestV3Request.builder().manifest(manifest).build()).block(LIMIT);
+            // One at a time: cf-java-client writes every manifest with one shared SnakeYAML `Yaml`, which is not thread-safe.
+            synchronized (CLIENT) {
+                operations.applications().pushManifestV3(PushManifestV3Request.builder().manifest(manifest).build()).block(LIMIT);
+            }
             return app(application.getName());
         }
 

@@ -10,7 +10,7 @@ import { configFaults, CopilotConfig } from './config.ts'
 import type { Copilot } from './copilot.ts'
 import { measureRequests, measureStore } from './metrics.ts'
 import { createAudit } from './people/audit.ts'
-import { OrphanKeeper } from './resources/orphans.ts'
+import { removeOrphans } from './resources/orphans.ts'
 import { Resources } from './resources/resources.ts'
 import { Keyring } from './secrets/keyring.ts'
 import { Secrets } from './secrets/secrets.ts'
@@ -33,7 +33,7 @@ await run(
   [
     store,
     secrets,
-    new OrphanKeeper({ store, audit, log, patience: config.orphanDays * 86_400_000 }),
+    removeOrphans({ store, audit, log, patience: config.orphanDays * 86_400_000 }),
     new HealthServer({ component: 'copilot', listen: config.health.listen, metrics, conditions: { store: () => store.condition() } }),
     await componentApi(copilot),
     await peopleApi(copilot),

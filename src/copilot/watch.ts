@@ -1,3 +1,5 @@
+import { addAbortListener } from 'node:events'
+import { Bell } from '../common/bell.ts'
 import { kinds } from '../mesh/records.ts'
 import type { Revision, Store, StoredChange } from './store/store.ts'
 
@@ -13,7 +15,10 @@ export async function* feed(store: Store, from: number | undefined, sent: (revis
   const { history } = store.state
   let revision = from
   let synced = false
-  using commits = new Commits(store, signal)
+  const bell = new Bell()
+  using listening = new DisposableStack()
+  listening.defer(store.onCommit(bell.ring))
+  listening.use(addAbortListener(signal, bell.ring))
   while (!signal.aborted) {
     const revisions: Revision[] | undefined = revision === undefined ? undefined : await store.changesAfter(revision)
     if (!revisions) {
@@ -29,7 +34,7 @@ export async function* feed(store: Store, from: number | undefined, sent: (revis
       sent(next)
     }
     if (revisions.length) continue
-    const changed = synced && (await commits.next(heartbeat))
+    const changed = synced && (await bell.heard(heartbeat))
     if (changed) continue
     yield line({ synced: { history, revision } })
     sent(revision!)
@@ -52,39 +57,3 @@ async function* snapshot(store: Store, revision: number): AsyncGenerator<string>
 
 const line = (value: object): string => `${JSON.stringify(value)}\n`
 const encode = ({ kind, key, value }: StoredChange): string => `{"kind":"${kind}","key":${JSON.stringify(key)},"value":${value}}`
-
-/** Notices commits, also those between two waits. */
-class Commits implements Disposable {
-  readonly #stop: () => void
-  #happened = false
-  #wake = (): void => {}
-
-  constructor(store: Store, signal: AbortSignal) {
-    const notice = (): void => {
-      this.#happened = true
-      this.#wake()
-    }
-    const ignore = store.onCommit(notice)
-    signal.addEventListener('abort', notice)
-    this.#stop = () => {
-      ignore()
-      signal.removeEventListener('abort', notice)
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#stop()
-  }
-
-  /** True once there was a commit since it was last true, or the signal aborted; false after `limit` milliseconds. */
-  async next(limit: number): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#wake = resolve
-    const timer = setTimeout(resolve, limit)
-    if (!this.#happened) await promise
-    clearTimeout(timer)
-    const happened = this.#happened
-    this.#happened = false
-    return happened
-  }
-}

@@ -9,12 +9,12 @@ import { GatewayFollower } from './ads/gateways.ts'
 import { Publisher } from './ads/publisher.ts'
 import { countFaults, faultsOf } from './ads/faults.ts'
 import { RouteIsolation } from './ads/isolation.ts'
-import { Reporter } from './ads/report.ts'
+import { reports } from './ads/report.ts'
 import { ResourceStatus } from './ads/resource-status.ts'
 import { AdsServer } from './ads/server.ts'
 import { PilotConfig } from './config.ts'
 import { CopilotClient } from './copilot-client.ts'
-import { Resolver } from './egress/resolver.ts'
+import { resolver } from './egress/resolver.ts'
 import { explain } from './explain.ts'
 import { SecretKeeper } from './secret-keeper.ts'
 import { Translator } from './translate/translator.ts'
@@ -41,8 +41,8 @@ const status = new ResourceStatus({ translator, ads, isolation })
 const routers = () => ads.routers()
 countFaults(metrics, () => translator.faults)
 const debug = new DebugServer({ listen: config.debug.listen, routers, faults: () => faultsOf(translator), explain: (host, path, asked) => explain(translator, host, path, asked) })
-const resolver = new Resolver({ wanted: () => translator.rules.namesToResolve(), resolved: (name, addresses) => publisher.resolved(name, addresses), log })
-const reporter = new Reporter({ name: config.name, copilot, routers, resources: status, log })
+const names = resolver({ wanted: () => translator.rules.namesToResolve(), resolved: (name, addresses) => publisher.resolved(name, addresses), log })
+const reporting = reports({ name: config.name, copilot, routers, resources: status, log })
 const health = new HealthServer({
   component: 'pilot',
   listen: config.health.listen,
@@ -50,4 +50,4 @@ const health = new HealthServer({
   conditions: { copilot: () => copilot.condition(), ads: () => ads.condition(), rules: () => advice.condition() },
 })
 
-await run([health, copilot, secrets, ads, debug, reporter, resolver], log)
+await run([health, copilot, secrets, ads, debug, reporting, names], log)

@@ -20,7 +20,7 @@ import { DiegoFollower } from './diego/follower.ts'
 import { DiegoReader } from './diego/reader.ts'
 import { Guard } from './guard.ts'
 import { Model } from './model.ts'
-import { Reporter } from './report.ts'
+import { reports } from './report.ts'
 import { Domains } from './serving/domains.ts'
 
 /** Most conflicts that a report carries; their number is told besides. */
@@ -41,7 +41,7 @@ export class RouteSyncer implements Part {
   readonly #sender: Sender
   readonly #cloud: CloudFollower
   readonly #diego: DiegoFollower
-  readonly #reporter: Reporter
+  readonly #reports: Part
   readonly #stop = new AbortController()
   #waiting: Promise<void> | undefined
   #seeded = false
@@ -66,7 +66,7 @@ export class RouteSyncer implements Part {
     const reader = new CloudReader({ cc: this.#cc, model: this.#model, guard: this.#guard })
     this.#cloud = new CloudFollower({ ...cloudController, reader, log, onRead })
     this.#diego = new DiegoFollower({ bbs: this.#bbs, model: this.#model, reader: new DiegoReader({ bbs: this.#bbs, model: this.#model, guard: this.#guard }), fullInterval: bbs.fullInterval, log, onRead })
-    this.#reporter = new Reporter({
+    this.#reports = reports({
       copilot: this.#copilot,
       log,
       status: () => this.#status(),
@@ -103,13 +103,13 @@ export class RouteSyncer implements Part {
   async start(): Promise<void> {
     await this.#diego.start()
     await this.#cloud.start()
-    await this.#reporter.start()
+    await this.#reports.start()
     this.#waiting = this.#doWithoutCloud().catch(() => {})
   }
 
   async stop(): Promise<void> {
     this.#stop.abort()
-    await Promise.all([this.#waiting, this.#reporter.stop(), this.#cloud.stop(), this.#diego.stop(), this.#sender.stop()])
+    await Promise.all([this.#waiting, this.#reports.stop(), this.#cloud.stop(), this.#diego.stop(), this.#sender.stop()])
     await Promise.all([this.#tokens.close(), this.#cc.close(), this.#bbs.close(), this.#copilot.close()])
   }
 

@@ -12,7 +12,7 @@ import type { Change, Route } from '../../src/mesh/records.ts'
 import { DebugServer } from '../../src/pilot/ads/debug.ts'
 import { faultsOf } from '../../src/pilot/ads/faults.ts'
 import { Publisher } from '../../src/pilot/ads/publisher.ts'
-import { Reporter } from '../../src/pilot/ads/report.ts'
+import { reports } from '../../src/pilot/ads/report.ts'
 import { ResourceStatus } from '../../src/pilot/ads/resource-status.ts'
 import { AdsServer } from '../../src/pilot/ads/server.ts'
 import { PilotConfig } from '../../src/pilot/config.ts'
@@ -154,8 +154,8 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
   t.equal((await get('/debug/route?host=a&exposure=all')).status, 400)
   t.match(ads.condition(), { ready: true, reason: /router-1/, routers: 1 })
 
-  const reports: unknown[] = []
-  const reporter = new Reporter({
+  const told: unknown[] = []
+  const reporting = reports({
     name: 'pilot-1',
     log,
     every: 5,
@@ -165,16 +165,16 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
       position: { history: 'h', revision: 7 },
       condition: () => ({ ready: true }),
       report: async (...report) => {
-        reports.push(report)
-        if (reports.length === 1) throw new Error('copilot is away')
+        told.push(report)
+        if (told.length === 1) throw new Error('copilot is away')
         return {}
       },
     },
   })
-  await reporter.start()
-  await eventually(() => reports.length > 2)
-  await reporter.stop()
-  t.match(reports.at(-1), ['pilot', 'pilot-1', { ready: true, revision: 7, version: String, routers: [{ name: 'router-1', refused: [{ reason: 'no good' }] }] }])
+  await reporting.start()
+  await eventually(() => told.length > 2)
+  await reporting.stop()
+  t.match(told.at(-1), ['pilot', 'pilot-1', { ready: true, revision: 7, version: String, routers: [{ name: 'router-1', refused: [{ reason: 'no good' }] }] }])
 })
 
 const shop = (subset: string) => resource('VirtualService', 'shop', { hosts: ['a.mesh'], http: [{ route: [{ destination: { host: 'a.mesh', subset } }] }] }, 's')

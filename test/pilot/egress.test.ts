@@ -8,7 +8,7 @@ import { typeUrls } from '../../src/common/xds/resources.ts'
 import type { Change } from '../../src/mesh/records.ts'
 import type { ServiceEntrySpec } from '../../src/mesh/istio/types.ts'
 import { Publisher } from '../../src/pilot/ads/publisher.ts'
-import { Resolver } from '../../src/pilot/egress/resolver.ts'
+import { resolver } from '../../src/pilot/egress/resolver.ts'
 import { Translator } from '../../src/pilot/translate/translator.ts'
 import { ask } from '../support/client.ts'
 import { eventually } from '../support/wait.ts'
@@ -42,7 +42,7 @@ test('names of external services are asked for while they are used, and followed
   t.same([...translator.rules.namesToResolve()], ['api.test'])
   let answer = ['192.0.2.1']
   const asked: string[] = []
-  const resolver = new Resolver({
+  const part = resolver({
     wanted: () => translator.rules.namesToResolve(),
     resolved: (name, addresses) => publisher.resolved(name, addresses),
     log: createLogger('test', 'silent'),
@@ -52,8 +52,8 @@ test('names of external services are asked for while they are used, and followed
       return { addresses: answer, ttl: 0 }
     },
   })
-  await resolver.start()
-  t.teardown(() => resolver.stop())
+  await part.start()
+  t.teardown(() => part.stop())
   await eventually(() => endpoints().length)
   t.same(endpoints(), ['api.test 192.0.2.1:80'])
   t.same(asked, ['api.test'], 'an answer holds for some seconds, whatever its time to live')

@@ -1,11 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Part } from '../../common/lifecycle.ts'
 import type { Logger } from '../../common/log.ts'
+import { loop } from '../../common/loop.ts'
 import { messageOf } from '../../common/problem.ts'
 import type { Audit } from '../people/audit.ts'
 import type { Store } from '../store/store.ts'
 
-export interface OrphanKeeperOptions {
+export interface OrphansOptions {
   store: Store
   audit: Audit
   log: Logger
@@ -16,35 +16,13 @@ export interface OrphanKeeperOptions {
 }
 
 /** Removes what was applied in spaces that are gone, once they have been so for long: a space that is missing by a fault comes back before. */
-export class OrphanKeeper implements Part {
-  readonly name = 'orphans'
-  readonly #options: OrphanKeeperOptions
-  readonly #stop = new AbortController()
-  #running: Promise<void> | undefined
-
-  constructor(options: OrphanKeeperOptions) {
-    this.#options = options
-  }
-
-  async start(): Promise<void> {
-    this.#running = this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort()
-    await this.#running
-  }
-
-  async #run(): Promise<void> {
-    const { store, audit, log, patience, every = Math.min(600_000, Math.max(1000, patience / 10)) } = this.#options
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      try {
-        for (const subject of (await store.removeOrphans(patience)).removed) audit({ author: 'copilot', action: 'purged', subject })
-      } catch (error) {
-        log.warn({ reason: messageOf(error) }, 'cannot look for what spaces have left behind')
-      }
-      await delay(every, undefined, { signal }).catch(() => {})
+export function removeOrphans({ store, audit, log, patience, every = Math.min(600_000, Math.max(1000, patience / 10)) }: OrphansOptions): Part {
+  return loop('orphans', async () => {
+    try {
+      for (const subject of (await store.removeOrphans(patience)).removed) audit({ author: 'copilot', action: 'purged', subject })
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, 'cannot look for what spaces have left behind')
     }
-  }
+    return every
+  })
 }

@@ -1,3 +1,5 @@
+import { addAbortListener } from 'node:events'
+import { Bell } from '../../common/bell.ts'
 import type { Components } from '../components.ts'
 import type { ResourceEvent, Store, StoredResource } from '../store/store.ts'
 import type { ResourceView } from './view.ts'
@@ -28,28 +30,34 @@ export interface WatchOptions {
  */
 export async function* watchResources({ store, components, since, concerns, selects, show, signal }: WatchOptions): AsyncGenerator<string> {
   const until = Date.now() + watchLasts
-  const woken = new Wakeups(store, components, concerns, signal)
-  try {
-    for (let version = since; !signal.aborted && Date.now() < until; ) {
-      const reported = woken.take()
-      const changed = await store.resourcesAfter(version, batch)
-      if (!changed) return yield line({ type: 'ERROR', object: { code: 'MESH_VERSION_FORGOTTEN', message: 'list the resources again' } })
-      const meant = changed.filter(({ key }) => concerns(key))
-      const views = new Map((await show(meant.filter(isThere))).map((view) => [view.metadata.resourceVersion, view]))
-      for (const event of meant) {
-        const view = views.get(String(event.version))
-        if (view && selects(view)) yield line({ type: 'APPLIED', object: view })
-        else yield line({ type: 'DELETED', object: tombstone(event) })
-      }
-      version = changed.at(-1)?.version ?? version
-      if (changed.length === batch) continue
-      const others = reported.filter((key) => !meant.some((event) => event.key === key))
-      for (const view of await show((await Promise.all(others.map((key) => store.resources({ key })))).flat())) if (selects(view)) yield line({ type: 'APPLIED', object: view })
-      if (await woken.next(heartbeat)) continue
-      yield line({ type: 'BOOKMARK', object: { metadata: { resourceVersion: String(version) } } })
+  const bell = new Bell()
+  const reported = new Set<string>()
+  const report = (keys: string[]): void => {
+    const meant = keys.filter(concerns)
+    for (const key of meant) reported.add(key)
+    if (meant.length) bell.ring()
+  }
+  using listening = new DisposableStack()
+  listening.defer(store.onCommit(bell.ring))
+  listening.defer(components.onResources(report))
+  listening.use(addAbortListener(signal, bell.ring))
+  for (let version = since; !signal.aborted && Date.now() < until; ) {
+    const changed = await store.resourcesAfter(version, batch)
+    if (!changed) return yield line({ type: 'ERROR', object: { code: 'MESH_VERSION_FORGOTTEN', message: 'list the resources again' } })
+    const meant = changed.filter(({ key }) => concerns(key))
+    const views = new Map((await show(meant.filter(isThere))).map((view) => [view.metadata.resourceVersion, view]))
+    for (const event of meant) {
+      const view = views.get(String(event.version))
+      if (view && selects(view)) yield line({ type: 'APPLIED', object: view })
+      else yield line({ type: 'DELETED', object: tombstone(event) })
     }
-  } finally {
-    woken.stop()
+    version = changed.at(-1)?.version ?? version
+    if (changed.length === batch) continue
+    const others = [...reported]
+    reported.clear()
+    for (const view of await show((await Promise.all(others.map((key) => store.resources({ key })))).flat())) if (selects(view)) yield line({ type: 'APPLIED', object: view })
+    if (await bell.heard(heartbeat)) continue
+    yield line({ type: 'BOOKMARK', object: { metadata: { resourceVersion: String(version) } } })
   }
 }
 
@@ -62,47 +70,3 @@ function tombstone({ key, version }: ResourceEvent): object {
 }
 
 const line = (value: object): string => `${JSON.stringify(value)}\n`
-
-/** Notices commits, and which resources pilots tell something new of. */
-class Wakeups {
-  readonly #stops: (() => void)[]
-  readonly #reported = new Set<string>()
-  #happened = false
-  #wake = (): void => {}
-
-  constructor(store: Store, components: Components, concerns: (key: string) => boolean, signal: AbortSignal) {
-    const notice = (): void => {
-      this.#happened = true
-      this.#wake()
-    }
-    const report = (keys: string[]): void => {
-      const meant = keys.filter(concerns)
-      for (const key of meant) this.#reported.add(key)
-      if (meant.length) notice()
-    }
-    signal.addEventListener('abort', notice)
-    this.#stops = [store.onCommit(notice), components.onResources(report), () => signal.removeEventListener('abort', notice)]
-  }
-
-  /** The resources that were reported since the last time. */
-  take(): string[] {
-    this.#happened = false
-    const reported = [...this.#reported]
-    this.#reported.clear()
-    return reported
-  }
-
-  /** True once something happened, or the signal aborted; false after `limit` milliseconds. */
-  async next(limit: number): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#wake = resolve
-    const timer = setTimeout(resolve, limit)
-    if (!this.#happened) await promise
-    clearTimeout(timer)
-    return this.#happened
-  }
-
-  stop(): void {
-    for (const stop of this.#stops) stop()
-  }
-}

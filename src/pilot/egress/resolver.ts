@@ -1,7 +1,7 @@
 import { Resolver as Dns } from 'node:dns/promises'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Part } from '../../common/lifecycle.ts'
 import type { Logger } from '../../common/log.ts'
+import { loop } from '../../common/loop.ts'
 import { messageOf } from '../../common/problem.ts'
 
 export interface Answer {
@@ -26,54 +26,32 @@ const times = { least: 5000, most: 60_000, retry: 5000 }
 const atOnce = 20
 
 /** Resolves the names of external services, as long as their records live. While DNS is away the last answers hold. */
-export class Resolver implements Part {
-  readonly name = 'resolver'
-  readonly #options: ResolverOptions
-  readonly #due = new Map<string, number>()
-  readonly #answers = new Map<string, string>()
-  readonly #stop = new AbortController()
-  #running: Promise<void> | undefined
+export function resolver({ wanted, resolved, log, lookup = lookUp, every = 200 }: ResolverOptions): Part {
+  const due = new Map<string, number>()
+  const answers = new Map<string, string>()
 
-  constructor(options: ResolverOptions) {
-    this.#options = options
-  }
-
-  async start(): Promise<void> {
-    this.#running = this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort()
-    await this.#running
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      const wanted = new Set(this.#options.wanted())
-      for (const name of this.#due.keys()) if (!wanted.has(name)) this.#due.delete(name)
-      for (const name of this.#answers.keys()) if (!wanted.has(name)) this.#answers.delete(name)
-      const now = performance.now()
-      const due = [...wanted].filter((name) => (this.#due.get(name) ?? 0) <= now).slice(0, atOnce)
-      await Promise.all(due.map((name) => this.#ask(name)))
-      if (due.length < atOnce) await delay(this.#options.every ?? 200, undefined, { signal }).catch(() => {})
-    }
-  }
-
-  async #ask(name: string): Promise<void> {
-    const { lookup = lookUp, resolved, log } = this.#options
+  const ask = async (name: string): Promise<void> => {
     try {
       const { addresses, ttl } = await lookup(name)
-      this.#due.set(name, performance.now() + Math.min(times.most, Math.max(times.least, ttl * 1000)))
+      due.set(name, performance.now() + Math.min(times.most, Math.max(times.least, ttl * 1000)))
       const answer = addresses.toSorted().join()
-      if (this.#answers.get(name) === answer) return
-      this.#answers.set(name, answer)
+      if (answers.get(name) === answer) return
+      answers.set(name, answer)
       resolved(name, addresses.toSorted())
     } catch (error) {
-      this.#due.set(name, performance.now() + times.retry)
+      due.set(name, performance.now() + times.retry)
       log.warn({ name, reason: messageOf(error) }, 'cannot look up an external service; its last addresses hold')
     }
   }
+
+  return loop('resolver', async () => {
+    const names = new Set(wanted())
+    for (const known of [due, answers]) for (const name of known.keys()) if (!names.has(name)) known.delete(name)
+    const now = performance.now()
+    const asked = [...names].filter((name) => (due.get(name) ?? 0) <= now).slice(0, atOnce)
+    await Promise.all(asked.map(ask))
+    return asked.length < atOnce ? every : 0
+  })
 }
 
 const dns = new Dns({ timeout: 2000, tries: 2 })

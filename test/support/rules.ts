@@ -1,4 +1,4 @@
-import type { DestinationRuleSpec, HttpRoute, ServiceEntrySpec, TrafficPolicy } from '../../src/mesh/istio/types.ts'
+import type { DestinationRuleSpec, HttpRoute, RateLimitSpec, ServiceEntrySpec, TrafficPolicy } from '../../src/mesh/istio/types.ts'
 import { typed } from './mesh.ts'
 
 const named = (host: string): { name: string } => ({ name: host.replace('*', 'any').replaceAll('.', '-') })
@@ -11,6 +11,9 @@ export const destinationRule = (host: string, spec: Omit<DestinationRuleSpec, 'h
 
 /** A DestinationRule with a policy for all of a host. */
 export const trafficPolicy = (host: string, policy: TrafficPolicy): object => destinationRule(host, { trafficPolicy: policy })
+
+/** A RateLimit of one host, called as it. */
+export const rateLimit = (host: string, spec: Omit<RateLimitSpec, 'hosts'>): object => ({ apiVersion: 'mesh.cloudfoundry.org/v1', kind: 'RateLimit', metadata: named(host), spec: { hosts: [host], ...spec } })
 
 /** A ServiceEntry of the operator, who may name addresses of this machine. */
 export const serviceEntry = (host: string, spec: Omit<ServiceEntrySpec, 'hosts'>): object => ({ ...typed('ServiceEntry'), metadata: { ...named(host), namespace: 'mesh-system' }, spec: { hosts: [host], ...spec } })

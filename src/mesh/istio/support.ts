@@ -127,8 +127,9 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     'workloadSelector.labels': refused('workloads stand inline as endpoints'),
   },
   RateLimit: {
-    ...all(envoy, 'hosts limits[].per limits[].requests limits[].unit limits[].burst global'),
-    ...under('match[]', Object.fromEntries(Object.entries(match).map(([name, fate]) => [name, fate.ignored ? fate : envoy]))),
+    ...all(both, 'hosts limits[].per limits[].requests limits[].unit limits[].burst'),
+    ...all(envoy, 'global'),
+    ...under('match[]', match),
   },
 }
 

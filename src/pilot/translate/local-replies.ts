@@ -1,8 +1,19 @@
 import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import type { Feature } from './feature.ts'
 
+interface Reply {
+  flags: string[]
+  /** As it is, where absent; so is the body. */
+  status?: number
+  error: string
+  headers?: Record<string, string>
+  /** Headers for an answer that has none of the name. */
+  unless?: Record<string, string>
+  body?: string
+}
+
 /** What the router answers in an app's place: Envoy's response flags, then the answer as gorouter gives it. */
-const replies = [
+const replies: Reply[] = [
   { flags: ['NR', 'NC'], status: 404, error: 'unknown_route', body: "404 Not Found: Requested route ('%REQ(:AUTHORITY)%') does not exist." },
   { flags: ['UO'], status: 503, error: 'overflow', headers: { 'X-Envoy-Overloaded': 'true' }, body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') is at its limit." },
   {
@@ -13,6 +24,8 @@ const replies = [
   },
   { flags: ['UT', 'SI', 'DT', 'UMSDR'], status: 504, error: 'timeout', body: '504 Gateway Timeout: Registered endpoint did not answer in time.' },
   { flags: ['UF', 'UC', 'UR', 'LR', 'UPE'], status: 502, error: 'endpoint_failure', body: '502 Bad Gateway: Registered endpoint failed to handle the request.' },
+  // A limit that the operator's service counts; what a router counts itself is answered before Envoy sets the flag.
+  { flags: ['RL'], error: 'rate_limited', unless: { 'Retry-After': '%RESP(x-ratelimit-reset)%' } },
 ]
 
 const set = (key: string, value: string) => ({ header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD })
@@ -21,14 +34,16 @@ const set = (key: string, value: string) => ({ header: { key, value }, appendAct
 export const localReplies: Feature = {
   manager: () => ({
     localReplyConfig: {
-      mappers: replies.map(({ flags, status, error, headers = {}, body }) => ({
+      mappers: replies.map(({ flags, status, error, headers = {}, unless = {}, body }) => ({
         filter: { filterSpecifier: { case: 'responseFlagFilter', value: { flags } } },
-        statusCode: status,
-        headersToAdd: [set('X-Cf-RouterError', error), set('X-Content-Type-Options', 'nosniff'), set('Cache-Control', 'no-cache, no-store'), ...Object.entries(headers).map(([name, value]) => set(name, value))],
-        bodyFormatOverride: {
-          format: { case: 'textFormatSource', value: { specifier: { case: 'inlineString', value: `${body}\n` } } },
-          contentType: 'text/plain; charset=utf-8',
-        },
+        ...(status && { statusCode: status }),
+        headersToAdd: [set('X-Cf-RouterError', error), set('X-Content-Type-Options', 'nosniff'), set('Cache-Control', 'no-cache, no-store'), ...Object.entries(headers).map(([name, value]) => set(name, value)), ...Object.entries(unless).map(([name, value]) => ({ ...set(name, value), appendAction: Append.ADD_IF_ABSENT }))],
+        ...(body && {
+          bodyFormatOverride: {
+            format: { case: 'textFormatSource', value: { specifier: { case: 'inlineString', value: `${body}\n` } } },
+            contentType: 'text/plain; charset=utf-8',
+          },
+        }),
       })),
     },
   }),

@@ -1,17 +1,15 @@
 import type { Any } from '@bufbuild/protobuf/wkt'
-import { RateLimit_ActionSchema, RateLimitSchema, type RateLimit, type RateLimit_Action } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { LocalRateLimitSchema } from '../../../common/proto/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js'
 import { XRateLimitHeadersRFCVersion } from '../../../common/proto/gen/envoy/extensions/common/ratelimit/v3/ratelimit_pb.js'
 import type { TokenBucket as TokenBucketMessage } from '../../../common/proto/gen/envoy/type/v3/token_bucket_pb.js'
 import type { Exchange } from '../exchange.ts'
 import { compileHeaderLists } from '../http/mutation.ts'
 import { Headers } from '../http/headers.ts'
-import { Unsupported, millis, requireSupported, unpack } from '../resources/support.ts'
+import { millis, unpack } from '../resources/support.ts'
 import { fraction } from '../routing/fraction.ts'
+import { compileDescription, type Entry } from './descriptors.ts'
 import type { FilterType, HttpFilter } from './filter.ts'
 import { TokenBucket, type Rate } from './token-bucket.ts'
-
-type Entry = { key: string; value: string }
 
 /** A bucket for requests of one description; where an entry has no value, one for each value that there is. */
 class Descriptor {
@@ -77,7 +75,7 @@ function compileLimit(config: Any, path: string): HttpFilter {
   return {
     request(_headers, exchange) {
       if (!enabled()) return true
-      const matching = describe.flatMap((of) => of(exchange) ?? []).flatMap((described) => descriptors.flatMap((descriptor) => descriptor.bucketOf(described) ?? []))
+      const matching = describe.map((of) => of(exchange) ?? []).flatMap((described) => descriptors.flatMap((descriptor) => descriptor.bucketOf(described) ?? []))
       const buckets = all && (alwaysAll || matching.length === 0) ? [...matching, all] : matching
       const empty = buckets.find((bucket) => !bucket.take())
       const told = empty ?? buckets.reduce<TokenBucket | undefined>((least, bucket) => (least && least.tokens <= bucket.tokens ? least : bucket), undefined)
@@ -100,34 +98,4 @@ function compileLimit(config: Any, path: string): HttpFilter {
 
 function rateOf({ maxTokens, tokensPerFill, fillInterval }: TokenBucketMessage): Rate {
   return { most: maxTokens, rate: ((tokensPerFill ?? 1) * 1000) / millis(fillInterval, 1000) }
-}
-
-/** What a request is described by, list by list in the order of the actions; undefined for one that they do not describe. */
-function compileDescription(limit: RateLimit, at: string): (exchange: Exchange) => Entry[][] | undefined {
-  requireSupported(RateLimitSchema, limit, { actions: true }, `${at}.`)
-  const actions = limit.actions.map((action, index) => compileAction(action, `${at}.actions[${index}]`))
-  return (exchange) => {
-    const entries: Entry[] = []
-    for (const action of actions) {
-      const entry = action(exchange)
-      if (entry === null) return undefined
-      if (entry) entries.push(entry)
-    }
-    return [entries]
-  }
-}
-
-/** An entry of the description; null where the request is not described at all, undefined where only this entry is left out. */
-function compileAction(action: RateLimit_Action, at: string): (exchange: Exchange) => Entry | undefined | null {
-  requireSupported(RateLimit_ActionSchema, action, { request_headers: true, remote_address: true, generic_key: { descriptor_key: true, descriptor_value: true } }, `${at}.`)
-  const { case: kind, value } = action.actionSpecifier
-  switch (kind) {
-    case 'requestHeaders': return (exchange) => {
-      const header = exchange.requestHeader(value.headerName.toLowerCase())
-      return header === undefined || header === '' ? (value.skipIfAbsent ? undefined : null) : { key: value.descriptorKey, value: header }
-    }
-    case 'remoteAddress': return ({ client }) => ({ key: 'remote_address', value: client.address })
-    case 'genericKey': return () => ({ key: value.descriptorKey || 'generic_key', value: value.descriptorValue })
-    default: throw new Unsupported(`${at}.${kind ?? 'action_specifier'}`)
-  }
 }

@@ -58,7 +58,8 @@ function compilePath({ pathSpecifier, caseSensitive }: RouteMatch, at: string): 
   }
 }
 
-function compileHeader(matcher: HeaderMatcher, at: string): Match {
+/** Compiles a `HeaderMatcher`. Throws `Unsupported`. */
+export function compileHeader(matcher: HeaderMatcher, at: string): Match {
   requireSupported(HeaderMatcherSchema, matcher, {
     name: true, exact_match: true, safe_regex_match: { regex: true, google_re2: true }, range_match: true, present_match: true, prefix_match: true, suffix_match: true,
     contains_match: true, string_match: true, invert_match: true, treat_missing_header_as_empty: true,

@@ -1,3 +1,4 @@
+import { HeaderValueOption_HeaderAppendAction as Append } from '../../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { XRateLimitHeadersRFCVersion as Headers } from '../../../common/proto/gen/envoy/extensions/common/ratelimit/v3/ratelimit_pb.js'
 import { LocalRateLimitSchema } from '../../../common/proto/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js'
 import { FractionalPercent_DenominatorType as Denominator } from '../../../common/proto/gen/envoy/type/v3/percent_pb.js'
@@ -31,6 +32,7 @@ export const rateLimit: RuleFeature = {
       filterEnforced: always,
       enableXRatelimitHeaders: Headers.DRAFT_VERSION_03,
       enableRetryAfterHeader: true,
+      responseHeadersToAdd: [{ header: { key: 'X-Cf-RouterError', value: 'rate_limited' }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD }],
       maxDynamicDescriptors: counts,
       rateLimits: counted.flatMap(({ ways }) => ways.map((actions) => ({ actions }))),
       descriptors: counted.map(({ limit: { requests, unit, burst }, entries }) => ({

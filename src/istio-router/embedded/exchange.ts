@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { normalizePath, splitTarget } from '../../mesh/path.ts'
+import { fieldValues } from '../../mesh/wire.ts'
 import type { Downstream, Peer, RequestHead } from './downstream.ts'
 import type { HttpFilter } from './filters/filter.ts'
 import { filtersOf } from './filters/filters.ts'
@@ -141,6 +142,14 @@ export class Exchange {
       case 'transfer-encoding': return this.#body && !this.#body.sized && this.protocol !== 'HTTP/2' ? 'chunked' : undefined
       default: return this.headers.getAll(name)
     }
+  }
+
+  /** The values of a header of the request that conditions are held against. */
+  requestValues(name: string): string[] {
+    const fields = this.headers.all(name)
+    if (fields.length > 1) return fieldValues(name, fields)
+    const value = this.requestHeader(name)
+    return value === undefined ? [] : [value]
   }
 
   /** Sends the request on its way. */

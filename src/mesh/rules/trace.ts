@@ -1,6 +1,7 @@
 import { RE2JS } from 're2js'
 import type { HttpMatch, HttpRoute, StringMatch } from '../istio/types.ts'
 import { routeKey, type Route } from '../records.ts'
+import { fieldValues, queryValue, wireText } from '../wire.ts'
 import type { Source } from './source.ts'
 import { boundRoutes, mergedRoutes, virtualServicesFor, type BoundRoute } from './virtual-services.ts'
 
@@ -71,49 +72,49 @@ export function traceRules(rules: Traceable[], request: TracedRequest): Trace {
 /** What a match asks for that a request is not; undefined where it holds. */
 function missOf({ match = {}, binding }: BoundRoute['matches'][number], request: TracedRequest): string | undefined {
   const { authority, method, scheme, path } = request
-  const port = Number(/:(\d+)$/.exec(authority)?.[1] ?? (scheme === 'https' ? 443 : 80))
   const arrived = scheme === 'https' ? 443 : 80
-  if (binding !== 'all' && !binding.some((arrival) => arrival.port === port || arrival.port === arrived)) return `it is for Gateways' ports ${binding.map((arrival) => arrival.port).join(', ')}`
+  const named = Number(/:(\d+)$/.exec(authority)?.[1] ?? arrived)
+  if (binding !== 'all' && !binding.some(({ port }) => port === named || port === arrived)) return `it is for Gateways' ports ${binding.map(({ port }) => port).join(', ')}`
   const headers = headersOf(request)
-  const query = new URLSearchParams(request.query)
-  const conditions: [what: string, condition: StringMatch | undefined, value: string | undefined][] = [
-    ['the path', match.uri, path],
-    ['the scheme', match.scheme, scheme],
-    ['the method', match.method, method],
-    ['the host', match.authority, authority],
-    ...Object.entries(match.headers ?? {}).map(([name, condition]): [string, StringMatch, string | undefined] => [`header ${name}`, condition, headers.get(name.toLowerCase())]),
-    ...Object.entries(match.queryParams ?? {}).map(([name, condition]): [string, StringMatch, string | undefined] => [`parameter ${name}`, condition, query.get(name) ?? undefined]),
+  const valuesOf = (name: string): string[] => fieldValues(name.toLowerCase(), headers.get(name.toLowerCase()) ?? [])
+  const conditions: [what: string, condition: StringMatch | undefined, values: string[]][] = [
+    ['the path', match.uri, [path]],
+    ['the scheme', match.scheme, [scheme]],
+    ['the method', match.method, [method]],
+    ['the host', match.authority, [authority]],
+    ...Object.entries(match.headers ?? {}).map(([name, condition]): [string, StringMatch, string[]] => [`header ${name}`, condition, valuesOf(name)]),
+    ...Object.entries(match.queryParams ?? {}).map(([name, condition]): [string, StringMatch, string[]] => [`parameter ${name}`, condition, [queryValue(request.query, name) ?? []].flat()]),
   ]
-  for (const [what, condition, value] of conditions) {
+  for (const [what, condition, values] of conditions) {
     const caseless = what === 'the path' && match.ignoreUriCase === true
-    if (condition && !holds(condition, value, caseless)) return `${what} ${value === undefined ? 'is not there' : `is ${JSON.stringify(value)}`}, not ${wanted(condition)}`
+    if (condition && !values.some((value) => holds(condition, value, caseless))) return `${what} ${values.length ? `is ${values.map((value) => JSON.stringify(value)).join(', ')}` : 'is not there'}, not ${wanted(condition)}`
   }
-  const unwanted = Object.entries(match.withoutHeaders ?? {}).find(([name, condition]) => holds(condition, headers.get(name.toLowerCase()) ?? (isAnything(condition) ? undefined : ''), false))
+  const unwanted = Object.entries(match.withoutHeaders ?? {}).find(([name, condition]) => {
+    const values = valuesOf(name)
+    // One that is not there counts as empty, unless it is asked whether it is there.
+    return (values.length || isAnything(condition) ? values : ['']).some((value) => holds(condition, value, false))
+  })
   if (unwanted) return `header ${unwanted[0]} is ${wanted(unwanted[1])}, which it is not for`
-  if (match.port && match.port !== port && match.port !== arrived) return `the port is ${port}, not ${match.port}`
+  const ours = match.port === 80 || match.port === 443
+  if (match.port && match.port !== (ours ? arrived : named)) return `the port is ${ours ? arrived : named}, not ${match.port}`
   return callersMiss(match)
 }
 
 const callersMiss = ({ sourceLabels, sourceNamespace }: HttpMatch): string | undefined =>
   sourceLabels || sourceNamespace !== undefined ? 'it is for callers that show their certificate on the internal listener' : undefined
 
-/** By name in lower case, repeated ones joined as Envoy has them; the pseudo-headers too. */
-function headersOf({ authority, method, scheme, path, query, headers }: TracedRequest): Map<string, string> {
-  const found = new Map([[':authority', authority], [':method', method], [':scheme', scheme], [':path', query === '' ? path : `${path}?${query}`], ['x-forwarded-proto', scheme]])
-  for (const [name, value] of headers) {
-    const key = name.toLowerCase()
-    const before = found.get(key)
-    found.set(key, before === undefined ? value : `${before},${value}`)
-  }
+/** By name in lower case; the pseudo-headers too. */
+function headersOf({ authority, method, scheme, path, query, headers }: TracedRequest): Map<string, string[]> {
+  const found = new Map([[':authority', [authority]], [':method', [method]], [':scheme', [scheme]], [':path', [query === '' ? path : `${path}?${query}`]], ['x-forwarded-proto', [scheme]]])
+  for (const [name, value] of headers) found.set(name.toLowerCase(), [...(found.get(name.toLowerCase()) ?? []), value])
   return found
 }
 
-function holds({ exact, prefix, regex }: StringMatch, value: string | undefined, caseless: boolean): boolean {
-  if (value === undefined) return false
+function holds({ exact, prefix, regex }: StringMatch, value: string, caseless: boolean): boolean {
   const fold = (text: string): string => (caseless ? text.toLowerCase() : text)
   if (exact !== undefined) return fold(value) === fold(exact)
   if (prefix !== undefined) return fold(value).startsWith(fold(prefix))
-  return regex === undefined || regex === '*' || RE2JS.matches(regex, value)
+  return regex === undefined || regex === '*' || RE2JS.compile(wireText(regex), RE2JS.DOTALL).matches(wireText(value))
 }
 
 const isAnything = ({ exact, prefix, regex }: StringMatch): boolean => exact === undefined && !prefix && (regex === undefined || regex === '*')

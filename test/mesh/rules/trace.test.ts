@@ -25,7 +25,7 @@ const cases: [match: HttpMatch, asked: Partial<TracedRequest>, missed: RegExp][]
   [{ scheme: { exact: 'http' } }, { scheme: 'https' }, /the scheme/],
   [{ authority: { prefix: 'shop.' } }, { authority: 'other.test' }, /the host/],
   [{ headers: { 'x-one': { exact: '1' } } }, { headers: [] }, /header x-one is not there/],
-  [{ headers: { 'X-Two': { exact: 'a,b' } } }, { headers: [['x-two', 'a']] }, /header X-Two is "a"/],
+  [{ headers: { 'X-Two': { exact: 'b' } } }, { headers: [['x-two', 'a'], ['x-two', 'a,b']] }, /header X-Two is "a", "a,b", not "b"/],
   [{ headers: { 'x-one': {} } }, { headers: [] }, /not anything/],
   [{ withoutHeaders: { 'x-no': {} } }, { headers: [['x-no', '']] }, /header x-no is anything, which it is not for/],
   [{ withoutHeaders: { 'x-one': { exact: '2' } } }, { headers: [['x-one', '2']] }, /header x-one is "2"/],

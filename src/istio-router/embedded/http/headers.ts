@@ -25,6 +25,14 @@ export class Headers {
     return all
   }
 
+  /** The values of `name`, in their order. */
+  all(name: string): string[] {
+    const { list } = this
+    const values: string[] = []
+    for (let i = 0; i < list.length; i += 2) if (list[i] === name) values.push(list[i + 1]!)
+    return values
+  }
+
   has(name: string): boolean {
     return this.get(name) !== undefined
   }

@@ -1,4 +1,5 @@
 import { RE2JS } from 're2js'
+import { wireText } from '../../../mesh/wire.ts'
 import { Unsupported } from '../resources/support.ts'
 
 /** A regular expression in RE2's syntax. */
@@ -19,7 +20,8 @@ const plain = /^(?:[^\\+*{()]|\\[./?+*-]|\(\?:|\((?!\?)|\)(?![*+{]))*(?:[+*](?:[
  */
 export function compileRegex(regex: string, path: string): Regex {
   try {
-    return isSimple(regex) ? native(regex) : linear(regex)
+    const bytes = wireText(regex)
+    return isSimple(bytes) ? native(bytes) : linear(bytes)
   } catch {
     throw new Unsupported(path, `${regex} is not a regular expression that the embedded engine knows`)
   }

@@ -1,4 +1,5 @@
 import type { StringMatcher } from '../../../common/proto/gen/envoy/type/matcher/v3/string_pb.js'
+import { wireText } from '../../../mesh/wire.ts'
 import { compileRegex } from './regex.ts'
 import { Unsupported } from '../resources/support.ts'
 
@@ -9,19 +10,19 @@ export function compileString(matcher: StringMatcher | undefined, path: string):
   const fold = (text: string): string => (matcher.ignoreCase ? text.toLowerCase() : text)
   switch (pattern.case) {
     case 'exact': {
-      const exact = fold(pattern.value)
+      const exact = fold(wireText(pattern.value))
       return (text) => fold(text) === exact
     }
     case 'prefix': {
-      const prefix = fold(pattern.value)
+      const prefix = fold(wireText(pattern.value))
       return (text) => fold(text).startsWith(prefix)
     }
     case 'suffix': {
-      const suffix = fold(pattern.value)
+      const suffix = fold(wireText(pattern.value))
       return (text) => fold(text).endsWith(suffix)
     }
     case 'contains': {
-      const part = fold(pattern.value)
+      const part = fold(wireText(pattern.value))
       return (text) => fold(text).includes(part)
     }
     case 'safeRegex': {

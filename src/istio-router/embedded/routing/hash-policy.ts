@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { RouteAction_HashPolicySchema, type RouteAction_HashPolicy, type RouteAction_HashPolicy_Cookie } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { splitTarget } from '../../../mesh/path.ts'
+import { queryValue, wireText } from '../../../mesh/wire.ts'
 import type { Exchange } from '../exchange.ts'
 import { Unsupported, millis, requireSupported } from '../resources/support.ts'
 
@@ -37,7 +38,10 @@ function compileHashPolicy(policy: RouteAction_HashPolicy, at: string): (exchang
     }
     case 'cookie': return cookie(value)
     case 'connectionProperties': return ({ client }) => client.address
-    case 'queryParameter': return ({ path }) => new URLSearchParams(splitTarget(path).query).get(value.name) ?? undefined
+    case 'queryParameter': {
+      const name = wireText(value.name)
+      return ({ path }) => queryValue(splitTarget(path).query.slice(1), name)
+    }
     default: throw new Unsupported(`${at}.${kind ?? 'policy_specifier'}`)
   }
 }

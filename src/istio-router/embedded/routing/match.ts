@@ -1,5 +1,6 @@
 import { HeaderMatcherSchema, QueryParameterMatcherSchema, RouteMatchSchema, type HeaderMatcher, type QueryParameterMatcher, type RouteMatch } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { splitTarget } from '../../../mesh/path.ts'
+import { queryValue, wireText } from '../../../mesh/wire.ts'
 import type { Exchange } from '../exchange.ts'
 import { compileRegex } from '../http/regex.ts'
 import { compileString } from '../http/string-matcher.ts'
@@ -68,10 +69,11 @@ export function compileHeader(matcher: HeaderMatcher, at: string): Match {
   const matches = compileHeaderValue(matcher, at)
   const { invertMatch, treatMissingHeaderAsEmpty } = matcher
   return (exchange) => {
-    const value = exchange.requestHeader(name) ?? (treatMissingHeaderAsEmpty ? '' : undefined)
-    // As Envoy: a header that is missing never matches, inverted or not, unless the question is whether it is there.
-    if (value === undefined && matcher.headerMatchSpecifier.case !== 'presentMatch') return false
-    return matches(value) !== invertMatch
+    const values = exchange.requestValues(name)
+    if (matcher.headerMatchSpecifier.case === 'presentMatch') return matches(values[0]) !== invertMatch
+    // As Envoy: of several values one is enough, and a header that is missing never matches, inverted or not, unless it counts as empty.
+    if (values.length === 0 && !treatMissingHeaderAsEmpty) return false
+    return (values.length === 0 ? matches('') : values.some(matches)) !== invertMatch
   }
 }
 
@@ -79,10 +81,10 @@ function compileHeaderValue({ headerMatchSpecifier: specifier }: HeaderMatcher, 
   switch (specifier.case) {
     case 'presentMatch': return (value) => (value !== undefined) === specifier.value
     case undefined: return (value) => value !== undefined
-    case 'exactMatch': return (value) => value === specifier.value
-    case 'prefixMatch': return (value) => value!.startsWith(specifier.value)
-    case 'suffixMatch': return (value) => value!.endsWith(specifier.value)
-    case 'containsMatch': return (value) => value!.includes(specifier.value)
+    case 'exactMatch': return (value) => value === wireText(specifier.value)
+    case 'prefixMatch': return (value) => value!.startsWith(wireText(specifier.value))
+    case 'suffixMatch': return (value) => value!.endsWith(wireText(specifier.value))
+    case 'containsMatch': return (value) => value!.includes(wireText(specifier.value))
     case 'safeRegexMatch': {
       const { matches } = compileRegex(specifier.value.regex, `${at}.safe_regex_match`)
       return (value) => matches(value!)
@@ -100,15 +102,16 @@ function compileHeaderValue({ headerMatchSpecifier: specifier }: HeaderMatcher, 
 
 function compileQuery(matcher: QueryParameterMatcher, at: string): Match {
   requireSupported(QueryParameterMatcherSchema, matcher, { name: true, string_match: true, present_match: true }, `${at}.`)
-  const { name, queryParameterMatchSpecifier: specifier } = matcher
-  const valueOf = ({ path }: Exchange): string | null => new URLSearchParams(splitTarget(path).query).get(name)
+  const { queryParameterMatchSpecifier: specifier } = matcher
+  const name = wireText(matcher.name)
+  const valueOf = ({ path }: Exchange): string | undefined => queryValue(splitTarget(path).query.slice(1), name)
   if (specifier.case !== 'stringMatch') {
     const present = specifier.value ?? true
-    return (exchange) => (valueOf(exchange) !== null) === present
+    return (exchange) => (valueOf(exchange) !== undefined) === present
   }
   const matches = compileString(specifier.value, `${at}.string_match`)
   return (exchange) => {
     const value = valueOf(exchange)
-    return value !== null && matches(value)
+    return value !== undefined && matches(value)
   }
 }

@@ -81,6 +81,22 @@ export interface Instance extends Owned {
   wanted: boolean
 }
 
+export interface Ejection extends Partial<Owned> {
+  router: string
+  route?: string
+  service?: string
+  subset?: string
+  app?: Named
+  instance: string
+  index?: number
+  address: string
+  state: 'open' | 'half-open'
+  since: string
+  until: string
+  times: number
+  cause: string
+}
+
 export interface Component {
   kind: string
   name: string

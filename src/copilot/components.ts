@@ -1,3 +1,4 @@
+import type { Ejection } from '../common/ejection.ts'
 import type { Conflict } from '../mesh/conflict.ts'
 
 /** What a component says of itself; `version` and `ready` always, other fields as docs/architecture.md lists them. */
@@ -8,7 +9,14 @@ export interface Report {
   revision?: number
   held?: Held | null
   conflicts?: Conflict[]
-  routers?: { name: string; [detail: string]: unknown }[]
+  routers?: ReportedRouter[]
+  [detail: string]: unknown
+}
+
+/** What a pilot says of a router. */
+export interface ReportedRouter {
+  name: string
+  ejections?: Ejection[]
   [detail: string]: unknown
 }
 
@@ -69,6 +77,12 @@ export class Components {
 
   conflicts(): Conflict[] {
     return this.#syncers().flatMap(({ report }) => report.conflicts ?? [])
+  }
+
+  /** The routers that hold a stream of a living pilot, each with that pilot's name. */
+  routers(): (ReportedRouter & { pilot: string })[] {
+    const pilots = this.list().filter(({ kind, lost }) => kind === 'pilot' && !lost)
+    return pilots.flatMap(({ name: pilot, report }) => (report.routers ?? []).map((router) => ({ ...router, pilot })))
   }
 
   /** What live pilots say of a resource, by its record's key. */

@@ -1,3 +1,4 @@
+import type { Ejection } from '../common/ejection.ts'
 import type { Condition } from '../common/health.ts'
 import type { Part } from '../common/lifecycle.ts'
 import type { Refusal, ResourceUpdate } from '../common/xds/resources.ts'
@@ -14,6 +15,8 @@ export interface Engine extends Part {
   onRefused?(listener: (refusals: Refusal[]) => void): void
   /** Ready once it has listeners bound and serves. */
   condition(): Condition
+  /** The instances that failed and are left out, or are asked again on trial. */
+  ejections(): Ejection[]
   /** Stops accepting, answers what is in flight, and resolves when nothing is left or after `limit` milliseconds. */
   drain(limit: number): Promise<void>
 }

@@ -15,10 +15,16 @@ const meshctl = (...args: string[]): Promise<Outcome> => run(args, { MESH_API: c
 const held = { id: 'h1', since: new Date().toISOString(), source: 'cf', reason: 'more than 20 % would go', removes: { routes: 60, instances: 1 } }
 const conflicts = [{ key: 'pub/hello.mesh.test', route: 'r2', space: 'other', servedSpace: 'space', reason: 'the host is mirrored' }]
 
+const soon = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString()
+const ejections = [
+  { cluster: 'pub/hello.mesh.test', instance: 'i-1', address: '10.0.0.1:62001', state: 'open', since: soon(-5), until: soon(25), times: 2, cause: 'consecutive-5xx' },
+  { cluster: 'rule/v1//apps space/hello', instance: 'i-0', address: '10.0.0.1:62000', state: 'half-open', since: soon(-60), until: soon(-30), times: 1, cause: 'consecutive-gateway-failure' },
+]
+
 /** What components say every few seconds. */
 async function report(): Promise<void> {
   await copilot.as('route-syncer', 'PUT', '/v1/components/route-syncer/s1', { version: '9.9.9', ready: true, held, conflicts })
-  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '9.9.9', ready: true, revision: 1, routers: [{ name: 'r1', address: '10.0.0.9:1', connectedSince: new Date().toISOString(), lag: 2, refusals: 1, refused: [{ typeUrl: 'x/envoy.config.listener.v3.Listener', name: 'https', reason: 'the port is busy' }] }] })
+  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '9.9.9', ready: true, revision: 1, routers: [{ name: 'r1', address: '10.0.0.9:1', connectedSince: new Date().toISOString(), lag: 2, refusals: 1, refused: [{ typeUrl: 'x/envoy.config.listener.v3.Listener', name: 'https', reason: 'the port is busy' }], ejections }] })
 }
 tap.beforeEach(report)
 
@@ -62,6 +68,16 @@ test('services, apps, instances, routers', async (t) => {
   t.match((await meshctl('instances', 'hello')).out, /\nhello +web +1 +running +10\.0\.0\.1:62001 +z1 +\d+d +acme\/dev +i-1\n/)
   t.match((await meshctl('routers')).out, /^ROUTER +PILOT +ADDRESS +CONNECTED +LAG +REFUSED\nr1 +p1 +10\.0\.0\.9:1 +\d+s +2s +1\n\nr1 refuses the Listener https .*: the port is busy\n/)
   t.match(await meshctl('apps', 'nope'), { code: 1, err: /^meshctl: there is no app with the name or guid nope\n$/ })
+})
+
+test('ejections', async (t) => {
+  const { out, code, err } = await meshctl('ejections')
+  t.equal(code, 0, err)
+  const lines = out.split('\n')
+  t.match(lines[0], /^ROUTE +APP +INDEX +STATE +SINCE +FOR +TIMES +CAUSE +ROUTER +INSTANCE$/)
+  t.match(lines[1], /^hello \(v1\) +hello +0 +half-open +\d+[sm] +- +1 +consecutive-gateway-failure +r1 +i-0$/)
+  t.match(lines[2], /^hello\.mesh\.test +hello +1 +open +\d+s +\d+s +2 +consecutive-5xx +r1 +i-1$/)
+  t.match(JSON.parse((await meshctl('ejections', '--app', 'hello', '--json')).out), [{ instance: 'i-1', route: 'hello.mesh.test', space: { name: 'dev' } }, { service: 'hello', subset: 'v1' }])
 })
 
 test('status names what is wrong, and sync accept releases it', async (t) => {

@@ -125,6 +125,63 @@ for (const [name, outlier, status] of [
   })
 }
 
+interface Listed {
+  route?: string
+  instance: string
+  index?: number
+  router: string
+  state: string
+  since: string
+  until: string
+  times: number
+  cause: string
+}
+
+behaviour('the ejected are listed: open, then half-open, out for longer when they fail again, and gone when they are well', async (scene) => {
+  const { t, router, mesh } = scene
+  const listed = async (): Promise<Listed[]> => ((await mesh.call('GET', '/v1/ejections')) as { items: Listed[] }).items.filter(({ route, router: name }) => route === served.host && name === router.engine)
+  const { served, recover } = await failing(scene, { consecutive5xxErrors: 2, interval: '3s', baseEjectionTime: '1s', maxEjectionPercent: 100 }, (response) => response.writeHead(503).end())
+  const { guid } = served.instances[0]!
+  const send = (): Promise<unknown> => many(8, () => ask(router.http, served.host))
+  const first = await mesh.eventually(async () => {
+    await send()
+    return (await listed()).find(({ state }) => state === 'open')
+  })
+  t.match(first, { instance: guid, index: 0, times: 1, cause: 'consecutive-5xx' })
+  t.equal(Date.parse(first.until) - Date.parse(first.since), 1000)
+  // It is not asked while it is out, so that it can be seen to come back by time alone.
+  await mesh.eventually(async () => (await listed())[0]?.state === 'half-open')
+  const again = await mesh.eventually(async () => {
+    await send()
+    return (await listed()).find(({ times }) => times > 1)
+  })
+  t.match(again, { instance: guid, state: 'open' })
+  recover()
+  await mesh.eventually(async () => {
+    await send()
+    return (await listed()).length === 0
+  })
+  const failed = served.instances[0]!.requests
+  await mesh.eventually(async () => {
+    await send()
+    return served.instances[0]!.requests > failed
+  })
+  t.match(await metricsOf(router), /mesh_router_ejections_total\{.*\} ([2-9]|\d\d)/)
+})
+
+behaviour('an ejected instance that goes is listed no more', async (scene) => {
+  const { t, router, mesh } = scene
+  const listed = async (): Promise<Listed[]> => ((await mesh.call('GET', '/v1/ejections')) as { items: Listed[] }).items.filter(({ route, router: name }) => route === served.host && name === router.engine)
+  const { served } = await failing(scene, { consecutive5xxErrors: 1, interval: '0.5s', baseEjectionTime: '600s', maxEjectionPercent: 100 }, (response) => response.writeHead(500).end())
+  await mesh.eventually(async () => {
+    await many(4, () => ask(router.http, served.host))
+    return (await listed()).length === 1
+  })
+  await mesh.change([{ kind: 'instance', key: served.instances[0]!.guid, value: null }])
+  await mesh.eventually(async () => (await listed()).length === 0)
+  t.equal((await ask(router.http, served.host)).body, 'good')
+})
+
 behaviour('errors below the count, or between good answers, eject nobody', async ({ t, router, mesh, apply }) => {
   let count = 0
   const { host, instances } = await mesh.serve({ handler: (_request, response) => response.writeHead(++count % 3 === 0 ? 200 : 500).end() })
@@ -166,5 +223,7 @@ behaviour('failed connections are counted for themselves where the rule splits t
   await served.instances[0]!.stop()
   await mesh.eventually(async () => (await many(16, () => ask(router.http, served.host))).every(({ status }) => status === 200))
 })
+
+const metricsOf = async ({ program }: Scene['router']): Promise<string> => (await fetch(`http://127.0.0.1:${program.healthPort}/metrics`)).text()
 
 const countStatuses = (answers: { status: number }[]): Record<string, number> => countBodies(answers.map((answer) => ({ ...answer, headers: {}, trailers: {}, body: String(answer.status) })))

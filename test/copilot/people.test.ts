@@ -67,6 +67,19 @@ test('everybody sees what is in his spaces, and nothing of the others', async (t
   t.match(await as(person('dev'), 'PUT', '/v1/switches/freeze'), { status: 403 })
 })
 
+test('everybody sees the ejections of what his spaces own, the operator also those of his own', async (t) => {
+  const ejected = (cluster: string) => ({ cluster, instance: 'i-0', address: '10.0.0.1:62000', state: 'open', since: new Date().toISOString(), until: new Date().toISOString(), times: 1, cause: 'consecutive-5xx' })
+  const clusters = ['pub/hello.mesh.test', 'rule/v2/8080/route pub/hello.mesh.test', 'pub/shop.mesh.test', 'rule///apps space2/shop', 'rule///entry mesh-system/api/api.test', 'pub/gone.mesh.test']
+  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '1', ready: true, routers: [{ name: 'r1', ejections: clusters.map(ejected) }] })
+  const seen = async (claims: object, query = '') => (await as(claims, 'GET', `/v1/ejections${query}`)).body.items.map(({ route, service, subset }: any) => `${route ?? service}${subset ? ` ${subset}` : ''}`)
+  t.strictSame(await seen(person('dev')), ['hello.mesh.test', 'hello.mesh.test v2'])
+  t.strictSame(await seen(person('auditor')), ['hello.mesh.test', 'hello.mesh.test v2', 'shop.mesh.test', 'shop'])
+  t.strictSame(await seen(person('stranger')), [])
+  t.strictSame(await seen(operator), ['hello.mesh.test', 'hello.mesh.test v2', 'shop.mesh.test', 'shop', 'api.test', 'gone.mesh.test'])
+  t.strictSame(await seen(operator, '?space=prod'), ['shop.mesh.test', 'shop'])
+  t.match(await as(person('dev'), 'GET', '/v1/ejections'), { body: { items: [{ router: 'r1', app: { name: 'hello' }, index: 0, space: { name: 'dev' }, organization: { name: 'acme' } }, {}] } })
+})
+
 test('secrets belong to a space, too', async (t) => {
   const pair = issueCertificate(createAuthority('ca'), { commonName: 'a.test', dns: ['a.test'] })
   const content = { certificate: pair.certificate, key: pair.key }

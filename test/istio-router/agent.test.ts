@@ -5,6 +5,7 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { test, type Test } from 'tap'
 import { Registry } from 'prom-client'
 import { validateConfig, type TlsConfig } from '../../src/common/config.ts'
+import type { Ejection } from '../../src/common/ejection.ts'
 import type { Condition } from '../../src/common/health.ts'
 import { createLogger } from '../../src/common/log.ts'
 import { createAuthority, issueCertificate, type KeyPair } from '../../src/common/pki.ts'
@@ -31,6 +32,7 @@ class FakeEngine implements Engine {
   readonly name = 'fake'
   readonly resources = new Map<string, Resource>()
   readonly bad = new Set<string>()
+  readonly out: Ejection[] = []
   late: (refusals: Refusal[]) => void = () => {}
 
   async start(): Promise<void> {}
@@ -39,6 +41,10 @@ class FakeEngine implements Engine {
 
   condition(): Condition {
     return { ready: true }
+  }
+
+  ejections(): Ejection[] {
+    return this.out
   }
 
   onRefused(listener: (refusals: Refusal[]) => void): void {
@@ -237,4 +243,21 @@ test("a changed certificate of the router's is used without losing the stream fo
   await eventually(() => (agent.condition()['pilot'] as { since?: string }).since !== since)
   pilot.cache.apply({ changed: [clusterNamed('b')], removed: [] })
   await eventually(() => engine.names().includes('b'))
+})
+
+test('who is ejected reaches pilot, at once and on each new stream', async (t) => {
+  const before = await startPilot(t, [clusterNamed('a')])
+  const { start } = rig(t, [before.port])
+  const { engine } = await start()
+  const report = (): unknown => before.server.clients()[0]?.report
+  await eventually(() => report())
+  t.strictSame(report(), { ejected: 0, ejections: [] })
+  const moment = new Date().toISOString()
+  engine.out.push({ cluster: 'a', instance: 'instance-1', address: '127.0.0.1:1', state: 'open', since: moment, until: moment, times: 1, cause: 'consecutive-5xx' })
+  await eventually(() => (report() as { ejected: number }).ejected === 1)
+  t.strictSame(report(), { ejected: 1, ejections: engine.out })
+  before.stop()
+  const after = await startPilot(t, [clusterNamed('a')], before.port)
+  await eventually(() => after.server.clients()[0]?.report)
+  t.strictSame(after.server.clients()[0]?.report, { ejected: 1, ejections: engine.out })
 })

@@ -4,6 +4,7 @@ import { apps } from './apps.ts'
 import { deleteResources } from './delete.ts'
 import { dev } from './dev.ts'
 import { diff } from './diff.ts'
+import { ejections } from './ejections.ts'
 import { explain } from './explain.ts'
 import { get } from './get.ts'
 import { login, logout } from './login.ts'
@@ -22,4 +23,4 @@ import { validate } from './validate.ts'
 import { wait } from './wait.ts'
 
 /** Every command of meshctl, in the order of its help. */
-export const commands: Register[] = [login, logout, routes, trace, services, apps, instances, routers, status, sync, apply, diff, get, deleteResources, validate, explain, wait, history, rollback, secret, freeze, unfreeze, ignoreSpace, dev]
+export const commands: Register[] = [login, logout, routes, trace, services, apps, instances, ejections, routers, status, sync, apply, diff, get, deleteResources, validate, explain, wait, history, rollback, secret, freeze, unfreeze, ignoreSpace, dev]

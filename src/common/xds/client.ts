@@ -1,3 +1,4 @@
+import type { JsonObject } from '@bufbuild/protobuf'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { Backoff } from '../backoff.ts'
 import type { Part } from '../lifecycle.ts'
@@ -34,6 +35,7 @@ export class DeltaClient implements Part {
   readonly #metrics: ReturnType<typeof createClientMetrics>
   #renew = Promise.withResolvers<'renew'>()
   #live: Live | undefined
+  #report: JsonObject | undefined
   #running: Promise<void> | undefined
   #lastError: string | undefined
 
@@ -62,6 +64,12 @@ export class DeltaClient implements Part {
     this.#live?.connection.refuse(refusals)
   }
 
+  /** Tells the server about us, whichever it is, as soon as there is one. */
+  report(report: JsonObject): void {
+    this.#report = report
+    this.#live?.connection.report(report)
+  }
+
   /** Where we are connected, since when (ISO 8601); or why we are not. */
   status(): { connected: boolean; address?: string; since?: string; reason?: string } {
     if (!this.#live) return { connected: false, reason: this.#lastError ?? 'connecting' }
@@ -86,7 +94,7 @@ export class DeltaClient implements Part {
   async #stay(first: Live): Promise<void> {
     const { signal } = this.#stop
     this.#live = first
-    await first.connection.subscribe()
+    await this.#begin(first.connection)
     while (!signal.aborted) {
       const { connection, rank } = this.#live
       const look = Promise.withResolvers<'prefer'>()
@@ -104,8 +112,13 @@ export class DeltaClient implements Part {
       if (!next) continue
       this.#live = next
       connection.close()
-      await next.connection.subscribe()
+      await this.#begin(next.connection)
     }
+  }
+
+  async #begin(connection: Connection): Promise<void> {
+    await connection.subscribe()
+    if (this.#report) connection.report(this.#report)
   }
 
   /** The first of the servers that accepts a stream. */

@@ -1,9 +1,9 @@
 import { Client, type ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js'
-import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { DeltaDiscoveryRequestSchema } from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
 import { messageOf } from '../problem.ts'
-import { deltaClientMethod, encodeRequest, encodeSubscription, flowControlWindow, refusalStatus, type DeltaDiscoveryResponse } from './protocol.ts'
+import { deltaClientMethod, encodeRequest, encodeSubscription, flowControlWindow, refusalStatus, reportType, type DeltaDiscoveryResponse } from './protocol.ts'
 import type { Refusal, ResourceUpdate } from './resources.ts'
 
 export interface ConnectionOptions {
@@ -87,6 +87,11 @@ export class Connection {
   /** Tells the server of resources that turned out unusable after their message was acknowledged. */
   refuse(refusals: Refusal[]): void {
     for (const [typeUrl, ofType] of Map.groupBy(refusals, (refusal) => refusal.typeUrl)) this.#send({ typeUrl, errorDetail: refusalStatus(ofType) })
+  }
+
+  /** Tells the server about us, in place of what it was told before. */
+  report(report: JsonObject): void {
+    this.#send({ typeUrl: reportType, node: { id: this.#options.node.id, metadata: report } })
   }
 
   close(): void {

@@ -110,6 +110,12 @@ function readEntry(reader: BinaryReader): [string, string] {
   return entry
 }
 
+/**
+ * The type of a request that subscribes to nothing: its node's metadata is what the client has to say of itself. A server that does not know it
+ * passes over it, as over any unknown type.
+ */
+export const reportType = 'type.googleapis.com/mesh.Report'
+
 export interface DeltaMessage {
   typeUrl: string
   nonce: string

@@ -1,3 +1,4 @@
+import type { JsonObject } from '@bufbuild/protobuf'
 import { Server, status, type ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Logger } from '../log.ts'
@@ -6,7 +7,7 @@ import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { ResourceCache } from './cache.ts'
 import { Delivery, type Shelf } from './delivery.ts'
 import type { Epoch } from './pending.ts'
-import { deltaServerMethod, encodeResponse, flowControlWindow, typeName, type IncomingRequest } from './protocol.ts'
+import { deltaServerMethod, encodeResponse, flowControlWindow, reportType, typeName, type IncomingRequest } from './protocol.ts'
 import { typeUrls, type Refusal, type Resource } from './resources.ts'
 import type { StandingRefusal } from './subscription.ts'
 
@@ -41,6 +42,8 @@ export interface ClientStatus {
   lag: number
   types: Record<string, TypeStatus>
   refused: Refusal[]
+  /** What it last said of itself. */
+  report?: JsonObject
 }
 
 export interface TypeStatus {
@@ -57,6 +60,7 @@ interface Client {
   call: Call
   delivery: Delivery
   connectedSince: Date
+  report?: JsonObject
   /** A write that is not through yet. */
   writing: boolean
 }
@@ -197,6 +201,10 @@ export class DeltaServer {
       delivery.identify(request.node, this.#options.perNode?.(request.node) ?? [])
       this.#options.log.info({ client: request.node.id, address: client.call.getPeer() }, 'xDS client connected')
     }
+    if (request.typeUrl === reportType) {
+      client.report = request.node?.metadata
+      return
+    }
     if (!(Object.values(typeUrls) as string[]).includes(request.typeUrl)) {
       this.#options.log.debug({ client: delivery.node?.id, typeUrl: request.typeUrl }, 'ignored a subscription to an unknown type')
       return
@@ -273,7 +281,7 @@ export class DeltaServer {
   }
 }
 
-function describe({ call, delivery, connectedSince }: Client): ClientStatus {
+function describe({ call, delivery, connectedSince, report }: Client): ClientStatus {
   const oldest = delivery.unsettled()
   return {
     name: delivery.node?.id ?? '',
@@ -287,6 +295,7 @@ function describe({ call, delivery, connectedSince }: Client): ClientStatus {
       ]),
     ),
     refused: delivery.refusals(),
+    ...(report ? { report } : {}),
   }
 }
 

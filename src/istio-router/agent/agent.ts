@@ -1,6 +1,7 @@
-import { fromBinary } from '@bufbuild/protobuf'
+import { fromBinary, type JsonObject } from '@bufbuild/protobuf'
 import { credentials } from '@grpc/grpc-js'
 import { Gauge, type Registry } from 'prom-client'
+import { mostEjections } from '../../common/ejection.ts'
 import type { Condition } from '../../common/health.ts'
 import type { Part } from '../../common/lifecycle.ts'
 import type { Logger } from '../../common/log.ts'
@@ -17,6 +18,9 @@ import { readSecret, routerSecrets, watchSecrets } from './secrets.ts'
 import { ResourceStore } from './store.ts'
 
 const fromPilot = [typeUrls.secret, typeUrls.cluster, typeUrls.endpoint, typeUrls.listener, typeUrls.scope, typeUrls.route]
+
+/** How often it is looked whether there is something to report, milliseconds. */
+const reportEvery = 500
 
 /** How often the store is told that what it holds is still pilot's word, milliseconds. */
 const confirmEvery = 10_000
@@ -41,6 +45,7 @@ export class Agent implements Part {
   })
   #store: ResourceStore | undefined
   #confirmedAt: Date | undefined
+  #reported = ''
 
   constructor({ config, engine, log, metrics }: { config: RouterConfig; engine: Engine; log: Logger; metrics: Registry }) {
     this.#config = config
@@ -76,8 +81,10 @@ export class Agent implements Part {
       this.#client.refuse(refusals)
     })
     const confirming = setInterval(() => this.#confirm(), confirmEvery)
+    const reporting = setInterval(() => this.#report(), reportEvery)
     this.#cleanups.push(
       () => clearInterval(confirming),
+      () => clearInterval(reporting),
       watchSecrets(secrets, (secret) => {
         this.#log.info({ secret: secret.name }, 'certificate files changed')
         void this.#give({ changed: [secret], removed: [] })
@@ -150,6 +157,16 @@ export class Agent implements Part {
       this.#refused.set(key(refusal), refusal)
       this.#log.warn({ type: typeName(refusal.typeUrl), name: refusal.name, version: refusal.version, reason: refusal.reason }, 'the engine refused a resource')
     }
+  }
+
+  /** Tells pilot who is ejected, when that is another list than before. */
+  #report(): void {
+    const ejections = this.#engine.ejections()
+    const report: JsonObject = { ejected: ejections.length, ejections: ejections.slice(0, mostEjections) }
+    const text = JSON.stringify(report)
+    if (text === this.#reported) return
+    this.#reported = text
+    this.#client.report(report)
   }
 
   #confirm(): void {

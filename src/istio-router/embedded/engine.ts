@@ -1,8 +1,10 @@
 import type { Registry } from 'prom-client'
+import type { Ejection } from '../../common/ejection.ts'
 import type { Condition } from '../../common/health.ts'
 import type { Logger } from '../../common/log.ts'
 import { messageOf } from '../../common/problem.ts'
 import { typeUrls, type Refusal, type ResourceUpdate } from '../../common/xds/resources.ts'
+import { Ejections } from '../ejections.ts'
 import type { Engine } from '../engine.ts'
 import { compile, type Compiled } from './compile.ts'
 import { Listeners } from './listeners.ts'
@@ -11,6 +13,7 @@ import type { Shared } from './manager.ts'
 import { createEngineMetrics } from './metrics.ts'
 import { Secrets } from './secrets.ts'
 import type { Cluster, Endpoint } from './upstream/cluster.ts'
+import type { Cause } from './upstream/outliers.ts'
 import { Routes } from './routing/routes.ts'
 import { ClusterTable } from './upstream/cluster-table.ts'
 
@@ -31,11 +34,13 @@ export class EmbeddedEngine implements Engine {
   readonly #shared: Shared
   readonly #clusters = new ClusterTable((cluster, endpoint, ejected) => this.#ejected(cluster, endpoint, ejected))
   readonly #listeners: Listeners
+  readonly #ejections: Ejections
   #applying: Promise<unknown> = Promise.resolve()
 
   constructor({ log, metrics, accessLog }: EmbeddedEngineOptions) {
     this.#log = log
     const counters = createEngineMetrics(metrics)
+    this.#ejections = new Ejections(metrics)
     this.#shared = {
       clusters: this.#clusters.byName,
       routes: new Routes(),
@@ -75,9 +80,14 @@ export class EmbeddedEngine implements Engine {
     return this.#listeners.ports
   }
 
-  #ejected({ config: { name } }: Cluster, { key, hostname }: Endpoint, ejected: boolean): void {
-    if (ejected) this.#shared.metrics.ejections++
-    this.#log.info({ cluster: name, instance: hostname, address: key, ejected }, ejected ? 'instance ejected' : 'instance asked again')
+  ejections(): Ejection[] {
+    return this.#ejections.list()
+  }
+
+  #ejected({ config: { name, outliers } }: Cluster, { key: address, hostname: instance }: Endpoint, cause: Cause | undefined): void {
+    this.#log.info({ cluster: name, instance, address, cause }, cause ? 'instance ejected' : 'instance asked again')
+    if (!cause) this.#ejections.returned(name, address)
+    else if (outliers) this.#ejections.ejected({ cluster: name, address, instance, cause }, { interval: outliers.interval, base: outliers.ejectionTime, most: outliers.maxEjectionTime })
   }
 
   async #apply({ changed, removed }: ResourceUpdate): Promise<Refusal[]> {
@@ -120,6 +130,12 @@ export class EmbeddedEngine implements Engine {
         case typeUrls.scope: routes.deleteScope(name); break
         case typeUrls.listener: this.#listeners.delete(name); break
       }
+    }
+    for (const { name } of [...compiled, ...removed]) {
+      this.#ejections.keep(name, () => {
+        const cluster = this.#clusters.byName.get(name)
+        return cluster?.outliers ? cluster.endpoints.map(({ key }) => key) : []
+      })
     }
   }
 }

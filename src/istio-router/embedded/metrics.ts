@@ -8,14 +8,13 @@ export interface EngineMetrics {
   connectFailures: number
   retries: number
   overflows: number
-  ejections: number
   refused: number
   logLinesDropped: number
 }
 
 /** Makes the counters and has `registry` show them. */
 export function createEngineMetrics(registry: Registry): EngineMetrics {
-  const metrics: EngineMetrics = { requests: [0, 0, 0, 0, 0, 0], active: 0, connectFailures: 0, retries: 0, overflows: 0, ejections: 0, refused: 0, logLinesDropped: 0 }
+  const metrics: EngineMetrics = { requests: [0, 0, 0, 0, 0, 0], active: 0, connectFailures: 0, retries: 0, overflows: 0, refused: 0, logLinesDropped: 0 }
   const registers = [registry]
   new Counter({
     name: 'mesh_router_requests_total',
@@ -32,7 +31,6 @@ export function createEngineMetrics(registry: Registry): EngineMetrics {
     ['connectFailures', 'mesh_router_connect_failures_total', 'Tries that could not reach their instance'],
     ['retries', 'mesh_router_retries_total', 'Requests tried again'],
     ['overflows', 'mesh_router_overflows_total', 'Requests refused by a circuit breaker'],
-    ['ejections', 'mesh_router_ejections_total', 'Instances left out for a while because they failed'],
     ['refused', 'mesh_router_refused_resources_total', 'Resources that could not be taken'],
     ['logLinesDropped', 'mesh_router_access_log_dropped_total', 'Access log lines dropped because nobody read them'],
   ]

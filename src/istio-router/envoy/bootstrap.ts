@@ -7,6 +7,8 @@ export interface Sockets {
   admin: string
   /** Where the agent tells Envoy the addresses of instances that requests name. */
   instances: string
+  /** The pipe that Envoy writes its outlier events to. */
+  outliers: string
 }
 
 const ads = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' }
@@ -57,7 +59,7 @@ export function bootstrap({ name, envoy }: Pick<RouterConfig, 'name' | 'envoy'>,
         },
       ],
     },
-    cluster_manager: { enable_deferred_cluster_creation: true },
+    cluster_manager: { enable_deferred_cluster_creation: true, outlier_detection: { event_log_path: sockets.outliers } },
     stats_config: { stats_matcher: { exclusion_list: { patterns: [{ prefix: 'cluster.' }] } } },
     overload_manager: {
       refresh_interval: '1s',

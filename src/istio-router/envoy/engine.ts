@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ServerCredentials } from '@grpc/grpc-js'
 import { Gauge, type Registry } from 'prom-client'
+import type { Ejection } from '../../common/ejection.ts'
 import type { Condition } from '../../common/health.ts'
 import type { Logger } from '../../common/log.ts'
 import { messageOf } from '../../common/problem.ts'
@@ -11,12 +12,14 @@ import { ResourceCache } from '../../common/xds/cache.ts'
 import type { Refusal, ResourceUpdate } from '../../common/xds/resources.ts'
 import { DeltaServer } from '../../common/xds/server.ts'
 import type { RouterConfig } from '../config.ts'
+import { Ejections } from '../ejections.ts'
 import type { Engine } from '../engine.ts'
 import { Admin } from './admin.ts'
 import { findEnvoy } from './binary.ts'
 import { bootstrap } from './bootstrap.ts'
 import { LastGood } from './last-good.ts'
 import { InstanceServer } from './instances.ts'
+import { OutlierLog } from './outlier-log.ts'
 import { EnvoyProcess } from './process.ts'
 
 export interface EnvoyEngineOptions {
@@ -37,6 +40,8 @@ export class EnvoyEngine implements Engine {
   readonly #stop = new AbortController()
   readonly #server: DeltaServer
   readonly #instances = new InstanceServer((typeUrl, name) => this.#cache.get(typeUrl, name))
+  readonly #ejections: Ejections
+  readonly #outliers: OutlierLog
   #listeners: (refusals: Refusal[]) => void = () => {}
   #process: EnvoyProcess | undefined
   #admin: Admin | undefined
@@ -47,6 +52,8 @@ export class EnvoyEngine implements Engine {
   constructor(options: EnvoyEngineOptions) {
     this.#options = options
     this.#server = new DeltaServer({ cache: this.#cache, log: options.log, metrics: options.metrics, onRefused: (_client, refusals) => this.#refused(refusals) })
+    this.#ejections = new Ejections(options.metrics)
+    this.#outliers = new OutlierLog({ cache: this.#cache, ejections: this.#ejections, log: options.log })
     const restarts = (): number => this.#process?.restarts ?? 0
     options.metrics.registerMetric(
       new Gauge({
@@ -66,17 +73,18 @@ export class EnvoyEngine implements Engine {
     const binary = findEnvoy(config.envoy.path)
     // Not in the cache folder, since a Unix socket's path may have 107 bytes at most.
     const folder = (this.#folder = mkdtempSync(join(tmpdir(), 'istio-router-')))
-    const sockets = { ads: join(folder, 'ads'), admin: join(folder, 'admin'), instances: join(folder, 'instances') }
+    const sockets = { ads: join(folder, 'ads'), admin: join(folder, 'admin'), instances: join(folder, 'instances'), outliers: join(folder, 'outliers') }
     const file = join(folder, 'envoy.json')
     writeFileSync(file, JSON.stringify(bootstrap(config, sockets)), { mode: 0o600 })
     await this.#server.listen(`unix:${sockets.ads}`, ServerCredentials.createInsecure())
     chmodSync(sockets.ads, 0o600)
     await this.#instances.listen(sockets.instances)
+    this.#outliers.open(sockets.outliers)
 
     // The access log is written each second, in place of Envoy's ten.
     const args = ['--config-path', file, '--disable-hot-restart', '--file-flush-interval-msec', '1000', '--log-level', config.envoy.logLevel]
     if (config.envoy.concurrency) args.push('--concurrency', String(config.envoy.concurrency))
-    this.#process = new EnvoyProcess({ binary, args, folder, log })
+    this.#process = new EnvoyProcess({ binary, args, folder, log, onExit: () => this.#ejections.forget() })
     this.#admin = new Admin(sockets.admin)
     await this.#process.start()
     this.#watching = this.#watch(this.#admin, this.#process)
@@ -89,6 +97,7 @@ export class EnvoyEngine implements Engine {
     await this.#admin?.close()
     this.#server.close()
     this.#instances.close()
+    this.#outliers.close()
     if (this.#folder) rmSync(this.#folder, { recursive: true, force: true })
   }
 
@@ -107,6 +116,10 @@ export class EnvoyEngine implements Engine {
   condition(): Condition {
     const { live, listeners, reason } = this.#state
     return { ready: live && listeners.length > 0, reason, engine: 'envoy', listeners, restarts: this.#process?.restarts ?? 0, pid: this.#process?.pid }
+  }
+
+  ejections(): Ejection[] {
+    return this.#ejections.list()
   }
 
   async drain(limit: number): Promise<void> {

@@ -11,6 +11,8 @@ export interface EnvoyProcessOptions {
   /** Its sockets and bootstrap; removed with it if we are killed. */
   folder: string
   log: Logger
+  /** Called when it has ended, by itself or not. */
+  onExit: () => void
 }
 
 /** Runs Envoy and starts it anew, with backoff, whenever it ends by itself. */
@@ -84,6 +86,7 @@ export class EnvoyProcess {
     const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
     unguard()
     this.#child = undefined
+    this.#options.onExit()
     return signal ? `ended by ${signal}` : `exit code ${code}`
   }
 }

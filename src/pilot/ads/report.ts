@@ -5,6 +5,7 @@ import { messageOf } from '../../common/problem.ts'
 import { version } from '../../common/version.ts'
 import type { ClientStatus } from '../../common/xds/server.ts'
 import type { CopilotClient } from '../copilot-client.ts'
+import { ejectionsOf } from './ejections.ts'
 import type { ResourceStatus } from './resource-status.ts'
 
 export interface ReportsOptions {
@@ -23,10 +24,10 @@ const listed = 100
 /** Tells copilot every five seconds, and as soon as something of it changes, how pilot, its routers and the resources are. */
 export function reports({ name, copilot, routers, resources, log, every = 5000 }: ReportsOptions): Part {
   /** What a report is sent for at once when it changes. */
-  const essence = (): string => JSON.stringify([resources.essence(), copilot.condition().ready, routers().map(({ name, connectedSince, refused }) => [name, connectedSince, refused.length])])
+  const essence = (): string => JSON.stringify([resources.essence(), copilot.condition().ready, routers().map(({ name, connectedSince, refused, report }) => [name, connectedSince, refused.length, report])])
 
   const report = async (): Promise<void> => {
-    const states = routers().map((router) => ({ ...router, refused: router.refused.slice(0, listed), refusals: router.refused.length }))
+    const states = routers().map(({ report: said, ...router }) => ({ ...router, refused: router.refused.slice(0, listed), refusals: router.refused.length, ...ejectionsOf(said) }))
     const status = { version, ready: copilot.condition().ready, revision: copilot.position?.revision, routers: states, resources: resources.report() }
     await copilot.report('pilot', name, status).catch((error: unknown) => log.debug({ reason: messageOf(error) }, 'cannot report to copilot'))
   }

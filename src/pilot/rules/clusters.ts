@@ -1,18 +1,10 @@
 import { selects } from '../../mesh/istio/services.ts'
 import type { Destination as RuleDestination } from '../../mesh/istio/types.ts'
 import { resourceKey, type Destination, type Route } from '../../mesh/records.ts'
+import { clusterName, readClusterName } from '../../mesh/rules/cluster-name.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { policyOf, rulesFor, type Policy, type Rules } from './policies.ts'
 import { findService, routeService, serviceOf, type Service } from './services.ts'
-
-/** Names the cluster of a service, of a subset of it, or of one port. That of a whole route is the platform's own, named by the route's key. */
-export function clusterName(id: string, subset: string | undefined, port: number | undefined): string {
-  if (subset === undefined && port === undefined && id.startsWith('route ')) return id.slice('route '.length)
-  return `rule/${subset ?? ''}/${port ?? ''}/${id}`
-}
-
-/** Whether a cluster is of rules only, and no route's own. */
-export const isRuleCluster = (name: string): boolean => name.startsWith('rule/')
 
 /** A cluster that rules send to. */
 export type RuleCluster = { name: string; space: string; policy: Policy | undefined } & (
@@ -35,23 +27,21 @@ export function targetOf(view: Source, { host, subset, port }: RuleDestination, 
 
 /** What a cluster's name stands for now; undefined where its service or subset is gone. */
 export function ruleCluster(view: Source, name: string): RuleCluster | undefined {
-  const [, subset = '', port = '', ...rest] = name.split('/')
-  const service = serviceOf(view, rest.join('/'))
+  const { service: id, subset, port: number } = readClusterName(name)
+  const service = serviceOf(view, id)
   if (!service) return undefined
   const rules = rulesFor(view, service)
   const chosen = rules.subsets.find(({ name }) => name === subset)
-  if (subset !== '' && !chosen) return undefined
+  if (subset !== undefined && !chosen) return undefined
   const labels = chosen?.labels ?? {}
-  const number = port === '' ? undefined : Number(port)
-  const policy = policyOf(rules, subset || undefined, number ?? commonPort(service))
+  const policy = policyOf(rules, subset, number ?? commonPort(service))
   if (service.kind === 'entry') return { kind: 'entry', name, space: service.space, policy, service, subset: labels, port: number }
   return { kind: 'apps', name, space: service.space, policy, route: service.route, destinations: membersOf(view, service.destinations, labels, number) }
 }
 
 /** Keys of the resources that a cluster comes from: DestinationRules, and the ServiceEntry that it is of. */
 export function clusterSources(view: Source, cluster: string): string[] {
-  const id = isRuleCluster(cluster) ? cluster.split('/').slice(3).join('/') : `route ${cluster}`
-  const service = serviceOf(view, id)
+  const service = serviceOf(view, readClusterName(cluster).service)
   if (!service) return []
   return [...rulesFor(view, service).sources, ...(service.kind === 'entry' ? [resourceKey(service.entry)] : [])]
 }

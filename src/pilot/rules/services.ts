@@ -1,6 +1,7 @@
 import { appService, entryOf, namesOfService, resolveService, type AppService } from '../../mesh/istio/services.ts'
 import type { ServiceEntry, ServicePort } from '../../mesh/istio/types.ts'
 import { routeKey, type Destination, type Exposure, type Route } from '../../mesh/records.ts'
+import { readServiceId } from '../../mesh/rules/cluster-name.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { name } from '../../mesh/rules/names.ts'
 import { directoryOf } from '../../mesh/rules/directory.ts'
@@ -29,18 +30,17 @@ export function findService(view: Source, host: string, namespace: string, from?
 
 /** The service of an id. */
 export function serviceOf(view: Source, id: string): Service | undefined {
-  const [kind, key = ''] = [id.slice(0, id.indexOf(' ')), id.slice(id.indexOf(' ') + 1)]
-  if (kind === 'route') {
-    const route = view.get('route', key)
+  const owner = readServiceId(id)
+  if (owner.kind === 'route') {
+    const route = view.get('route', owner.route)
     return route && routeService(view, route)
   }
-  const [space = '', service = '', host = ''] = key.split('/')
-  if (kind === 'apps') {
-    const apps = appService(service, space, directoryOf(view))
+  if (owner.kind === 'apps') {
+    const apps = appService(owner.name, owner.space, directoryOf(view))
     return apps && servedBy(view, apps)
   }
-  const entry = view.get('resource', `serviceentry/${space}/${service}`)
-  return entry?.kind === 'ServiceEntry' ? entryService(entry, host) : undefined
+  const entry = view.get('resource', `serviceentry/${owner.namespace}/${owner.name}`)
+  return entry?.kind === 'ServiceEntry' ? entryService(entry, owner.host) : undefined
 }
 
 /** A host's routes, public ones and shorter paths first. */

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { Ejection } from '../../../common/ejection.ts'
 import type { Components } from '../../components.ts'
 import { requireRole, roles, type RoleNames } from '../../identity.ts'
 import type { Api } from '../server.ts'
@@ -24,7 +25,7 @@ const Report = Type.Object(
     conflicts: Type.Optional(
       Type.Array(Type.Object({ key: Type.String(), route: Type.Optional(Type.String()), space: Type.String(), servedSpace: Type.String(), reason: Type.String() })),
     ),
-    routers: Type.Optional(Type.Array(Type.Object({ name: Type.String() }, { additionalProperties: true }))),
+    routers: Type.Optional(Type.Array(Type.Object({ name: Type.String(), ejections: Type.Optional(Type.Array(Ejection)) }, { additionalProperties: true }))),
   },
   { additionalProperties: true },
 )

@@ -6,6 +6,7 @@ import { createApi, type Api } from '../server.ts'
 import { apps } from './apps.ts'
 import { loopbackGuard, tokenGuard } from './auth.ts'
 import { componentList } from './components.ts'
+import { ejections } from './ejections.ts'
 import { info } from './info.ts'
 import { instances } from './instances.ts'
 import { routers } from './routers.ts'
@@ -32,7 +33,7 @@ export async function peopleApi(copilot: Copilot): Promise<Part> {
   await api.register(async (scope: Api) => info(scope, copilot))
   await api.register(async (scope: Api) => {
     scope.addHook('onRequest', async (request) => identify(request, await guard(request)))
-    for (const add of [status, routes, trace, services, apps, instances, componentList, routers, sync, switches, resourceList, resources, secrets]) add(scope, copilot)
+    for (const add of [status, routes, trace, services, apps, instances, componentList, routers, ejections, sync, switches, resourceList, resources, secrets]) add(scope, copilot)
   })
   return served('api', api, { listen, tls: files })
 }

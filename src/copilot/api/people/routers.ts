@@ -9,10 +9,5 @@ const RouterView = Type.Object(
 
 /** The routers that hold a stream of a living pilot. */
 export function routers(api: Api, { components }: Copilot): void {
-  api.get('/v1/routers', { schema: { summary: 'Routers, as pilots report them', response: { 200: Type.Object({ items: Type.Array(RouterView) }) } } }, async () => ({
-    items: components
-      .list()
-      .filter(({ kind, lost }) => kind === 'pilot' && !lost)
-      .flatMap(({ name: pilot, report }) => (report.routers ?? []).map((router) => ({ ...router, pilot }))),
-  }))
+  api.get('/v1/routers', { schema: { summary: 'Routers, as pilots report them', response: { 200: Type.Object({ items: Type.Array(RouterView) }) } } }, async () => ({ items: components.routers() }))
 }

@@ -9,10 +9,10 @@ import type { Pool } from './attempt.ts'
 import { Http1Pool } from './http1.ts'
 import { Http2Pool } from './http2.ts'
 import { Names } from './names.ts'
-import { Health, Outliers } from './outliers.ts'
+import { Health, Outliers, type Cause } from './outliers.ts'
 
 /** Told of each endpoint that is left out for a while, and when it is asked again. */
-export type Ejections = (cluster: Cluster, endpoint: Endpoint, ejected: boolean) => void
+export type OnEjection = (cluster: Cluster, endpoint: Endpoint, ejected: Cause | undefined) => void
 
 /** One endpoint of one cluster. Its connections are made when the first request needs them. */
 export class Endpoint {
@@ -86,16 +86,16 @@ export class Cluster {
   active = 0
   retrying = 0
   outliers: Outliers<Endpoint> | undefined
-  readonly #ejections: Ejections
+  readonly #onEjection: OnEjection
   #endpoints: Endpoint[] = []
   #balancer: Balancer<Endpoint> | undefined
   #names: Names | undefined
   #connections = 0
   readonly #pending: (() => void)[] = []
 
-  constructor(config: ClusterConfig, ejections: Ejections) {
+  constructor(config: ClusterConfig, onEjection: OnEjection) {
     this.config = config
-    this.#ejections = ejections
+    this.#onEjection = onEjection
     this.#follow()
   }
 
@@ -155,7 +155,7 @@ export class Cluster {
       this.outliers?.stop()
       this.outliers = outliers && new Outliers(outliers, () => this.#endpoints, (endpoint, ejected) => {
         this.#balancer = undefined
-        this.#ejections(this, endpoint, ejected)
+        this.#onEjection(this, endpoint, ejected)
       })
     }
     if (!outliers) for (const { health } of this.#endpoints) health.ejectedAt = undefined

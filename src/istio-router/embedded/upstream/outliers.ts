@@ -22,15 +22,18 @@ export interface Watched {
 /** HTTP statuses of gRPC's (Envoy's table), for those that are errors of a server. */
 const grpcErrors: Record<string, number> = { 2: 500, 4: 504, 12: 501, 13: 500, 14: 503, 15: 500 }
 
+/** What an endpoint did to be left out, by Envoy's names. */
+export type Cause = 'consecutive-5xx' | 'consecutive-gateway-failure' | 'consecutive-local-origin-failure'
+
 /** Leaves endpoints out for a while that fail time after time. Envoy: outlier detection. */
 export class Outliers<T extends Watched> {
   config: OutlierConfig
   readonly #endpoints: () => readonly T[]
-  readonly #changed: (endpoint: T, ejected: boolean) => void
+  readonly #changed: (endpoint: T, ejected: Cause | undefined) => void
   #timer: NodeJS.Timeout | undefined
 
-  /** `changed` is told of each ejection and each return. */
-  constructor(config: OutlierConfig, endpoints: () => readonly T[], changed: (endpoint: T, ejected: boolean) => void) {
+  /** `changed` is told of each ejection, with its cause, and each return, without. */
+  constructor(config: OutlierConfig, endpoints: () => readonly T[], changed: (endpoint: T, ejected: Cause | undefined) => void) {
     this.config = config
     this.#endpoints = endpoints
     this.#changed = changed
@@ -55,7 +58,7 @@ export class Outliers<T extends Watched> {
       this.#count(endpoint, true)
       return
     }
-    if (++endpoint.health.localErrors >= this.config.localErrors) this.#eject(endpoint)
+    if (++endpoint.health.localErrors >= this.config.localErrors) this.#eject(endpoint, 'consecutive-local-origin-failure')
   }
 
   stop(): void {
@@ -66,10 +69,11 @@ export class Outliers<T extends Watched> {
   #count(endpoint: T, gateway: boolean): void {
     const { health, config } = { health: endpoint.health, config: this.config }
     health.gatewayErrors = gateway ? health.gatewayErrors + 1 : 0
-    if (++health.serverErrors >= config.serverErrors || health.gatewayErrors >= config.gatewayErrors) this.#eject(endpoint)
+    if (++health.serverErrors >= config.serverErrors) this.#eject(endpoint, 'consecutive-5xx')
+    else if (health.gatewayErrors >= config.gatewayErrors) this.#eject(endpoint, 'consecutive-gateway-failure')
   }
 
-  #eject(endpoint: T): void {
+  #eject(endpoint: T, cause: Cause): void {
     const { health } = endpoint
     health.serverErrors = health.gatewayErrors = health.localErrors = 0
     const all = this.#endpoints()
@@ -78,7 +82,7 @@ export class Outliers<T extends Watched> {
     health.ejectedAt = performance.now()
     health.times++
     this.#timer ??= setInterval(() => this.#sweep(), this.config.interval).unref()
-    this.#changed(endpoint, true)
+    this.#changed(endpoint, cause)
   }
 
   /** Lets those return whose time is over; the others are forgiven one ejection. */
@@ -91,7 +95,7 @@ export class Outliers<T extends Watched> {
         if (health.times > 0) health.times--
       } else if (now - health.ejectedAt >= Math.min(this.config.ejectionTime * health.times, Math.max(this.config.maxEjectionTime, this.config.ejectionTime))) {
         health.ejectedAt = undefined
-        this.#changed(endpoint, false)
+        this.#changed(endpoint, undefined)
       }
       watched ||= health.times > 0 || !health.healthy
     }

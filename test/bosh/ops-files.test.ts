@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { operators } from '../../src/copilot/api/people/auth.ts'
 import { jobSpec, root } from './support/jobs.ts'
 import { cfDeploymentAbsent, manifestFaults, readManifest, usedVariables, withOpsFiles, type Manifest } from './support/manifests.ts'
 import { applyOperations, readOperations, readYaml } from './support/ops.ts'
@@ -81,6 +82,16 @@ test('the ops-files go with those of cf-deployment', skip, (t) => {
     const both = applyOperations(manifest, readOperations(text)) as Manifest
     t.same(manifestFaults(both, [...given, 'haproxy_private_ip', 'router_static_ips']), [], file)
   }
+  t.end()
+})
+
+test('UAA has the group of those who run the mesh, and the client of the cf CLI may name it', skip, (t) => {
+  const uaa = withOpsFiles(['add-mesh.yml']).instance_groups.find(({ name }) => name === 'uaa')!.jobs.find(({ name }) => name === 'uaa')!
+  const { scim, clients } = uaa.properties!['uaa'] as { scim: { groups: Record<string, string>; users: object[] }; clients: { cf: { scopes: string[] } } }
+  t.type(scim.groups['mesh.admin'], 'string')
+  t.ok(scim.users.length, 'the users stay')
+  t.equal(clients.cf.scopes.filter((scope) => scope === 'mesh.admin').length, 1)
+  t.ok(operators.includes('mesh.admin'), 'copilot knows its holders as operators')
   t.end()
 })
 

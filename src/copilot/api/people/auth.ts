@@ -10,7 +10,7 @@ import { HostRefused, ScopeMissing, TokenInvalid, TokenMissing, UaaUnreachable }
 import type { Store } from '../../store/store.ts'
 
 /** Scopes whose holders do everything, and those whose holders read everything. */
-const operators = ['cloud_controller.admin', 'mesh.admin']
+export const operators = ['cloud_controller.admin', 'mesh.admin']
 const readers = [...operators, 'cloud_controller.admin_read_only', 'cloud_controller.global_auditor']
 /** What a public key can verify; UAA's symmetric keys are never trusted. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']

@@ -56,7 +56,10 @@ for (const job of jobNames) {
     const used = new Set([...text.matchAll(/(?<![\w.])(?:if_)?p\('([\w.]+)'/g)].map(([, name]) => name))
     if (job === 'istio-router') for (const name of ['http', 'https', 'internal']) used.add(`${name}.port`)
     t.same(used, new Set(Object.keys(spec.properties)))
-    for (const [name, { description }] of Object.entries(spec.properties)) t.ok(description, `${name} is described`)
+    for (const [name, { description, default: standard, example }] of Object.entries(spec.properties)) {
+      t.ok(description, `${name} is described`)
+      t.ok(standard !== undefined || example !== undefined, `${name} has a default or an example`)
+    }
     for (const name of [...text.matchAll(/link\('(\w+[\w-]*)'\)/g)].map(([, name]) => name)) t.ok(spec.consumes?.some((link) => link.name === name), `link ${name}`)
     for (const { properties = [] } of spec.provides ?? []) for (const name of properties) t.hasProp(spec.properties, name)
     t.end()

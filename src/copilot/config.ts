@@ -8,7 +8,7 @@ const Names = (name: string, who: string) =>
 export const UaaConfig = Type.Object(
   {
     url: Type.String({ pattern: '^https?://', description: "UAA's address; its /token_keys are read from there" }),
-    issuer: Type.String({ description: 'The `iss` that tokens must bear, for example https://uaa.SYSTEM-DOMAIN/oauth/token' }),
+    issuer: Type.String({ pattern: '^https?://', description: 'The `iss` that tokens must bear, for example https://uaa.SYSTEM-DOMAIN/oauth/token' }),
     audience: Type.String({ default: 'cloud_controller', description: 'The `aud` that tokens must bear' }),
     ca: Type.Optional(Type.String({ description: "File with the CAs that UAA's certificate comes from, PEM; the system's where absent" })),
   },

@@ -45,6 +45,7 @@ export const RouterConfig = Type.Object(
     ),
     listeners: Type.Array(Listener, { minItems: 1, description: 'What this router listens on' }),
     gatewayPorts: Type.Record(Type.String({ pattern: '^\\d{1,5}$' }), Type.Integer({ minimum: 1, maximum: 65535 }), {
+      ...closed,
       default: {},
       description: "Port that this router listens on for a port of Gateways, by that. Without it 80 and 443 are the first public listeners without and with `tls`, and every other is itself",
     }),

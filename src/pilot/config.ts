@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { HealthConfig, ListenConfig, LogConfig, TlsConfig } from '../common/config.ts'
+import { readHealthCheck } from '../mesh/health-check.ts'
 import { CopilotClientConfig } from './copilot-client.ts'
 import { TranslationSettings } from './translate/settings.ts'
 
@@ -21,3 +22,8 @@ export const PilotConfig = Type.Object(
   closed,
 )
 export type PilotConfig = Static<typeof PilotConfig>
+
+/** What the schema cannot say; each fault a sentence that begins with the field's path. */
+export function configFaults({ translation: { healthCheck } }: PilotConfig): string[] {
+  return readHealthCheck(healthCheck) ? [] : [`translation.healthCheck: ${JSON.stringify(healthCheck)} is none of http:/PATH, tcp, grpc, grpc:SERVICE or none, perhaps followed by interval=5s timeout=1s unhealthy=3 healthy=1`]
+}

@@ -12,14 +12,14 @@ import { RouteIsolation } from './ads/isolation.ts'
 import { reports } from './ads/report.ts'
 import { ResourceStatus } from './ads/resource-status.ts'
 import { AdsServer } from './ads/server.ts'
-import { PilotConfig } from './config.ts'
+import { configFaults, PilotConfig } from './config.ts'
 import { CopilotClient } from './copilot-client.ts'
 import { resolver } from './egress/resolver.ts'
 import { explain } from './explain.ts'
 import { SecretKeeper } from './secret-keeper.ts'
 import { Translator } from './translate/translator.ts'
 
-const config = loadConfig('pilot', PilotConfig)
+const config = loadConfig('pilot', PilotConfig, undefined, configFaults)
 const log = createLogger('pilot', config.log.level)
 const metrics = createMetrics('pilot')
 

@@ -1,4 +1,4 @@
-import { ConfigInvalid, loadConfig } from '../common/config.ts'
+import { loadConfig } from '../common/config.ts'
 import { createMetrics, HealthServer } from '../common/health.ts'
 import { run } from '../common/lifecycle.ts'
 import { createLogger } from '../common/log.ts'
@@ -6,13 +6,11 @@ import { messageOf } from '../common/problem.ts'
 import { configFaults, RouteSyncerConfig } from './config.ts'
 import { RouteSyncer } from './syncer.ts'
 
-const config = loadConfig('route-syncer', RouteSyncerConfig)
+const config = loadConfig('route-syncer', RouteSyncerConfig, undefined, configFaults)
 const log = createLogger('route-syncer', config.log.level)
 
 function create(): RouteSyncer {
   try {
-    const faults = configFaults(config)
-    if (faults.length) throw ConfigInvalid('the configuration', faults)
     return new RouteSyncer(config, log)
   } catch (error) {
     process.stderr.write(`route-syncer: ${messageOf(error)}\n`)

@@ -53,8 +53,7 @@ for (const job of jobNames) {
     t.equal(spec.name, job)
     t.same(new Set(readdirSync(join(root, 'jobs', job, 'templates'))), new Set(Object.keys(spec.templates)))
     for (const name of spec.packages) t.ok(existsSync(join(root, 'packages', name, 'spec')), `package ${name}`)
-    const used = new Set([...text.matchAll(/(?<![\w.])(?:if_)?p\('([\w.]+)'/g)].map(([, name]) => name))
-    if (job === 'istio-router') for (const name of ['http', 'https', 'internal']) used.add(`${name}.port`)
+    const used = new Set([...text.matchAll(/(?<![\w.])(?:(?:if_)?p|(?:checked|port|flag|seconds)\.call)\('([\w.]+)'/g)].map(([, name]) => name))
     t.same(used, new Set(Object.keys(spec.properties)))
     for (const [name, { description, default: standard, example }] of Object.entries(spec.properties)) {
       t.ok(description, `${name} is described`)
@@ -125,6 +124,78 @@ test('pre-start names every wrong property and certificate', { skip: rubyAbsent 
       t.equal(status, 1, `${job} is refused`)
       for (const name of names) t.match(stderr, `\n  ${name}`, `${job}: ${name}`)
       prefix.discard()
+    }
+  }
+  t.end()
+})
+
+/** `tree` with `value` at `path`. */
+function withValue(tree: unknown, [first = '', ...rest]: string[], value: unknown): Tree {
+  const base = isTree(tree) ? tree : {}
+  return { ...base, [first]: rest.length ? withValue(base[first], rest, value) : value }
+}
+
+test('whichever property is of the wrong kind, the template or pre-start says its name', { skip: rubyAbsent }, (t) => {
+  const pem = /(^|\.)(ca|certificate|private_key)$/
+  for (const job of jobNames) {
+    const { properties, links } = full[job]!
+    for (const kind of ['PEM', 'others']) {
+      const wrong = Object.keys(jobSpec(job).properties)
+        .filter((name) => pem.test(name) === (kind === 'PEM'))
+        .map((name) => ({ name, path: name.split('.'), value: kind === 'PEM' ? 'no PEM' : { [name]: true } }))
+      if (!wrong.length) continue
+      const alone = renderJobs(wrong.map(({ path, value }) => ({ job, links, properties: withValue(properties, path, value) })))
+      const passed = wrong.filter(({ name }, index) => {
+        const { errors } = alone[index]!
+        if (errors.length) t.match(errors.join('\n'), name, `${job}: its template names ${name}`)
+        return !errors.length
+      })
+      const [together] = renderJobs([{ job, links, properties: passed.reduce((all, { path, value }) => withValue(all, path, value), properties as Tree) }])
+      const prefix = new Prefix()
+      t.teardown(() => prefix.discard())
+      prefix.install(job, together!)
+      const { stderr } = spawnSync(prefix.path('jobs', job, 'bin/pre-start'), { encoding: 'utf8' })
+      for (const { name } of passed) t.match(stderr, `\n  ${name}`, `${job}: pre-start names ${name}`)
+    }
+  }
+  t.end()
+})
+
+/** Fields that no property sets, and why. */
+const fixed: Record<string, Record<string, string>> = {
+  copilot: {
+    clients: 'the names are those in the certificates of manifests and ops-files',
+    'api.uaa.audience': 'tokens for Cloud Controller are what people have',
+    'limits.records': 'far above what Cloud Foundry holds',
+    'limits.lineBytes': 'far above what a record needs',
+    'limits.bodyBytes': 'far above what people send',
+    'limits.stallSeconds': 'pilots take what they are sent at once',
+  },
+  'istio-router': { engine: 'Envoy is production', 'pilot.serverName': 'the name is that in the certificate' },
+  pilot: { clientName: 'the name is that in the certificate', 'copilot.serverName': 'the name is that in the certificate', 'debug.listen.host': 'without authentication, so loopback' },
+  'route-syncer': { 'cloudController.patience': 'monit starts what ends', 'copilot.serverName': 'the name is that in the certificate', 'uaa.clientSecretFile': 'uaa.client_secret is in the file' },
+}
+
+function fieldsOf(schema: { properties?: object; items?: { properties?: object } }, path = ''): string[] {
+  const properties = schema.properties ?? schema.items?.properties
+  if (!properties) return [path]
+  return Object.entries(properties).flatMap(([name, child]) => fieldsOf(child as object, path ? `${path}.${name}` : name))
+}
+
+function setIn(config: unknown, path: string[]): boolean {
+  if (Array.isArray(config)) return config.some((item) => setIn(item, path))
+  if (!path.length) return config !== undefined
+  return isTree(config) && setIn(config[path[0]!], path.slice(1))
+}
+
+test('every field of a program can be set by a property of its job, or need not', { skip: rubyAbsent }, (t) => {
+  const rendered = renderJobs(jobNames.flatMap((job) => [minimal, full].map((set) => ({ job, ...set[job]! }))))
+  for (const [index, job] of jobNames.entries()) {
+    const configs = rendered.slice(index * 2, index * 2 + 2).map(({ files }) => parse(files[`config/${job}.yml`]!) as unknown)
+    const reasons = Object.keys({ 'health.listen.host': 'without authentication, so loopback', ...fixed[job] })
+    for (const field of fieldsOf(schemas[job])) {
+      const needless = reasons.some((reason) => field === reason || field.startsWith(`${reason}.`))
+      t.equal(configs.some((config) => setIn(config, field.split('.'))), !needless, `${job}: ${field}`)
     }
   }
   t.end()

@@ -172,7 +172,12 @@ const fixed: Record<string, Record<string, string>> = {
     'limits.stallSeconds': 'pilots take what they are sent at once',
   },
   'istio-router': { engine: 'Envoy is production', 'pilot.serverName': 'the name is that in the certificate' },
-  pilot: { clientName: 'the name is that in the certificate', 'copilot.serverName': 'the name is that in the certificate', 'debug.listen.host': 'without authentication, so loopback' },
+  pilot: {
+    'translation.rateLimitService': 'none of our jobs is that service yet',
+    clientName: 'the name is that in the certificate',
+    'copilot.serverName': 'the name is that in the certificate',
+    'debug.listen.host': 'without authentication, so loopback',
+  },
   'route-syncer': { 'cloudController.patience': 'monit starts what ends', 'copilot.serverName': 'the name is that in the certificate', 'uaa.clientSecretFile': 'uaa.client_secret is in the file' },
 }
 

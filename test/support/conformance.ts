@@ -1,4 +1,5 @@
 import { test, type Test } from 'tap'
+import { fieldsOf, provenBy } from './fields.ts'
 import { envoyAbsent, Mesh, type EngineName, type TestRouter } from './mesh.ts'
 
 export interface Scene {
@@ -14,12 +15,16 @@ const engines = (process.env['MESH_ENGINES']?.split(',') ?? ['embedded', 'envoy'
 const wanted = new RegExp(process.env['MESH_BEHAVIOURS'] ?? '')
 let starting: Promise<Mesh> | undefined
 
+/** All behaviours of the files that were read, by name: those that are not wanted too. */
+export const behaviours = new Map<string, { only: EngineName | undefined }>()
+
 /**
  * The conformance suite: each behaviour runs on both engines, all in one mesh. A difference between engines is a bug, except what is
  * Envoy's alone (`only`), which docs/resources-table.md says. Every case is a test called `ENGINE: BEHAVIOUR`,
- * or `ENGINE alone: BEHAVIOUR`.
+ * or `ENGINE alone: BEHAVIOUR`. What it applies must have the fields that it is said to prove in test/conformance/fields.yaml.
  */
 export function behaviour(name: string, check: (scene: Scene) => Promise<void>, { only }: { only?: EngineName } = {}): void {
+  behaviours.set(name, { only })
   if (!wanted.test(name)) return
   for (const engine of engines) {
     if (only && engine !== only) continue
@@ -27,7 +32,13 @@ export function behaviour(name: string, check: (scene: Scene) => Promise<void>, 
     test(`${engine}${only ? ' alone' : ''}: ${name}`, { skip: skip || false }, async (t) => {
       const mesh = await (starting ??= Mesh.start({ engines, translation: { requestTimeout: '3s', portLeases: [8081, 9443].map((port) => ({ port, spaces: ['org/dev'] })) } }))
       const router = mesh.routers.get(engine) as TestRouter
-      await check({ t, mesh, router, apply: (...documents) => mesh.apply(router, ...documents) })
+      const applied = new Set<string>()
+      const apply: Scene['apply'] = (...documents) => {
+        for (const field of documents.flatMap(fieldsOf)) applied.add(field)
+        return mesh.apply(router, ...documents)
+      }
+      await check({ t, mesh, router, apply })
+      t.same(provenBy(name).filter((field) => !applied.has(field)), [], 'it gives the fields that it is said to prove')
     })
   }
 }

@@ -55,6 +55,8 @@ export class RuleTranslator {
   readonly #named: NamedHosts
   /** By exposure and host, as a route's key. */
   readonly #hosts = new Map<string, HostUnit>()
+  /** Wildcard hosts with rules: few, and asked for at every change. */
+  readonly #wildcards = new Map<Exposure, Set<string>>(exposures.map((exposure) => [exposure, new Set()]))
   readonly #gateways = new Map<string, GatewayUnit>()
   #gatewayRevision = 0
   /** Cluster of rules → the hosts, and Gateways, that send to it. */
@@ -145,7 +147,7 @@ export class RuleTranslator {
     for (const host of this.#candidates(touched)) for (const exposure of exposures) units.add(`host ${exposure}/${host}`)
     for (const name of touched.names) if (name.startsWith('resource ')) units.add(name)
     for (const name of touched.names) if (name.startsWith('resource gateway/')) units.add(name.replace(/^resource /, 'gateway '))
-    const before = new Map(exposures.map((exposure) => [exposure, this.#wildcards(exposure).join(' ')]))
+    const before = new Map(exposures.map((exposure) => [exposure, this.#wildcardsOf(exposure).join(' ')]))
     const clusters = new Set([...units].filter((unit) => unit.startsWith('cluster ')).map((unit) => unit.slice('cluster '.length)))
     yield* inSlices(units, (unit) => {
       if (unit.startsWith('host ')) this.#makeHost(unit.slice('host '.length), clusters)
@@ -153,7 +155,7 @@ export class RuleTranslator {
       if (unit.startsWith('resource ')) this.#judge(unit)
     })
     yield* inSlices(clusters, (name) => this.#makeCluster(name, update))
-    for (const exposure of exposures) this.#nameBeneath(exposure, before.get(exposure) === this.#wildcards(exposure).join(' ') ? touched.routes.values() : undefined)
+    for (const exposure of exposures) this.#nameBeneath(exposure, before.get(exposure) === this.#wildcardsOf(exposure).join(' ') ? touched.routes.values() : undefined)
     update.changed.push(...this.#configurations.changed())
     return update
   }
@@ -184,6 +186,7 @@ export class RuleTranslator {
         this.#hosts.delete(key)
         this.#tracker.forget(unit)
       }
+      if (host.startsWith('*.')) this.#wildcards.get(exposure)![made ? 'add' : 'delete'](host)
       this.#use(key, before?.clusters, made?.clusters, clusters)
       this.#configurations.set(exposure, host, made?.virtualHost)
       if (!made !== !before) this.#nameBeneath(exposure, [host])
@@ -295,7 +298,7 @@ export class RuleTranslator {
 
   /** The platform's hosts beneath a wildcard host with rules are named, so that they win over it: those of `hosts`, or all. */
   #nameBeneath(exposure: Exposure, hosts: Iterable<string> = this.#routeHosts()): void {
-    const wildcards = this.#wildcards(exposure)
+    const wildcards = this.#wildcardsOf(exposure)
     for (const host of hosts) {
       const named = wildcards.some((wildcard) => isBeneath(host, wildcard)) && !this.#hosts.has(`${exposure}/${host}`) && routesOf(this.#model, host).some((route) => route.exposure === exposure)
       this.#configurations.name(exposure, host, named)
@@ -306,8 +309,8 @@ export class RuleTranslator {
     for (const { host } of this.#model.all('route').values()) yield host
   }
 
-  #wildcards(exposure: Exposure): string[] {
-    return [...this.#hosts.values()].filter(({ rules }) => rules.exposure === exposure && rules.host.startsWith('*.')).map(({ rules }) => rules.host)
+  #wildcardsOf(exposure: Exposure): string[] {
+    return [...this.#wildcards.get(exposure)!]
   }
 }
 

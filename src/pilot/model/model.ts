@@ -4,6 +4,7 @@ import type { Resource } from '../../mesh/istio/types.ts'
 import { kinds, type Change, type Instance, type Kind, type Process, type Records, type Route } from '../../mesh/records.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { recordFault, type Fault } from './fault.ts'
+import { Mentions } from './mentions.ts'
 import { hostsOf, name, namesOf, seenBy } from '../../mesh/rules/names.ts'
 
 /** What a set of changes touches. */
@@ -14,7 +15,7 @@ export interface Touched {
   endpoints: Set<string>
   /** Hosts that a resource names or named, each with the resource's namespace, by its kind. */
   resources: Map<Resource['kind'], Map<string, { host: string; namespace: string }>>
-  /** Names of the index, and records, that are not what they were. */
+  /** Names of the index, and records, that are not what they were; of processes, instances and routes those that somebody reads. */
   names: Set<string>
 }
 
@@ -38,6 +39,18 @@ export class Model implements Source {
   readonly #addresses = new Map<string, readonly string[]>()
   /** Process → the routes that send to it. */
   readonly #routes = new Multimap()
+  readonly #mentions = new Mentions()
+  #isRead: (name: string) => boolean = () => true
+
+  /** Has the model ask whether a name is read, so that changes of what nobody reads, as of most of 100,000 routes, need not be told. */
+  readBy(isRead: (name: string) => boolean): void {
+    this.#isRead = isRead
+  }
+
+  /** Whether a resource of that kind may name the route; false where none does. */
+  mayName(kind: Resource['kind'], route: Route): boolean {
+    return this.#mentions.mayName(kind, route, (app) => this.get('app', app))
+  }
 
   get<K extends Kind>(kind: K, key: string): Records[K] | undefined {
     return this.#records[kind].get(key)
@@ -76,7 +89,7 @@ export class Model implements Source {
    * The changes that make the model's records equal to `records`, of which a later one overrides an earlier, and null takes it
    * back: what is new or different, and what is no longer there.
    */
-  difference(records: Iterable<Change>): Change[] {
+  difference(records: Change[]): Change[] {
     const wanted = new Map<string, Change>()
     for (const record of records) {
       if (record.value === null) wanted.delete(nameOf(record))
@@ -110,10 +123,14 @@ export class Model implements Source {
     else records.set(key, value)
     if (before) for (const has of namesOf(kind, before)) this.#names.delete(has, key)
     if (value) for (const has of namesOf(kind, value)) this.#names.add(has, key)
-    for (const seen of seenBy(kind, key, before, value)) touched.names.add(seen)
+    for (const seen of seenBy(kind, key, before, value)) if (!manyOf.has(kind) || this.#isRead(seen)) touched.names.add(seen)
     if (kind === 'route') this.#reindexRoute(key, before as Route | undefined, value, touched)
     if (kind === 'instance') for (const process of new Set([(before as Instance | undefined)?.process, value?.process])) if (process) this.#touchRoutesOf(process, touched)
-    if (kind === 'resource') for (const resource of [before as Resource | undefined, value]) if (resource) touchResource(resource, touched)
+    if (kind === 'resource') {
+      if (before) this.#mentions.delete(before as Resource)
+      if (value) this.#mentions.add(value)
+      for (const resource of [before as Resource | undefined, value]) if (resource) touchResource(resource, touched)
+    }
     if (kind === 'process' && (before as Process | undefined)?.instances !== value?.instances) this.#touchRoutesOf(key, touched)
   }
 
@@ -127,6 +144,9 @@ export class Model implements Source {
     for (const route of this.#routes.get(process)) endpoints.add(route)
   }
 }
+
+/** Kinds of which there are so many that what nobody reads of them is not told. */
+const manyOf = new Set<Kind>(['process', 'instance', 'route'])
 
 export const nothingTouched = (): Touched => ({ routes: new Map(), endpoints: new Set(), resources: new Map(), names: new Set() })
 

@@ -112,7 +112,8 @@ export class Translator {
 
   /** What a route's cluster must be like, by its own record and those of its apps. */
   traitsOf(key: string, route: Route): RouteTraits {
-    const traits = traitsOf(key, route, this.settings, routePolicy(this.model, route))
+    const policy = this.model.mayName('DestinationRule', route) ? routePolicy(this.model, route) : undefined
+    const traits = traitsOf(key, route, this.settings, policy)
     const appOf = (app: string): App | undefined => this.model.get('app', app)
     return { ...traits, session: sessionOf(route, this.settings, appOf), healthCheck: healthCheckOf(route.destinations.map(({ app }) => appOf(app)), this.settings, traits.notes) }
   }

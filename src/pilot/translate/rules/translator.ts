@@ -1,7 +1,7 @@
 import { Multimap } from '../../../common/multimap.ts'
 import { messageOf } from '../../../common/problem.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from '../../../common/xds/resources.ts'
-import { resourceKey, type Exposure } from '../../../mesh/records.ts'
+import { resourceKey, type Exposure, type Route } from '../../../mesh/records.ts'
 import type { Fault } from '../../model/fault.ts'
 import type { Source } from '../../../mesh/rules/source.ts'
 import type { Model, Touched } from '../../model/model.ts'
@@ -72,6 +72,7 @@ export class RuleTranslator {
     this.#context = context
     this.#configurations = new RouteConfigurations(context)
     this.#tracker = new Tracker(model)
+    model.readBy((name) => this.#tracker.isRead(name))
     this.#named = new NamedHosts(model)
   }
 
@@ -165,10 +166,17 @@ export class RuleTranslator {
     const hosts = this.#named.written(touched, ['VirtualService', 'ServiceEntry', 'Gateway', 'RateLimit'])
     const routes = new Set([...touched.routes.keys()].flatMap((key) => this.#model.get('route', key) ?? []))
     for (const route of this.#named.renamed(touched)) routes.add(route)
-    for (const route of routes) {
-      if (virtualServicesFor(this.#model, route).length || gateOf(this.#model, route) || rateLimitsFor(this.#model, route, []).length) hosts.add(route.host)
-    }
+    for (const route of routes) if (this.#hasRules(route)) hosts.add(route.host)
     return hosts
+  }
+
+  #hasRules(route: Route): boolean {
+    const model = this.#model
+    return (
+      (model.mayName('VirtualService', route) && virtualServicesFor(model, route).length > 0) ||
+      (model.mayName('Gateway', route) && gateOf(model, route) !== undefined) ||
+      (model.mayName('RateLimit', route) && rateLimitsFor(model, route, []).length > 0)
+    )
   }
 
   #makeHost(key: string, clusters: Set<string>): void {

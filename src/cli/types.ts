@@ -112,6 +112,8 @@ export interface Component {
 export interface Router {
   name: string
   pilot: string
+  /** Availability zone, where it is known. */
+  zone?: string
   address?: string
   connectedSince?: string
   /** Age of the oldest change that it has not acknowledged, seconds. */

@@ -35,6 +35,7 @@ export const RouterConfig = Type.Object(
     name: Type.String({ minLength: 1, description: 'Name of this router, unique in the deployment' }),
     engine: Type.Enum(['embedded', 'envoy'], { default: 'envoy', description: 'What proxies the traffic' }),
     labels: Type.Record(Type.String(), Type.String(), { default: { istio: 'ingressgateway' }, description: "Labels that a Gateway's selector picks routers by" }),
+    zone: Type.String({ pattern: '^[^/*]*$', default: '', description: 'Availability zone that this router is in, by which DestinationRules choose instances that are near; empty where unknown' }),
     pilot: Type.Object(
       {
         addresses: Type.Array(Type.String({ pattern: '^.+:\\d+$' }), { minItems: 1, description: 'HOST:PORT of the pilots, the preferred one first' }),

@@ -18,6 +18,8 @@ export interface Server {
   address: string
   /** Port of the instance's TLS proxy. */
   port: number
+  /** Availability zone, empty where unknown. */
+  zone: string
   /** Position of the destination that it serves. */
   destination: number
   since: string
@@ -69,14 +71,14 @@ function serversOf(destination: Destination, position: number, diego: Diego, lef
       return []
     }
     return [...diego.instances(process)].flatMap(([guid, instance]) => {
-      const { index, address, since } = instance
+      const { index, address, since, zone } = instance
       const port = instance.ports.find((port) => port.app === destination.port)
       const fault = index >= wanted ? `index ${index} is not below the ${wanted} instances wanted` : unreachable(guid, instance, destination.port)
       if (fault !== undefined) {
         leftOut.push({ process, guid, reason: fault })
         return []
       }
-      return [{ guid, app: destination.app, process, index, address, port: port!.tls, destination: position, since }]
+      return [{ guid, app: destination.app, process, index, address, port: port!.tls, zone, destination: position, since }]
     })
   })
 }

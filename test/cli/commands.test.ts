@@ -24,7 +24,7 @@ const ejections = [
 /** What components say every few seconds. */
 async function report(): Promise<void> {
   await copilot.as('route-syncer', 'PUT', '/v1/components/route-syncer/s1', { version: '9.9.9', ready: true, held, conflicts })
-  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '9.9.9', ready: true, revision: 1, routers: [{ name: 'r1', address: '10.0.0.9:1', connectedSince: new Date().toISOString(), lag: 2, refusals: 1, refused: [{ typeUrl: 'x/envoy.config.listener.v3.Listener', name: 'https', reason: 'the port is busy' }], ejections }] })
+  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '9.9.9', ready: true, revision: 1, routers: [{ name: 'r1', zone: 'z1', address: '10.0.0.9:1', connectedSince: new Date().toISOString(), lag: 2, refusals: 1, refused: [{ typeUrl: 'x/envoy.config.listener.v3.Listener', name: 'https', reason: 'the port is busy' }], ejections }] })
 }
 tap.beforeEach(report)
 
@@ -66,7 +66,7 @@ test('services, apps, instances, routers', async (t) => {
   t.match((await meshctl('services')).out, /\nhello +acme\/dev +2 +hello \(v1\) +hello\.mesh\.test, /)
   t.match((await meshctl('apps', 'hello')).out, /\nhello +acme\/dev +web:2\/2 +version=v1 +hello\.mesh\.test/)
   t.match((await meshctl('instances', 'hello')).out, /\nhello +web +1 +running +10\.0\.0\.1:62001 +z1 +\d+d +acme\/dev +i-1\n/)
-  t.match((await meshctl('routers')).out, /^ROUTER +PILOT +ADDRESS +CONNECTED +LAG +REFUSED\nr1 +p1 +10\.0\.0\.9:1 +\d+s +2s +1\n\nr1 refuses the Listener https .*: the port is busy\n/)
+  t.match((await meshctl('routers')).out, /^ROUTER +PILOT +ZONE +ADDRESS +CONNECTED +LAG +REFUSED\nr1 +p1 +z1 +10\.0\.0\.9:1 +\d+s +2s +1\n\nr1 refuses the Listener https .*: the port is busy\n/)
   t.match(await meshctl('apps', 'nope'), { code: 1, err: /^meshctl: there is no app with the name or guid nope\n$/ })
 })
 

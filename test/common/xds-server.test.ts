@@ -41,6 +41,20 @@ test('everything of a type is sent, at most 2,000 resources a message', async (t
   t.strictSame(Buffer.from(client.messages[0]?.resources[0]?.resource?.value ?? []), Buffer.from(all[0]?.any.value ?? []), 'the bytes are those of the cache')
 })
 
+test('a client is sent what a resource is for it, and that alone when it comes back', async (t) => {
+  const special = (content: string): Resource => ({ ...resource('endpoint', 'a', `shared ${content}`), forNode: ({ id }) => resource('endpoint', 'a', `${content} for ${id}`) })
+  const mesh = await serve(t, [special('old')])
+  const client = mesh.client().subscribe(['endpoint']).acknowledgeAll()
+  await eventually(() => client.messages.length === 1)
+  mesh.cache.apply({ changed: [special('new')], removed: [] })
+  await eventually(() => client.messages.length === 2)
+  const versions = client.messages.map(({ resources }) => resources[0]?.version)
+  t.strictSame(versions, ['old', 'new'].map((content) => resource('endpoint', 'a', `${content} for raw`).version))
+  const again = mesh.client().subscribe(['endpoint'], [resource('endpoint', 'a', 'new for raw')]).acknowledgeAll()
+  await settled(mesh)
+  t.strictSame(again.received(), [])
+})
+
 test('a client that has everything already is sent nothing', async (t) => {
   const all = [resource('cluster', 'a'), resource('cluster', 'b'), resource('endpoint', 'a')]
   const mesh = await serve(t, all)

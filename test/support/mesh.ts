@@ -278,6 +278,7 @@ export class Mesh {
     const server = (name: string) => ({ name, ...withoutCa(this.#authority.issue(name, { dns: [name, `*.${name}`], usages: ['server'] })) })
     const common = {
       engine,
+      zone: 'z1',
       pilot: { addresses: [`127.0.0.1:${pilot}`], tls: this.#authority.issue('istio-router') },
       keypairs: [server('mesh.test'), server('other.test')],
       backend: { ...withoutCa(this.#authority.issue('backend', { dns: ['gorouter.service.cf.internal'] })), ca: this.#identities.ca },
@@ -293,7 +294,7 @@ export class Mesh {
     ]
     const program = await this.#launch('istio-router', { ...common, name: engine, labels: { istio: 'ingressgateway', engine }, gatewayPorts, cache: join(this.folder, engine), listeners }, engine)
     const beside = `${engine}-trusting`
-    const trustingProgram = await this.#launch('istio-router', { ...common, name: beside, cache: join(this.folder, beside), trustedCidrs: ['127.0.0.0/8'], listeners: [listener('http', trusting)] }, beside)
+    const trustingProgram = await this.#launch('istio-router', { ...common, name: beside, zone: 'z2', cache: join(this.folder, beside), trustedCidrs: ['127.0.0.0/8'], listeners: [listener('http', trusting)] }, beside)
     const accessLog = (): Record<string, unknown>[] => jsonLines(program.output).filter((line) => 'duration_ms' in line)
     this.routers.set(engine, { engine, http, https, internal, internalTls, internalOptional, proxied, gatewayPorts, trusting, ca: this.#authority.pair.certificate, program, accessLog })
     return [program, trustingProgram]

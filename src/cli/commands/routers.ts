@@ -27,6 +27,7 @@ function show(routers: Router[], out: Output): string {
     [
       { title: 'ROUTER', value: ({ name }) => name },
       { title: 'PILOT', value: ({ pilot }) => pilot },
+      { title: 'ZONE', value: ({ zone }) => zone ?? '-' },
       { title: 'ADDRESS', value: ({ address }) => address ?? '-' },
       { title: 'CONNECTED', value: ({ connectedSince }) => since(connectedSince), right: true },
       { title: 'LAG', value: ({ lag }) => (lag === undefined ? '-' : span(lag)), right: true },

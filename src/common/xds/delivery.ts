@@ -131,7 +131,8 @@ export class Delivery {
   }
 
   #get(typeUrl: string, name: string): Resource | undefined {
-    return this.#own.get(typeUrl)?.get(name) ?? this.#shared.get(typeUrl, name)
+    const resource = this.#own.get(typeUrl)?.get(name) ?? this.#shared.get(typeUrl, name)
+    return this.#node && resource?.forNode ? resource.forNode(this.#node) : resource
   }
 
   #touch(subscription: Subscription | undefined, typeUrl: string, name: string): void {

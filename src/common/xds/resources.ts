@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { create, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
+import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import { AnySchema, type Any } from '@bufbuild/protobuf/wkt'
 
 /** The resource types that flow from pilot to routers, in the order in which they must arrive (make before break). */
@@ -19,6 +20,8 @@ export interface Resource {
   /** Hash of the content, so that the same content has the same version on every pilot. */
   version: string
   any: Any
+  /** What clients get in its place, where they differ; asked whenever it is sent. It has another version whenever one of those has. */
+  forNode?: (node: Node) => Resource
 }
 
 /** A set of changes that belong together. */

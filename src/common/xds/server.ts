@@ -42,6 +42,8 @@ export interface ClientStatus {
   lag: number
   types: Record<string, TypeStatus>
   refused: Refusal[]
+  /** The availability zone that it is in, where it knows that. */
+  zone?: string
   /** What it last said of itself. */
   report?: JsonObject
 }
@@ -295,6 +297,7 @@ function describe({ call, delivery, connectedSince, report }: Client): ClientSta
       ]),
     ),
     refused: delivery.refusals(),
+    ...(delivery.node?.locality?.zone ? { zone: delivery.node.locality.zone } : {}),
     ...(report ? { report } : {}),
   }
 }

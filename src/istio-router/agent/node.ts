@@ -5,7 +5,7 @@ import type { RouterConfig } from '../config.ts'
 
 /** This router as pilot knows it (docs/architecture.md, contract 3). */
 export function routerNode(config: RouterConfig): Node {
-  const { name, labels, listeners, gatewayPorts, keypairs, trustedHops, trustedCidrs, accessLog } = config
+  const { name, zone, labels, listeners, gatewayPorts, keypairs, trustedHops, trustedCidrs, accessLog } = config
   const metadata: JsonObject = { labels, listeners, gatewayPorts, keypairs: keypairs.map((keypair) => keypair.name), trustedHops, trustedCidrs, accessLog }
-  return create(NodeSchema, { id: name, cluster: 'istio-router', userAgentName: 'istio-router', userAgentVersionType: { case: 'userAgentVersion', value: version }, metadata })
+  return create(NodeSchema, { id: name, cluster: 'istio-router', locality: { zone }, userAgentName: 'istio-router', userAgentVersionType: { case: 'userAgentVersion', value: version }, metadata })
 }

@@ -21,6 +21,9 @@ export class Forward implements AttemptEvents {
   readonly #payload: Payload
   #entered = false
   #retrying = false
+  /** Priorities that were tried, and those that are left out now. */
+  #asked: number[] | undefined
+  #left: ReadonlySet<number> | undefined
   #responded = false
   /** The endpoint whose turn it is; it counts as busy. */
   #trying: Endpoint | undefined
@@ -132,7 +135,7 @@ export class Forward implements AttemptEvents {
 
   #try(): void {
     const { wanted } = this.#exchange
-    const endpoint = this.#wanted() ?? (wanted?.refuse ? undefined : this.#cluster.pick(this.#tried, this.#hash()))
+    const endpoint = this.#wanted() ?? (wanted?.refuse ? undefined : this.#cluster.pick(this.#tried, this.#hash(), this.#left))
     if (!endpoint) {
       if (this.#failure) this.#giveUp(this.#failure)
       else if (wanted?.refuse) wanted.refuse()
@@ -198,10 +201,19 @@ export class Forward implements AttemptEvents {
     if (!this.#retrying) this.#cluster.retrying++
     this.#retrying = true
     this.#exchange.manager.shared.metrics.retries++
+    this.#leave(retries.leavePriorities)
     if (retries.avoidPrevious) (this.#tried ??= new Set()).add(this.#trying!)
     this.#endTry()
     attempt?.abort()
     this.#timer = setTimeout(() => this.#try(), retries.backoff(this.#exchange.attempts))
+  }
+
+  /** Notes the priority that was tried; every `each` tries the noted ones are left. Envoy: previous_priorities. */
+  #leave(each: number): void {
+    if (each === 0) return
+    const asked = (this.#asked ??= [])
+    asked.push(this.#trying!.priority)
+    if (asked.length % each === 0) this.#left = new Set(asked)
   }
 
   #giveUp({ flag }: Failure): void {

@@ -13,6 +13,7 @@ export interface ExternalEndpoint {
   port: number
   weight?: number
   locality?: string
+  labels: Record<string, string>
 }
 
 export interface External {
@@ -31,12 +32,12 @@ export function externalOf(view: Source, entry: ServiceEntry, { host, labels = {
   const fit = endpoints.filter((endpoint) => Object.entries(labels).every(([label, value]) => endpoint.labels?.[label] === value))
   const written: WorkloadEntry[] = endpoints.length || resolution === 'STATIC' ? fit : [{ address: host }]
   const faults: string[] = []
-  const found = written.flatMap(({ address: name = '', ports, weight, locality }) => {
+  const found = written.flatMap(({ address: name = '', ports, weight, locality, labels: own = {} }) => {
     const number = ports?.[servicePort?.name ?? ''] ?? servicePort?.targetPort ?? servicePort?.number
     if (!number || name.startsWith('unix:')) return []
     return addressesOf(view, name, faults)
       .filter((address) => mayReach(entry, name, address, allowed, faults))
-      .map((address): ExternalEndpoint => ({ name, address, port: number, ...(weight ? { weight } : {}), ...(locality === undefined ? {} : { locality }) }))
+      .map((address): ExternalEndpoint => ({ name, address, port: number, labels: own, ...(weight ? { weight } : {}), ...(locality === undefined ? {} : { locality }) }))
   })
   // Of two endpoints with one address Envoy would drop one in silence.
   return { endpoints: [...new Map(found.map((one) => [`${one.address} ${one.port}`, one])).values()], faults }

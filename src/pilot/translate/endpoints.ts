@@ -2,12 +2,18 @@ import { create } from '@bufbuild/protobuf'
 import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
 import { encodeResource, type Resource } from '../../common/xds/resources.ts'
 import type { Server } from '../../mesh/serving.ts'
+import type { Context } from './feature.ts'
+import { localitySetting, placedAssignment } from './localities.ts'
 import type { RouteTraits } from './traits.ts'
 import { socketAddress } from './proto.ts'
 import { endpointWeights } from './weights.ts'
 
-/** The instances that serve a route; none when all of its apps are stopped, which is answered 503. */
-export function endpointsOf({ key, route, app }: RouteTraits, servers: Server[]): Resource {
+interface EndpointsContext extends Context {
+  labelsOf: (app: string) => Record<string, string> | undefined
+}
+
+/** The instances that serve a route; none when all of its apps are stopped, which is answered 503. Zones are in it only where a policy needs them. */
+export function endpointsOf({ key, route, app, policy }: RouteTraits, servers: Server[], { settings: { region }, labelsOf }: EndpointsContext): Resource {
   const { weights } = endpointWeights(route.destinations, servers)
   const processes = processesOf(servers)
   const lbEndpoints = servers.map((server, position) => ({
@@ -21,8 +27,13 @@ export function endpointsOf({ key, route, app }: RouteTraits, servers: Server[])
     ...(weights ? { loadBalancingWeight: weights[position]! } : {}),
     metadata: { filterMetadata: { mesh: { i: String(server.index), ...(app === undefined ? { a: server.app } : {}), ...processes.of(server) } } },
   }))
-  const assignment = create(ClusterLoadAssignmentSchema, { clusterName: key, namedEndpoints: processes.all, endpoints: lbEndpoints.length ? [{ lbEndpoints }] : [] })
-  return encodeResource(ClusterLoadAssignmentSchema, key, assignment)
+  const assignment = { clusterName: key, namedEndpoints: processes.all }
+  const zones = localitySetting(policy)
+  if (zones) {
+    const placed = servers.map((server, position) => ({ locality: { region, zone: server.zone, subZone: '' }, labels: labelsOf(server.app) ?? {}, endpoint: lbEndpoints[position]! }))
+    return placedAssignment(key, assignment, placed, zones, region)
+  }
+  return encodeResource(ClusterLoadAssignmentSchema, key, create(ClusterLoadAssignmentSchema, { ...assignment, endpoints: lbEndpoints.length ? [{ lbEndpoints }] : [] }))
 }
 
 /**

@@ -2,12 +2,14 @@ import { create, toBinary } from '@bufbuild/protobuf'
 import { Cluster_DiscoveryType, ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
 import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
 import { encodedResource, encodeResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
+import { readLocality } from '../../mesh/locality.ts'
 import type { RuleCluster } from '../rules/clusters.ts'
 import type { External } from '../rules/egress.ts'
 import { portOf } from '../rules/services.ts'
 import { externalTls } from './external-tls.ts'
 import { together, type Context } from './feature.ts'
 import { features } from './features.ts'
+import { localitySetting, placedAssignment } from './localities.ts'
 import { ads, socketAddress } from './proto.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
@@ -31,8 +33,13 @@ export function entryCluster({ name, policy, service, port }: EntryCluster, { en
     hostIdentifier: { case: 'endpoint' as const, value: { hostname: endpoint.name, address: socketAddress(endpoint.address, endpoint.port) } },
     ...(endpoint.weight ? { loadBalancingWeight: endpoint.weight } : {}),
   }))
+  const zones = localitySetting(policy)
+  const { region } = context.settings
+  const assignment = zones
+    ? placedAssignment(name, { clusterName: name }, endpoints.map(({ locality, labels }, position) => ({ locality: readLocality(locality ?? ''), labels, endpoint: lbEndpoints[position]! })), zones, region)
+    : encodeResource(ClusterLoadAssignmentSchema, name, create(ClusterLoadAssignmentSchema, { clusterName: name, endpoints: lbEndpoints.length ? [{ lbEndpoints }] : [] }))
   return [
     encodedResource(typeUrls.cluster, name, toBinary(ClusterSchema, create(ClusterSchema, together([base, ...fields])))),
-    encodeResource(ClusterLoadAssignmentSchema, name, create(ClusterLoadAssignmentSchema, { clusterName: name, endpoints: lbEndpoints.length ? [{ lbEndpoints }] : [] })),
+    assignment,
   ]
 }

@@ -16,12 +16,15 @@ const ring = 1024n
  * The instance by a hash of the request: consistent, so that few move when instances come and go. What is hashed is the cluster's
  * matter, so that routes without rules have it too.
  */
-export function hashing(hash: Hash, balanceFactor: number | undefined): ClusterInit {
-  const consistentHashingLbConfig = { hashPolicy: [hashPolicy(hash)], ...(balanceFactor === undefined ? {} : { hashBalanceFactor: balanceFactor }) }
+export function hashing(hash: Hash, { balanceFactor, distributed }: { balanceFactor: number | undefined; distributed: boolean }): ClusterInit {
+  const common = {
+    consistentHashingLbConfig: { hashPolicy: [hashPolicy(hash)], ...(balanceFactor === undefined ? {} : { hashBalanceFactor: balanceFactor }) },
+    ...(distributed ? { localityWeightedLbConfig: {} } : {}),
+  }
   const size = hash.ringHash?.minimumRingSize ?? hash.minimumRingSize
   const policy = hash.maglev
-    ? extension('envoy.load_balancing_policies.maglev', MaglevSchema, { consistentHashingLbConfig, ...(hash.maglev.tableSize ? { tableSize: BigInt(hash.maglev.tableSize) } : {}) })
-    : extension('envoy.load_balancing_policies.ring_hash', RingHashSchema, { consistentHashingLbConfig, minimumRingSize: size === undefined ? ring : BigInt(size) })
+    ? extension('envoy.load_balancing_policies.maglev', MaglevSchema, { ...common, ...(hash.maglev.tableSize ? { tableSize: BigInt(hash.maglev.tableSize) } : {}) })
+    : extension('envoy.load_balancing_policies.ring_hash', RingHashSchema, { ...common, minimumRingSize: size === undefined ? ring : BigInt(size) })
   return { lbPolicy: Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG, loadBalancingPolicy: { policies: [{ typedExtensionConfig: policy }] } }
 }
 

@@ -2,7 +2,7 @@ import { Cluster_LbPolicy } from '../../common/proto/gen/envoy/config/cluster/v3
 import type { Policy } from '../rules/policies.ts'
 import type { ClusterInit, Feature } from './feature.ts'
 import { hashing } from './hashing.ts'
-import { localities } from './localities.ts'
+import { isDistributed } from './localities.ts'
 import { duration } from './proto.ts'
 import type { ClusterVariant } from './traits.ts'
 
@@ -20,7 +20,7 @@ export const loadBalancing: Feature = {
   cluster: ({ loadBalancing, policy, balanceFactor, healthCheck }) => {
     const common = commonOf(policy, healthCheck !== undefined)
     const hash = policy?.loadBalancer?.consistentHash
-    if (hash) return { ...hashing(hash, balanceFactor), ...common }
+    if (hash) return { ...hashing(hash, { balanceFactor, distributed: isDistributed(policy) }), ...common }
     return { ...simple(named[policy?.loadBalancer?.simple ?? ''] ?? loadBalancing, policy?.loadBalancer), ...common }
   },
 }
@@ -49,6 +49,12 @@ function slowStartOf(balancer: Policy['loadBalancer']) {
 /** All ejected, or ill, is 503: with a policy or health checks there is no panic in which the ejected are asked again, unless it sets a share for it. */
 function commonOf(policy: Policy | undefined, checked: boolean): ClusterInit {
   if (!policy) return checked ? { commonLbConfig: { healthyPanicThreshold: { value: 0 } } } : {}
-  const locality = localities(policy)
-  return { commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 }, ...locality } }
+  // With a hash the balancer's own configuration says so.
+  const weighted = isDistributed(policy) && !policy.loadBalancer?.consistentHash
+  return {
+    commonLbConfig: {
+      healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 },
+      ...(weighted ? { localityConfigSpecifier: { case: 'localityWeightedLbConfig' as const, value: {} } } : {}),
+    },
+  }
 }

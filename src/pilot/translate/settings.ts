@@ -77,6 +77,7 @@ export const TranslationSettings = Type.Object(
       default: [],
       description: "Subnets that are not public and that ServiceEntries of spaces may lead to all the same, as 10.1.0.0/16; the same as copilot's `egressAllowed`",
     }),
+    region: Type.String({ pattern: '^[^/*]+$', default: 'cf', description: 'Name of the region that the availability zones of instances and routers are in, where rules name zones: REGION/ZONE' }),
     minimumTlsVersion: Type.Enum(['1.2', '1.3'], { default: '1.2', description: 'Oldest TLS version that clients may use' }),
   },
   { ...closed, default: {} },

@@ -128,7 +128,7 @@ export class Translator {
     try {
       const traits = this.traitsOf(key, route)
       const cluster = changed ? [this.#clusters.clusterOf(traits)] : []
-      update.changed.push(...cluster, endpointsOf(traits, servingOf(route, this.model).servers))
+      update.changed.push(...cluster, endpointsOf(traits, servingOf(route, this.model).servers, { settings: this.settings, labelsOf: (app) => this.model.get('app', app)?.labels }))
     } catch (error) {
       this.#failed.set(key, { kind: 'route', key, reason: messageOf(error) })
     }

@@ -116,6 +116,17 @@ test('the next priority gets what the first cannot take, and nothing before', (t
   t.end()
 })
 
+test('priorities that a retry avoids are asked only where there is no other', (t) => {
+  const set = placed(['a', 0, '', true], ['b', 1, '', true], ['c', 1, '', true], ['d', 2, '', false])
+  const balancer = byLocality(set, { weighted: false, overprovisioning: 140, panic: 0 }, random)
+  const asked = (...avoided: number[]): string => [...new Set(Array.from({ length: 100 }, () => balancer.pick(undefined, undefined, new Set(avoided))?.name))].sort().join()
+  t.equal(asked(), 'a')
+  t.equal(asked(0), 'b,c')
+  t.equal(asked(1), 'a')
+  t.equal(asked(0, 1), 'a', 'in the last one nobody is well, so that all begins anew')
+  t.end()
+})
+
 test('localities share by weight, as far as they are healthy', (t) => {
   const all = localities(placed(['a', 0, 'z1', true], ['b', 0, 'z2', true], ['c', 0, 'z2', true]), { weighted: true })
   t.ok(Math.abs(count(all, 'a') - 3200) < 155)

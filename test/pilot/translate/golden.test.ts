@@ -4,6 +4,7 @@ import { create, createRegistry, fromBinary, toJson, type DescMessage } from '@b
 import { test } from 'tap'
 import { parse, stringify } from 'yaml'
 import { ClusterSchema } from '../../../src/common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
+import { NodeSchema } from '../../../src/common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { ClusterLoadAssignmentSchema } from '../../../src/common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
 import { ListenerSchema } from '../../../src/common/proto/gen/envoy/config/listener/v3/listener_pb.js'
 import { RouteConfigurationSchema } from '../../../src/common/proto/gen/envoy/config/route/v3/route_pb.js'
@@ -54,6 +55,8 @@ interface Input {
   settings?: object
   /** A router's metadata. */
   node?: { listeners: object[]; labels?: Record<string, string> }
+  /** The router's availability zone. */
+  zone?: string
   records: Change[]
 }
 
@@ -104,6 +107,9 @@ function translate(input: Input): { resources: Resource[]; translator: Translato
   return { translator, resources: [typeUrls.cluster, typeUrls.endpoint, typeUrls.route].flatMap((typeUrl) => [...cache.all(typeUrl).values()]) }
 }
 
+/** A resource as the router of the case gets it. */
+const asSeenIn = ({ zone, node }: Input, resource: Resource): Resource => resource.forNode?.(create(NodeSchema, { locality: { zone: zone ?? '' }, metadata: { labels: node?.labels ?? {} } })) ?? resource
+
 /** A secret that names files comes to Envoy as their content, by the router's agent. */
 function withFiles(resource: Resource): Resource {
   if (resource.typeUrl !== typeUrls.secret) return resource
@@ -133,7 +139,7 @@ for (const name of cases) {
       ...Object.fromEntries(
         input.show.map((kind) => {
           const schema: DescMessage = shown[kind]
-          const ofKind = [...resources, ...listeners].filter(({ typeUrl, name }) => typeUrl === typeUrls[kind] && (input.only?.includes(name) ?? true))
+          const ofKind = [...resources.map((resource) => asSeenIn(input, resource)), ...listeners].filter(({ typeUrl, name }) => typeUrl === typeUrls[kind] && (input.only?.includes(name) ?? true))
           return [kind, ofKind.map(({ any }) => toJson(schema, fromBinary(schema, any.value), { registry, useProtoFieldName: true }))]
         }),
       ),
@@ -159,7 +165,7 @@ test('the real Envoy takes every case', { skip: envoyAbsent }, async (t) => {
     const further = gateways.chains.map(({ arrival }) => arrival.port).filter((port) => port !== 80 && port !== 443)
     const gatewayPorts = Object.fromEntries(await Promise.all(further.map(async (port) => [port, await freePort()])))
     const listeners = await Promise.all((input.node?.listeners ?? []).map(async (listener) => ({ ...listener, address: '127.0.0.1', port: await freePort() })))
-    const changed = [...resources, ...resourcesFor(readNode('golden', { ...input.node, keypairs: ['default'], gatewayPorts, listeners }), settingsOf(input.settings), gateways).map(withFiles)]
+    const changed = [...resources.map((resource) => asSeenIn(input, resource)), ...resourcesFor(readNode('golden', { ...input.node, keypairs: ['default'], gatewayPorts, listeners }), settingsOf(input.settings), gateways).map(withFiles)]
     rig.cache.apply({ changed, removed: [] })
     await rig.settled()
     t.same(rig.refused.splice(0), [], name)

@@ -32,12 +32,14 @@ export function byLocality<T extends Placed>(endpoints: readonly T[], options: L
   const priorities = [...new Set(endpoints.map(({ priority }) => priority))].sort((a, b) => a - b)
   const levels = priorities.map((priority) => levelOf(endpoints.filter((endpoint) => endpoint.priority === priority), options))
   const available = Math.min(1, levels.reduce((sum, level) => sum + level.available, 0))
-  const balancers = levels.map(({ all, available: own, healthy, localities }) => {
+  const every = levels.map(({ all, available: own, healthy, localities }, position) => {
     const inPanic = available < 1 && healthy * 100 < options.panic * all.length
-    return { share: inPanic && available === 0 ? 1 : own, balancer: inPanic ? make(all) : localities(make) }
+    return { priority: priorities[position]!, share: inPanic && available === 0 ? 1 : own, balancer: inPanic ? make(all) : localities(make) }
   })
   return {
-    pick(excluded, hash) {
+    pick(excluded, hash, avoided) {
+      const others = avoided ? every.filter(({ priority, share }) => share > 0 && !avoided.has(priority)) : every
+      const balancers = others.length ? others : every
       // What the levels together cannot take is theirs all the same.
       let turn = Math.random() * Math.min(1, balancers.reduce((sum, { share }) => sum + share, 0))
       for (const { share, balancer } of balancers) {

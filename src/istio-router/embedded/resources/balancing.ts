@@ -44,7 +44,7 @@ export function compileBalancing(cluster: Cluster): Balancing {
   }
 }
 
-type Policy = Pick<Balancing, 'make'> & Partial<Pick<Balancing, 'hash' | 'slowStart'>>
+type Policy = Pick<Balancing, 'make'> & Partial<Pick<Balancing, 'hash' | 'slowStart' | 'weighted'>>
 
 function compilePolicy({ lbPolicy, lbConfig, loadBalancingPolicy }: Cluster): Policy {
   switch (lbPolicy) {
@@ -68,7 +68,7 @@ function compilePolicy({ lbPolicy, lbConfig, loadBalancingPolicy }: Cluster): Po
   }
 }
 
-const consistent = { consistent_hashing_lb_config: { hash_policy: true, hash_balance_factor: true } } as const
+const consistent = { consistent_hashing_lb_config: { hash_policy: true, hash_balance_factor: true }, locality_weighted_lb_config: true } as const
 
 /** The load balancing policies that are extensions, by their Envoy names. */
 const extensions: Record<string, (any: Any | undefined, at: string) => Policy> = {
@@ -77,13 +77,15 @@ const extensions: Record<string, (any: Any | undefined, at: string) => Policy> =
     if (config.hashFunction > RingHash_HashFunction.XX_HASH) throw new Unsupported(`${at}.hash_function`)
     const size = Number(config.minimumRingSize ?? 1024n)
     if (size > largestRing) throw new Unsupported(`${at}.minimum_ring_size`, `is above ${largestRing}, the largest ring of the embedded engine`)
-    return { make: ringHash(size, config.consistentHashingLbConfig?.hashBalanceFactor), hash: hashOf(config.consistentHashingLbConfig, at) }
+    return { make: ringHash(size, config.consistentHashingLbConfig?.hashBalanceFactor), hash: hashOf(config.consistentHashingLbConfig, at), ...weightedWhere(config) }
   },
   'envoy.load_balancing_policies.maglev'(any, at) {
     const config = unpack(MaglevSchema, any, { ...consistent, table_size: true }, at)
-    return { make: maglev(Number(config.tableSize ?? 65_537n), config.consistentHashingLbConfig?.hashBalanceFactor), hash: hashOf(config.consistentHashingLbConfig, at) }
+    return { make: maglev(Number(config.tableSize ?? 65_537n), config.consistentHashingLbConfig?.hashBalanceFactor), hash: hashOf(config.consistentHashingLbConfig, at), ...weightedWhere(config) }
   },
 }
+
+const weightedWhere = ({ localityWeightedLbConfig }: { localityWeightedLbConfig?: unknown }): Partial<Policy> => (localityWeightedLbConfig ? { weighted: true } : {})
 
 function hashOf(config: ConsistentHashingLbConfig | undefined, at: string): HashPolicy | undefined {
   return compileHashPolicies(config?.hashPolicy ?? [], `${at}.hash_policy`)

@@ -1,7 +1,8 @@
 import { RetryPolicySchema, type RetryPolicy } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import { PreviousPrioritiesConfigSchema } from '../../../common/proto/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js'
 import type { Headers } from '../http/headers.ts'
 import type { Failure } from '../http/failure.ts'
-import { Unsupported, millis, requireSupported } from '../resources/support.ts'
+import { Unsupported, millis, requireSupported, unpack } from '../resources/support.ts'
 
 /** When and how often a request is tried again; times in milliseconds. */
 export interface Retries {
@@ -15,6 +16,8 @@ export interface Retries {
   keepsBody: boolean
   /** Choose an endpoint that was not tried before. */
   avoidPrevious: boolean
+  /** After so many tries, the priorities that were asked are left out of the next as long as there are others; 0 for never. */
+  leavePriorities: number
   /** Time to wait before the `n`th retry, counted from 1. */
   backoff: (n: number) => number
 }
@@ -53,7 +56,7 @@ export function compileRetries(policy: RetryPolicy | undefined, at: string): Ret
   if (!policy || policy.retryOn.trim() === '') return undefined
   requireSupported(RetryPolicySchema, policy, {
     retry_on: true, num_retries: true, per_try_timeout: true, retry_host_predicate: true, host_selection_retry_max_attempts: true, retriable_status_codes: true,
-    retry_back_off: { base_interval: true, max_interval: true },
+    retry_priority: true, retry_back_off: { base_interval: true, max_interval: true },
   }, `${at}.`)
   const failures: ((failure: Failure) => boolean)[] = []
   const responses: OnResponse[] = []
@@ -67,6 +70,10 @@ export function compileRetries(policy: RetryPolicy | undefined, at: string): Ret
   for (const { name } of policy.retryHostPredicate) {
     if (name !== 'envoy.retry_host_predicates.previous_hosts') throw new Unsupported(`${at}.retry_host_predicate`, `${name} is not supported by the embedded engine`)
   }
+  const { retryPriority: priority } = policy
+  const { updateFrequency } = priority
+    ? unpack(PreviousPrioritiesConfigSchema, priority.configType.case === 'typedConfig' ? priority.configType.value : undefined, { update_frequency: true }, `${at}.retry_priority[${priority.name}]`)
+    : { updateFrequency: 0 }
   const base = millis(policy.retryBackOff?.baseInterval, 25)
   const max = millis(policy.retryBackOff?.maxInterval, base * 10)
   return {
@@ -75,6 +82,7 @@ export function compileRetries(policy: RetryPolicy | undefined, at: string): Ret
     onFailure: (failure) => failures.some((condition) => condition(failure)),
     onResponse: responses.length > 0 ? (status, headers) => responses.some((condition) => condition(status, headers)) && mayRepeat(policy, headers) : undefined,
     keepsBody: responses.length > 0 || failures.includes(failureConditions['reset']!),
+    leavePriorities: updateFrequency,
     avoidPrevious: policy.retryHostPredicate.length > 0,
     backoff: (n) => Math.random() * Math.min(max, base * 2 ** (n - 1)),
   }

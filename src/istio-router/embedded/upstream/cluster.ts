@@ -126,10 +126,10 @@ export class Cluster {
     for (const gone of known.values()) gone.retire()
   }
 
-  /** The endpoint whose turn it is; one of `excluded` only where there is no other. */
-  pick(excluded: ReadonlySet<Endpoint> | undefined, hash: number | undefined): Endpoint | undefined {
+  /** The endpoint whose turn it is; one of `excluded`, or of the priorities that are `avoided`, only where there is no other. */
+  pick(excluded: ReadonlySet<Endpoint> | undefined, hash: number | undefined, avoided?: ReadonlySet<number>): Endpoint | undefined {
     this.#balancer ??= byLocality(this.#endpoints, { ...this.config.balancer, overprovisioning: 140 }, this.config.balancer.make)
-    return this.#balancer.pick(excluded, hash) ?? (excluded && this.#balancer.pick(undefined, hash))
+    return this.#balancer.pick(excluded, hash, avoided) ?? (excluded && this.#balancer.pick(undefined, hash))
   }
 
   /** Retries that may be under way at a time. */

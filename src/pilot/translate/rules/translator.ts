@@ -301,7 +301,8 @@ export class RuleTranslator {
     const { space, destinations, route } = cluster
     const traits = traitsOf(name, { space, destinations, guid: route?.guid, options: route?.options ?? {} }, this.#context.settings, cluster.policy)
     const healthCheck = healthCheckOf(destinations.map(({ app }) => view.get('app', app)), this.#context.settings, traits.notes)
-    return [this.#clusterMaker.clusterOf({ ...traits, healthCheck }), endpointsOf(traits, servingOf({ destinations }, view).servers)]
+    const endpoints = endpointsOf(traits, servingOf({ destinations }, view).servers, { ...this.#context, labelsOf: (app) => view.get('app', app)?.labels })
+    return [this.#clusterMaker.clusterOf({ ...traits, healthCheck }), endpoints]
   }
 
   /** The platform's hosts beneath a wildcard host with rules are named, so that they win over it: those of `hosts`, or all. */

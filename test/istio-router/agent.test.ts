@@ -1,7 +1,9 @@
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { fromBinary } from '@bufbuild/protobuf'
+import { pino } from 'pino'
 import { test, type Test } from 'tap'
 import { Registry } from 'prom-client'
 import { validateConfig, type TlsConfig } from '../../src/common/config.ts'
@@ -93,7 +95,7 @@ interface Rig {
   start: () => Promise<{ agent: Agent; engine: FakeEngine }>
 }
 
-function rig(t: Test, ports: number[]): Rig {
+function rig(t: Test, ports: number[], log = createLogger('test', 'silent')): Rig {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-agent-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const config = validateConfig(RouterConfig, {
@@ -110,7 +112,7 @@ function rig(t: Test, ports: number[]): Rig {
     folder,
     start: async () => {
       const engine = new FakeEngine()
-      const agent = new Agent({ config, engine, log: createLogger('test', 'silent'), metrics: new Registry() })
+      const agent = new Agent({ config, engine, log, metrics: new Registry() })
       t.teardown(() => agent.stop())
       await agent.start()
       return { agent, engine }
@@ -185,6 +187,25 @@ test('the disk has no private key and is readable by its owner only; a broken co
   const second = await start()
   await eventually(() => second.engine.names().join() === 'a')
   t.ok(readdirSync(config.cache).includes('resources.db.broken'))
+})
+
+test('what cannot be kept on disk now is kept later, and nothing is refused for it', async (t) => {
+  const pilot = await startPilot(t, [clusterNamed('a')])
+  const logged: string[] = []
+  const { config, start } = rig(t, [pilot.port], pino({ level: 'error' }, { write: (line) => void logged.push(line) }))
+  const { agent } = await start()
+  await eventually(() => agent.accepted('a').version)
+  const other = new DatabaseSync(join(config.cache, 'resources.db'), { timeout: 5000 })
+  t.teardown(() => other.close())
+  const kept = (): string => other.prepare('SELECT name FROM resource ORDER BY name').all().map(({ name }) => name).join()
+  await eventually(() => kept() === 'a')
+  other.exec('BEGIN IMMEDIATE')
+  pilot.cache.apply({ changed: [clusterNamed('b')], removed: [{ typeUrl: typeUrls.cluster, name: 'a' }] })
+  await eventually(() => agent.accepted('b').version && !agent.accepted('a').version)
+  await eventually(() => logged.some((line) => /cannot be kept on disk/.test(line)))
+  t.same(pilot.server.clients()[0]?.refused, [])
+  other.exec('COMMIT')
+  await eventually(() => kept() === 'b')
 })
 
 test('certificates are served as secrets, and again when their files change and are whole', async (t) => {

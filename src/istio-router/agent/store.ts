@@ -14,9 +14,25 @@ const schema = `
   CREATE TABLE IF NOT EXISTS confirmed (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL);
 `
 
-/** The last good resources on disk, one row each, so that a change writes only what changes. Never holds a secret; readable by its owner only. */
+/** Resources that wait to be written: more are written at once. */
+const mostWaiting = 1000
+
+/** Milliseconds until what waits is written. */
+const writeAfter = 500
+
+/**
+ * The last good resources on disk, one row each, so that a change writes only what changes. Never holds a secret; readable by its owner only.
+ *
+ * What is written waits half a second for what comes after it, since SQLite writes whole pages, mostly the same ones. A router that is killed
+ * meanwhile starts with what was before, and pilot sends it the rest.
+ */
 export class ResourceStore {
   readonly #database: DatabaseSync
+  readonly #log: Logger
+  /** By type and name; undefined for one that is removed. */
+  readonly #waiting = new Map<string, { typeUrl: string; name: string; resource: Resource | undefined }>()
+  #confirmedAt: Date | undefined
+  #timer: NodeJS.Timeout | undefined
   readonly #put: StatementSync
   readonly #delete: StatementSync
   readonly #confirm: StatementSync
@@ -26,16 +42,17 @@ export class ResourceStore {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const file = join(folder, 'resources.db')
     try {
-      return new ResourceStore(file)
+      return new ResourceStore(file, log)
     } catch (error) {
       log.error({ file, reason: messageOf(error) }, 'the last good configuration on disk is broken; starting without it')
       for (const suffix of ['-wal', '-shm']) rmSync(file + suffix, { force: true })
       renameSync(file, `${file}.broken`)
-      return new ResourceStore(file)
+      return new ResourceStore(file, log)
     }
   }
 
-  private constructor(file: string) {
+  private constructor(file: string, log: Logger) {
+    this.#log = log
     closeSync(openSync(file, 'a', 0o600))
     chmodSync(file, 0o600)
     this.#database = new DatabaseSync(file)
@@ -65,34 +82,74 @@ export class ResourceStore {
 
   /** The bytes of one resource. */
   get(typeUrl: string, name: string): Uint8Array | undefined {
+    const waiting = this.#waiting.get(keyOf({ typeUrl, name }))
+    if (waiting) return waiting.resource?.any.value
     return this.#database.prepare('SELECT value FROM resource WHERE type = ? AND name = ?').get(typeUrl, name)?.['value'] as Uint8Array | undefined
   }
 
-  /** Writes an update as one transaction. */
+  /** Takes an update; what cannot be written now is tried again. */
   write({ changed, removed }: ResourceUpdate): void {
+    for (const resource of changed) if (resource.typeUrl !== typeUrls.secret) this.#wait(resource, resource)
+    for (const gone of removed) this.#wait(gone, undefined)
+    if (this.#waiting.size >= mostWaiting) this.flush()
+    else this.#schedule()
+  }
+
+  /** Notes that what was written was pilot's word at that moment. */
+  confirm(at: Date): void {
+    this.#confirmedAt = at
+    this.#schedule()
+  }
+
+  /** Writes what waits, as one transaction. */
+  flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (!this.#waiting.size && !this.#confirmedAt) return
+    try {
+      this.#transact()
+      this.#waiting.clear()
+      this.#confirmedAt = undefined
+    } catch (error) {
+      this.#log.error({ reason: messageOf(error) }, 'the configuration cannot be kept on disk; it is tried again')
+      this.#schedule()
+    }
+  }
+
+  #transact(): void {
     this.#database.exec('BEGIN')
     try {
-      for (const { typeUrl, name, version, any } of changed) if (typeUrl !== typeUrls.secret) this.#put.run(typeUrl, name, version, any.value)
-      for (const { typeUrl, name } of removed) this.#delete.run(typeUrl, name)
+      for (const { typeUrl, name, resource } of this.#waiting.values()) {
+        if (resource) this.#put.run(typeUrl, name, resource.version, resource.any.value)
+        else this.#delete.run(typeUrl, name)
+      }
+      if (this.#confirmedAt) this.#confirm.run(this.#confirmedAt.getTime())
       this.#database.exec('COMMIT')
     } catch (error) {
-      this.#database.exec('ROLLBACK')
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       throw error
     }
   }
 
-  /** Notes that what is stored was pilot's word at that moment. */
-  confirm(at: Date): void {
-    this.#confirm.run(at.getTime())
-  }
-
-  /** When that last was so; undefined if it never was. */
+  /** When what is stored was pilot's word; undefined if it never was. */
   confirmedAt(): Date | undefined {
     const row = this.#database.prepare('SELECT at FROM confirmed').get()
     return row ? new Date(Number(row['at'])) : undefined
   }
 
   close(): void {
+    this.flush()
+    clearTimeout(this.#timer)
     this.#database.close()
   }
+
+  #wait({ typeUrl, name }: { typeUrl: string; name: string }, resource: Resource | undefined): void {
+    this.#waiting.set(keyOf({ typeUrl, name }), { typeUrl, name, resource })
+  }
+
+  #schedule(): void {
+    this.#timer ??= setTimeout(() => this.flush(), this.#waiting.size < mostWaiting ? writeAfter : 10 * writeAfter)
+  }
 }
+
+const keyOf = ({ typeUrl, name }: { typeUrl: string; name: string }): string => `${typeUrl} ${name}`

@@ -60,7 +60,7 @@ function placeOf({ locality, metadata }: Node, region: string): Placed | undefin
 
 type LocalityEndpoints = Extract<MessageInitShape<typeof LocalityLbEndpointsSchema>, { $typeName?: never }>
 
-const weightOf = (endpoints: { endpoint: LbEndpoint }[]): number => endpoints.reduce((sum, { endpoint }) => sum + Number(endpoint.loadBalancingWeight ?? 1), 0)
+const weightOf = (endpoints: { endpoint: LbEndpoint }[]): number => endpoints.reduce((sum, { endpoint }) => sum + (endpoint.loadBalancingWeight ?? 1), 0)
 
 const key = ({ region, zone, subZone }: Locality): string => [region, zone, subZone].join('/')
 

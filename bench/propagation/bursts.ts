@@ -28,6 +28,9 @@ export async function burst(world: World, count: number): Promise<{ map: Lags; u
   return { map: await change((n) => world.apps[n % world.apps.length]!, 200), unmap: await change(() => null, 404) }
 }
 
+/** Seconds until a host is changed again. */
+const reuse = 20
+
 export interface SteadyLag {
   engine: EngineName
   /** Seconds since the begin. */
@@ -37,7 +40,7 @@ export interface SteadyLag {
 
 /** Changes at a steady rate, each one awaited by itself at each router. */
 export async function steady(world: World, { rate, seconds }: { rate: number; seconds: number }): Promise<SteadyLag[]> {
-  const hosts = Array.from({ length: rate * 4 }, (_, n) => `steady-${n}`)
+  const hosts = Array.from({ length: rate * reuse }, (_, n) => `steady-${n}`)
   for (const host of hosts) await routeOf(world, host)
   const lags: SteadyLag[] = []
   const under: Promise<void>[] = []
@@ -46,7 +49,7 @@ export async function steady(world: World, { rate, seconds }: { rate: number; se
   for (let n = 0; n < rate * seconds; n++) {
     await delay(Math.max(0, began + (n * 1000) / rate - performance.now()))
     const host = hosts[n % hosts.length]!
-    if (busy.has(host)) throw new Error(`${host} is still under way: lag above 4 s`)
+    if (busy.has(host)) throw new Error(`${host} is still under way: lag above ${reuse} s`)
     busy.add(host)
     const map = Math.floor(n / hosts.length) % 2 === 0
     const at = (performance.now() - began) / 1000

@@ -3,7 +3,7 @@ import { Cluster_DiscoveryType, ClusterSchema } from '../../common/proto/gen/env
 import { encodedResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
 import { together, type ClusterInit, type Context } from './feature.ts'
 import { features } from './features.ts'
-import { ads } from './proto.ts'
+import { edsOverAds } from './proto.ts'
 import type { ClusterVariant, RouteTraits } from './traits.ts'
 
 /**
@@ -35,7 +35,7 @@ export class ClusterMaker {
   }
 
   #fieldsOf(variant: ClusterVariant): ClusterInit {
-    const base: ClusterInit = { clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS }, edsClusterConfig: { edsConfig: ads } }
+    const base: ClusterInit = { clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS }, edsClusterConfig: { edsConfig: edsOverAds } }
     return together([base, ...features.flatMap((feature) => feature.cluster?.(variant, this.#context) ?? [])])
   }
 }

@@ -10,7 +10,7 @@ import { externalTls } from './external-tls.ts'
 import { together, type Context } from './feature.ts'
 import { features } from './features.ts'
 import { localitySetting, placedAssignment } from './localities.ts'
-import { ads, socketAddress } from './proto.ts'
+import { edsOverAds, socketAddress } from './proto.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
 type EntryCluster = Extract<RuleCluster, { kind: 'entry' }>
@@ -23,7 +23,7 @@ export function entryCluster({ name, policy, service, port }: EntryCluster, { en
   const base = {
     name,
     clusterDiscoveryType: { case: 'type' as const, value: Cluster_DiscoveryType.EDS },
-    edsClusterConfig: { edsConfig: ads },
+    edsClusterConfig: { edsConfig: edsOverAds },
     metadata: { filterMetadata: { mesh: { space: service.space } } },
     ...externalTls(policy?.tls, { host, names: entry.spec.subjectAltNames ?? [], protocol }),
   }

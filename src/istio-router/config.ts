@@ -59,6 +59,7 @@ export const RouterConfig = Type.Object(
       },
       { ...closed, description: 'TLS towards app instances' },
     ),
+    rateLimitService: Type.Optional({ ...TlsConfig, description: "Mutual TLS with the operator's rate limit service (pilot's `translation.rateLimitService`); as with pilot, where absent" }),
     trustedHops: Type.Integer({ minimum: 0, maximum: 10, default: 0, description: 'Number of proxies in front whose X-Forwarded-For and -Proto are believed' }),
     trustedCidrs: Type.Array(Type.String({ pattern: '^[0-9a-fA-F:.]+/\\d{1,3}$' }), { default: [], description: 'Networks of proxies whose X-Forwarded-For and -Proto are believed' }),
     accessLog: Type.String({ default: '/dev/stdout', description: 'File for the access log, a JSON object a line; empty for none' }),

@@ -173,7 +173,6 @@ const fixed: Record<string, Record<string, string>> = {
   },
   'istio-router': { engine: 'Envoy is production', 'pilot.serverName': 'the name is that in the certificate' },
   pilot: {
-    'translation.rateLimitService': 'none of our jobs is that service yet',
     clientName: 'the name is that in the certificate',
     'copilot.serverName': 'the name is that in the certificate',
     'debug.listen.host': 'without authentication, so loopback',

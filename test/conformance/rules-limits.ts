@@ -1,4 +1,4 @@
-import type { Limit, RateLimitSpec } from '../../src/mesh/istio/types.ts'
+import type { HttpMatch, Limit, RateLimitSpec } from '../../src/mesh/istio/types.ts'
 import { ask, many, type Answer, type Ask } from '../support/client.ts'
 import { behaviour, type Scene } from '../support/conformance.ts'
 import { rateLimit, says, virtualService } from '../support/rules.ts'
@@ -86,6 +86,75 @@ behaviour('only what matches is counted, and what several matches are for counts
   t.equal(await passing(8, { path: '/buy' }), 0)
 })
 
+/** One condition, and requests that are as it says, or not. */
+interface Condition {
+  match: HttpMatch
+  fits: Ask
+  other: Ask & { secure?: boolean; named?: (host: string) => string }
+}
+
+const path = (text: string): Ask => ({ path: text })
+const headers = (given: Record<string, string>): Ask => ({ headers: given })
+
+/** A limit counts those requests alone for which its match holds. */
+function counting(name: string, conditions: Condition[]): void {
+  behaviour(`a limit counts by ${name}`, async ({ t, mesh, router, apply }) => {
+    const hosts = await Promise.all(conditions.map(async () => (await mesh.serve()).host))
+    await apply(...conditions.map(({ match }, i) => rateLimit(hosts[i]!, { match: [{ name: 'counted', ...match }], limits: [{ per: 'route', requests: 1, unit: 'day' }] })))
+    for (const [i, { match, fits, other: { secure, named, ...other } }] of conditions.entries()) {
+      const host = hosts[i]!
+      const tls = { ca: router.ca, servername: host }
+      const passes = async (): Promise<boolean> => (await ask(secure ? router.https : router.http, named?.(host) ?? host, { ...other, ...(secure && { tls }) })).status === 200
+      const what = JSON.stringify(match)
+      t.same([await passes(), await passes()], [true, true], `${what} does not count others`)
+      t.same([(await ask(router.http, host, fits)).status, (await ask(router.http, host, fits)).status], [200, 429], `${what} counts`)
+      t.ok(await passes(), `${what} does not refuse others`)
+    }
+  })
+}
+
+counting('the path', [
+  { match: { uri: { exact: '/a' } }, fits: path('/a?x'), other: path('/a/b') },
+  { match: { uri: { prefix: '/a' } }, fits: path('/a/b'), other: path('/b/a') },
+  { match: { uri: { regex: '/a/[0-9]+' } }, fits: path('/a/12?x'), other: path('/a/x') },
+  { match: { uri: { prefix: '/Api' }, ignoreUriCase: true }, fits: path('/aPI/x'), other: path('/ap') },
+])
+counting('the method', [
+  { match: { method: { exact: 'PUT' } }, fits: { method: 'PUT' }, other: { method: 'GET' } },
+  { match: { method: { prefix: 'P' } }, fits: { method: 'PUT' }, other: { method: 'GET' } },
+  { match: { method: { regex: 'PUT|POST' } }, fits: { method: 'POST' }, other: { method: 'GET' } },
+])
+counting('scheme and port', [
+  { match: { scheme: { exact: 'http' } }, fits: {}, other: { secure: true } },
+  { match: { scheme: { regex: 'http' } }, fits: {}, other: { secure: true } },
+  { match: { scheme: { prefix: 'http' }, method: { exact: 'GET' } }, fits: {}, other: { method: 'PUT', secure: true } },
+  { match: { port: 80 }, fits: {}, other: { secure: true } },
+])
+counting('the authority', [
+  { match: { authority: { regex: '[^:]+' } }, fits: {}, other: { named: (host) => `${host}:8080` } },
+  { match: { authority: { prefix: 'host-' } }, fits: {}, other: { named: (host) => host.replace('host', 'HOST') } },
+])
+counting('headers', [
+  { match: { headers: { 'X-A': { exact: '1' } } }, fits: headers({ 'x-a': '1' }), other: headers({ 'x-a': '12' }) },
+  { match: { headers: { 'x-a': { prefix: 'be' } } }, fits: headers({ 'x-a': 'beta' }), other: headers({ 'x-a': 'abe' }) },
+  { match: { headers: { 'x-a': { regex: '[0-9]+' } } }, fits: headers({ 'x-a': '12' }), other: headers({ 'x-a': '1x' }) },
+  { match: { headers: { 'x-a': {} } }, fits: headers({ 'x-a': 'any' }), other: {} },
+  { match: { withoutHeaders: { 'x-a': { exact: '1' } } }, fits: headers({ 'x-a': '2' }), other: headers({ 'x-a': '1' }) },
+  { match: { withoutHeaders: { 'x-a': { prefix: '1' } } }, fits: {}, other: headers({ 'x-a': '12' }) },
+  { match: { withoutHeaders: { 'x-a': { regex: '1|2' } } }, fits: headers({ 'x-a': '12' }), other: headers({ 'x-a': '2' }) },
+])
+counting('query parameters', [
+  { match: { queryParams: { v: { exact: '2' } } }, fits: path('/?a=1&v=2'), other: path('/?v=22') },
+  { match: { queryParams: { v: { prefix: 'be' } } }, fits: path('/?v=beta&b'), other: path('/?v=abe') },
+  { match: { queryParams: { v: { regex: '[0-9]+' } } }, fits: path('/?v=12'), other: path('/?v=1a') },
+])
+
+behaviour('a limit counts by the exact authority', async ({ t, mesh, router, apply }) => {
+  const { host } = await mesh.serve()
+  await apply(rateLimit(host, { match: [{ authority: { exact: host } }], limits: [{ per: 'route', requests: 1, unit: 'day' }] }))
+  t.same([(await ask(router.http, `${host}:80`)).status, (await ask(router.http, host)).status, (await ask(router.http, host)).status], [200, 200, 429])
+})
+
 behaviour('a limit holds for an app without other rules, and goes with its resource', async ({ t, mesh, router, apply }) => {
   const { host, instances } = await mesh.serve()
   await apply(rateLimit(host, { limits: [{ per: 'route', requests: 3, unit: 'day' }] }))
@@ -96,3 +165,37 @@ behaviour('a limit holds for an app without other rules, and goes with its resou
   await mesh.until(() => ask(router.http, host), 200)
   t.ok((await many(16, () => ask(router.http, host))).every(({ status }) => status === 200))
 })
+
+behaviour("the operator's service counts for all routers together, and knows the limit and whose it is", async ({ t, mesh, router, apply }) => {
+  const service = mesh.rateLimits!
+  const { host } = await mesh.serve()
+  await apply(rateLimit(host, { global: true, match: [{ uri: { prefix: '/buy' } }], limits: [{ per: 'header:X-Api-Key', requests: 10, unit: 'hour' }] }))
+  const buy = (port: number, key: string) => ask(port, host, { path: '/buy', headers: { 'x-api-key': key } })
+  await mesh.eventually(async () => (await buy(router.trusting, 'wait')).headers['x-ratelimit-limit'])
+  const passed = (await Promise.all([router.http, router.trusting].map((port) => many(16, () => buy(port, 'one'))))).flat().filter(({ status }) => status === 200)
+  t.equal(passed.length, 10)
+  t.equal((await buy(router.http, 'two')).status, 200)
+  t.equal((await ask(router.http, host, { path: '/look', headers: { 'x-api-key': 'one' } })).status, 200)
+
+  const refused = await buy(router.http, 'one')
+  t.equal(refused.status, 429)
+  t.match(refused.headers, { 'retry-after': '42', 'x-ratelimit-limit': '10, 10;w=3600', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '42', 'x-cf-routererror': 'rate_limited' })
+  t.match(await mesh.eventually(() => router.accessLog().find((line) => line['host'] === host && line['status'] === 429)), { flags: 'RL' })
+  const { domain, descriptors } = service.asked.at(-1)!
+  t.equal(domain, 'mesh')
+  t.same(descriptors[0]?.entries.map(({ key, value }) => [key, value]), [['rate_limit', `space/${host.replaceAll('.', '-')}/0`], ['path', '/'], ['header_match', 'yes'], ['header:x-api-key', 'one']])
+  t.match(descriptors[0]?.limit, { requestsPerUnit: 10, unit: 3 })
+  t.match([...service.askers], ['DNS:istio-router.service.cf.internal, IP Address:127.0.0.1'], 'over mutual TLS')
+}, { only: 'envoy' })
+
+behaviour("requests pass while the operator's service is away, and are counted again when it is back", async ({ t, mesh, router, apply }) => {
+  const service = mesh.rateLimits!
+  const { host } = await mesh.serve()
+  await apply(rateLimit(host, { global: true, limits: [{ per: 'route', requests: 4, unit: 'day' }] }))
+  await many(16, () => ask(router.http, host))
+  t.equal((await ask(router.http, host)).status, 429)
+  service.stop()
+  t.ok((await many(16, () => ask(router.http, host))).every(({ status }) => status === 200))
+  await service.resume()
+  await mesh.until(() => ask(router.http, host), 429)
+}, { only: 'envoy' })

@@ -60,7 +60,7 @@ class FakeEngine implements Engine {
   }
 
   names(): string[] {
-    return [...this.resources.keys()].filter((name) => !/^(tls|backend|system)\//.test(name)).sort((a, b) => a.localeCompare(b))
+    return [...this.resources.keys()].filter((name) => !/^(tls|backend|rate-limit|system)\//.test(name)).sort((a, b) => a.localeCompare(b))
   }
 }
 

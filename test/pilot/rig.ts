@@ -40,8 +40,10 @@ export function secrets(): Resource[] {
   return [
     pair('tls/default', issueCertificate(routerAuthority, { commonName: 'mesh', dns: ['mesh.test', '*.mesh.test'] })),
     pair('backend/client', issueCertificate(routerAuthority, { commonName: 'gorouter', dns: ['gorouter.service.cf.internal'] })),
+    pair('rate-limit/client', issueCertificate(routerAuthority, { commonName: 'gorouter', dns: ['gorouter.service.cf.internal'] })),
     { name: 'backend/ca', type: { case: 'validationContext' as const, value: { trustedCa: inline(instanceAuthority.certificate) } } },
     { name: 'system/ca', type: { case: 'validationContext' as const, value: { trustedCa: inline(instanceAuthority.certificate) } } },
+    { name: 'rate-limit/ca', type: { case: 'validationContext' as const, value: { trustedCa: inline(routerAuthority.certificate) } } },
   ].map((secret) => encodeResource(SecretSchema, secret.name ?? '', create(SecretSchema, secret)))
 }
 

@@ -30,7 +30,7 @@ export function behaviour(name: string, check: (scene: Scene) => Promise<void>, 
     if (only && engine !== only) continue
     const skip = engine === 'envoy' && envoyAbsent
     test(`${engine}${only ? ' alone' : ''}: ${name}`, { skip: skip || false }, async (t) => {
-      const mesh = await (starting ??= Mesh.start({ engines, translation: { requestTimeout: '3s', portLeases: [8081, 9443].map((port) => ({ port, spaces: ['org/dev'] })) } }))
+      const mesh = await (starting ??= Mesh.start({ engines, rateLimitService: true, translation: { requestTimeout: '3s', portLeases: [8081, 9443].map((port) => ({ port, spaces: ['org/dev'] })) } }))
       const router = mesh.routers.get(engine) as TestRouter
       const applied = new Set<string>()
       const apply: Scene['apply'] = (...documents) => {

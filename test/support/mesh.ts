@@ -8,6 +8,7 @@ import { issueCertificate } from '../../src/common/pki.ts'
 import { ask, type Answer } from './client.ts'
 import { TestInstance, type InstanceOptions } from './instance.ts'
 import { TestAuthority } from './pki.ts'
+import { FakeRateLimitService } from './rate-limit-service.ts'
 import { freePort, TestProgram } from './program.ts'
 import { eventually } from './wait.ts'
 
@@ -41,6 +42,8 @@ export interface MeshOptions {
   engines?: EngineName[]
   /** pilot's `translation` settings. */
   translation?: object
+  /** Whether the operator has a rate limit service, a fake one. */
+  rateLimitService?: boolean
 }
 
 export interface ServeOptions extends Pick<InstanceOptions, 'identity' | 'handler' | 'http2Handler' | 'tcpHandler'> {
@@ -82,6 +85,7 @@ export class Mesh {
   readonly #instances: TestInstance[] = []
   readonly routers = new Map<EngineName, TestRouter>()
   readonly #syncer = new Agent({ connect: { ...this.#pem('route-syncer'), servername: 'copilot.service.cf.internal' } })
+  rateLimits: FakeRateLimitService | undefined
   #copilot = ''
   #api = ''
   #hosts = 0
@@ -103,6 +107,7 @@ export class Mesh {
     await Promise.all(this.#programs.toReversed().map((program) => program.stop('SIGKILL')))
     await Promise.all(this.#instances.map((instance) => instance.stop()))
     await this.#syncer.close()
+    this.rateLimits?.stop()
     rmSync(this.folder, { recursive: true, force: true })
   }
 
@@ -240,8 +245,10 @@ export class Mesh {
     }
   }
 
-  async #start({ engines = ['embedded', 'envoy'], translation }: MeshOptions): Promise<void> {
+  async #start({ engines = ['embedded', 'envoy'], translation = {}, rateLimitService }: MeshOptions): Promise<void> {
     const [copilot, api, pilot, debug] = [await freePort(), await freePort(), await freePort(), await freePort()]
+    if (rateLimitService) this.rateLimits = await FakeRateLimitService.start(this.#authority.issue('rate-limits'))
+    const limits = this.rateLimits && { rateLimitService: { address: this.rateLimits.address, serverName: 'rate-limits.service.cf.internal', timeout: '1s' } }
     this.#copilot = `https://127.0.0.1:${copilot}`
     this.#api = `http://127.0.0.1:${api}`
     const starting = [
@@ -257,7 +264,7 @@ export class Mesh {
         tls: this.#authority.issue('pilot'),
         debug: { listen: { port: debug } },
         copilot: { url: this.#copilot, tls: this.#authority.issue('pilot-client', { dns: ['pilot.service.cf.internal'] }) },
-        ...(translation && { translation }),
+        translation: { ...translation, ...limits },
       }),
     ]
     for (const engine of engines) {

@@ -24,12 +24,18 @@ export interface SecretFiles {
 const systemFiles = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/cert.pem']
 const systemAuthorities = (): string => systemFiles.find((file) => existsSync(file)) ?? rootCertificates.join('\n')
 
-/** The secrets of a router: its keypairs as `tls/NAME`, `backend/client` and `backend/ca` for instances, and `system/ca` for external services. */
-export function routerSecrets({ keypairs, backend }: Pick<RouterConfig, 'keypairs' | 'backend'>): SecretFiles[] {
+/**
+ * The secrets of a router: its keypairs as `tls/NAME`, `backend/client` and `backend/ca` for instances, `rate-limit/client` and `rate-limit/ca` for the
+ * operator's rate limit service, and `system/ca` for external services.
+ */
+export function routerSecrets({ keypairs, backend, pilot, rateLimitService }: Pick<RouterConfig, 'keypairs' | 'backend' | 'pilot' | 'rateLimitService'>): SecretFiles[] {
+  const { certificate, key, ca } = rateLimitService ?? pilot.tls
   return [
     ...keypairs.map(({ name, certificate, key }, index) => ({ field: `keypairs[${index}]`, name: `tls/${name}`, files: { certificate, key } })),
     { field: 'backend', name: 'backend/client', files: { certificate: backend.certificate, key: backend.key } },
     { field: 'backend.ca', name: 'backend/ca', files: { ca: backend.ca } },
+    { field: 'rateLimitService', name: 'rate-limit/client', files: { certificate, key } },
+    { field: 'rateLimitService.ca', name: 'rate-limit/ca', files: { ca } },
     { field: 'system', name: 'system/ca', files: { ca: systemAuthorities() } },
   ]
 }

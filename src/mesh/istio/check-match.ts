@@ -34,7 +34,7 @@ export function checkHttpMatch(match: HttpMatch, path: string, findings: Finding
 }
 
 /** Conditions on who calls. */
-export function checkCallers(match: { sourceLabels?: Record<string, string>; sourceNamespace?: string }, path: string, findings: Findings, known: boolean): void {
+function checkCallers(match: { sourceLabels?: Record<string, string>; sourceNamespace?: string }, path: string, findings: Findings, known: boolean): void {
   const { sourceLabels, sourceNamespace } = match
   for (const [name, value] of Object.entries(sourceLabels ?? {})) findings.fault(within(within(path, 'sourceLabels'), name), labelPairFault(name, value))
   if (sourceNamespace !== undefined && !isLabel(sourceNamespace)) findings.error(within(path, 'sourceNamespace'), `${JSON.stringify(sourceNamespace)} is no name of a space`)

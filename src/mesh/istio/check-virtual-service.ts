@@ -1,7 +1,7 @@
 import { checkGatewayName } from './check-gateway.ts'
 import { checkDestinations, checkHttpRoute } from './check-http-route.ts'
-import { checkCallers, type Limits } from './check-match.ts'
-import { codes, type Findings } from './finding.ts'
+import type { Limits } from './check-match.ts'
+import type { Findings } from './finding.ts'
 import { unreachableRules } from './unreachable.ts'
 import type { TcpRoute, TlsRoute, VirtualServiceSpec } from './types.ts'
 import { addressFault, hostCovers, portFault, subnetFault, wildcardFault } from './values.ts'
@@ -24,7 +24,7 @@ export function checkVirtualService(spec: VirtualServiceSpec, findings: Findings
   const callersKnown = appliesToMesh(spec)
   http.forEach((route, position) => checkHttpRoute(route, `spec.http[${position}]`, { findings, limits, delegate, callersKnown }))
   tls.forEach((route, position) => checkTlsRoute(route, `spec.tls[${position}]`, spec, findings))
-  tcp.forEach((route, position) => checkTcpRoute(route, `spec.tcp[${position}]`, findings, callersKnown))
+  tcp.forEach((route, position) => checkTcpRoute(route, `spec.tcp[${position}]`, findings))
   unreachableRules(spec, findings)
 }
 
@@ -49,24 +49,22 @@ function checkTlsRoute({ match = [], route = [] }: TlsRoute, path: string, spec:
       const fault = wildcardFault(sni)
       findings.fault(`${at}.sniHosts[${index}]`, fault ?? (spec.hosts?.some((host) => hostCovers(host, sni)) ? undefined : `${sni} is none of the hosts ${spec.hosts?.join(', ')}`))
     })
-    checkLevel4(one, at, findings, appliesToMesh(spec))
+    checkLevel4(one, at, findings)
   })
   if (!route.length) findings.error(`${path}.route`, 'needs a destination')
   checkDestinations(route, `${path}.route`, findings)
 }
 
-function checkTcpRoute({ match = [], route = [] }: TcpRoute, path: string, findings: Findings, callersKnown: boolean): void {
-  match.forEach((one, position) => checkLevel4(one, `${path}.match[${position}]`, findings, callersKnown))
+function checkTcpRoute({ match = [], route = [] }: TcpRoute, path: string, findings: Findings): void {
+  match.forEach((one, position) => checkLevel4(one, `${path}.match[${position}]`, findings))
   if (!route.length) findings.error(`${path}.route`, 'needs a destination')
   checkDestinations(route, `${path}.route`, findings)
 }
 
 type Level4 = NonNullable<TcpRoute['match']>[number] | TlsRoute['match'][number]
 
-function checkLevel4(match: Level4, path: string, findings: Findings, callersKnown: boolean): void {
+function checkLevel4(match: Level4, path: string, findings: Findings): void {
   match.destinationSubnets?.forEach((subnet, position) => findings.fault(`${path}.destinationSubnets[${position}]`, subnetFault(subnet)))
   if (match.port) findings.fault(`${path}.port`, portFault(match.port))
   match.gateways?.forEach((name, position) => checkGatewayName(name, `${path}.gateways[${position}]`, findings))
-  checkCallers(match, path, findings, callersKnown)
-  if (match.gateways?.length && match.gateways.some((name) => name !== 'mesh') && match.sourceLabels) findings.warn(`${path}.sourceLabels`, 'never matches at a gateway', codes.ignored)
 }

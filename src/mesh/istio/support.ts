@@ -23,13 +23,13 @@ const ignored = (reason: string): Support => ({ engines: [], ignored: reason })
 const all = (support: Support, paths: string): Record<string, Support> => Object.fromEntries(paths.trim().split(/\s+/).map((path) => [path, support]))
 
 const exportTo = ignored('a rule shapes only routes of its own space, so there is nothing to export')
-const byCaller = `sourceLabels sourceNamespace`
+
+const unknownCallers = refused('callers are known on the internal listener alone, which serves HTTP; write an http rule, or leave it out')
 
 /** What becomes of the conditions of a request, in a VirtualService and in a RateLimit. */
 const match: Record<string, Support> = {
   ...all(both, 'authority headers{} ignoreUriCase method name port queryParams{} scheme uri withoutHeaders{}'),
-  ...all(both, 'gateways'),
-  ...all(envoy, byCaller),
+  ...all(both, 'gateways sourceLabels sourceNamespace'),
   statPrefix: ignored('metrics have the names of route and app'),
 }
 const under = (path: string, table: Record<string, Support>): Record<string, Support> => Object.fromEntries(Object.entries(table).map(([name, support]) => [`${path}.${name}`, support]))
@@ -74,8 +74,8 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
       ...all(both, 'corsPolicy.allowCredentials corsPolicy.allowHeaders corsPolicy.allowMethods corsPolicy.allowOrigin corsPolicy.allowOrigins[]'),
       ...all(both, 'corsPolicy.exposeHeaders corsPolicy.maxAge corsPolicy.unmatchedPreflights'),
     }),
-    ...under('tls[]', { ...all(envoy, 'match[].sniHosts match[].port match[].gateways match[].destinationSubnets'), ...all(later, 'match[].sourceLabels match[].sourceNamespace') }),
-    ...under('tcp[]', { ...all(envoy, 'match[].port match[].gateways match[].destinationSubnets'), ...all(later, 'match[].sourceLabels match[].sourceNamespace') }),
+    ...under('tls[]', { ...all(envoy, 'match[].sniHosts match[].port match[].gateways match[].destinationSubnets'), ...all(unknownCallers, 'match[].sourceLabels match[].sourceNamespace') }),
+    ...under('tcp[]', { ...all(envoy, 'match[].port match[].gateways match[].destinationSubnets'), ...all(unknownCallers, 'match[].sourceLabels match[].sourceNamespace') }),
     'tcp[].match[].sourceSubnet': refused('Istio ignores it; leave it out'),
     ...under('tls[].route[]', all(envoy, 'destination.host destination.subset destination.port.number weight')),
     ...under('tcp[].route[]', all(envoy, 'destination.host destination.subset destination.port.number weight')),
@@ -127,7 +127,7 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
   RateLimit: {
     ...all(both, 'hosts limits[].per limits[].requests limits[].unit limits[].burst'),
     ...all(envoy, 'global'),
-    ...under('match[]', match),
+    ...under('match[]', { ...match, gateways: refused('a limit holds for its hosts whichever Gateway a request comes by; leave it out') }),
   },
 }
 

@@ -55,7 +55,9 @@ export const TranslationSettings = Type.Object(
     rateLimitService: Type.Optional(
       Type.Object(
         {
-          address: Type.String({ pattern: '^[^:/\\s]+:\\d{1,5}$', description: "HOST:PORT of a service that speaks Envoy's rate limit protocol (gRPC without TLS)" }),
+          address: Type.String({ pattern: '^[^:/\\s]+:\\d{1,5}$', description: "HOST:PORT of a service that speaks Envoy's rate limit protocol (envoy.service.ratelimit.v3, gRPC)" }),
+          tls: Type.Boolean({ default: true, description: "Whether it is spoken to over TLS, with the routers' own certificate (`rateLimitService` of istio-router)" }),
+          serverName: Type.Optional(Type.String({ minLength: 1, description: 'DNS name that its certificate must bear; the host of `address` where absent' })),
           domain: Type.String({ minLength: 1, default: 'mesh', description: 'Domain that the service is asked for' }),
           timeout: duration('50ms', 'Time that the service has for its answer'),
           refuseWithout: Type.Boolean({ default: false, description: 'Whether requests are refused (500) while the service does not answer; else they pass' }),

@@ -6,7 +6,7 @@ import { callers as callersFeature } from './callers.ts'
 import { match as matchFeature } from './match.ts'
 import { literal } from './strings.ts'
 
-export type Action = MessageInitShape<typeof RateLimit_ActionSchema>
+type Action = MessageInitShape<typeof RateLimit_ActionSchema>
 type Header = MessageInitShape<typeof HeaderMatcherSchema>
 
 /** One limit of a RateLimit, and what of a request says whose count it is. */

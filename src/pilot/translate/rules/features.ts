@@ -6,6 +6,7 @@ import { fault } from './fault.ts'
 import type { RuleFeature } from './feature.ts'
 import { globalRateLimit } from './global-rate-limit.ts'
 import { headerOperations } from './header-operations.ts'
+import { limitSizes } from './limit-sizes.ts'
 import { match } from './match.ts'
 import { mirrors } from './mirrors.ts'
 import { rateLimit } from './rate-limit.ts'
@@ -15,4 +16,4 @@ import { rewrite } from './rewrite.ts'
 import { timeout } from './timeout.ts'
 
 /** Everything that a rule can ask for; the order is that of the filters. */
-export const ruleFeatures: RuleFeature[] = [match, callers, rateLimit, globalRateLimit, redirect, directResponse, destinations, cors, fault, rewrite, timeout, ruleRetries, mirrors, headerOperations]
+export const ruleFeatures: RuleFeature[] = [match, callers, rateLimit, limitSizes, globalRateLimit, redirect, directResponse, destinations, cors, fault, rewrite, timeout, ruleRetries, mirrors, headerOperations]

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { HealthConfig, ListenConfig, LogConfig, TlsConfig } from '../common/config.ts'
+import { routerNames } from './diego/container/tls-proxy.ts'
 
 const closed = { additionalProperties: false } as const
 
@@ -83,6 +84,7 @@ export const FoundationConfig = Type.Object(
         ca: Type.String({ description: 'File with the CA of instance identities, PEM' }),
         caKey: Type.String({ description: 'File with its private key, PEM' }),
         routerCa: Type.String({ description: "File with the CAs that routers' client certificates come from, PEM" }),
+        routerNames: Type.Array(Type.String(), { minItems: 1, default: routerNames, description: "DNS names of which a router's client certificate must bear one, as rep's `containers.proxy.verify_subject_alt_name`" }),
         handover: Type.Integer({
           minimum: 0,
           default: 0,

@@ -19,6 +19,7 @@ const diego = createDiego({
   dropletFile: (guid) => dropletFile(blobFolder(config.data), guid),
   bbs: { listen: bbs.listen, tls: readTls(bbs.tls) },
   routerCa: readFileSync(cells.routerCa, 'utf8'),
+  routerNames: cells.routerNames,
   identityAuthority: { certificate: readFileSync(cells.ca, 'utf8'), key: readFileSync(cells.caKey, 'utf8') },
   address: cells.host,
   cells: Array.from({ length: cells.count }, (_, at) => ({ id: `cell-${at + 1}`, zone: `z${at + 1}` })),

@@ -5,13 +5,17 @@ import { createAuthority, issueCertificate } from '../../src/common/pki.ts'
 import { ask } from '../support/client.ts'
 import { eventually } from '../support/wait.ts'
 import { root, rubyAbsent } from './support/jobs.ts'
-import { cfDeploymentAbsent, meshPart, withOpsFiles } from './support/manifests.ts'
+import { cfDeploymentAbsent, meshPart, withOpsFiles, type Manifest } from './support/manifests.ts'
 import { meshDomain, Platform } from './support/platform.ts'
 import { envoyAbsent } from './support/prefix.ts'
 
-// The foundation's cells are as cf-deployment has them: they refuse the name that mesh-own-backend-identity.yml makes them accept.
-const left = ['add-mesh.yml', 'mesh-own-backend-identity.yml']
-const optional = readdirSync(join(root, 'ops-files')).filter((name) => name.endsWith('.yml') && !left.includes(name))
+const optional = readdirSync(join(root, 'ops-files')).filter((name) => name.endsWith('.yml') && name !== 'add-mesh.yml')
+
+/** What rep of a manifest accepts routers by. */
+function acceptedBy({ instance_groups: groups }: Manifest): { trusted_ca_certificates: string[]; verify_subject_alt_name: string[] } {
+  const rep = groups.find(({ name }) => name === 'diego-cell')?.jobs.find(({ name }) => name === 'rep')
+  return (rep?.properties as { containers: { proxy: ReturnType<typeof acceptedBy> } }).containers.proxy
+}
 
 test('cf-deployment with our ops-files, as processes', { skip: cfDeploymentAbsent ?? rubyAbsent ?? envoyAbsent, timeout: 500_000 }, async (t) => {
   const authority = createAuthority('keypairs', 30)
@@ -19,12 +23,22 @@ test('cf-deployment with our ops-files, as processes', { skip: cfDeploymentAbsen
     const { certificate, key } = issueCertificate(authority, { commonName: name, dns: [name] })
     return { name, certificate, private_key: key }
   }
-  const platform = await Platform.start(meshPart(withOpsFiles(['add-mesh.yml', ...optional])), {
-    system_domain: 'apps.test',
-    mesh_domain: meshDomain,
-    mesh_router_tls_keypairs: [keypair('first.test'), keypair('second.test')],
-    istio_router_static_ips: ['127.0.0.1'],
-  })
+  const manifest = withOpsFiles(['add-mesh.yml', ...optional])
+  const { trusted_ca_certificates: cas, verify_subject_alt_name: names } = acceptedBy(manifest)
+  t.ok(cas.includes('((mesh_backend_tls.ca))'), 'cells trust the CA of mesh-own-backend-identity.yml')
+  const backend = createAuthority('meshBackendCA', 30)
+  const platform = await Platform.start(
+    meshPart(manifest),
+    {
+      system_domain: 'apps.test',
+      mesh_domain: meshDomain,
+      mesh_router_tls_keypairs: [keypair('first.test'), keypair('second.test')],
+      istio_router_static_ips: ['127.0.0.1'],
+      mesh_backend_ca: { ca: backend.certificate, certificate: backend.certificate, private_key: backend.key },
+    },
+    // That CA alone, so that gorouter's certificate would be refused.
+    { ca: backend.certificate, names },
+  )
   t.teardown(() => platform.stop())
   const { deployment, apps, routers } = platform
   const [router] = routers
@@ -42,6 +56,11 @@ test('cf-deployment with our ops-files, as processes', { skip: cfDeploymentAbsen
     await eventually(async () => (await ask(router!.internal, internal)).status === 200)
     t.equal((await ask(router!.http, internal)).status, 404)
     t.equal((await ask(router!.internal, `hello.${meshDomain}`)).status, 404)
+  })
+
+  await t.test('the smoke tests pass on the other mesh domain', async (t) => {
+    const [errand] = deployment.group('mesh-smoke-tests')
+    t.match(await errand!.run(errand!.prefix.path('jobs/smoke-tests/bin/run')), / passed\n$/)
   })
 
   await t.test('the keypairs are chosen by SNI', async (t) => {

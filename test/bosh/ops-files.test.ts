@@ -125,6 +125,18 @@ test('the stand-alone manifest is whole, with the variables of its example', (t)
   t.end()
 })
 
+test('the ops-files that the index names apply to the stand-alone manifest too', (t) => {
+  const named = /To it apply ([^.]|\.yml)*/.exec(readFileSync(join(root, 'ops-files/README.md'), 'utf8'))?.[0] ?? ''
+  const base = readManifest('manifests/mesh.yml')
+  const variables = Object.keys(readYaml(readFileSync(join(root, 'manifests/mesh-vars.yml'), 'utf8')) as object)
+  for (const file of optional) {
+    const apply = (): Manifest => applyOperations(base, readOperations(readFileSync(join(root, 'ops-files', file), 'utf8'))) as Manifest
+    if (named.includes(`\`${file}\``)) t.same([...manifestFaults(apply(), [...variables, ...given]), ...undeclared(apply())], [], file)
+    else t.throws(apply, file)
+  }
+  t.end()
+})
+
 test('the stand-alone manifest and the ops-file give the same jobs', skip, (t) => {
   const alone = readManifest('manifests/mesh.yml').instance_groups
   const added = withOpsFiles(['add-mesh.yml']).instance_groups

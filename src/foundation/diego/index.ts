@@ -10,6 +10,7 @@ import type { Bbs } from './bbs/bbs.ts'
 import { BbsError } from './bbs/errors.ts'
 import { defaultRestartPolicy, type RestartPolicy } from './bbs/restart-policy.ts'
 import { BbsServer } from './bbs/server.ts'
+import { routerNames } from './container/tls-proxy.ts'
 import { LogStore } from './logs.ts'
 import { identityAuthority } from './runner/identity.ts'
 import { Runner } from './runner/runner.ts'
@@ -29,6 +30,8 @@ export interface DiegoOptions {
   bbs: { listen: { host: string; port: number }; tls: TlsMaterial }
   /** CAs of the routers that instances accept, PEM. */
   routerCa: string
+  /** DNS names of which a router's certificate must bear one; those of cf-deployment if absent. */
+  routerNames?: string[]
   /** Authority of instances' certificates; made and kept in `dataDir` if absent. */
   identityAuthority?: KeyPair
   /** Address of the cell, and so of every instance. */
@@ -78,6 +81,7 @@ export class EmbeddedDiego implements Diego, Part {
         address: options.address ?? '127.0.0.1',
         identityAuthority: authority,
         routerCa: options.routerCa,
+        routerNames: options.routerNames ?? routerNames,
         dropletFile: options.dropletFile,
         stopGraceMs: options.stopGraceMs ?? 10_000,
         startupCheckIntervalMs: options.startupCheckIntervalMs ?? 100,

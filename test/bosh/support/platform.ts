@@ -11,6 +11,12 @@ import { readManifest, type Manifest } from './manifests.ts'
 export const systemDomain = 'sys.test'
 export const meshDomain = `mesh.${systemDomain}`
 
+/** The routers that cells accept: CAs of their certificates, PEM, and names of which each bears one. */
+interface Accepted {
+  ca: string
+  names: string[]
+}
+
 interface RouterPorts {
   http: number
   https: number
@@ -32,11 +38,11 @@ export class Platform {
   cc!: Session
   apps!: Apps
 
-  /** Starts the Cloud Foundry and lays the deployment of `manifest` down, with further variables. */
-  static async start(manifest = readManifest('manifests/mesh.yml'), variables: Record<string, unknown> = {}): Promise<Platform> {
+  /** Starts the Cloud Foundry and lays the deployment of `manifest` down, with further variables. Its cells accept gorouter's certificate, unless told otherwise. */
+  static async start(manifest = readManifest('manifests/mesh.yml'), variables: Record<string, unknown> = {}, accepted?: Accepted): Promise<Platform> {
     const platform = new Platform()
     try {
-      await platform.#start(manifest, variables)
+      await platform.#start(manifest, variables, accepted)
     } catch (error) {
       await platform.stop()
       throw error
@@ -51,7 +57,7 @@ export class Platform {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  async #start(manifest: Manifest, variables: Record<string, unknown>): Promise<void> {
+  async #start(manifest: Manifest, variables: Record<string, unknown>, accepted?: Accepted): Promise<void> {
     const [cc, uaa, bbs, copilot, api, copilotHealth, pilot, debug, pilotHealth, syncerHealth] = [
       await freePort(), await freePort(), await freePort(), await freePort(), await freePort(),
       await freePort(), await freePort(), await freePort(), await freePort(), await freePort(),
@@ -59,7 +65,7 @@ export class Platform {
     this.#ports = { cc, uaa, bbs, copilot, api, copilotHealth, pilot, debug, pilotHealth, syncerHealth }
     for (let i = 0; i < 2; i++) this.routers.push({ http: await freePort(), https: await freePort(), internal: await freePort(), internalTls: await freePort(), probe: await freePort(), health: await freePort() })
 
-    await this.#startFoundation()
+    await this.#startFoundation(accepted)
     this.deployment = new Deployment(manifest, { ...this.#variables(), ...variables }, (job, index) => this.#overrides(job, index, manifest))
     const hosts = join(this.folder, 'hosts.json')
     const names = ['bbs.service.cf.internal', 'uaa.service.cf.internal', `api.${systemDomain}`]
@@ -75,7 +81,7 @@ export class Platform {
     this.apps = new Apps(this.cc, space.guid)
   }
 
-  async #startFoundation(): Promise<void> {
+  async #startFoundation(accepted?: Accepted): Promise<void> {
     const { cc, uaa, bbs } = this.#ports
     const server = (name: string, dns: string[]) => this.#authority.issue(name, { dns })
     const { certificate, key } = server('cf', [`api.${systemDomain}`, 'uaa.service.cf.internal'])
@@ -83,6 +89,8 @@ export class Platform {
     mkdirSync(data)
     const identities = join(this.#identities.folder, 'ca.key')
     writeFileSync(identities, this.#identities.pair.key)
+    const routerCa = accepted ? join(this.folder, 'router-ca.crt') : this.#authority.ca
+    if (accepted) writeFileSync(routerCa, accepted.ca)
     this.#foundation = await TestProgram.start(
       'foundation',
       {
@@ -98,7 +106,7 @@ export class Platform {
         ],
         systemDomain,
         domains: [{ name: 'apps.test' }, { name: meshDomain }, { name: 'apps.mesh.internal', internal: true }],
-        cells: { ca: this.#identities.ca, caKey: identities, routerCa: this.#authority.ca },
+        cells: { ca: this.#identities.ca, caKey: identities, routerCa, ...(accepted && { routerNames: accepted.names }) },
       },
       this.folder,
     )

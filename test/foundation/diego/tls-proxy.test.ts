@@ -7,7 +7,7 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { test, type Test } from 'tap'
 import { createAuthority, type KeyPair } from '../../../src/common/pki.ts'
 import { instanceIdentity } from '../../../src/foundation/diego/runner/identity.ts'
-import { TlsProxy } from '../../../src/foundation/diego/container/tls-proxy.ts'
+import { routerNames, TlsProxy } from '../../../src/foundation/diego/container/tls-proxy.ts'
 import { authority, client, eventually, router, startDiego, unknownClient, webProcess } from './harness.ts'
 
 const identityAuthority = createAuthority('instanceIdentityCA')
@@ -21,6 +21,7 @@ async function start(t: Test, serve: (socket: Socket) => void) {
   const proxy = new TlsProxy({
     identity: await identityOf('instance-1'),
     clientCa: authority.certificate,
+    clientNames: routerNames,
     listenHost: '127.0.0.1',
     target: { host: '127.0.0.1', port: (app.address() as AddressInfo).port },
   })

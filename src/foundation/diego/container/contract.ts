@@ -16,6 +16,8 @@ export interface ContainerSpec {
   ports: { container: number; host: number }[]
   /** CAs of the routers that the TLS ports accept, PEM. */
   routerCa: string
+  /** DNS names of which a router's certificate must bear one. */
+  routerNames: string[]
   /** From SIGTERM to SIGKILL. */
   stopGraceMs: number
   /** Between two checks while it starts. */

@@ -82,11 +82,11 @@ export class Instance {
   }
 
   async #openPorts(): Promise<void> {
-    const { address, routerCa } = this.#spec
+    const { address, routerCa, routerNames } = this.#spec
     const identity = this.#identity()
     const ports: InstancePort[] = []
     for (const [position, { container, host }] of this.#spec.ports.entries()) {
-      const proxy = new TlsProxy({ identity, clientCa: routerCa, listenHost: address, target: { host: address, port: host } })
+      const proxy = new TlsProxy({ identity, clientCa: routerCa, clientNames: routerNames, listenHost: address, target: { host: address, port: host } })
       this.#proxies.push(proxy)
       await proxy.start()
       ports.push({ container, host, containerTls: firstTlsPort + position, hostTls: proxy.port })

@@ -4,13 +4,15 @@ import { createServer, type Server, type TLSSocket } from 'node:tls'
 import type { KeyPair } from '../../../common/pki.ts'
 import { peerNames } from '../../../common/tls.ts'
 
-/** The certificates that cells accept towards instances (cf-deployment's `containers.proxy.verify_subject_alt_name`). */
+/** The names that cf-deployment has cells accept (rep's `containers.proxy.verify_subject_alt_name`). */
 export const routerNames = ['gorouter.service.cf.internal', 'ssh-proxy.service.cf.internal', 'tcp-router.service.cf.internal']
 
 export interface TlsProxyOptions {
   identity: KeyPair
   /** CAs of the routers, PEM. */
   clientCa: string
+  /** DNS names of which a router's certificate must bear one. */
+  clientNames: string[]
   /** Address and port of the app. */
   target: { host: string; port: number }
   listenHost: string
@@ -77,7 +79,7 @@ export class TlsProxy {
 
   #forward(client: TLSSocket): void {
     client.on('error', () => client.destroy())
-    if (!peerNames(client).some((name) => routerNames.includes(name))) return void client.destroy()
+    if (!peerNames(client).some((name) => this.#options.clientNames.includes(name))) return void client.destroy()
     const app = connect({ ...this.#options.target, allowHalfOpen: true, noDelay: true })
     this.#track(app)
     app.on('error', () => client.destroy())

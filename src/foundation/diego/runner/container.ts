@@ -91,14 +91,14 @@ export class Container {
   /** Prepares what its process needs: the droplet's files, ports and identity. */
   async create(): Promise<void> {
     const { process } = this.plan
-    const { address, routerCa, stopGraceMs, startupCheckIntervalMs, livenessCheckIntervalMs, startTimeoutMs, handoverMs, dropletFile } = this.#settings
+    const { address, routerCa, routerNames, stopGraceMs, startupCheckIntervalMs, livenessCheckIntervalMs, startTimeoutMs, handoverMs, dropletFile } = this.#settings
     await Promise.all(['app', 'tmp'].map((name) => mkdir(join(this.#folder, name), { recursive: true })))
     await Promise.all([this.#identify(), extract({ file: dropletFile(process.dropletGuid), cwd: this.#folder })])
     const ports: ContainerSpec['ports'] = []
     // Without a container around it, only the first port can be another than the app expects.
     for (const [position, container] of process.ports.entries()) ports.push({ container, host: position === 0 ? await freePort() : container })
     this.#stopped.signal.throwIfAborted()
-    const spec: ContainerSpec = { ...this.plan, address, ports, routerCa, stopGraceMs, startupCheckIntervalMs, livenessCheckIntervalMs, startTimeoutMs, handoverMs }
+    const spec: ContainerSpec = { ...this.plan, address, ports, routerCa, routerNames, stopGraceMs, startupCheckIntervalMs, livenessCheckIntervalMs, startTimeoutMs, handoverMs }
     writeSecret(join(this.#folder, specFile), JSON.stringify(spec))
     this.#afterCreation()
   }

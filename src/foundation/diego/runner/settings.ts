@@ -12,6 +12,8 @@ export interface RunnerSettings {
   identityAuthority: KeyPair
   /** CAs of the routers that instances' TLS ports accept, PEM. */
   routerCa: string
+  /** DNS names of which a router's certificate must bear one. */
+  routerNames: string[]
   /** File of a droplet. */
   dropletFile: (dropletGuid: string) => string
   /** From SIGTERM to SIGKILL. */

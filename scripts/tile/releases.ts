@@ -26,9 +26,16 @@ export interface Pin {
   digest: string
 }
 
-/** What tile/releases.yml pins. */
-export function pins(): Pin[] {
-  return parse(readFileSync(join(root, 'tile/releases.yml'), 'utf8')) as Pin[]
+/** What tile/releases.yml pins, or another file of that kind. Throws with the place of what is wrong in it. */
+export function pins(file = join(root, 'tile/releases.yml')): Pin[] {
+  const list = parse(readFileSync(file, 'utf8')) as unknown
+  if (!Array.isArray(list)) throw new Error(`${file}: must be a list of releases`)
+  for (const [index, pin] of list.entries()) {
+    const { name, version, url, digest } = pin as Partial<Record<keyof Pin, unknown>>
+    for (const [field, value] of Object.entries({ name, version, url })) if (typeof value !== 'string' || !value) throw new Error(`${file}: [${index}].${field}: must be a string`)
+    if (typeof digest !== 'string' || !/^sha(1:[0-9a-f]{40}|256:[0-9a-f]{64})$/.test(digest)) throw new Error(`${file}: [${index}].digest: must be sha1:HEX or sha256:HEX`)
+  }
+  return list as Pin[]
 }
 
 /** Reads name and version from a release tarball. Throws where it is none. */
@@ -62,6 +69,14 @@ export async function ownRelease(): Promise<Tarball> {
   const now = newest()
   if (!now) throw new Error('npm run release left no tarball in dev_releases/mesh')
   return readTarball(now)
+}
+
+/** The tarballs of pinned releases. Throws with all that are missing or wrong. */
+export async function pinnedReleases(pins: Pin[], folder?: string): Promise<Tarball[]> {
+  const found = await Promise.allSettled(pins.map((pin) => pinnedRelease(pin, folder)))
+  const faults = found.flatMap((one) => (one.status === 'rejected' ? [(one.reason as Error).message] : []))
+  if (faults.length) throw new Error(faults.join('\n'))
+  return found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
 }
 
 /** The tarball of a pinned release: from vendor/releases, or downloaded there. Throws where its digest is another. */

@@ -13,8 +13,8 @@ const optional = readdirSync(join(root, 'ops-files')).filter((name) => name.ends
 
 /** What rep of a manifest accepts routers by. */
 function acceptedBy({ instance_groups: groups }: Manifest): { trusted_ca_certificates: string[]; verify_subject_alt_name: string[] } {
-  const rep = groups.find(({ name }) => name === 'diego-cell')?.jobs.find(({ name }) => name === 'rep')
-  return (rep?.properties as { containers: { proxy: ReturnType<typeof acceptedBy> } }).containers.proxy
+  const rep = groups.find(({ name }) => name === 'diego-cell')!.jobs.find(({ name }) => name === 'rep')!
+  return (rep.properties as { containers: { proxy: ReturnType<typeof acceptedBy> } }).containers.proxy
 }
 
 test('cf-deployment with our ops-files, as processes', { skip: cfDeploymentAbsent ?? rubyAbsent ?? envoyAbsent, timeout: 500_000 }, async (t) => {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -13,6 +14,7 @@ import { tileFaults } from '../../scripts/tile/check.ts'
 import { writeTile } from '../../scripts/tile/pivotal.ts'
 import { pinnedRelease, pins, readTarball, type Tarball } from '../../scripts/tile/releases.ts'
 import type { Metadata } from '../../scripts/tile/types.ts'
+import { root } from '../bosh/support/jobs.ts'
 
 function scratch(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-tile-'))
@@ -78,6 +80,37 @@ test('a release tarball tells its name and version', async (t) => {
   writeFileSync(other, 'no tarball')
   await t.rejects(readTarball(other), { message: /other\.tgz is not a release tarball/ })
   await t.rejects(readTarball(join(folder, 'none.tgz')), { message: /none\.tgz is not a release tarball/ })
+})
+
+test('npm run tile builds from tarballs on this machine, and says all that is missing', async (t) => {
+  const folder = scratch(t)
+  const [, ...others] = await releases(folder)
+  const pinned = pins().map((pin) => ({ ...pin, url: 'http://127.0.0.1:1/', digest: `sha256:${createHash('sha256').update(readFileSync(join(folder, `${pin.name}-${pin.version}.tgz`))).digest('hex')}` }))
+  writeFileSync(join(folder, 'pins.yml'), JSON.stringify(pinned))
+  const build = (releases: string): { status: number | null; stdout: string; stderr: string } =>
+    spawnSync(process.execPath, [join(root, 'scripts/tile.ts'), '--version', '1.2.3', '--mesh', join(folder, 'mesh-0.1.0+dev.1.tgz'), '--pins', join(folder, 'pins.yml'), '--releases', releases, '--output', join(folder, 'mesh.pivotal')], { encoding: 'utf8' })
+
+  const bare = build(join(folder, 'none'))
+  t.equal(bare.status, 1)
+  for (const { name, version } of others) t.match(bare.stderr, new RegExp(`^${name} ${version} could not be fetched .*none/${name}-${version}\\.tgz$`, 'm'))
+  t.notOk(existsSync(join(folder, 'mesh.pivotal')))
+
+  const built = build(folder)
+  t.equal(built.status, 0, built.stderr)
+  t.match(built.stdout, /mesh\.pivotal: version 1\.2\.3, with mesh 0\.1\.0\+dev\.1, bpm /)
+  t.ok(existsSync(join(folder, 'mesh.pivotal')))
+})
+
+test('a list of pins that is not right is refused with the place', (t) => {
+  const file = join(scratch(t), 'pins.yml')
+  const refused = (text: string, message: RegExp): void => {
+    writeFileSync(file, text)
+    t.throws(() => pins(file), { message })
+  }
+  refused('bpm: 1.4.33', /must be a list/)
+  refused('- {name: bpm, version: 1.4, url: u, digest: "sha1:00"}', /\[0\]\.version/)
+  refused('- {name: bpm, version: 1.4.33, url: u, digest: "md5:00"}', /\[0\]\.digest/)
+  t.end()
 })
 
 test('a pinned release is fetched once, and refused where it is another', async (t) => {

@@ -10,7 +10,7 @@ export const AnswerInvalid = problem('MESH_ANSWER_INVALID', 502, (url: string, f
 const ajv = new Ajv({ strict: false })
 const validators = new WeakMap<TSchema, ValidateFunction>()
 
-/** The body of an answer, checked: fields that the schema does not know are no error, a wrong one is, by its path. */
+/** The body of an answer, checked: fields that the schema does not know are no error, and left out; a wrong one is, by its path. */
 export function parseJson<Schema extends TSchema>(schema: Schema, { body }: Pick<HttpAnswer, 'body'>, url: string): Static<Schema> {
   const text = body.toString('utf8')
   let value: unknown
@@ -22,5 +22,27 @@ export function parseJson<Schema extends TSchema>(schema: Schema, { body }: Pick
   let validate = validators.get(schema)
   if (!validate) validators.set(schema, (validate = ajv.compile(schema)))
   if (!validate(value)) throw AnswerInvalid(url, describeFault(validate.errors![0]!))
-  return value as Static<Schema>
+  return known(schema, value) as Static<Schema>
+}
+
+interface Shape {
+  type?: string
+  properties?: Record<string, TSchema>
+  items?: TSchema
+}
+
+/**
+ * A checked value with what its schema knows alone, where that lists properties: of 300,000 resources of Cloud Controller the rest is most of the
+ * memory, and collecting that is most of the time to read them.
+ */
+function known(schema: TSchema, value: unknown): unknown {
+  const { type, properties, items } = schema as Shape
+  if (type === 'array' && items && Array.isArray(value)) return value.map((item) => known(items, item))
+  if (type !== 'object' || !properties || typeof value !== 'object' || value === null) return value
+  const found: Record<string, unknown> = {}
+  for (const name in properties) {
+    const field = (value as Record<string, unknown>)[name]
+    if (field !== undefined) found[name] = known(properties[name]!, field)
+  }
+  return found
 }

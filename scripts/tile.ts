@@ -10,7 +10,7 @@ const usage = `Builds the Ops Manager tile.
   npm run tile [-- --version VERSION] [--mesh RELEASE.tgz] [--pins FILE] [--releases FOLDER] [--output FILE]
 
   --version VERSION   of the tile (${ours})
-  --mesh RELEASE.tgz  the mesh release; otherwise the newest of npm run release, made where there is none
+  --mesh RELEASE.tgz  the mesh release; otherwise what npm run release makes of this checkout
   --pins FILE         releases of others that the tile carries, in place of tile/releases.yml: other versions, or a mirror's addresses
   --releases FOLDER   their tarballs, NAME-VERSION.tgz; what is not there is fetched into it (vendor/releases/)
   --output FILE       dist/mesh-release-VERSION.pivotal where not given

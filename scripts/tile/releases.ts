@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { createReadStream, createWriteStream, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -57,18 +57,13 @@ export async function readTarball(path: string): Promise<Tarball> {
   return { name, version: `${version}`, path }
 }
 
-/** Our own release: the newest that `npm run release` left, else one that it makes now. */
+/** Our own release, which `npm run release` makes of this checkout. */
 export async function ownRelease(): Promise<Tarball> {
-  const newest = (): string | undefined =>
-    globSync('dev_releases/mesh/mesh-*.tgz', { cwd: root })
-      .map((file) => join(root, file))
-      .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0]
-  const made = newest()
-  if (made) return readTarball(made)
-  if (spawnSync('npm', ['run', 'release'], { cwd: root, stdio: 'inherit' }).status !== 0) throw new Error('npm run release did not make the release; its messages are above')
-  const now = newest()
-  if (!now) throw new Error('npm run release left no tarball in dev_releases/mesh')
-  return readTarball(now)
+  const { status, stdout } = spawnSync('npm', ['run', '--silent', 'release'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+  process.stderr.write(stdout)
+  if (status !== 0) throw new Error('npm run release did not make the release; its messages are above')
+  const [, made = ''] = /^(.+\.tgz): mesh \S+$/.exec(stdout.trim().split('\n').at(-1) ?? '') ?? []
+  return readTarball(made)
 }
 
 /** The tarballs of pinned releases. Throws with all that are missing or wrong. */

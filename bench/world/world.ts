@@ -30,6 +30,10 @@ export interface WorldOptions {
   /** Whether full reads of BBS and Cloud Controller come as often as by default; else only the first. */
   fullReads?: boolean
   engines?: EngineName[]
+  /** pilot's `translation` settings, where not the defaults. */
+  translation?: object
+  /** Most resources of the space; copilot's default where absent. */
+  resources?: number
 }
 
 const never = 86_400_000
@@ -45,12 +49,14 @@ export class World {
   cf!: Session
   space = ''
   domain = ''
+  /** copilot's API for people. */
+  #api = ''
   programs!: { copilot: Program; pilot: Program; syncer: Program }
   routers: Router[] = []
   readonly #folder = mkdtempSync(join(tmpdir(), 'mesh-bench-'))
   readonly #authority = new TestAuthority(join(this.#folder, 'pki'))
   readonly #identities = new TestAuthority(join(this.#folder, 'identities'))
-  readonly #options: Required<WorldOptions>
+  readonly #options: WorldOptions & Required<Pick<WorldOptions, 'instances' | 'fullReads' | 'engines'>>
   readonly agent = new Agent({ connections: 64, pipelining: 1 })
 
   private constructor(options: WorldOptions) {
@@ -123,6 +129,13 @@ export class World {
     return { status: statusCode, body: await body.text(), cookie: String(headers['set-cookie'] ?? '') }
   }
 
+  /** Applies Istio resources to the space, as an app developer does. */
+  async apply(documents: object[]): Promise<void> {
+    const { statusCode, body } = await this.agent.request({ origin: this.#api, path: '/v1/resources/apply', method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ documents, namespace: this.space }) })
+    const text = await body.text()
+    if (statusCode !== 200) throw new Error(`apply: ${statusCode} ${text.slice(0, 1000)}`)
+  }
+
   /** The first instance of the nth app, for proxies other than ours, and what they need to be let in. */
   async backend(n: number): Promise<Backend> {
     const app = this.apps[n]!
@@ -165,9 +178,12 @@ export class World {
     const program = async (name: string, main: string, config: object): Promise<Program> => new Program(name, main, folder, await freePort(), config)
     const [copilotPort, pilotPort] = [await freePort(), await freePort()]
     const copilotUrl = `https://127.0.0.1:${copilotPort}`
+    const apiPort = await freePort()
+    this.#api = `http://127.0.0.1:${apiPort}`
+    const { resources, translation } = this.#options
     const seldom = this.#options.fullReads ? {} : { fullInterval: never }
-    const copilot = await program('copilot', 'copilot', { listen: listen(copilotPort), tls: authority.issue('copilot'), api: { listen: listen(await freePort()) }, store: { file: join(folder, 'copilot.db') } })
-    const pilot = await program('pilot', 'pilot', { listen: listen(pilotPort), tls: authority.issue('pilot'), debug: { listen: listen(await freePort()) }, copilot: { url: copilotUrl, tls: authority.issue('pilot') } })
+    const copilot = await program('copilot', 'copilot', { listen: listen(copilotPort), tls: authority.issue('copilot'), api: { listen: listen(apiPort) }, store: { file: join(folder, 'copilot.db') }, ...(resources && { limits: { resources } }) })
+    const pilot = await program('pilot', 'pilot', { listen: listen(pilotPort), tls: authority.issue('pilot'), debug: { listen: listen(await freePort()) }, copilot: { url: copilotUrl, tls: authority.issue('pilot') }, ...(translation && { translation }) })
     const syncer = await program('route-syncer', 'route-syncer', {
       uaa: { clientId: 'syncer', clientSecret: 'secret' },
       cloudController: { url: api, ...seldom },

@@ -10,8 +10,20 @@ export interface Report {
   held?: Held | null
   conflicts?: Conflict[]
   routers?: ReportedRouter[]
+  /** Of pilots: what they made of every resource, by key; or what of it is other than in their report before, whose version is one less. */
+  resources?: States
+  resourceChanges?: Record<string, ResourceState | null>
+  resourcesVersion?: number
   [detail: string]: unknown
 }
+
+/** What a pilot made of a resource. */
+export interface ResourceState {
+  generation: number
+  programmed: boolean
+  degraded?: string
+}
+type States = Record<string, ResourceState>
 
 /** What a pilot says of a router. */
 export interface ReportedRouter {
@@ -44,6 +56,8 @@ const forgottenAfter = 24 * 3_600_000
 /** What components report, and what operators ask of them. Kept in memory: after a restart all is told again within seconds. */
 export class Components {
   readonly #reports = new Map<string, Omit<Component, 'lost'>>()
+  /** What each component said of resources. */
+  readonly #resources = new Map<string, { version: number | undefined; states: Map<string, ResourceState> }>()
   readonly #accepted = new Set<string>()
   readonly #listeners = new Set<(keys: string[]) => void>()
   readonly #now: () => number
@@ -53,18 +67,44 @@ export class Components {
   }
 
   /** Takes a report and answers with the orders for that component. */
-  report(kind: string, name: string, report: Report): Record<string, unknown> {
-    const before = this.#reports.get(`${kind}/${name}`)?.report
-    this.#reports.set(`${kind}/${name}`, { kind, name, report, lastSeen: this.#now() })
-    const changed = this.#listeners.size ? differing(before?.['resources'] as Table, report['resources'] as Table) : []
-    if (changed.length) for (const listener of this.#listeners) listener(changed)
+  report(kind: string, name: string, { resources, resourceChanges, resourcesVersion, ...report }: Report): Record<string, unknown> {
+    const id = `${kind}/${name}`
+    this.#reports.set(id, { kind, name, report, lastSeen: this.#now() })
     const accepted = report.held && this.#accepted.has(report.held.id)
-    return accepted ? { acceptSync: report.held!.id } : {}
+    return {
+      ...(accepted ? { acceptSync: report.held!.id } : {}),
+      ...(this.#tell(id, { resources, resourceChanges, resourcesVersion }) ? {} : { resources: 'all' }),
+    }
+  }
+
+  /** Takes what a component says of resources; false where it must tell all of it, since what it builds on is not known. */
+  #tell(id: string, { resources, resourceChanges = {}, resourcesVersion: version }: Pick<Report, 'resources' | 'resourceChanges' | 'resourcesVersion'>): boolean {
+    const known = this.#resources.get(id)
+    const changes = new Map(Object.entries<ResourceState | null>(resources ?? resourceChanges))
+    if (resources) for (const key of known?.states.keys() ?? []) if (!changes.has(key)) changes.set(key, null)
+    if (!resources) {
+      if (version === undefined) return true
+      if (known?.version !== (changes.size ? version - 1 : version)) return false
+    }
+    const states = known?.states ?? new Map<string, ResourceState>()
+    const changed: string[] = []
+    for (const [key, state] of changes) {
+      if (JSON.stringify(states.get(key)) !== JSON.stringify(state ?? undefined)) changed.push(key)
+      if (state) states.set(key, state)
+      else states.delete(key)
+    }
+    this.#resources.set(id, { version, states })
+    if (changed.length) for (const listener of this.#listeners) listener(changed)
+    return true
   }
 
   list(): Component[] {
     const now = this.#now()
-    for (const [id, { lastSeen }] of this.#reports) if (now - lastSeen > forgottenAfter) this.#reports.delete(id)
+    for (const [id, { lastSeen }] of this.#reports) {
+      if (now - lastSeen <= forgottenAfter) continue
+      this.#reports.delete(id)
+      this.#resources.delete(id)
+    }
     return [...this.#reports.values()]
       .map((component) => ({ ...component, lost: now - component.lastSeen > lostAfter }))
       .sort((a, b) => a.kind.localeCompare(b.kind) || a.name.localeCompare(b.name))
@@ -86,9 +126,9 @@ export class Components {
   }
 
   /** What live pilots say of a resource, by its record's key. */
-  toldOf(key: string): unknown[] {
+  toldOf(key: string): ResourceState[] {
     const pilots = this.list().filter(({ kind, lost }) => kind === 'pilot' && !lost)
-    return pilots.flatMap(({ report }) => (report['resources'] as Table)?.[key] ?? [])
+    return pilots.flatMap(({ kind, name }) => this.#resources.get(`${kind}/${name}`)?.states.get(key) ?? [])
   }
 
   /** Calls `listener` with the keys of resources of which a pilot says something new; returns a function that stops it. */
@@ -105,11 +145,4 @@ export class Components {
   #syncers(): Component[] {
     return this.list().filter(({ kind, lost }) => kind === 'route-syncer' && !lost)
   }
-}
-
-type Table = Record<string, unknown> | undefined
-
-/** The keys whose values differ. */
-function differing(before: Table = {}, after: Table = {}): string[] {
-  return [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
 }

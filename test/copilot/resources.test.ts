@@ -42,6 +42,21 @@ test('a resource is created, configured, unchanged, shown, rolled back and delet
   t.notOk((await copilot.snapshot()).records.has('resource virtualservice/space/canary'))
 })
 
+test('a pilot tells what is new of resources, and all where copilot has not what it builds on', async (t) => {
+  await apply(virtualService('hello.mesh.test'))
+  const { generation } = (await copilot.get(one)).body.metadata
+  const key = 'virtualservice/space/canary'
+  const tell = async (told: object) => (await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '1', ready: true, ...told })).body.orders
+  const programmed = async () => (await copilot.get(one)).body.status.conditions[1].status
+  t.same(await tell({ resourcesVersion: 5, resourceChanges: { [key]: { generation, programmed: true } } }), { resources: 'all' }, 'what it builds on is not known')
+  t.same(await tell({ resourcesVersion: 6, resources: { [key]: { generation, programmed: false } } }), {})
+  t.same([await tell({ resourcesVersion: 6 }), await programmed()], [{}, 'False'], 'a report without changes')
+  t.same([await tell({ resourcesVersion: 7, resourceChanges: { [key]: { generation, programmed: true } } }), await programmed()], [{}, 'True'])
+  t.same([await tell({ resourcesVersion: 9, resourceChanges: { [key]: null } }), await programmed()], [{ resources: 'all' }, 'True'], 'one was lost')
+  t.same([await tell({ resourcesVersion: 10, resources: {} }), await programmed()], [{}, 'Unknown'])
+  await remove(one)
+})
+
 test('the last twenty versions are kept', async (t) => {
   for (let weight = 1; weight <= 22; weight++) await apply(virtualService('hello.mesh.test', weight))
   const generations = (await copilot.get(`${one}/history`)).body.items.map(({ generation }: { generation: number }) => generation)

@@ -174,6 +174,8 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
   await reporting.start()
   await eventually(() => told.length > 2)
   await reporting.stop()
+  t.match(told[1], ['pilot', 'pilot-1', { resources: {}, resourcesVersion: 2 }], 'what may not have come is told again')
+  t.notOk('resources' in (told[2] as { [2]: object })[2])
   t.match(told.at(-1), ['pilot', 'pilot-1', { ready: true, revision: 7, version: String, routers: [{ name: 'router-1', refused: [{ reason: 'no good' }] }] }])
 })
 
@@ -184,25 +186,26 @@ test('a resource is programmed once every router has acknowledged what came of i
   const { publisher, status: standing, connect, subscribe } = await pilot(t)
   const key = 'virtualservice/s/shop'
   await publisher.replace([process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
-  t.match(standing.report()[key], { generation: 1, programmed: false }, 'there is no router')
+  t.match(standing.all()[key], { generation: 1, programmed: false }, 'there is no router')
   const quick = subscribe(connect()).acknowledgeAll()
   const slow = subscribe(connect())
   await eventually(() => quick.received().includes('route pub') && slow.messages.length)
-  t.match(standing.report()[key], { programmed: false }, 'one router has not answered')
-  const essence = standing.essence()
+  t.match(standing.all()[key], { programmed: false }, 'one router has not answered')
+  t.same(standing.changes(), {}, 'nothing is new')
   slow.acknowledgeAll()
-  await eventually(() => standing.report()[key]?.programmed)
-  t.not(standing.essence(), essence)
-  t.same(standing.report()[key], { generation: 1, programmed: true })
+  await eventually(() => standing.changes()[key]?.programmed)
+  t.same(standing.changes(), {}, 'what was told is not told again')
+  t.same(standing.all()[key], { generation: 1, programmed: true })
 
   await publisher.apply([{ kind: 'resource', key, value: null }])
-  t.notOk(standing.report()[key])
+  t.same(standing.changes()[key], null)
+  t.notOk(standing.all()[key])
 })
 
 test('what of a resource cannot be served is said, and what comes back good is no longer', async (t) => {
   const { publisher, translator, status: standing } = await pilot(t)
   await publisher.replace([process_, instance('i', 1000), route('a.mesh'), shop('v1'), versions])
-  const degraded = (key = 'virtualservice/s/shop') => standing.report()[key]?.degraded
+  const degraded = (key = 'virtualservice/s/shop') => standing.all()[key]?.degraded
   t.equal(degraded(), undefined)
   await publisher.apply([{ kind: 'resource', key: versions.key, value: null }])
   t.match(degraded(), /no DestinationRule gives a.mesh a subset v1/)
@@ -224,7 +227,7 @@ test('a resource that pilot cannot read leaves all others as they are', async (t
   const unknown = { kind: 'resource', key: 'sidecar/s/x', value: { ...shop('v1').value, kind: 'Sidecar', metadata: { ...shop('v1').value!.metadata, name: 'x' } } } as unknown as Change
   await publisher.apply([poison, unknown, route('b.mesh')])
   t.match(translator.faults, [{ kind: 'resource', key: 'virtualservice/s/shop', reason: /spec/ }, { kind: 'resource', key: 'sidecar/s/x', reason: /Sidecar/ }])
-  t.match(standing.report()['virtualservice/s/shop'], { generation: 2, degraded: /spec/ })
+  t.match(standing.all()['virtualservice/s/shop'], { generation: 2, degraded: /spec/ })
   t.ok(translator.rules.host('pub', 'a.mesh'), 'its last good version holds')
   t.ok(translator.model.get('route', 'pub/b.mesh'))
 })
@@ -236,8 +239,8 @@ test('a refusal shows at the resources that it comes of', async (t) => {
   const { nonce, resources: sent } = await eventually(() => client.messages.find(({ typeUrl }) => typeUrl === typeUrls.cluster))
   const { name, version } = sent.find((one) => one.name.startsWith('rule/v1'))!
   client.send({ typeUrl: typeUrls.cluster, responseNonce: nonce, errorDetail: refusalStatus([{ typeUrl: typeUrls.cluster, name, version, reason: 'no good' }]) })
-  await eventually(() => standing.report()[versions.key]?.degraded)
-  t.match(standing.report(), { [versions.key]: { programmed: false, degraded: /router-1 refuses rule\/v1.*no good/ }, 'virtualservice/s/shop': { programmed: false, degraded: /no good/ } })
+  await eventually(() => standing.all()[versions.key]?.degraded)
+  t.match(standing.all(), { [versions.key]: { programmed: false, degraded: /router-1 refuses rule\/v1.*no good/ }, 'virtualservice/s/shop': { programmed: false, degraded: /no good/ } })
 })
 
 test('a transaction of any size is one step: no rule comes before the subset that it names', async (t) => {

@@ -62,7 +62,7 @@ test('rules that a router refuses stay as it had them, and hold up no others', (
   apply(rule('b.test', 599))
   t.same(answers()['b.test'], 200)
   t.same(refused(), ['b.test'])
-  t.match(status.report(), { 'virtualservice/space/b.test': { programmed: false, degraded: /router r refuses the rules of b.test.*599 is no status/ }, 'virtualservice/space/a.test': { programmed: true, degraded: undefined } })
+  t.match(status.all(), { 'virtualservice/space/b.test': { programmed: false, degraded: /router r refuses the rules of b.test.*599 is no status/ }, 'virtualservice/space/a.test': { programmed: true, degraded: undefined } })
   apply(rule('a.test', 201))
   t.same(answers(), { 'a.test': 201, 'b.test': 200, 'c.test': 200, 'd.test': 200, 'e.test': 200 }, 'another host’s change gets through')
   apply(rule('b.test', 202))

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox'
 import { analyse, foreignHosts, type World } from '../../mesh/istio/analyse.ts'
 import { systemNamespace } from '../../mesh/istio/kinds.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
-import type { Components } from '../components.ts'
+import type { Components, ResourceState } from '../components.ts'
 import type { StoredResource, Switch } from '../store/store.ts'
 
 const Condition = Type.Object({ type: Type.String(), status: Type.Enum(['True', 'False', 'Unknown']), reason: Type.Optional(Type.String()), message: Type.Optional(Type.String()) })
@@ -29,16 +29,10 @@ export interface Surroundings {
   switches: Switch[]
 }
 
-interface Told {
-  generation: number
-  programmed: boolean
-  degraded?: string
-}
-
 /** A resource with its version, what pilots say of it, and what it meets. */
 export function showResource({ key, value, version }: StoredResource, { components, world, switches }: Surroundings): ResourceView {
   const resource = JSON.parse(value) as Resource
-  const told = components.toldOf(key) as Told[]
+  const told = components.toldOf(key)
   const ignored = switches.find(({ name, subject }) => name === 'ignore' && subject === resource.metadata.namespace)
   return {
     ...resource,
@@ -50,7 +44,7 @@ export function showResource({ key, value, version }: StoredResource, { componen
   }
 }
 
-function programmed({ metadata }: Resource, told: Told[], ignored: Switch | undefined): Condition {
+function programmed({ metadata }: Resource, told: ResourceState[], ignored: Switch | undefined): Condition {
   const type = 'Programmed'
   if (ignored) return { type, status: 'False', reason: 'Ignored', message: 'an operator has the rules of this space ignored' }
   if (!told.length) return { type, status: 'Unknown', reason: 'NotReported', message: 'no pilot has reported it' }
@@ -59,7 +53,7 @@ function programmed({ metadata }: Resource, told: Told[], ignored: Switch | unde
   return told.every((one) => one.programmed) ? { type, status: 'True' } : { type, status: 'False', reason: 'Pending', message: 'not every router has acknowledged it' }
 }
 
-function degraded(resource: Resource, told: Told[], world: World, ignored: Switch | undefined): Condition {
+function degraded(resource: Resource, told: ResourceState[], world: World, ignored: Switch | undefined): Condition {
   const type = 'Degraded'
   const { namespace, generation } = resource.metadata
   if (ignored) return { type, status: 'True', reason: 'Ignored', message: `${ignored.author} has the rules of this space ignored since ${new Date(ignored.at).toISOString()}` }

@@ -12,7 +12,7 @@ export interface ReportsOptions {
   name: string
   copilot: Pick<CopilotClient, 'report' | 'condition' | 'position'>
   routers: () => ClientStatus[]
-  resources: Pick<ResourceStatus, 'report' | 'essence'>
+  resources: Pick<ResourceStatus, 'all' | 'changes'>
   log: Logger
   /** Milliseconds between reports. */
   every?: number
@@ -23,23 +23,38 @@ const listed = 100
 
 /** Tells copilot every five seconds, and as soon as something of it changes, how pilot, its routers and the resources are. */
 export function reports({ name, copilot, routers, resources, log, every = 5000 }: ReportsOptions): Part {
-  /** What a report is sent for at once when it changes. */
-  const essence = (): string => JSON.stringify([resources.essence(), copilot.condition().ready, routers().map(({ name, connectedSince, refused, report }) => [name, connectedSince, refused.length, report])])
+  /** What a report is sent for at once when it changes, beside the resources. */
+  const essence = (): string => JSON.stringify([copilot.condition().ready, routers().map(({ name, connectedSince, refused, report }) => [name, connectedSince, refused.length, report])])
 
-  const report = async (): Promise<void> => {
+  /** Whether copilot may not know what was told of resources before. */
+  let afresh = true
+  let resourcesVersion = 0
+
+  const report = async (changes: Record<string, unknown>): Promise<void> => {
     const states = routers().map(({ report: said, ...router }) => ({ ...router, refused: router.refused.slice(0, listed), refusals: router.refused.length, ...ejectionsOf(said) }))
-    const status = { version, ready: copilot.condition().ready, revision: copilot.position?.revision, routers: states, resources: resources.report() }
-    await copilot.report('pilot', name, status).catch((error: unknown) => log.debug({ reason: messageOf(error) }, 'cannot report to copilot'))
+    const status = { version, ready: copilot.condition().ready, revision: copilot.position?.revision, routers: states }
+    const changed = Object.keys(changes).length > 0
+    if (afresh || changed) resourcesVersion++
+    const told = afresh ? { resources: resources.all() } : changed ? { resourceChanges: changes } : {}
+    try {
+      const orders = await copilot.report('pilot', name, { ...status, resourcesVersion, ...told })
+      afresh = orders['resources'] === 'all'
+      if (afresh) due = 0
+    } catch (error) {
+      afresh = true
+      log.debug({ reason: messageOf(error) }, 'cannot report to copilot')
+    }
   }
 
   let told = ''
   let due = 0
   return loop('reports', async () => {
     const now = essence()
-    if (now !== told || performance.now() >= due) {
+    const changes = resources.changes()
+    if (now !== told || performance.now() >= due || Object.keys(changes).length) {
       told = now
       due = performance.now() + every
-      await report()
+      await report(changes)
     }
     return every / 10
   })

@@ -26,12 +26,17 @@ export interface ResourceStatusOptions {
   }
 }
 
-/** Follows each resource from its record until the routers have it. */
+/** Follows each resource from its record until the routers have it. Telling what is new of many costs what is new of them. */
 export class ResourceStatus {
   readonly #options: ResourceStatusOptions
   /** By key: its generation, and the change with which it was published. */
   readonly #published = new Map<string, { generation: number; epoch: number }>()
-  #changes = 0
+  /** Those of which something else may have to be said than was told last. */
+  readonly #suspects = new Set<string>()
+  /** What was told last, as JSON. */
+  readonly #told = new Map<string, string>()
+  #refusedBefore: Iterable<string> = []
+  #answered = 0
 
   constructor(options: ResourceStatusOptions) {
     this.#options = options
@@ -42,33 +47,48 @@ export class ResourceStatus {
     const { epoch } = this.#options.ads
     for (const { kind, key, value } of changes) {
       if (kind !== 'resource') continue
-      this.#changes++
+      this.#suspects.add(key)
       if (value === null) this.#published.delete(key)
       else this.#published.set(key, { generation: value.metadata.generation, epoch })
     }
   }
 
   /** The state of every resource, by key. */
-  report(): Record<string, ResourceState> {
-    const { translator, ads } = this.#options
-    const answered = ads.answered()
-    const refused = this.#refused()
-    return Object.fromEntries(
-      [...this.#published].map(([key, { generation, epoch }]) => {
-        const reasons = [...translator.degraded(key), ...(refused.get(key) ?? [])]
-        return [key, { generation, programmed: epoch <= answered && !refused.has(key), ...(reasons.length && { degraded: reasons.join('; ') }) }]
-      }),
-    )
+  all(): Record<string, ResourceState> {
+    this.#told.clear()
+    for (const key of this.#published.keys()) this.#suspects.add(key)
+    return this.changes() as Record<string, ResourceState>
   }
 
-  /** Differs whenever what `report` gives may differ. */
-  essence(): string {
+  /** The states that are other than they were told last, by key; null for resources that are gone. */
+  changes(): Record<string, ResourceState | null> {
     const { translator, ads } = this.#options
     const answered = ads.answered()
-    const programmed = [...this.#published.values()].filter(({ epoch }) => epoch <= answered).length
-    const refusals = ads.routers().flatMap(({ name, refused }) => refused.map((refusal) => `${name} ${refusal.typeUrl} ${refusal.name} ${refusal.version}`))
-    const isolated = this.#options.isolation?.refusals().map(({ router, exposure, host }) => `${router} ${exposure}/${host}`) ?? []
-    return JSON.stringify([this.#changes, programmed, translator.rules.degradations.revision, refusals, isolated])
+    // A router that came, or came back, may lack what all had.
+    if (answered < this.#answered) for (const key of this.#published.keys()) this.#suspects.add(key)
+    this.#answered = answered
+    const refused = this.#refused()
+    for (const key of [...refused.keys(), ...this.#refusedBefore, ...translator.rules.degradations.touched()]) this.#suspects.add(key)
+    this.#refusedBefore = refused.keys()
+
+    const changed: Record<string, ResourceState | null> = {}
+    for (const key of this.#suspects) {
+      const state = this.#stateOf(key, answered, refused.get(key) ?? [])
+      const text = JSON.stringify(state)
+      if (text !== (this.#told.get(key) ?? 'null')) changed[key] = state
+      if (state) this.#told.set(key, text)
+      else this.#told.delete(key)
+      // One that waits for routers is looked at again.
+      if (!state || state.programmed || refused.has(key)) this.#suspects.delete(key)
+    }
+    return changed
+  }
+
+  #stateOf(key: string, answered: number, refusals: string[]): ResourceState | null {
+    const published = this.#published.get(key)
+    if (!published) return null
+    const reasons = [...this.#options.translator.degraded(key), ...refusals]
+    return { generation: published.generation, programmed: published.epoch <= answered && !refusals.length, ...(reasons.length && { degraded: reasons.join('; ') }) }
   }
 
   /** Why routers refuse what comes of resources, by the resources' keys. */

@@ -2,19 +2,21 @@
 export class Degradations {
   readonly #byUnit = new Map<string, Map<string, string[]>>()
   readonly #byKey = new Map<string, Map<string, string[]>>()
-  #revision = 0
+  readonly #touched = new Set<string>()
 
-  /** Grows with every change. */
-  get revision(): number {
-    return this.#revision
+  /** The keys of which something else may be said since this was asked for the last time. */
+  touched(): string[] {
+    const keys = [...this.#touched]
+    this.#touched.clear()
+    return keys
   }
 
   /** Puts what `unit` finds now in place of what it found before. */
   set(unit: string, found: { key: string; reason: string }[]): void {
     const before = this.#byUnit.get(unit)
     if (!before && !found.length) return
-    this.#revision++
     for (const key of before?.keys() ?? []) {
+      this.#touched.add(key)
       const reasons = this.#byKey.get(key)
       reasons?.delete(unit)
       if (reasons?.size === 0) this.#byKey.delete(key)
@@ -24,6 +26,7 @@ export class Degradations {
     const now = Map.groupBy(found, ({ key }) => key)
     const reasons = new Map([...now].map(([key, list]) => [key, list.map(({ reason }) => reason)]))
     this.#byUnit.set(unit, reasons)
+    for (const key of reasons.keys()) this.#touched.add(key)
     for (const [key, list] of reasons) this.#byKey.set(key, (this.#byKey.get(key) ?? new Map<string, string[]>()).set(unit, list))
   }
 

@@ -16,6 +16,8 @@ export const HeldSync = Type.Object({
   removes: Type.Object({ routes: Type.Integer(), instances: Type.Integer(), apps: Type.Optional(Type.Integer()) }),
 })
 
+const ResourceState = Type.Object({ generation: Type.Integer(), programmed: Type.Boolean(), degraded: Type.Optional(Type.String()) })
+
 const Report = Type.Object(
   {
     version: Type.String({ maxLength: 100 }),
@@ -25,6 +27,9 @@ const Report = Type.Object(
     conflicts: Type.Optional(
       Type.Array(Type.Object({ key: Type.String(), route: Type.Optional(Type.String()), space: Type.String(), servedSpace: Type.String(), reason: Type.String() })),
     ),
+    resources: Type.Optional(Type.Record(Type.String(), ResourceState)),
+    resourceChanges: Type.Optional(Type.Record(Type.String(), Type.Unsafe<Static<typeof ResourceState> | null>({ ...ResourceState, type: ['object', 'null'] }))),
+    resourcesVersion: Type.Optional(Type.Integer({ minimum: 0 })),
     routers: Type.Optional(Type.Array(Type.Object({ name: Type.String(), ejections: Type.Optional(Type.Array(Ejection)) }, { additionalProperties: true }))),
   },
   { additionalProperties: true },

@@ -70,9 +70,5 @@ function writtenHosts(resource: Records['resource']): string[] {
   return resource.spec.hosts ?? []
 }
 
-/** What a change of a record can be seen by: its kind and key, and its names before and after. */
-export function seenBy<K extends Kind>(kind: K, key: string, before: Records[K] | undefined, after: Records[K] | null): string[] {
-  return [recordName(kind, key), ...(before === undefined ? [] : namesOf(kind, before)), ...(after === null ? [] : namesOf(kind, after))]
-}
-
+/** A record by its kind and key: a change of it is seen by this, and by its names before and after. */
 export const recordName = (kind: Change['kind'], key: string): string => `${kind} ${key}`

@@ -5,7 +5,7 @@ import { kinds, type Change, type Instance, type Kind, type Process, type Record
 import type { Source } from '../../mesh/rules/source.ts'
 import { recordFault, type Fault } from './fault.ts'
 import { Mentions } from './mentions.ts'
-import { hostsOf, name, namesOf, seenBy } from '../../mesh/rules/names.ts'
+import { hostsOf, name, namesOf, recordName } from '../../mesh/rules/names.ts'
 
 /** What a set of changes touches. */
 export interface Touched {
@@ -90,22 +90,24 @@ export class Model implements Source {
    * back: what is new or different, and what is no longer there.
    */
   difference(records: Change[]): Change[] {
-    const wanted = new Map<string, Change>()
+    const wanted = new Map<Kind, Map<string, Change>>()
     for (const record of records) {
-      if (record.value === null) wanted.delete(nameOf(record))
-      else wanted.set(nameOf(record), record)
+      const ofKind = wanted.get(record.kind) ?? new Map<string, Change>()
+      if (!ofKind.size) wanted.set(record.kind, ofKind)
+      if (record.value === null) ofKind.delete(record.key)
+      else ofKind.set(record.key, record)
     }
-    const removals = [...this.faults.values()].filter((fault) => !wanted.has(nameOf(fault)) && !this.get(fault.kind, fault.key)).map(removalOf)
+    const removals = [...this.faults.values()].filter(({ kind, key }) => !wanted.get(kind)?.has(key) && !this.get(kind, key)).map(removalOf)
     for (const kind of kinds) {
+      const ofKind = wanted.get(kind)
       for (const [key, value] of this.#records[kind]) {
-        const name = nameOf({ kind, key })
-        const record = wanted.get(name)
+        const record = ofKind?.get(key)
         if (!record) removals.push(removalOf({ kind, key }))
-        else if (isDeepStrictEqual(record.value, value) && !this.faults.has(name)) wanted.delete(name)
+        else if (isDeepStrictEqual(record.value, value) && !this.faults.has(nameOf({ kind, key }))) ofKind!.delete(key)
       }
     }
     // Additions first, so that nothing is without its successor for a moment.
-    return [...wanted.values(), ...removals]
+    return [...[...wanted.values()].flatMap((ofKind) => [...ofKind.values()]), ...removals]
   }
 
   #applyOne(change: Change, touched: Touched): void {
@@ -117,13 +119,14 @@ export class Model implements Source {
       this.faults.set(nameOf(change), { kind, key, reason })
       return
     }
-    this.faults.delete(nameOf(change))
+    if (this.faults.size) this.faults.delete(nameOf(change))
     const before = records.get(key)
     if (value === null) records.delete(key)
     else records.set(key, value)
-    if (before) for (const has of namesOf(kind, before)) this.#names.delete(has, key)
-    if (value) for (const has of namesOf(kind, value)) this.#names.add(has, key)
-    for (const seen of seenBy(kind, key, before, value)) if (!manyOf.has(kind) || this.#isRead(seen)) touched.names.add(seen)
+    const [had, has] = [before, value].map((one) => (one ? namesOf(kind, one) : [])) as [string[], string[]]
+    for (const name of had) this.#names.delete(name, key)
+    for (const name of has) this.#names.add(name, key)
+    for (const seen of [recordName(kind, key), ...had, ...has]) if (!manyOf.has(kind) || this.#isRead(seen)) touched.names.add(seen)
     if (kind === 'route') this.#reindexRoute(key, before as Route | undefined, value, touched)
     if (kind === 'instance') for (const process of new Set([(before as Instance | undefined)?.process, value?.process])) if (process) this.#touchRoutesOf(process, touched)
     if (kind === 'resource') {

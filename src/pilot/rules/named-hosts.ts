@@ -1,6 +1,5 @@
 import { reachNamed } from '../../mesh/istio/ownership.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
-import type { Route } from '../../mesh/records.ts'
 import type { Model, Touched } from '../model/model.ts'
 import { name } from '../../mesh/rules/names.ts'
 import { directoryOf } from '../../mesh/rules/directory.ts'
@@ -30,22 +29,20 @@ export class NamedHosts {
     return found
   }
 
-  /** The routes that may answer for other services than before: by what an app, its space or its organization is called. */
-  *renamed({ names }: Touched): Generator<Route> {
+  /** Keys of the routes that may answer for other services than before: by what an app, its space or its organization is called. */
+  renamed({ names }: Touched): Set<string> {
+    const routes = new Set<string>()
+    const add = (having: string): void => {
+      for (const key of this.#model.keysOf(having)) routes.add(key)
+    }
     for (const touched of names) {
-      const [kind, key = ''] = touched.split(' ', 2)
-      if (kind === 'service') for (const app of this.#model.keysOf(touched)) yield* this.#routes(name.destination(app))
-      if (kind === 'app') yield* this.#routes(name.destination(key))
-      if (kind === 'space') yield* this.#routes(name.owned(key))
-      if (kind === 'organization') for (const space of this.#model.keysOf(name.spacesIn(key))) yield* this.#routes(name.owned(space))
+      const key = touched.slice(touched.indexOf(' ') + 1)
+      if (touched.startsWith('service ')) for (const app of this.#model.keysOf(touched)) add(name.destination(app))
+      else if (touched.startsWith('app ')) add(name.destination(key))
+      else if (touched.startsWith('space ')) add(name.owned(key))
+      else if (touched.startsWith('organization ')) for (const space of this.#model.keysOf(name.spacesIn(key))) add(name.owned(space))
     }
-  }
-
-  *#routes(having: string): Generator<Route> {
-    for (const key of this.#model.keysOf(having)) {
-      const route = this.#model.get('route', key)
-      if (route) yield route
-    }
+    return routes
   }
 }
 

@@ -1,6 +1,6 @@
 import { messageOf } from '../../common/problem.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from '../../common/xds/resources.ts'
-import { routeKey, type App, type Change, type Route } from '../../mesh/records.ts'
+import type { App, Change, Route } from '../../mesh/records.ts'
 import type { Fault } from '../model/fault.ts'
 import { Model, nothingTouched, type Touched } from '../model/model.ts'
 import { servingOf } from '../model/serving.ts'
@@ -77,7 +77,7 @@ export class Translator {
   /** Routes whose cluster a DestinationRule shapes, or did, and those of which an app is another now. */
   #ruled(touched: Touched): string[] {
     const written = [...this.#named.written(touched, ['DestinationRule'])].flatMap((host) => [...this.model.keysOf(name.host(host))])
-    return [...written, ...[...this.#named.renamed(touched)].map(routeKey)]
+    return [...written, ...this.#named.renamed(touched)]
   }
 
   /** The records that cannot be served as they are now, each with the reason; what was last good of them stays in force. */

@@ -164,9 +164,10 @@ export class RuleTranslator {
   /** Hosts that may have rules by what was touched; those that have some already are found by what they read. */
   #candidates(touched: Touched): Set<string> {
     const hosts = this.#named.written(touched, ['VirtualService', 'ServiceEntry', 'Gateway', 'RateLimit'])
-    const routes = new Set([...touched.routes.keys()].flatMap((key) => this.#model.get('route', key) ?? []))
-    for (const route of this.#named.renamed(touched)) routes.add(route)
-    for (const route of routes) if (this.#hasRules(route)) hosts.add(route.host)
+    for (const key of new Set([...touched.routes.keys(), ...this.#named.renamed(touched)])) {
+      const route = this.#model.get('route', key)
+      if (route && this.#hasRules(route)) hosts.add(route.host)
+    }
     return hosts
   }
 

@@ -16,7 +16,7 @@ import { requestHygiene } from './request-hygiene.ts'
 import { retries } from './retries.ts'
 import { routingShape } from './routing-shape.ts'
 import { stickySessions } from './sticky-sessions.ts'
-import { b3TraceHeaders, sameTraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
+import { b3TraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
 import { timeouts } from './timeouts.ts'
 import { upgrades } from './upgrades.ts'
 import { upstreamTls } from './upstream-tls.ts'
@@ -31,7 +31,6 @@ export const features: Feature[] = [
   protocols,
   upgrades,
   b3TraceHeaders,
-  sameTraceHeaders,
   w3cTraceHeaders,
   platformRoute,
   retries,

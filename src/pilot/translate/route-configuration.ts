@@ -28,10 +28,12 @@ const header = (name: string, regex: string) => ({
 })
 const present = (name: string, value: boolean) => ({ name, headerMatchSpecifier: { case: 'presentMatch' as const, value } })
 const method = (regex: string) => header(':method', regex)
+const get = { name: ':method', headerMatchSpecifier: { case: 'stringMatch' as const, value: { matchPattern: { case: 'exact' as const, value: 'GET' } } } }
 const contentLength = (regex: string) => header('content-length', regex)
 
-/** What each constant route matches, in the order in which they are tried. */
+/** What each constant route matches, in the order in which they are tried: first what most requests are, by looking for headers alone. */
 const matches: { name: ConstantRoute['name']; streams: boolean; match: Match }[] = [
+  { name: 'idempotent', streams: false, match: { headers: [get, ...['upgrade', 'content-type', 'content-length', 'transfer-encoding'].map((name) => present(name, false))] } },
   { name: 'grpc', streams: true, match: { grpc: {} } },
   { name: 'upgrade', streams: true, match: { headers: [present('upgrade', true)] } },
   {

@@ -1,10 +1,12 @@
 import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { HeaderMutationSchema } from '../../common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
 import type { Feature, HeaderMutationInit } from './feature.ts'
-import { allOf, anyOf, not, onlyWhere, requestHeader } from './only-where.ts'
+import { anyOf, not, onlyWhere, requestHeader } from './only-where.ts'
 import { packed } from './proto.ts'
 
-const set = (key: string, value: string): HeaderMutationInit => ({ action: { case: 'append', value: { header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD } } })
+const header = (key: string, value: string, appendAction: Append): HeaderMutationInit => ({ action: { case: 'append', value: { header: { key, value }, appendAction } } })
+const set = (key: string, value: string): HeaderMutationInit => header(key, value, Append.OVERWRITE_IF_EXISTS_OR_ADD)
+const add = (key: string, value: string): HeaderMutationInit => header(key, value, Append.ADD_IF_ABSENT)
 
 /** Six times a new UUID's first four random bytes; an operator for random hex digits does not exist. */
 const uuids = Array.from({ length: 6 }, (_, position) => `x-mesh-uuid-${position}`)
@@ -19,7 +21,10 @@ const begun = 'x-mesh-trace'
 
 const readable = '[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?'
 
-/** Begins a trace in B3's headers (https://github.com/openzipkin/b3-propagation) where a request belongs to none; whether it is sampled is left to the apps. */
+/**
+ * Begins a trace in B3's headers (https://github.com/openzipkin/b3-propagation) where a request belongs to none; whether it is sampled is left
+ * to the apps. It stands in W3C's header too, where a request has none there.
+ */
 export const b3TraceHeaders: Feature = {
   filter({ settings: { traceHeaders } }) {
     if (!traceHeaders.b3) return undefined
@@ -32,22 +37,20 @@ export const b3TraceHeaders: Feature = {
         set('X-B3-TraceId', randomTrace),
         set('X-B3-SpanId', randomSpan),
         set('b3', ids),
-        ...(traceHeaders.w3c ? [set(begun, ids)] : []),
+        ...(traceHeaders.w3c ? [set(begun, ids), add('traceparent', `00-${ids}-01`)] : []),
       ]),
     )
   },
 }
 
-const unreadable = not(requestHeader('traceparent', readable))
-
-/** The trace that was begun for B3 stands in W3C's header too, where a request has none there. */
-export const sameTraceHeaders: Feature = {
-  filter: ({ settings: { traceHeaders } }) =>
-    traceHeaders.b3 && traceHeaders.w3c ? onlyWhere('mesh.trace-w3c-as-b3', allOf(requestHeader(begun), unreadable), mutations([set('traceparent', `00-%REQ(${begun})%-01`)])) : undefined,
-}
-
-/** Begins a trace in W3C's header (https://www.w3.org/TR/trace-context) where a request has none that can be read. */
+/** Begins a trace in W3C's header (https://www.w3.org/TR/trace-context) where a request has none that can be read: the one begun for B3, else another. */
 export const w3cTraceHeaders: Feature = {
   filter: ({ settings: { traceHeaders } }) =>
-    traceHeaders.w3c ? onlyWhere('mesh.trace-w3c', unreadable, mutations([...makeRandom, set('traceparent', `00-${randomTrace}-${randomSpan}-01`)])) : undefined,
+    traceHeaders.w3c
+      ? onlyWhere(
+          'mesh.trace-w3c',
+          not(requestHeader('traceparent', readable)),
+          mutations([...makeRandom, add(begun, `${randomTrace}-${randomSpan}`), set('traceparent', `00-%REQ(${begun})%-01`)]),
+        )
+      : undefined,
 }

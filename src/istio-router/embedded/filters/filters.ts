@@ -7,7 +7,7 @@ import type { FilterType, HttpFilter } from './filter.ts'
 import { cors } from './cors.ts'
 import { fault } from './fault.ts'
 import { headerMutation } from './header-mutation.ts'
-import { b3TraceHeaders, sameTraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
+import { b3TraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
 import { namedInstances } from './named-instances.ts'
 import { localRateLimit } from './local-rate-limit.ts'
 import { routingBucket } from './routing-bucket.ts'
@@ -15,7 +15,7 @@ import { stickySessions } from './sticky-sessions.ts'
 import { upstreamCodec } from './upstream-codec.ts'
 
 /** Every kind of filter that this engine knows, beside the router itself, which ends each chain. */
-export const filterTypes: FilterType[] = [headerMutation, upstreamCodec, b3TraceHeaders, sameTraceHeaders, w3cTraceHeaders, routingBucket, namedInstances, stickySessions, cors, fault, localRateLimit]
+export const filterTypes: FilterType[] = [headerMutation, upstreamCodec, b3TraceHeaders, w3cTraceHeaders, routingBucket, namedInstances, stickySessions, cors, fault, localRateLimit]
 
 const byName = new Map(filterTypes.map((type) => [type.name, type]))
 /** A filter's kind; what stands behind a slash in its name is its own matter. */

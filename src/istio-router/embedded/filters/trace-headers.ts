@@ -26,24 +26,12 @@ export const b3TraceHeaders: FilterType = {
   }),
 }
 
-/** The trace that was begun for B3 stands in W3C's header too, where a request has none there that can be read. */
-export const sameTraceHeaders: FilterType = {
-  name: 'mesh.trace-w3c-as-b3',
-  compile: () => ({
-    request(headers) {
-      const ids = headers.get(begun)
-      if (ids !== undefined && !readable.test(headers.get('traceparent') ?? '')) headers.set('traceparent', `00-${ids}-01`)
-      return true
-    },
-  }),
-}
-
-/** Begins a trace in W3C's header where a request has none that can be read. */
+/** Begins a trace in W3C's header where a request has none that can be read: the one that was begun for B3, else another. */
 export const w3cTraceHeaders: FilterType = {
   name: 'mesh.trace-w3c',
   compile: () => ({
     request(headers) {
-      if (!readable.test(headers.get('traceparent') ?? '')) headers.set('traceparent', `00-${randomIds()}-01`)
+      if (!readable.test(headers.get('traceparent') ?? '')) headers.set('traceparent', `00-${headers.get(begun) ?? randomIds()}-01`)
       return true
     },
   }),

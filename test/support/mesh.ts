@@ -56,6 +56,8 @@ export interface ServeOptions extends Pick<InstanceOptions, 'identity' | 'handle
   labels?: Record<string, string>
   /** Of the app, by which subsets choose. */
   appLabels?: Record<string, string>
+  /** Of the app. */
+  annotations?: Record<string, string>
   /** Availability zones of the instances, in turn. */
   zones?: string[]
 }
@@ -211,7 +213,7 @@ export class Mesh {
 
   readonly eventually = eventually
 
-  async #app({ instances = 1, identity, handler, http2Handler, tcpHandler, appLabels = {}, zones = [] }: ServeOptions) {
+  async #app({ instances = 1, identity, handler, http2Handler, tcpHandler, appLabels = {}, annotations = {}, zones = [] }: ServeOptions) {
     const guid = randomUUID()
     const process = `${guid}-1`
     const running: TestInstance[] = []
@@ -226,7 +228,7 @@ export class Mesh {
       return instance
     }
     await this.change([
-      { kind: 'app', key: guid, value: { name: `app-${guid.slice(0, 8)}`, space: 'space', labels: appLabels, annotations: {} } },
+      { kind: 'app', key: guid, value: { name: `app-${guid.slice(0, 8)}`, space: 'space', labels: appLabels, annotations } },
       { kind: 'process', key: process, value: { app: guid, type: 'web', instances } },
     ])
     for (let i = 0; i < instances; i++) await add()

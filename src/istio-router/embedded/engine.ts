@@ -32,7 +32,8 @@ export class EmbeddedEngine implements Engine {
   readonly name = 'embedded engine'
   readonly #log: Logger
   readonly #shared: Shared
-  readonly #clusters = new ClusterTable((cluster, endpoint, ejected) => this.#ejected(cluster, endpoint, ejected))
+  readonly #secrets = new Secrets()
+  readonly #clusters = new ClusterTable({ onEjection: (cluster, endpoint, ejected) => this.#ejected(cluster, endpoint, ejected), secrets: this.#secrets })
   readonly #listeners: Listeners
   readonly #ejections: Ejections
   #applying: Promise<unknown> = Promise.resolve()
@@ -44,7 +45,7 @@ export class EmbeddedEngine implements Engine {
     this.#shared = {
       clusters: this.#clusters.byName,
       routes: new Routes(),
-      secrets: new Secrets(),
+      secrets: this.#secrets,
       metrics: counters,
       log: new LogSink(typeof accessLog === 'string' ? process.stdout : accessLog, counters, log),
       draining: false,

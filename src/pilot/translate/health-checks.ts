@@ -19,10 +19,13 @@ export function healthCheckOf(apps: (App | undefined)[], { healthCheck }: Transl
 /** Host of the requests by which instances are checked. */
 const host = 'health-check.mesh.internal'
 
+/** Every status but 200, so that the first of them is not the last word: Envoy takes others for an endpoint's own word that it is ill. */
+const others = [{ start: 100n, end: 200n }, { start: 201n, end: 600n }]
+
 type Checker = Extract<MessageInitShape<typeof HealthCheckSchema>, { $typeName?: never }>['healthChecker']
 
 const checkers: Record<HealthCheck['type'], (check: HealthCheck, protocol: ClusterVariant['protocol']) => Checker> = {
-  http: ({ path }, protocol) => ({ case: 'httpHealthCheck', value: { host, path, ...(protocol === 'http2' ? { codecClientType: CodecClientType.HTTP2 } : {}) } }),
+  http: ({ path }, protocol) => ({ case: 'httpHealthCheck', value: { host, path, retriableStatuses: others, ...(protocol === 'http2' ? { codecClientType: CodecClientType.HTTP2 } : {}) } }),
   tcp: () => ({ case: 'tcpHealthCheck', value: {} }),
   grpc: ({ service }) => ({ case: 'grpcHealthCheck', value: { serviceName: service, authority: host } }),
 }
@@ -46,6 +49,8 @@ export const healthChecks: Feature = {
           unhealthyThreshold: unhealthy,
           healthyThreshold: healthy,
           healthChecker: checkers[type](check, protocol),
+          // gRPC is HTTP/2, whatever else the app is asked over.
+          ...(type === 'grpc' && protocol === 'http1' ? { tlsOptions: { alpnProtocols: ['h2'] } } : {}),
         },
       ],
     }

@@ -5,6 +5,7 @@ import { RoutingPriority } from '../../../common/proto/gen/envoy/config/core/v3/
 import { HttpProtocolOptionsSchema } from '../../../common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
 import { compileBalancing, type Balancing } from './balancing.ts'
 import { compileEndpoints, type EndpointConfig } from './endpoints.ts'
+import { compileHealthCheck, type HealthCheckConfig } from './health-check.ts'
 import { compileOutliers, type OutlierConfig } from './outliers.ts'
 import { Unsupported, millis, requireSupported, unpack, type Supported } from './support.ts'
 import { compileUpstreamTls, type UpstreamTls } from './upstream-tls.ts'
@@ -20,6 +21,7 @@ export interface ClusterConfig {
   names: DnsConfig | undefined
   balancer: Balancing
   outliers: OutlierConfig | undefined
+  healthCheck: HealthCheckConfig | undefined
   connectTimeout: number
   /** Time of silence after which TCP asks whether the other end is there, milliseconds; 0 for the system's. */
   keepaliveTime: number
@@ -76,6 +78,7 @@ const supported: Supported = {
   least_request_lb_config: { choice_count: true, slow_start_config: true },
   load_balancing_policy: true,
   outlier_detection: true,
+  health_checks: true,
   dns_lookup_family: true,
   dns_refresh_rate: true,
   respect_dns_ttl: true,
@@ -109,6 +112,7 @@ export function compileCluster(bytes: Uint8Array): ClusterConfig {
     ...compileDiscovery(cluster),
     balancer: compileBalancing(cluster),
     outliers: compileOutliers(cluster.outlierDetection),
+    healthCheck: compileHealthCheck(cluster.healthChecks),
     keepaliveTime: (cluster.upstreamConnectionOptions?.tcpKeepalive?.keepaliveTime ?? 0) * 1000,
     connectTimeout: millis(cluster.connectTimeout, 5000),
     tls: shared(cluster.transportSocket?.configType.value, compileTransport),

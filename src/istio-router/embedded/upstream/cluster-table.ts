@@ -1,6 +1,6 @@
 import type { ClusterConfig } from '../resources/cluster.ts'
 import type { EndpointConfig } from '../resources/endpoints.ts'
-import { Cluster, type OnEjection } from './cluster.ts'
+import { Cluster, type ClusterContext } from './cluster.ts'
 
 /**
  * All clusters with their endpoints, in whatever order both arrive. As in Envoy a cluster is there for requests only once its endpoints
@@ -14,10 +14,10 @@ export class ClusterTable {
   readonly #users = new Map<string, Set<Cluster>>()
   /** The endpoints that came, by the name of their ClusterLoadAssignment. */
   readonly #endpoints = new Map<string, readonly EndpointConfig[]>()
-  readonly #onEjection: OnEjection
+  readonly #context: ClusterContext
 
-  constructor(onEjection: OnEjection) {
-    this.#onEjection = onEjection
+  constructor(context: ClusterContext) {
+    this.#context = context
   }
 
   set(config: ClusterConfig): void {
@@ -28,7 +28,7 @@ export class ClusterTable {
       return
     }
     this.#forget(this.#warming, name)
-    const cluster = new Cluster(config, this.#onEjection)
+    const cluster = new Cluster(config, this.#context)
     if (config.endpoints) {
       this.#serve(cluster)
       return

@@ -8,11 +8,19 @@ import type { Secrets } from '../secrets.ts'
 import type { Pool } from './attempt.ts'
 import { Http1Pool } from './http1.ts'
 import { Http2Pool } from './http2.ts'
+import { HealthChecks } from './health-checks.ts'
+import { askerOf } from './health-questions.ts'
 import { Names } from './names.ts'
 import { Health, Outliers, type Cause } from './outliers.ts'
 
 /** Told of each endpoint that is left out for a while, and when it is asked again. */
 export type OnEjection = (cluster: Cluster, endpoint: Endpoint, ejected: Cause | undefined) => void
+
+/** What all clusters have in common. */
+export interface ClusterContext {
+  onEjection: OnEjection
+  secrets: Secrets
+}
 
 /** One endpoint of one cluster. Its connections are made when the first request needs them. */
 export class Endpoint {
@@ -87,15 +95,18 @@ export class Cluster {
   retrying = 0
   outliers: Outliers<Endpoint> | undefined
   readonly #onEjection: OnEjection
+  readonly #secrets: Secrets
+  #checks: HealthChecks<Endpoint> | undefined
   #endpoints: Endpoint[] = []
   #balancer: Balancer<Endpoint> | undefined
   #names: Names | undefined
   #connections = 0
   readonly #pending: (() => void)[] = []
 
-  constructor(config: ClusterConfig, onEjection: OnEjection) {
+  constructor(config: ClusterConfig, { onEjection, secrets }: ClusterContext) {
     this.config = config
     this.#onEjection = onEjection
+    this.#secrets = secrets
     this.#follow()
   }
 
@@ -123,6 +134,7 @@ export class Cluster {
       return endpoint
     })
     this.#balancer = undefined
+    this.#checks?.follow(this.#endpoints, true)
     for (const gone of known.values()) gone.retire()
   }
 
@@ -140,6 +152,7 @@ export class Cluster {
 
   retire(): void {
     this.outliers?.stop()
+    this.#checks?.stop()
     this.#names?.stop()
     this.#closeAll()
   }
@@ -147,6 +160,7 @@ export class Cluster {
   /** Takes up what the configuration says of where endpoints come from and when they are left out. */
   #follow(): void {
     const { endpoints, names, outliers } = this.config
+    this.#check()
     this.#names?.stop()
     this.#names = names && new Names(names, (found) => this.setEndpoints(found))
     if (endpoints && !names) this.setEndpoints(endpoints)
@@ -159,6 +173,16 @@ export class Cluster {
       })
     }
     if (!outliers) for (const { health } of this.#endpoints) health.ejectedAt = undefined
+  }
+
+  /** Begins the checks anew, where the configuration has some; meanwhile endpoints are as well, or ill, as they were. */
+  #check(): void {
+    const { healthCheck } = this.config
+    this.#checks?.stop()
+    if (!healthCheck) for (const { health } of this.#endpoints) health.ill = false
+    const asker = ({ address, port, hostname }: Endpoint) => askerOf(healthCheck!.question, { address, port, hostname, cluster: this.config, secrets: this.#secrets })
+    this.#checks = healthCheck && new HealthChecks(healthCheck, asker, () => (this.#balancer = undefined))
+    this.#checks?.follow(this.#endpoints, false)
   }
 
   #closeAll(): void {

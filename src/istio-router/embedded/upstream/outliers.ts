@@ -1,8 +1,10 @@
 import type { Headers } from '../http/headers.ts'
 import type { OutlierConfig } from '../resources/outliers.ts'
 
-/** What outlier detection knows of one endpoint. */
+/** What health checks and outlier detection know of one endpoint. */
 export class Health {
+  /** What health checks say, where there are some. */
+  ill = false
   ejectedAt: number | undefined
   /** How often it was ejected lately; it stays away as many times as long. */
   times = 0
@@ -11,7 +13,11 @@ export class Health {
   localErrors = 0
 
   get healthy(): boolean {
-    return this.ejectedAt === undefined
+    return !this.ill && !this.ejected
+  }
+
+  get ejected(): boolean {
+    return this.ejectedAt !== undefined
   }
 }
 
@@ -77,8 +83,8 @@ export class Outliers<T extends Watched> {
     const { health } = endpoint
     health.serverErrors = health.gatewayErrors = health.localErrors = 0
     const all = this.#endpoints()
-    const ejected = all.filter((other) => !other.health.healthy).length
-    if (!health.healthy || !all.includes(endpoint) || ((ejected + 1) * 100) / all.length > this.config.maxPercent) return
+    const ejected = all.filter((other) => other.health.ejected).length
+    if (health.ejected || !all.includes(endpoint) || ((ejected + 1) * 100) / all.length > this.config.maxPercent) return
     health.ejectedAt = performance.now()
     health.times++
     this.#timer ??= setInterval(() => this.#sweep(), this.config.interval).unref()
@@ -97,7 +103,7 @@ export class Outliers<T extends Watched> {
         health.ejectedAt = undefined
         this.#changed(endpoint, undefined)
       }
-      watched ||= health.times > 0 || !health.healthy
+      watched ||= health.times > 0 || health.ejected
     }
     if (!watched) this.stop()
   }

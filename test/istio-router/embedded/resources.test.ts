@@ -28,7 +28,7 @@ test('what this engine does not do is refused with the name of the field, and th
   const garbage: Resource = { typeUrl: typeUrls.listener, name: 'http', version: '1', any: { ...cluster({}).any, value: Uint8Array.of(255, 255) } }
   const refused = async (resource: Resource) => (await router.apply([resource])).map(({ name, reason }) => `${name}: ${reason}`).join()
   t.match(await refused(cluster({ lbPolicy: Cluster_LbPolicy.MAGLEV })), `${key}: lb_policy: MAGLEV is not supported by the embedded engine`)
-  t.match(await refused(cluster({ healthChecks: [{}] })), `${key}: health_checks: is not supported`)
+  t.match(await refused(cluster({ healthChecks: [{ altPort: 8081 }] })), `${key}: health_checks[0].alt_port: is not supported`)
   t.match(await refused(cluster({ commonLbConfig: { ignoreNewHostsUntilFirstHc: true } })), `${key}: common_lb_config.ignore_new_hosts_until_first_hc: is not supported`)
   t.match(await refused(cluster({ clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.ORIGINAL_DST } })), /type: only EDS, STATIC, STRICT_DNS/)
   t.match(await refused(cluster({ transportSocket: { configType: { case: 'typedConfig', value: { typeUrl: 'type.googleapis.com/other', value: new Uint8Array() } } } })), /transport_socket: type.googleapis.com\/other/)

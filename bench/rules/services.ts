@@ -29,15 +29,20 @@ export class Services {
     await this.change(20, count - 1)
   }
 
-  /** Changes one of them, far from the one before; times from the call until each router answers by it. `pace` is in milliseconds between two questions. */
-  async change(pace: number, n = (this.#turn++ * 7919) % this.count): Promise<Lags> {
+  /** Changes one of them, the next in turn; times from the call until each router answers by it. `pace` is in milliseconds between two questions. */
+  async change(pace: number, n = this.#turn++ % this.count): Promise<Lags> {
     const version = String(++this.#versions[n]!)
     const { host, path } = this.#at(n)
     return watch(this.#world, { host, path: `${path}/version`, pace, shows: () => ({ body }) => body === version, act: () => this.#world.apply([this.#service(n)]) })
   }
 
   #at(n: number): { host: string; path: string } {
-    return { host: `app-${n % this.#world.routes}`, path: `/rule-${Math.floor(n / this.#world.routes)}` }
+    return { host: `app-${this.#numberOf(n)}`, path: `/rule-${Math.floor(n / this.#world.routes)}` }
+  }
+
+  /** The route of the nth of them: far from that of the one before, so that all spaces have some. */
+  #numberOf(n: number): number {
+    return (n * 7919) % this.#world.routes
   }
 
   #service(n: number): object {
@@ -46,7 +51,7 @@ export class Services {
     return {
       apiVersion: 'networking.istio.io/v1',
       kind: 'VirtualService',
-      metadata: { name: `rule-${n}` },
+      metadata: { name: `rule-${n}`, namespace: this.#world.spaceOf(this.#numberOf(n)) },
       spec: {
         hosts: [named],
         http: [

@@ -39,10 +39,11 @@ const { store } = foundation
 for (const part of [...foundation.parts, new BbsServer({ bbs: cells.bbs, listen: { host, port: ports.bbs }, tls: readTls(tls), log })]) await part.start()
 
 const methods = {
-  /** Started apps with a route `app-N.DOMAIN` each; answers their guids in order. */
-  load({ space, routes, instances }: { space: string; routes: number; instances: number }): string[] {
+  /** Started apps with a route `app-N.DOMAIN` each, even over the spaces; answers their guids in order. */
+  load({ spaces, routes, instances }: { spaces: string[]; routes: number; instances: number }): string[] {
     const domain = store.domains.first('name', meshDomain)!.guid
-    loadRoutes(store, { routes, instances, space, domain, host: (n) => `app-${n}` })
+    const each = Math.ceil(routes / spaces.length)
+    for (const [at, space] of spaces.entries()) loadRoutes(store, { routes: Math.min(each, routes - at * each), instances, space, domain, host: (n) => `app-${at * each + n}` })
     return [...store.apps.values()].map(({ guid }) => guid)
   },
   /** Maps routes to their apps, or unmaps them, all in one transaction; answers after Diego has been told. */

@@ -32,8 +32,8 @@ export interface WorldOptions {
   engines?: EngineName[]
   /** pilot's `translation` settings, where not the defaults. */
   translation?: object
-  /** Most resources of the space; copilot's default where absent. */
-  resources?: number
+  /** Spaces that the routes are in, in their order; 1. */
+  spaces?: number
 }
 
 const never = 86_400_000
@@ -47,7 +47,9 @@ export class World {
   instances!: Remote<InstancesMethods>
   /** As the administrator of Cloud Controller. */
   cf!: Session
+  /** Guid of the first space. */
   space = ''
+  #spaces: string[] = []
   domain = ''
   /** copilot's API for people. */
   #api = ''
@@ -129,7 +131,12 @@ export class World {
     return { status: statusCode, body: await body.text(), cookie: String(headers['set-cookie'] ?? '') }
   }
 
-  /** Applies Istio resources to the space, as an app developer does. */
+  /** Guid of the space that the nth route is in. */
+  spaceOf(n: number): string {
+    return this.#spaces[Math.floor(n / Math.ceil(this.routes / this.#spaces.length))]!
+  }
+
+  /** Applies Istio resources, as operators and app developers do. */
   async apply(documents: object[]): Promise<void> {
     const { statusCode, body } = await this.agent.request({ origin: this.#api, path: '/v1/resources/apply', method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ documents, namespace: this.space }) })
     const text = await body.text()
@@ -164,9 +171,10 @@ export class World {
     const api = `http://127.0.0.1:${ports.cloudController}`
     this.cf = await eventually(() => new Session({ api, user: 'admin', password: 'admin' }).signIn(), 600_000)
     const organization = await this.cf.post('/v3/organizations', { name: 'org' })
-    this.space = (await this.cf.post('/v3/spaces', { name: 'space', relationships: { organization: { data: { guid: organization.guid } } } })).guid
+    for (let n = 0; n < (this.#options.spaces ?? 1); n++) this.#spaces.push((await this.cf.post('/v3/spaces', { name: `space-${n}`, relationships: { organization: { data: { guid: organization.guid } } } })).guid)
+    this.space = this.#spaces[0]!
     this.domain = (await this.cf.find(`/v3/domains?names=${meshDomain}`))!.guid
-    this.apps = await this.platform.call('load', { space: this.space, routes, instances })
+    this.apps = await this.platform.call('load', { spaces: this.#spaces, routes, instances })
     await this.#configure(api, ports.bbs)
   }
 
@@ -180,9 +188,9 @@ export class World {
     const copilotUrl = `https://127.0.0.1:${copilotPort}`
     const apiPort = await freePort()
     this.#api = `http://127.0.0.1:${apiPort}`
-    const { resources, translation } = this.#options
+    const { translation } = this.#options
     const seldom = this.#options.fullReads ? {} : { fullInterval: never }
-    const copilot = await program('copilot', 'copilot', { listen: listen(copilotPort), tls: authority.issue('copilot'), api: { listen: listen(apiPort) }, store: { file: join(folder, 'copilot.db') }, ...(resources && { limits: { resources } }) })
+    const copilot = await program('copilot', 'copilot', { listen: listen(copilotPort), tls: authority.issue('copilot'), api: { listen: listen(apiPort) }, store: { file: join(folder, 'copilot.db') } })
     const pilot = await program('pilot', 'pilot', { listen: listen(pilotPort), tls: authority.issue('pilot'), debug: { listen: listen(await freePort()) }, copilot: { url: copilotUrl, tls: authority.issue('pilot') }, ...(translation && { translation }) })
     const syncer = await program('route-syncer', 'route-syncer', {
       uaa: { clientId: 'syncer', clientSecret: 'secret' },

@@ -5,11 +5,12 @@ import { Registry } from 'prom-client'
 import { createLogger } from '../../src/common/log.ts'
 import { NodeSchema } from '../../src/common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { DeltaClient, type DeltaClientOptions } from '../../src/common/xds/client.ts'
+import { deflatedFeature } from '../../src/common/xds/deflated.ts'
 import { decodeRequest, encodeSubscription } from '../../src/common/xds/protocol.ts'
-import type { Refusal } from '../../src/common/xds/resources.ts'
+import type { Refusal, Resource } from '../../src/common/xds/resources.ts'
 import { freePort } from '../support/program.ts'
 import { eventually } from '../support/wait.ts'
-import { resource, startServer, typeUrls, type TestServer } from './xds-raw-client.ts'
+import { RawClient, resource, startServer, typeUrls, type TestServer } from './xds-raw-client.ts'
 
 /** A client that accepts all, except the names in `bad`, and remembers what it accepted. */
 async function connect(t: Test, addresses: string[], options: Partial<DeltaClientOptions> = {}) {
@@ -58,6 +59,34 @@ test('updates reach the client, and its refusals the server', async (t) => {
 
   cache.apply({ changed: [], removed: [{ typeUrl: typeUrls.cluster, name: 'a' }] })
   await eventually(() => updates.includes('-a'))
+})
+
+test('route configurations come in short to a client that takes them, and mean the same', async (t) => {
+  const { cache, server, address } = await serve(t)
+  const content = 'host.mesh.test '.repeat(1000)
+  const configuration = resource('route', 'pub', content)
+  cache.apply({ changed: [configuration], removed: [] })
+  const received: Resource[] = []
+  await connect(t, [address], {
+    connect: () => ({ credentials: credentials.createInsecure(), serverName: 'localhost', node: create(NodeSchema, { id: 'short', clientFeatures: [deflatedFeature] }), subscriptions: [{ typeUrl: typeUrls.route, versions: new Map<string, string>() }] }),
+    apply: async ({ changed }) => {
+      received.push(...changed)
+      return []
+    },
+  })
+  const raw = new RawClient(address)
+  t.teardown(() => raw.close())
+  raw.send({ node: { id: 'raw', clientFeatures: [deflatedFeature] }, typeUrl: typeUrls.route, resourceNamesSubscribe: ['*'] })
+  await eventually(() => received.length && raw.messages.length)
+  t.equal(received[0]!.version, configuration.version)
+  t.ok(Buffer.from(received[0]!.any.value).equals(configuration.any.value))
+  t.ok(raw.messages[0]!.resources[0]!.resource!.value.length < content.length / 20)
+
+  // What a broken server could send is refused, and nothing else of the message.
+  const broken = { ...configuration, name: 'broken', version: '1', any: { ...configuration.any, typeUrl: raw.messages[0]!.resources[0]!.resource!.typeUrl, value: Buffer.from([1]) } }
+  cache.apply({ changed: [broken, resource('route', 'int', 'x')], removed: [] })
+  await eventually(() => received.length === 2 && server.clients().some(({ refused }) => refused.length))
+  t.match(server.clients().find(({ name }) => name === 'short')?.refused, [{ name: 'broken' }])
 })
 
 test('a refusal that comes late reaches the server, and ends with a version that is accepted', async (t) => {

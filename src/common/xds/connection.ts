@@ -3,8 +3,9 @@ import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { DeltaDiscoveryRequestSchema } from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
 import { messageOf } from '../problem.ts'
+import { inflated } from './deflated.ts'
 import { deltaClientMethod, encodeRequest, encodeSubscription, flowControlWindow, refusalStatus, reportType, type DeltaDiscoveryResponse } from './protocol.ts'
-import type { Refusal, ResourceUpdate } from './resources.ts'
+import type { Refusal, Resource, ResourceUpdate } from './resources.ts'
 
 export interface ConnectionOptions {
   credentials: ChannelCredentials
@@ -102,10 +103,21 @@ export class Connection {
   }
 
   async #take({ typeUrl, nonce, resources, removedResources }: DeltaDiscoveryResponse): Promise<void> {
-    const changed = resources.flatMap(({ name, version, resource }) => (resource ? [{ typeUrl, name, version, any: resource }] : []))
-    const refusals = await this.#options.apply({ changed, removed: removedResources.map((name) => ({ typeUrl, name })) }).catch((error: unknown) =>
-      changed.map(({ name, version }) => ({ typeUrl, name, version, reason: messageOf(error) })),
-    )
+    const changed: Resource[] = []
+    const refusals: Refusal[] = []
+    const refuse = ({ name, version }: Pick<Resource, 'name' | 'version'>, error: unknown): void => void refusals.push({ typeUrl, name, version, reason: messageOf(error) })
+    for (const { name, version, resource } of resources) {
+      try {
+        if (resource) changed.push({ typeUrl, name, version, any: inflated(resource, typeUrl) })
+      } catch (error) {
+        refuse({ name, version }, error)
+      }
+    }
+    try {
+      refusals.push(...(await this.#options.apply({ changed, removed: removedResources.map((name) => ({ typeUrl, name })) })))
+    } catch (error) {
+      for (const resource of changed) refuse(resource, error)
+    }
     this.#send({ typeUrl, responseNonce: nonce, ...(refusals.length ? { errorDetail: refusalStatus(refusals) } : {}) })
   }
 

@@ -5,6 +5,7 @@ import type { Logger } from '../log.ts'
 import { messageOf } from '../problem.ts'
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { ResourceCache } from './cache.ts'
+import { inShort } from './deflated.ts'
 import { Delivery, type Shelf } from './delivery.ts'
 import type { Epoch } from './pending.ts'
 import { deltaServerMethod, encodeResponse, flowControlWindow, reportType, typeName, type IncomingRequest } from './protocol.ts'
@@ -270,7 +271,7 @@ export class DeltaServer {
     const message = client.delivery.next()
     if (message) {
       this.#metrics.sent.inc({ type: typeName(message.typeUrl) }, message.resources.length + message.removed.length)
-      this.#write(client, encodeResponse(message))
+      this.#write(client, encodeResponse({ ...message, resources: inShort(client.delivery.node, message.resources) }))
     } else if (client.delivery.busy) this.#due.add(client)
   }
 

@@ -8,7 +8,6 @@ import { bound, gateway, http, https, SpaceAuthority } from '../support/gateways
 import { says, to, virtualService } from '../support/rules.ts'
 import { within } from '../support/statistics.ts'
 
-const only = { only: 'envoy' } as const
 const text = (body: string) => ({ handler: (_request: unknown, response: { end: (text: string) => void }) => response.end(body) })
 
 /** Asks until it is answered without an error and as wished. */
@@ -39,7 +38,7 @@ behaviour('a Gateway sends requests without TLS on to the same address with it, 
   const answer = await until({ mesh }, () => ask(router.http, host, { path: '/a?b=c' }), ({ status }) => status === 301)
   t.equal(answer.headers['location'], `https://${host}/a?b=c`)
   t.equal((await ask(router.https, host, { tls: { ca: router.ca } })).status, 200)
-}, only)
+})
 
 behaviour('a rule that is bound to a Gateway holds for what arrives there only', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve(text('app'))
@@ -49,7 +48,7 @@ behaviour('a rule that is bound to a Gateway holds for what arrives there only',
   t.match(await ask(router.http, host, { headers: { 'x-mesh-arrival': '443;' } }), { body: 'rule' }, 'a client cannot say where it arrived')
   await apply({ ...gateway(router, 'plain', [http(host)]), spec: { selector: { engine: 'none' }, servers: [http(host)] } })
   t.equal((await ask(router.http, host)).status, 404, 'the selector means other routers')
-}, only)
+})
 
 behaviour('a Gateway has TLS with a certificate of its space, which is renewed without a break', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve(text('app'))
@@ -72,7 +71,7 @@ behaviour('a Gateway has TLS with a certificate of its space, which is renewed w
   const stored = filesIn(join(mesh.folder, router.engine)).map((file) => readFileSync(file, 'latin1')).join('')
   t.ok(stored.includes(host), 'the router keeps what leads to the host')
   t.notOk(stored.includes('PRIVATE KEY'), 'no key is on its disk')
-}, only)
+})
 
 const filesIn = (folder: string): string[] => readdirSync(folder).map((name) => join(folder, name)).filter((file) => statSync(file).isFile())
 
@@ -103,7 +102,7 @@ behaviour('a Gateway with MUTUAL takes clients with a certificate of its CAs onl
   t.match(JSON.parse((await ask(router.https, host, { tls })).body), { 'x-forwarded-client-cert': /CN=client/ })
   await t.rejects(ask(router.https, host, { tls: { ca: authority.ca, ...stranger.issue('client') } }), 'one that is shown must be good')
   t.equal((await ask(router.http, host)).status, 200)
-}, only)
+})
 
 behaviour('a Gateway bounds the TLS versions and cipher suites', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve()
@@ -118,7 +117,7 @@ behaviour('a Gateway bounds the TLS versions and cipher suites', async ({ t, rou
   await until({ mesh }, () => version({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES256-GCM-SHA384' }), ({ status }) => status === 200)
   await t.rejects(version({ minVersion: 'TLSv1.3' }))
   await t.rejects(version({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' }))
-}, only)
+})
 
 behaviour("the operator's Gateway reads certificates from files of the router, as soon as they are there", async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve(text('app'))
@@ -133,7 +132,7 @@ behaviour("the operator's Gateway reads certificates from files of the router, a
   await until({ mesh }, () => ask(router.https, host, { tls: { ca: authority.ca } }), ({ body }) => body === 'app')
   await mesh.call('DELETE', '/v1/resources/gateway/mesh-system/files')
   await until({ mesh }, () => ask(router.https, host, { tls: { ca: router.ca } }), ({ body }) => body === 'app')
-}, only)
+})
 
 behaviour('a Gateway opens ports that are leased to its space, and no others', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve(text('app'))
@@ -147,7 +146,7 @@ behaviour('a Gateway opens ports that are leased to its space, and no others', a
     return found.status.conditions.some(({ type, status }) => type === 'Degraded' && status === 'True') ? found : undefined
   }))
   t.match(status.conditions.find(({ type }) => type === 'Degraded')?.message, /spec\.servers\[1\]: port 5432 is not leased/)
-}, only)
+})
 
 behaviour('TLS passes through to the app by the name in the handshake', async ({ t, router, mesh, apply }) => {
   const authority = new SpaceAuthority()
@@ -163,7 +162,7 @@ behaviour('TLS passes through to the app by the name in the handshake', async ({
     t.equal(await until({ mesh }, () => tcpOverTls(port, host, { ca: authority.ca }), () => true), 'app got ping')
   }
   await t.rejects(tcpOverTls(router.gatewayPorts[9443]!, 'else.mesh.test', { ca: authority.ca }), 'another name leads nowhere')
-}, only)
+})
 
 behaviour("TCP passes through the operator's ports, by weight, and TLS ends before it where asked", async ({ t, router, mesh, apply }) => {
   const saying = (name: string) => mesh.serve({ tcpHandler: (socket) => socket.once('data', (data: Buffer) => socket.end(`${name} ${data.toString()}`)) })
@@ -187,4 +186,4 @@ behaviour("TCP passes through the operator's ports, by weight, and TLS ends befo
   t.equal(await tcpOverTls(router.gatewayPorts[9443]!, one.host, { ca: authority.ca }), 'one ping')
   await mesh.call('DELETE', '/v1/resources/gateway/mesh-system/tcp')
   await mesh.eventually(() => tcp(router.gatewayPorts[5432]!).then(() => false, () => true))
-}, only)
+})

@@ -43,7 +43,7 @@ export class Listeners {
     const refusals: Refusal[] = []
     if (this.#shared.draining) return refusals
     for (const [name, { config, version }] of this.#waiting) {
-      if (!config.chains.every(({ manager }) => this.#shared.routes.has(manager.routes))) continue
+      if (!config.chains.every(({ serve }) => serve.kind === 'tcp' || this.#shared.routes.has(serve.manager.routes))) continue
       const old = this.#bound.get(name)
       const next = new Listener(config, this.#shared)
       if (!next.hasKeypairs) continue
@@ -68,8 +68,8 @@ export class Listeners {
   condition(): Condition {
     const details = { listeners: this.#bound.size }
     if (this.#shared.draining) return { ready: false, reason: 'draining', ...details }
-    if (this.#waiting.size > 0) return { ready: false, reason: `listeners wait for their routes or keypairs: ${[...this.#waiting.keys()].join(', ')}`, ...details }
-    return this.#bound.size > 0 ? { ready: true, ...details } : { ready: false, reason: 'no configuration yet', ...details }
+    const waiting = this.#waiting.size > 0 ? { reason: `listeners wait for their routes or keypairs: ${[...this.#waiting.keys()].join(', ')}` } : {}
+    return this.#bound.size > 0 ? { ready: true, ...waiting, ...details } : { ready: false, reason: 'no configuration yet', ...waiting, ...details }
   }
 
   /** Stops accepting and resolves when nothing is in flight, or after `limit` milliseconds; then closes what is left. */

@@ -3,15 +3,22 @@ import { splitTarget } from '../../../mesh/path.ts'
 import { Unsupported } from '../resources/support.ts'
 import type { Exchange } from '../exchange.ts'
 
+/** What formats read: a request with its answer, or a connection that is passed on. */
+export type Logged = Pick<
+  Exchange,
+  | 'requestHeader' | 'responseHeaders' | 'responseTrailers' | 'localReplyBody' | 'status' | 'flags' | 'detail' | 'transportFailure' | 'startedAt' | 'durations'
+  | 'bytesReceived' | 'bytesSent' | 'attempts' | 'peer' | 'client' | 'route' | 'cluster' | 'endpoint'
+> & { [Field in 'protocol' | 'id' | 'path' | 'originalPath']: string | undefined }
+
 /** A value of a command operator; undefined where the request has none. */
 export type FieldValue = string | number | JsonValue | undefined
-type Field = (exchange: Exchange) => FieldValue
+type Field = (logged: Logged) => FieldValue
 
 /**
  * Compiles a text with Envoy's command operators (`%REQ(USER-AGENT)%`, `%%` is a percent sign) into a function. Where an
  * operator has no value, `empty` stands for it. Throws `Unsupported` for an operator that is not known.
  */
-export function compileText(text: string, empty: string): (exchange: Exchange) => string {
+export function compileText(text: string, empty: string): (exchange: Logged) => string {
   const parts = parse(text)
   if (parts.every((part) => typeof part === 'string')) {
     const constant = parts.join('')
@@ -29,12 +36,12 @@ export function compileText(text: string, empty: string): (exchange: Exchange) =
 }
 
 /** Compiles a JSON format into a function that writes one JSON value; an operator that stands alone keeps its type, and is null without a value. */
-export function compileJson(format: JsonObject, omitEmpty = false): (exchange: Exchange) => string {
+export function compileJson(format: JsonObject, omitEmpty = false): (exchange: Logged) => string {
   const write = compileValue(format, omitEmpty)
   return (exchange) => write(exchange) ?? '{}'
 }
 
-type Writer = (exchange: Exchange) => string | undefined
+type Writer = (exchange: Logged) => string | undefined
 
 function compileValue(value: JsonValue, omitEmpty: boolean): Writer {
   if (typeof value === 'string') return compileString(value, omitEmpty)
@@ -172,17 +179,17 @@ function pathOf(argument: string): Field {
   if (!['', 'WQ', 'NQ'].includes(query) || !['ORIG', 'PATH', 'ORIG_OR_PATH'].includes(which)) throw new Unsupported(`%PATH(${argument})%`)
   return ({ originalPath, path }) => {
     const value = which === 'PATH' ? path : originalPath
-    return query === 'NQ' ? splitTarget(value).path : value
+    return query === 'NQ' && value !== undefined ? splitTarget(value).path : value
   }
 }
 
 /** `X?Y` reads Y where there is no X. */
-function header(names: string, read: (exchange: Exchange, name: string) => string | undefined): Field {
+function header(names: string, read: (exchange: Logged, name: string) => string | undefined): Field {
   const [first = '', second] = names.toLowerCase().split('?')
   return second === undefined ? (exchange) => read(exchange, first) : (exchange) => read(exchange, first) ?? read(exchange, second)
 }
 
-function metadata(argument: string, read: (exchange: Exchange) => Record<string, JsonValue> | undefined): Field {
+function metadata(argument: string, read: (exchange: Logged) => Record<string, JsonValue> | undefined): Field {
   const path = argument.split(':')
   return (exchange) => {
     let value: JsonValue | undefined = read(exchange)
@@ -191,7 +198,7 @@ function metadata(argument: string, read: (exchange: Exchange) => Record<string,
   }
 }
 
-function grpcStatus(exchange: Exchange): FieldValue {
+function grpcStatus(exchange: Logged): FieldValue {
   const status = exchange.responseTrailers.get('grpc-status') ?? exchange.responseHeaders.get('grpc-status')
   return status === undefined ? undefined : Number(status)
 }

@@ -34,13 +34,13 @@ export class Keypairs {
     this.#version = this.#secrets.version
     this.#first = undefined
     this.#byName = new Map()
-    const { clientCa } = this.#settings
-    const ca = clientCa === undefined ? undefined : this.#secrets.authorities(clientCa)
-    if (clientCa !== undefined && !ca) return
+    const { client, versions, ciphers } = this.#settings
+    const authorities = client && this.#secrets.authorities(client.ca)
+    if (client && !authorities) return
     for (const keypair of this.#settings.keypairs) {
       const secret = this.#secrets.keypair(keypair)
       if (!secret) continue
-      const options = { cert: secret.certificate, key: secret.key, ...(ca && { ca }), ...this.#settings.versions }
+      const options = { cert: secret.certificate, key: secret.key, ...authorities, ...versions, ...(ciphers !== undefined && { ciphers }) }
       const context = createSecureContext(options)
       this.#first ??= options
       for (const name of namesOf(secret.certificate)) if (!this.#byName.has(name)) this.#byName.set(name, context)

@@ -4,8 +4,7 @@ import type { SubstitutionFormatString } from '../../../common/proto/gen/envoy/c
 import { FileAccessLogSchema } from '../../../common/proto/gen/envoy/extensions/access_loggers/file/v3/file_pb.js'
 import { StderrAccessLogSchema, StdoutAccessLogSchema } from '../../../common/proto/gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
 import type { Any } from '@bufbuild/protobuf/wkt'
-import type { Exchange } from '../exchange.ts'
-import { compileJson, compileText } from '../http/format.ts'
+import { compileJson, compileText, type Logged } from '../http/format.ts'
 import { inline } from './secret.ts'
 import { Unsupported, unpack } from './support.ts'
 
@@ -13,9 +12,9 @@ import { Unsupported, unpack } from './support.ts'
 export interface AccessLogConfig {
   /** A file's path, `/dev/stdout` or `/dev/stderr`. */
   path: string
-  wanted: (exchange: Exchange) => boolean
+  wanted: (exchange: Logged) => boolean
   /** The line with its line feed. */
-  line: (exchange: Exchange) => string
+  line: (exchange: Logged) => string
 }
 
 type Compiler = (any: Any, path: string) => Pick<AccessLogConfig, 'path' | 'line'>
@@ -53,14 +52,14 @@ export function compileAccessLogs(logs: AccessLog[]): AccessLogConfig[] {
 
 const defaultFormat = '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n'
 
-function formatLine(format: SubstitutionFormatString | undefined): (exchange: Exchange) => string {
+function formatLine(format: SubstitutionFormatString | undefined): (exchange: Logged) => string {
   if (!format) return compileText(defaultFormat, '-')
   const write = compileFormat(format)
   return format.format.case === 'jsonFormat' ? (exchange) => `${write(exchange)}\n` : write
 }
 
 /** Compiles a `SubstitutionFormatString`. Throws `Unsupported`. */
-export function compileFormat(format: SubstitutionFormatString): (exchange: Exchange) => string {
+export function compileFormat(format: SubstitutionFormatString): (exchange: Logged) => string {
   const { case: kind, value } = format.format
   switch (kind) {
     case 'jsonFormat': return compileJson(value, format.omitEmptyValues)
@@ -71,7 +70,7 @@ export function compileFormat(format: SubstitutionFormatString): (exchange: Exch
 }
 
 /** Compiles an access log filter, which mappers of local replies use too. Throws `Unsupported`. */
-export function compileLogFilter(filter: AccessLogFilter, path: string): (exchange: Exchange) => boolean {
+export function compileLogFilter(filter: AccessLogFilter, path: string): (exchange: Logged) => boolean {
   const { case: kind, value } = filter.filterSpecifier
   switch (kind) {
     case 'responseFlagFilter': {
@@ -93,7 +92,7 @@ export function compileLogFilter(filter: AccessLogFilter, path: string): (exchan
   }
 }
 
-function compare(comparison: { op: ComparisonFilter_Op; value?: { defaultValue: number } | undefined } | undefined, path: string, read: (exchange: Exchange) => number): (exchange: Exchange) => boolean {
+function compare(comparison: { op: ComparisonFilter_Op; value?: { defaultValue: number } | undefined } | undefined, path: string, read: (exchange: Logged) => number): (exchange: Logged) => boolean {
   const limit = comparison?.value?.defaultValue ?? 0
   switch (comparison?.op) {
     case ComparisonFilter_Op.EQ: return (exchange) => read(exchange) === limit

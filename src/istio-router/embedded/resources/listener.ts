@@ -1,11 +1,12 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import type { CidrRange } from '../../../common/proto/gen/envoy/config/core/v3/address_pb.js'
-import type { FilterChain } from '../../../common/proto/gen/envoy/config/listener/v3/listener_components_pb.js'
+import { FilterChainMatchSchema, type FilterChain } from '../../../common/proto/gen/envoy/config/listener/v3/listener_components_pb.js'
 import { ListenerSchema, type Listener } from '../../../common/proto/gen/envoy/config/listener/v3/listener_pb.js'
 import { ProxyProtocolSchema } from '../../../common/proto/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js'
-import { DownstreamTlsContextSchema } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import { DownstreamTlsContextSchema, type CommonTlsContext } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
 import { compileManager, type ManagerConfig } from './manager.ts'
+import { compileTcpProxy, type TcpProxyConfig } from './tcp-proxy.ts'
 import { Unsupported, millis, requireSupported, unpack } from './support.ts'
 import { tlsVersions, type TlsVersions } from './upstream-tls.ts'
 
@@ -15,18 +16,30 @@ export interface ListenerConfig {
   address: string
   port: number
   proxyProtocol: 'required' | 'optional' | undefined
-  /** The chain of a connection is the one whose source range fits best; one without ranges fits all. */
+  /** Whether the name in a TLS handshake is looked at before the chain is chosen. */
+  readsServerName: boolean
+  /** Time that a new connection has to show what its chain is chosen by, milliseconds. */
+  firstBytesTimeout: number
   chains: ChainConfig[]
 }
 
 export interface ChainConfig {
-  /** Ranges for the peer itself, and for the address that PROXY protocol tells of it. */
-  peers: Range[]
-  sources: Range[]
+  match: ChainMatch
   tls: DownstreamTls | undefined
   /** Time a new connection has to show what it speaks, milliseconds. */
   handshakeTimeout: number
-  manager: ManagerConfig
+  serve: { kind: 'http'; manager: ManagerConfig } | { kind: 'tcp'; proxy: TcpProxyConfig }
+}
+
+/** Which connections a chain is for; what is empty is for all. */
+export interface ChainMatch {
+  /** Where the connection was made to. */
+  destinations: Range[]
+  /** Names in the TLS handshake, in lower case; `*.` in front for all beneath. */
+  serverNames: string[]
+  /** Ranges for the peer itself, and for the address that PROXY protocol tells of it. */
+  peers: Range[]
+  sources: Range[]
 }
 
 export interface Range {
@@ -39,15 +52,32 @@ export interface DownstreamTls {
   /** Names of the secrets with the keypairs. */
   keypairs: string[]
   alpn: string[]
-  /** Name of the secret with the CAs of clients' certificates, where these are asked for one. */
-  clientCa: string | undefined
-  requireClientCertificate: boolean
+  /** How clients' certificates are checked, where they are asked for one. */
+  client: ClientCertificates | undefined
   versions: TlsVersions
+  /** As OpenSSL writes them; undefined for the usual ones. */
+  ciphers: string | undefined
+}
+
+export interface ClientCertificates {
+  required: boolean
+  /** Name of the secret with their CAs. */
+  ca: string
+  /** Names of which a certificate must have one; none for any. */
+  names: string[]
+  /** SHA-256 of the certificate in hex, and of its key in base64, of which it must have one; none for any. */
+  hashes: string[]
+  keyHashes: string[]
 }
 
 const tlsInspector = 'envoy.filters.listener.tls_inspector'
 const proxyProtocol = 'envoy.filters.listener.proxy_protocol'
-const connectionManager = 'envoy.filters.network.http_connection_manager'
+
+/** What can be spoken on a chain, by the names of Envoy's filters. */
+const filters: Record<string, (any: Any, path: string) => ChainConfig['serve']> = {
+  'envoy.filters.network.http_connection_manager': (any) => ({ kind: 'http', manager: compileManager(any) }),
+  'envoy.filters.network.tcp_proxy': (any, path) => ({ kind: 'tcp', proxy: compileTcpProxy(any, path) }),
+}
 
 /** Compiles an `envoy.config.listener.v3.Listener`. Throws `Unsupported`. */
 export function compileListener(bytes: Uint8Array): ListenerConfig {
@@ -65,6 +95,8 @@ export function compileListener(bytes: Uint8Array): ListenerConfig {
     address: socket.value.address,
     port: socket.value.portSpecifier.value,
     proxyProtocol: compileListenerFilters(listener),
+    readsServerName: listener.listenerFilters.some(({ name }) => name === tlsInspector) && listener.filterChains.some(({ filterChainMatch }) => filterChainMatch?.serverNames.length),
+    firstBytesTimeout: handshakeTimeout,
     chains: listener.filterChains.map((chain, index) => compileChain(chain, handshakeTimeout, `filter_chains[${index}]`)),
   }
 }
@@ -83,17 +115,20 @@ function compileListenerFilters({ listenerFilters }: Listener): ListenerConfig['
 function compileChain(chain: FilterChain, handshakeTimeout: number, path: string): ChainConfig {
   const match = chain.filterChainMatch
   const [filter] = chain.filters
-  if (chain.filters.length !== 1 || filter?.name !== connectionManager) throw new Unsupported(`${path}.filters`, `must be one ${connectionManager}`)
-  if (match?.serverNames.length || match?.applicationProtocols.length || match?.destinationPort || match?.prefixRanges.length || match?.sourceType || match?.sourcePorts.length) {
-    throw new Unsupported(`${path}.filter_chain_match`, 'only source ranges are supported by the embedded engine')
-  }
+  const compile = filters[filter?.name ?? '']
+  if (chain.filters.length !== 1 || !compile) throw new Unsupported(`${path}.filters`, `must be one of ${Object.keys(filters).join(', ')}`)
+  if (match) requireSupported(FilterChainMatchSchema, match, { server_names: true, prefix_ranges: true, direct_source_prefix_ranges: true, source_prefix_ranges: true }, `${path}.filter_chain_match.`)
   const transport = chain.transportSocket
   return {
-    peers: (match?.directSourcePrefixRanges ?? []).map(rangeOf),
-    sources: (match?.sourcePrefixRanges ?? []).map(rangeOf),
+    match: {
+      destinations: (match?.prefixRanges ?? []).map(rangeOf),
+      serverNames: (match?.serverNames ?? []).map((name) => name.toLowerCase()),
+      peers: (match?.directSourcePrefixRanges ?? []).map(rangeOf),
+      sources: (match?.sourcePrefixRanges ?? []).map(rangeOf),
+    },
     tls: transport ? compileTls(transport.configType.value as Any, `${path}.transport_socket`) : undefined,
     handshakeTimeout: millis(chain.transportSocketConnectTimeout, handshakeTimeout),
-    manager: compileManager(filter.configType.value as Any),
+    serve: compile(filter!.configType.value as Any, `${path}.filters[0]`),
   }
 }
 
@@ -104,10 +139,14 @@ function rangeOf({ addressPrefix, prefixLen }: CidrRange): Range {
 function compileTls(any: Any, path: string): DownstreamTls {
   const { commonTlsContext, requireClientCertificate = false } = unpack(DownstreamTlsContextSchema, any, {
     common_tls_context: {
-      tls_params: { tls_minimum_protocol_version: true, tls_maximum_protocol_version: true },
+      tls_params: { tls_minimum_protocol_version: true, tls_maximum_protocol_version: true, cipher_suites: true },
       tls_certificate_sds_secret_configs: { name: true, sds_config: true },
       alpn_protocols: true,
       validation_context_sds_secret_config: { name: true, sds_config: true },
+      combined_validation_context: {
+        default_validation_context: { match_typed_subject_alt_names: { san_type: true, matcher: { exact: true } }, verify_certificate_hash: true, verify_certificate_spki: true },
+        validation_context_sds_secret_config: { name: true, sds_config: true },
+      },
     },
     require_client_certificate: true,
     disable_stateless_session_resumption: true,
@@ -116,8 +155,33 @@ function compileTls(any: Any, path: string): DownstreamTls {
   }, path)
   const keypairs = commonTlsContext?.tlsCertificateSdsSecretConfigs.map(({ name }) => name) ?? []
   if (keypairs.length === 0) throw new Unsupported(`${path}.tls_certificate_sds_secret_configs`, 'is empty')
-  const validation = commonTlsContext!.validationContextType
-  const clientCa = validation.case === 'validationContextSdsSecretConfig' ? validation.value.name : undefined
-  if (requireClientCertificate && clientCa === undefined) throw new Unsupported(`${path}.require_client_certificate`, 'needs a validation context')
-  return { keypairs, alpn: commonTlsContext!.alpnProtocols, clientCa, requireClientCertificate, versions: tlsVersions(commonTlsContext!.tlsParams) }
+  const ciphers = commonTlsContext!.tlsParams?.cipherSuites ?? []
+  return {
+    keypairs,
+    alpn: commonTlsContext!.alpnProtocols,
+    client: compileClientCertificates(commonTlsContext!.validationContextType, requireClientCertificate, path),
+    versions: tlsVersions(commonTlsContext!.tlsParams),
+    // Those of TLS 1.3 are not chosen, as in Envoy.
+    ciphers: ciphers.length ? [...tls13, ...ciphers].join(':') : undefined,
+  }
+}
+
+const tls13 = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256']
+
+function compileClientCertificates(validation: CommonTlsContext['validationContextType'], required: boolean, path: string): ClientCertificates | undefined {
+  const { case: kind, value } = validation
+  if (kind === 'validationContextSdsSecretConfig') return { required, ca: value.name, names: [], hashes: [], keyHashes: [] }
+  const secret = kind === 'combinedValidationContext' ? value.validationContextSdsSecretConfig : undefined
+  if (kind !== 'combinedValidationContext' || !secret) {
+    if (required) throw new Unsupported(`${path}.require_client_certificate`, 'needs a validation context')
+    return undefined
+  }
+  const { matchTypedSubjectAltNames = [], verifyCertificateHash = [], verifyCertificateSpki = [] } = value.defaultValidationContext ?? {}
+  return {
+    required,
+    ca: secret.name,
+    names: [...new Set(matchTypedSubjectAltNames.flatMap(({ matcher }) => (matcher?.matchPattern.case === 'exact' ? [matcher.matchPattern.value] : [])))],
+    hashes: verifyCertificateHash.map((hash) => hash.replaceAll(':', '').toLowerCase()),
+    keyHashes: verifyCertificateSpki,
+  }
 }

@@ -3,8 +3,14 @@ import type { DataSource } from '../../../common/proto/gen/envoy/config/core/v3/
 import { SecretSchema } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
 import { Unsupported } from './support.ts'
 
-/** A certificate with its key, or the CAs to check others' certificates by. PEM. */
-export type Secret = { kind: 'keypair'; certificate: Buffer; key: Buffer } | { kind: 'ca'; ca: Buffer }
+/** CAs to check others' certificates by, and what they have revoked, where that is known. PEM. */
+export interface Authorities {
+  ca: Buffer
+  crl?: Buffer
+}
+
+/** A certificate with its key, PEM; or CAs. */
+export type Secret = { kind: 'keypair'; certificate: Buffer; key: Buffer } | { kind: 'ca'; authorities: Authorities }
 
 /** Compiles an `envoy.extensions.transport_sockets.tls.v3.Secret` with inline contents. Throws `Unsupported`. */
 export function compileSecret(bytes: Uint8Array): Secret {
@@ -12,7 +18,10 @@ export function compileSecret(bytes: Uint8Array): Secret {
   if (type.case === 'tlsCertificate') {
     return { kind: 'keypair', certificate: inline(type.value.certificateChain, 'certificate_chain'), key: inline(type.value.privateKey, 'private_key') }
   }
-  if (type.case === 'validationContext') return { kind: 'ca', ca: inline(type.value.trustedCa, 'trusted_ca') }
+  if (type.case === 'validationContext') {
+    const { trustedCa, crl } = type.value
+    return { kind: 'ca', authorities: { ca: inline(trustedCa, 'trusted_ca'), ...(crl && { crl: inline(crl, 'crl') }) } }
+  }
   throw new Unsupported(`type ${type.case ?? '(none)'}`)
 }
 

@@ -17,9 +17,9 @@ export type Connected = (error: Error | null, socket: net.Socket | null) => void
 
 /**
  * Connects to an endpoint and, where the cluster says so, speaks TLS and checks who is there. `done` is called with a socket
- * only after the check; until then not a byte of a request can have left. Sessions are never resumed, since that would skip the check.
+ * only after the check, `alpn` being what it is to speak, if anything is said of that; until then not a byte of a request can have left. Sessions are never resumed, since that would skip the check.
  */
-export function connect(target: Target, alpn: string, done: Connected): void {
+export function connect(target: Target, alpn: string | undefined, done: Connected): void {
   const { address: host, port, cluster } = target
   let settled = false
   let socket: net.Socket
@@ -43,7 +43,7 @@ export function connect(target: Target, alpn: string, done: Connected): void {
   socket.on('close', () => settle(new Error(`${host}:${port} closed the connection`)))
 }
 
-function connectTls({ address: host, port, hostname, cluster, secrets }: Target, alpn: string, settle: (error: Error | null) => void): tls.TLSSocket {
+function connectTls({ address: host, port, hostname, cluster, secrets }: Target, alpn: string | undefined, settle: (error: Error | null) => void): tls.TLSSocket {
   const settings = cluster.tls!
   const name = (settings.hostSni && hostname) || settings.sni
   const socket = tls.connect({
@@ -51,7 +51,7 @@ function connectTls({ address: host, port, hostname, cluster, secrets }: Target,
     port,
     servername: name,
     secureContext: secrets.clientContext(settings),
-    ALPNProtocols: [alpn],
+    ...(alpn === undefined ? {} : { ALPNProtocols: [alpn] }),
     rejectUnauthorized: true,
     checkServerIdentity: (_host, certificate) => (settings.checkName ? checkName(name, certificate) : undefined),
   }, () => settle(alpn === 'h2' && socket.alpnProtocol !== 'h2' ? new Error('the endpoint does not speak HTTP/2') : null))

@@ -49,6 +49,7 @@ export interface Trace {
   candidates: { key: string; exists: boolean }[]
   route?: Route
   rules?: { rule: string; resource: string; matched: boolean; why: string }[]
+  limits?: { limit: string; resource: string; counts: boolean; why: string }[]
   status?: number
   why: string
 }

@@ -3,6 +3,8 @@ import { candidates } from '../mesh/matching.ts'
 import { normalizeHost } from '../mesh/host.ts'
 import { normalizePath, splitTarget } from '../mesh/path.ts'
 import type { LeftOut } from '../mesh/serving.ts'
+import { externalHost } from '../mesh/rules/external.ts'
+import { traceHost, type HostTrace } from '../mesh/rules/trace-host.ts'
 import { noRuleOf, traceRules, type Trace, type TracedRequest } from '../mesh/rules/trace.ts'
 import { servingOf } from './model/serving.ts'
 import type { HttpRule } from './rules/rule-host.ts'
@@ -36,6 +38,8 @@ export interface Explanation {
   }
   /** Of a route with rules: those that were looked at, and what the one that matched does, with the clusters that it sends to. */
   rules?: Trace & { clusters?: { name: string; share: number }[] }
+  /** RateLimits of the host, and whether its Gateways want TLS. */
+  before?: HostTrace
   instances: { guid: string; app: string; process: string; index: number; address: string; weight: number; share: number }[]
   leftOut: LeftOut[]
 }
@@ -60,7 +64,15 @@ export function explain(translator: Translator, host: string, path: string, { ex
   const tried = at < 0 ? keys : keys.slice(0, at + 1)
   const key = keys[at]
   const route = key === undefined ? undefined : model.get('route', key)
+  const asked = { method, scheme, authority: host, path: normalPath, query: query.replace(/^\?/, ''), headers }
   if (key === undefined || !route) {
+    const external = exposure === 'int' ? externalHost(model, normalHost) : undefined
+    const rules = external && translator.rules.host('int', normalHost)?.scopes[0]?.rules
+    if (external && rules) {
+      const traced = traceRules(rules, asked)
+      const answer = ruledAnswer(traced, external.route)
+      return { ...request, ...(answer ? { answer } : {}), ...nothing, tried, rules: { ...traced, clusters: clustersOf(rules, traced) } }
+    }
     return { ...request, answer: { status: 404, reason: faultOf(translator, tried) ?? 'no route has this host and path' }, ...nothing, tried }
   }
 
@@ -73,14 +85,16 @@ export function explain(translator: Translator, host: string, path: string, { ex
     return { guid, app, process, index, address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`, weight, share: weight / total }
   })
   const rules = translator.rules.host(exposure, route.host)?.scopes.find((scope) => scope.path === route.path)?.rules
-  const traced = rules && traceRules(rules, { method, scheme, authority: host, path: normalPath, query: query.replace(/^\?/, ''), headers })
-  const answer = traced ? ruledAnswer(traced, route) : servers.length ? undefined : { status: 503, reason: 'none of its apps has an instance that can be asked' }
+  const traced = rules && traceRules(rules, asked)
+  const before = traceHost(model, route, asked)
+  const answer = before.redirect !== undefined ? { status: 301, reason: before.redirect } : traced ? ruledAnswer(traced, route) : servers.length ? undefined : { status: 503, reason: 'none of its apps has an instance that can be asked' }
   const shareOf = (destination: number): number =>
     instances.reduce((sum, { share }, position) => (servers[position]?.destination === destination ? sum + share : sum), 0)
   return {
     ...request,
     ...(answer ? { answer } : {}),
     tried,
+    ...(before.limits.length || before.redirect !== undefined ? { before } : {}),
     ...(traced && rules ? { rules: { ...traced, clusters: clustersOf(rules, traced) } } : {}),
     route: {
       key,

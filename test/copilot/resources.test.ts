@@ -170,6 +170,31 @@ test('a trace tells which rule a request meets, and why none before it', async (
   t.notOk((await trace([])).rules)
 })
 
+test('a trace tells of limits, redirects to HTTPS and hosts outside', async (t) => {
+  const trace = async (query: string) => (await copilot.get(`/v1/trace?${query}`)).body
+  const limit = { apiVersion: 'mesh.cloudfoundry.org/v1', kind: 'RateLimit', metadata: { name: 'limits' }, spec: { hosts: ['hello.mesh.test'], match: [{ uri: { prefix: '/buy' } }], limits: [{ per: 'client-ip', requests: 10, unit: 'minute', burst: 20 }, { per: 'header:X-Key', requests: 1, unit: 'day' }] } }
+  t.match(await apply(limit), { status: 200 })
+  t.match(await trace('host=hello.mesh.test'), { limits: [{ limit: 'space/limits limits[0]', resource: 'ratelimit/space/limits', counts: false, why: /the path is "\/", not what begins with "\/buy"/ }, { counts: false }] })
+  t.match(await trace('host=hello.mesh.test&path=/buy&header=x-key:1'), { limits: [{ counts: true, why: 'it allows 10 a minute for each client, 20 at once, by each router' }, { counts: true, why: /1 a day for each X-Key/ }] })
+  t.match(await trace('host=hello.mesh.test&path=/buy'), { limits: [{ counts: true }, { counts: false, why: 'header X-Key is not there' }] })
+  await remove('/v1/resources/ratelimit/dev/limits')
+
+  const gateway = { apiVersion: 'networking.istio.io/v1', kind: 'Gateway', metadata: { name: 'secure' }, spec: { servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['hello.mesh.test'], tls: { httpsRedirect: true } }] } }
+  t.match(await apply(gateway), { status: 200 })
+  t.match(await trace('host=hello.mesh.test'), { status: 301, why: /httpsRedirect/ })
+  t.not((await trace('host=hello.mesh.test&scheme=https')).status, 301)
+  await remove('/v1/resources/gateway/dev/secure')
+
+  const entry = { apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', metadata: { name: 'pay' }, spec: { hosts: ['pay.example.com'], resolution: 'DNS', ports: [{ number: 443, name: 'https', protocol: 'HTTPS' }] } }
+  t.match(await apply(entry), { status: 200 })
+  t.match(await trace('host=pay.example.com'), { status: 404 })
+  t.match(await trace('host=pay.example.com&exposure=int'), { rules: [{ rule: 'space/pay', matched: true }], outcome: { targets: [{ host: 'pay.example.com' }] }, why: /a ServiceEntry names it/ })
+  t.match(await apply(rule('paying', ['pay.example.com'], [{ match: [{ uri: { prefix: '/v2' } }], directResponse: { status: 410 } }, { route: [{ destination: { host: 'pay.example.com' } }] }])), { status: 200 })
+  t.match(await trace('host=pay.example.com&exposure=int&path=/v2/x'), { status: 410, rules: [{ rule: 'space/paying http[0]', matched: true }] })
+  await remove('/v1/resources/vs/dev/paying')
+  await remove('/v1/resources/se/dev/pay')
+})
+
 test("another space's host is refused, the operator's resources reach all", async (t) => {
   t.match(await apply(virtualService('foreign.mesh.test')), { status: 403, body: { code: 'MESH_HOST_NOT_OWNED', path: 'spec.hosts[0]' } })
   t.match(await apply({ apiVersion: 'mesh.cloudfoundry.org/v1', kind: 'RateLimit', metadata: { name: 'r' }, spec: { hosts: ['foreign.mesh.test'], limits: [{ per: 'route', requests: 1, unit: 'second' }] } }), { status: 403 })

@@ -82,3 +82,18 @@ test('of a host with rules it is told which rule is for the request, why none be
   t.match(explain(ruled, 'shop.test', '/a', { method: 'POST' }), { answer: { status: 404, reason: /none of them/ }, rules: { clusters: [] } })
   t.end()
 })
+
+test('limits, redirects to HTTPS and hosts outside are told', (t) => {
+  const ruled = new Translator(settingsOf())
+  ruled.apply([
+    route('shop.test', [destination([])]),
+    resource('RateLimit', 'shop', { hosts: ['shop.test'], limits: [{ per: 'route', requests: 5, unit: 'second' }] }),
+    resource('Gateway', 'shop', { servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['shop.test'], tls: { httpsRedirect: true } }] }),
+    resource('ServiceEntry', 'pay', { hosts: ['pay.example.com'], resolution: 'STATIC', ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], endpoints: [{ address: '192.0.2.1' }] }),
+  ])
+  t.match(explain(ruled, 'shop.test', '/a'), { answer: { status: 301, reason: /httpsRedirect/ }, before: { limits: [{ limit: 'space/shop limits[0]', counts: true, why: 'it allows 5 a second, by each router' }] } })
+  t.match(explain(ruled, 'shop.test', '/a', { scheme: 'https' }), { answer: { status: 503 } })
+  t.match(explain(ruled, 'pay.example.com', '/a'), { answer: { status: 404 } })
+  t.match(explain(ruled, 'pay.example.com', '/a', { exposure: 'int' }), { answer: undefined, rules: { rules: [{ rule: 'space/pay', resource: 'serviceentry/space/pay', matched: true }], clusters: [{ share: 1 }] } })
+  t.end()
+})

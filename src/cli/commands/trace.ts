@@ -50,16 +50,18 @@ function refuse(header: string): never {
   throw Usage(`-H ${JSON.stringify(header)} is no header; write -H "Name: value"`)
 }
 
-function showTrace({ host, path, exposure, candidates, route, rules = [], status, why }: Trace, out: Output): string {
+function showTrace({ host, path, exposure, candidates, route, rules = [], limits = [], status, why }: Trace, out: Output): string {
   const answer = candidates.findIndex(({ exists }) => exists)
   const looked = candidates.slice(0, answer < 0 ? undefined : answer + 1)
   const lines = [
     `${host}${path ?? ''} by the ${exposure === 'int' ? 'internal listener' : 'public listeners'}`,
     ...looked.map(({ key, exists }) => `  ${exists ? out.style('green', '✓') : out.style('dim', '–')} ${key.slice(key.indexOf('/') + 1)}`),
+    ...(limits.length ? [''] : []),
+    ...limits.map(({ limit, counts, why }) => `  ${counts ? out.style('yellow', '≤') : out.style('dim', '–')} ${limit}: ${why}`),
     ...(rules.length ? [''] : []),
     ...rules.map(({ rule, matched, why }) => `  ${matched ? out.style('green', '✓') : out.style('dim', '–')} ${rule}: ${why}`),
     '',
-    status === undefined ? `goes to the app: ${why}` : out.style('red', `${status}: ${why}`),
+    status === undefined ? `${route ? 'goes to the app' : 'goes out'}: ${why}` : out.style('red', `${status}: ${why}`),
   ]
   if (route) lines.push('', describeRoute(route, out))
   return lines.join('\n')

@@ -69,11 +69,16 @@ export function traceRules(rules: Traceable[], request: TracedRequest): Trace {
   return { rules: traced }
 }
 
-/** What a match asks for that a request is not; undefined where it holds. */
-function missOf({ match = {}, binding }: BoundRoute['matches'][number], request: TracedRequest): string | undefined {
-  const { authority, method, scheme, path } = request
+/** Istio's port of the listener that a request without a Gateway comes by, and the port that it names. */
+export function portsOf({ authority, scheme }: TracedRequest): [arrived: number, named: number] {
   const arrived = scheme === 'https' ? 443 : 80
-  const named = Number(/:(\d+)$/.exec(authority)?.[1] ?? arrived)
+  return [arrived, Number(/:(\d+)$/.exec(authority)?.[1] ?? arrived)]
+}
+
+/** What a match asks for that a request is not; undefined where it holds. */
+export function missOf({ match = {}, binding }: BoundRoute['matches'][number], request: TracedRequest): string | undefined {
+  const { authority, method, scheme, path } = request
+  const [arrived, named] = portsOf(request)
   if (binding !== 'all' && !binding.some(({ port }) => port === named || port === arrived)) return `it is for Gateways' ports ${binding.map(({ port }) => port).join(', ')}`
   const headers = headersOf(request)
   const valuesOf = (name: string): string[] => fieldValues(name.toLowerCase(), headers.get(name.toLowerCase()) ?? [])

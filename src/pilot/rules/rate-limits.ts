@@ -1,9 +1,8 @@
 import type { HttpMatch, RateLimit } from '../../mesh/istio/types.ts'
 import { resourceKey, type Route } from '../../mesh/records.ts'
 import type { Source } from '../../mesh/rules/source.ts'
-import { name } from '../../mesh/rules/names.ts'
+import { rateLimitsOf } from '../../mesh/rules/rate-limits.ts'
 import { callersOf, type Callers } from './callers.ts'
-import { byAge, mayShape, spellings } from '../../mesh/rules/hosts.ts'
 
 /** A RateLimit as it holds for the paths of one platform route. */
 export interface HostLimits {
@@ -19,14 +18,9 @@ export interface HostLimits {
   spec: RateLimit['spec']
 }
 
-/** The RateLimits for a route: all that name its host in any way. */
+/** The RateLimits for a route, as they hold for its paths. */
 export function rateLimitsFor(view: Source, route: Route, paths: string[]): HostLimits[] {
-  const keys = new Set(spellings(view, route).flatMap((alike) => alike.flatMap((host) => [...view.keysOf(name.resources('RateLimit', host))])))
-  const found = [...keys].flatMap((key) => {
-    const resource = view.get('resource', key)
-    return resource?.kind === 'RateLimit' && mayShape(resource.metadata.namespace, route) ? [resource] : []
-  })
-  return found.sort(byAge).map((resource) => {
+  return rateLimitsOf(view, route).map((resource) => {
     const { namespace, name: bare } = resource.metadata
     return {
       source: resourceKey(resource),

@@ -3,11 +3,12 @@ import { routeKey, type Exposure, type Route } from '../../mesh/records.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { callersOf, type Callers } from './callers.ts'
 import { targetOf } from './clusters.ts'
-import { gateOf, type Gate } from './gate.ts'
+import { externalHost } from '../../mesh/rules/external.ts'
+import { gateOf, type Gate } from '../../mesh/rules/gate.ts'
 import { wildcardsOf } from '../../mesh/rules/hosts.ts'
 import type { Policy } from './policies.ts'
 import { rateLimitsFor, type HostLimits } from './rate-limits.ts'
-import { findEntry, routesOf } from './services.ts'
+import { routesOf } from './services.ts'
 import { boundRoutes, mergedRoutes, virtualServicesFor, type Binding, type BoundRoute } from '../../mesh/rules/virtual-services.ts'
 
 /** A cluster that a rule sends to, and its share. */
@@ -77,14 +78,9 @@ function scopeOf(view: Source, route: Route, degraded: RuleHost['degraded']): Sc
   return { path: route.path, cluster: routeKey(route), rules: rules.length ? rules : undefined, gate: gateOf(view, route) }
 }
 
-/** A host outside, which a ServiceEntry names: apps reach it over the internal listener, with the rules of its space. */
 function entryScope(view: Source, host: string, degraded: RuleHost['degraded']): Scope | undefined {
-  const entry = findEntry(view, host)
-  if (!entry) return undefined
-  const route: Route = { host, path: '', exposure: 'int', space: entry.space, labels: {}, options: {}, destinations: [] }
-  const bound = mergedRoutes(virtualServicesFor(view, route).map((service) => boundRoutes(view, service, host, 'int')))
-  const all: BoundRoute = { name: entry.id, source: entry.id.replace(/^entry /, 'serviceentry/'), namespace: entry.space, route: { route: [{ destination: { host } }] }, matches: [{ match: undefined, binding: 'all' }] }
-  return { path: '', cluster: '', rules: (bound.length ? bound : [all]).map((one) => ruleOf(view, one, route, degraded)) }
+  const external = externalHost(view, host)
+  return external && { path: '', cluster: '', rules: external.rules.map((one) => ruleOf(view, one, external.route, degraded)) }
 }
 
 function ruleOf(view: Source, { name, source, namespace, route, matches }: BoundRoute, from: Route, degraded: RuleHost['degraded']): HttpRule {

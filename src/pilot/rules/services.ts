@@ -1,4 +1,4 @@
-import { appService, entryOf, namesOfService, resolveService, type AppService } from '../../mesh/istio/services.ts'
+import { appService, namesOfService, resolveService, type AppService } from '../../mesh/istio/services.ts'
 import type { ServiceEntry, ServicePort } from '../../mesh/istio/types.ts'
 import { routeKey, type Destination, type Exposure, type Route } from '../../mesh/records.ts'
 import { readServiceId } from '../../mesh/rules/cluster-name.ts'
@@ -56,12 +56,6 @@ export function routeService(view: Source, route: Route): Service {
 function entryService(entry: ServiceEntry, host: string): Service {
   const { namespace, name } = entry.metadata
   return { kind: 'entry', id: `entry ${namespace}/${name}/${host}`, space: namespace, spellings: [[host], ...wildcardsOf(host).map((wildcard) => [wildcard])], host, entry }
-}
-
-/** The entry for `host` that all apps see: the operator's, else the oldest. */
-export function findEntry(view: Source, host: string): Service | undefined {
-  const entry = entryOf(host, directoryOf(view))
-  return entry && entryService(entry, host)
 }
 
 function servedBy(view: Source, { name: service, space, apps }: AppService): Service {

@@ -2,10 +2,13 @@ import { Type } from 'typebox'
 import { normalizeHost } from '../../../mesh/host.ts'
 import { candidates } from '../../../mesh/matching.ts'
 import { normalizePath, splitTarget } from '../../../mesh/path.ts'
-import { noRuleOf, parseHeaders, rulesOf, traceRules } from '../../../mesh/rules/trace.ts'
+import type { Route } from '../../../mesh/records.ts'
+import { externalHost } from '../../../mesh/rules/external.ts'
+import { traceHost } from '../../../mesh/rules/trace-host.ts'
+import { noRuleOf, parseHeaders, rulesOf, traceRules, type Trace as RuleTrace } from '../../../mesh/rules/trace.ts'
 import type { Copilot } from '../../copilot.ts'
 import { callerOf } from '../../people/caller.ts'
-import { loadRules } from '../../resources/rules.ts'
+import { entryNamespace, loadRules } from '../../resources/rules.ts'
 import { RouteView, showRoutes } from '../../views/route.ts'
 import type { Api } from '../server.ts'
 
@@ -50,6 +53,11 @@ const Trace = Type.Object({
       { description: 'What the rule that matched does' },
     ),
   ),
+  limits: Type.Optional(
+    Type.Array(Type.Object({ limit: Type.String({ description: 'NAMESPACE/NAME limits[POSITION]' }), resource: Type.String({ description: 'Key of the RateLimit' }), counts: Type.Boolean(), why: Type.String() }), {
+      description: 'The limits of RateLimits for the host, and whether each counts the request',
+    }),
+  ),
   status: Type.Optional(Type.Integer({ description: 'What the router itself answers, where it does not ask the app' })),
   why: Type.String(),
 })
@@ -68,21 +76,34 @@ export function trace(api: Api, { store, components }: Copilot): void {
     const existing = new Map((await store.list('route', { keys })).map((record) => [record.key, record]))
     const looked = { host, path, exposure, candidates: keys.map((key) => ({ key, exists: existing.has(key) })) }
     const winner = keys.find((key) => existing.has(key))
-    if (winner === undefined) return { ...looked, status: 404, why: `no route has this host, neither by itself nor by a wildcard${exposure === 'pub' ? ' (internal routes are not reachable from here)' : ''}` }
+    const { method, scheme } = query
+    const asked = { method, scheme, authority: query.host, path, query: target.query.replace(/^\?/, ''), headers: parseHeaders([query.header].flat()) }
+    if (winner === undefined) {
+      const namespace = exposure === 'int' ? await entryNamespace(store, host) : undefined
+      if (namespace === undefined) return { ...looked, status: 404, why: `no route has this host, neither by itself nor by a wildcard${exposure === 'pub' ? ' (internal routes are not reachable from here)' : ''}` }
+      await callerOf(request).requireRead(namespace)
+      const external = externalHost(await loadRules(store, { space: namespace }), host)!
+      return { ...looked, ...ruled(traceRules(external.rules, asked), external.route, 'no route has this host, but a ServiceEntry names it') }
+    }
 
     const [route] = await showRoutes(store, [existing.get(winner)!], components.conflicts())
     await callerOf(request).requireRead(route!.space.guid)
     const why = `${winner} is the most specific route that exists`
     const record = existing.get(winner)!.value
-    const rules = rulesOf(await loadRules(store, record), record)
-    if (rules) {
-      const { method, scheme } = query
-      const traced = traceRules(rules, { method, scheme, authority: query.host, path, query: target.query.replace(/^\?/, ''), headers: parseHeaders([query.header].flat()) })
-      const { outcome } = traced
-      if (!outcome) return { ...looked, route, ...traced, status: 404, why: `${why}; ${noRuleOf(record)}` }
-      return { ...looked, route, ...traced, ...(outcome.status === undefined ? {} : { status: outcome.status }), why: `${why}; ${traced.rules.at(-1)!.rule} ${outcome.does}` }
-    }
-    if (route!.state === 'no-instances') return { ...looked, route, status: 503, why: `${why}, and none of its instances is running` }
-    return { ...looked, route, why }
+    const source = await loadRules(store, record)
+    const { limits, redirect } = traceHost(source, record, asked)
+    const found = { ...looked, route, ...(limits.length ? { limits } : {}) }
+    if (redirect !== undefined) return { ...found, status: 301, why: `${why}; ${redirect}` }
+    const rules = rulesOf(source, record)
+    if (rules) return { ...found, ...ruled(traceRules(rules, asked), record, why) }
+    if (route!.state === 'no-instances') return { ...found, status: 503, why: `${why}, and none of its instances is running` }
+    return { ...found, why }
   })
+}
+
+/** What the rules of a route, or of a host outside, make of a request. */
+function ruled(traced: RuleTrace, route: Route, why: string) {
+  const { outcome } = traced
+  if (!outcome) return { ...traced, status: 404, why: `${why}; ${noRuleOf(route)}` }
+  return { ...traced, ...(outcome.status === undefined ? {} : { status: outcome.status }), why: `${why}; ${traced.rules.at(-1)!.rule} ${outcome.does}` }
 }

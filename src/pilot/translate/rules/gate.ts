@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { RouteSchema } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
-import type { Gate } from '../../rules/gate.ts'
+import type { Gate } from '../../../mesh/rules/gate.ts'
 import { arrivedAt, gatewayHeader } from '../arrival.ts'
 import { headerMatcher, literal } from './strings.ts'
 

@@ -1,6 +1,6 @@
-import type { Route } from '../../mesh/records.ts'
-import type { Source } from '../../mesh/rules/source.ts'
-import { isHttps, isMutual, isPlainHttp, serversFor, type Arrival } from '../../mesh/rules/gateways.ts'
+import type { Route } from '../records.ts'
+import { isHttps, isMutual, isPlainHttp, serversFor, type Arrival } from './gateways.ts'
+import type { Source } from './source.ts'
 
 /** What Gateways say of a host before any rule is looked at. */
 export interface Gate {

@@ -5,6 +5,9 @@ import tap, { test } from 'tap'
 import { Copilot } from '../copilot/harness.ts'
 import { createAuthority, issueCertificate } from '../../src/common/pki.ts'
 import { hello } from '../copilot/records.ts'
+import { explained } from '../../src/cli/commands/explain.ts'
+import { specs, type Field } from '../../src/mesh/istio/fields.ts'
+import { resourceKinds } from '../../src/mesh/istio/kinds.ts'
 import { meshctl as run } from './meshctl.ts'
 
 const copilot = await Copilot.start(tap, { encryption: { keys: [{ name: 'k', secret: 'a random text of enough letters' }] } })
@@ -91,6 +94,22 @@ test('every error is told with file, line, field and what to write', async (t) =
   t.match(err, /wrong\.yaml:11: spec\.http\[0\]\.route\[1\]\.weight: -10 is below 0/)
   t.match(await meshctl('get', 'nonsense'), { code: 2 })
   t.match(await meshctl('delete', 'canary'), { code: 2, err: /KIND\/NAME/ })
+})
+
+test('explain has something to say of every field of every kind', async (t) => {
+  function* paths(field: Field, path: string): Generator<string> {
+    yield path
+    for (const [name, inner] of Object.entries(field.fields ?? field.of?.fields ?? {})) yield* paths(inner, `${path}.${name}`)
+  }
+  for (const kind of resourceKinds) {
+    for (const path of paths(specs[kind], `${kind}.spec`)) {
+      const said = explained(path).split('\n')
+      t.ok(said[0]?.startsWith(`${path}: `) && said[1]?.trim(), path)
+      const inner = said.some((line) => line.startsWith('  '))
+      t.ok(inner || said.some((line) => /^(Supported by|Not supported:|Has no effect:|Not yet)/.test(line)), `${path}: its fate`)
+    }
+  }
+  t.end()
 })
 
 test('explain', async (t) => {

@@ -161,6 +161,7 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
     every: 5,
     routers: () => ads.routers(),
     resources: standing,
+    advice: () => 'set buckets',
     copilot: {
       position: { history: 'h', revision: 7 },
       condition: () => ({ ready: true }),
@@ -176,7 +177,7 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
   await reporting.stop()
   t.match(told[1], ['pilot', 'pilot-1', { resources: {}, resourcesVersion: 2 }], 'what may not have come is told again')
   t.notOk('resources' in (told[2] as { [2]: object })[2])
-  t.match(told.at(-1), ['pilot', 'pilot-1', { ready: true, revision: 7, version: String, routers: [{ name: 'router-1', refused: [{ reason: 'no good' }] }] }])
+  t.match(told.at(-1), ['pilot', 'pilot-1', { ready: true, reason: 'set buckets', revision: 7, version: String, routers: [{ name: 'router-1', refused: [{ reason: 'no good' }] }] }])
 })
 
 const shop = (subset: string) => resource('VirtualService', 'shop', { hosts: ['a.mesh'], http: [{ route: [{ destination: { host: 'a.mesh', subset } }] }] }, 's')

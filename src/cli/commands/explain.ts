@@ -11,35 +11,38 @@ export const explain: Register = (program, cli) => {
     .command('explain')
     .argument('<path>', 'a kind and the path of a field, as virtualservice.spec.http.retries')
     .summary('what a field means and whether it is supported')
-    .action((path: string) => {
-      const [first = '', ...names] = path.replaceAll(/\[\d*\]/g, '').split('.')
-      const kind = kindNamed(first)
-      if (!kind) throw Usage(`${first} is no kind; there are ${resourceKinds.map((known) => kindInfo[known].short).join(', ')}`)
-      if (names[0] === 'spec') names.shift()
-      let field: Field = specs[kind]
-      let pattern = ''
-      for (const name of names) {
-        const known = field.fields ?? {}
-        const inner = known[name]
-        if (!inner) {
-          const meant = nearest(name, Object.keys(known))
-          throw Usage(`${path}: there is no field ${name}${meant ? `; did you mean ${meant}?` : ''}`)
-        }
-        pattern = pattern ? `${pattern}.${name}` : name
-        field = inner
-        if (inner.of?.fields) {
-          field = { ...inner.of, ...(inner.description && { description: inner.description }), type: `${inner.type} of objects` }
-          pattern += inner.type === 'list' ? '[]' : '{}'
-        }
-      }
-      const support = supportOf(kind, pattern)
-      const lines = [
-        `${[kind, 'spec', ...names].join('.')}: ${field.values?.join(' | ') ?? (field.of ? `${field.type} of ${field.of.type}s` : field.type)}`,
-        field.description ?? '',
-        support?.refused ? `Not supported: ${support.refused}` : support?.ignored ? `Has no effect: ${support.ignored}` : support ? `Supported by ${support.engines.join(', ')}` : '',
-        ...Object.entries(field.fields ?? {}).map(([name, { type, required, description = '' }]) => `  ${name} <${type}>${required ? ' (required)' : ''}  ${description}`),
-      ]
-      cli.out.write(lines.filter(Boolean).join('\n'))
-    })
+    .action((path: string) => cli.out.write(explained(path)))
   examples(command, [['explain virtualservice.spec.http.retries', 'its fields'], ['explain dr.trafficPolicy.outlierDetection', 'in short']])
+}
+
+/** What there is to say of the field at a path, as `vs.spec.http.retries`. Throws `MESHCTL_USAGE`. */
+export function explained(path: string): string {
+  const [first = '', ...names] = path.replaceAll(/\[\d*\]/g, '').split('.')
+  const kind = kindNamed(first)
+  if (!kind) throw Usage(`${first} is no kind; there are ${resourceKinds.map((known) => kindInfo[known].short).join(', ')}`)
+  if (names[0] === 'spec') names.shift()
+  let field: Field = specs[kind]
+  let pattern = ''
+  for (const name of names) {
+    const known = field.fields ?? {}
+    const inner = known[name]
+    if (!inner) {
+      const meant = nearest(name, Object.keys(known))
+      throw Usage(`${path}: there is no field ${name}${meant ? `; did you mean ${meant}?` : ''}`)
+    }
+    pattern = pattern ? `${pattern}.${name}` : name
+    field = inner
+    if (inner.of?.fields) {
+      field = { ...inner.of, ...(inner.description && { description: inner.description }), type: `${inner.type} of objects` }
+      pattern += inner.type === 'list' ? '[]' : '{}'
+    }
+  }
+  const support = supportOf(kind, pattern)
+  const lines = [
+    `${[kind, 'spec', ...names].join('.')}: ${field.values?.join(' | ') ?? (field.of ? `${field.type} of ${field.of.type}s` : field.type)}`,
+    field.description ?? '',
+    support?.refused ? `Not supported: ${support.refused}` : support?.ignored ? `Has no effect: ${support.ignored}` : support ? `Supported by ${support.engines.join(', ')}` : '',
+    ...Object.entries(field.fields ?? {}).map(([name, { type, required, description = '' }]) => `  ${name} <${type}>${required ? ' (required)' : ''}  ${description}`),
+  ]
+  return lines.filter(Boolean).join('\n')
 }

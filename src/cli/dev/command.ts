@@ -28,9 +28,12 @@ export function devCommand(): Command {
     .option('--data <dir>', 'data folder of npm start (default: MESH_DATA or .mesh)')
     .option('--space <name>', "space (default: npm start's)")
 
-  /** Runs `work` in the space, with the app called `name`. */
-  const onApp = (name: string, work: (apps: Apps, app: Awaited<ReturnType<Apps['get']>>) => Promise<void>): Promise<void> =>
-    inSpace(dev.opts<DevOptions>(), async (apps) => work(apps, await apps.get(name)))
+  /** Runs `work` in the space, with the app called `name`, and says what is `done`. */
+  const onApp = (name: string, done: string, work: (apps: Apps, app: V3Resource) => Promise<void>): Promise<void> =>
+    inSpace(dev.opts<DevOptions>(), async (apps) => {
+      await work(apps, await apps.get(name))
+      process.stdout.write(`app/${name} ${done}\n`)
+    })
 
   const push = dev
     .command('push')
@@ -78,39 +81,39 @@ export function devCommand(): Command {
     .description('Set the number of instances')
     .argument('<app>')
     .argument('<instances>', 'how many', wholeNumber)
-    .action((name: string, instances: number) => onApp(name, (apps, app) => apps.scale(app, instances)))
+    .action((name: string, instances: number) => onApp(name, `scaled to ${instances} ${instances === 1 ? 'instance' : 'instances'}`, (apps, app) => apps.scale(app, instances)))
 
   dev
     .command('map')
     .description('Map a route to an app')
     .argument('<app>')
     .argument('<route>', 'host.domain or host.domain/path')
-    .action((name: string, route: string) => onApp(name, (apps, app) => apps.map(app, route)))
+    .action((name: string, route: string) => onApp(name, `mapped to ${route}`, (apps, app) => apps.map(app, route)))
 
   dev
     .command('unmap')
     .description('Take a route from an app')
     .argument('<app>')
     .argument('<route>', 'host.domain or host.domain/path')
-    .action((name: string, route: string) => onApp(name, (apps, app) => apps.unmap(app, route)))
+    .action((name: string, route: string) => onApp(name, `unmapped from ${route}`, (apps, app) => apps.unmap(app, route)))
 
   dev
     .command('stop')
     .description('Stop an app')
     .argument('<app>')
-    .action((name: string) => onApp(name, (apps, app) => apps.stop(app)))
+    .action((name: string) => onApp(name, 'stopped', (apps, app) => apps.stop(app)))
 
   dev
     .command('start')
     .description('Start an app and wait for its instances')
     .argument('<app>')
-    .action((name: string) => onApp(name, (apps, app) => apps.start(app)))
+    .action((name: string) => onApp(name, 'started', (apps, app) => apps.start(app)))
 
   dev
     .command('delete')
     .description('Delete an app and the routes that only it has')
     .argument('<app>')
-    .action((name: string) => onApp(name, (apps, app) => apps.delete(app)))
+    .action((name: string) => onApp(name, 'deleted', (apps, app) => apps.delete(app)))
 
   dev
     .command('logs')

@@ -1,3 +1,4 @@
+import { described } from './descriptions.ts'
 import istio from './fields.json' with { type: 'json' }
 import type { ResourceKind } from './types.ts'
 
@@ -13,7 +14,7 @@ export interface Field {
   of?: Field
 }
 
-const virtualService = istio.VirtualService as Field
+const virtualService = described(istio.VirtualService, 'VirtualService')
 const text = (description: string): Field => ({ description, type: 'string', required: true })
 
 const rateLimit: Field = {
@@ -42,10 +43,10 @@ const rateLimit: Field = {
 
 /** The fields of each kind's `spec`. */
 export const specs: Record<ResourceKind, Field> = {
-  Gateway: { description: 'Which hosts the routers answer on which ports, and with which certificates.', ...(istio.Gateway as Field) },
+  Gateway: { description: 'Which hosts the routers answer on which ports, and with which certificates.', ...described(istio.Gateway, 'Gateway') },
   VirtualService: { description: 'Where requests for its hosts go: matches, splits, rewrites, faults, retries.', ...virtualService },
-  DestinationRule: { description: 'How requests reach a service: its subsets, load balancing, connection pool, outlier detection.', ...(istio.DestinationRule as Field) },
-  ServiceEntry: { description: 'A service outside of the platform that rules can send to.', ...(istio.ServiceEntry as Field) },
+  DestinationRule: { description: 'How requests reach a service: its subsets, load balancing, connection pool, outlier detection.', ...described(istio.DestinationRule, 'DestinationRule') },
+  ServiceEntry: { description: 'A service outside of the platform that rules can send to.', ...described(istio.ServiceEntry, 'ServiceEntry') },
   RateLimit: rateLimit,
 }
 

@@ -13,6 +13,8 @@ export interface ReportsOptions {
   copilot: Pick<CopilotClient, 'report' | 'condition' | 'position'>
   routers: () => ClientStatus[]
   resources: Pick<ResourceStatus, 'all' | 'changes'>
+  /** What operators are advised to set. */
+  advice: () => string | undefined
   log: Logger
   /** Milliseconds between reports. */
   every?: number
@@ -22,7 +24,7 @@ export interface ReportsOptions {
 const listed = 100
 
 /** Tells copilot every five seconds, and as soon as something of it changes, how pilot, its routers and the resources are. */
-export function reports({ name, copilot, routers, resources, log, every = 5000 }: ReportsOptions): Part {
+export function reports({ name, copilot, routers, resources, advice, log, every = 5000 }: ReportsOptions): Part {
   /** What a report is sent for at once when it changes, beside the resources. */
   const essence = (): string => JSON.stringify([copilot.condition().ready, routers().map(({ name, connectedSince, refused, report }) => [name, connectedSince, refused.length, report])])
 
@@ -32,7 +34,8 @@ export function reports({ name, copilot, routers, resources, log, every = 5000 }
 
   const report = async (changes: Record<string, unknown>): Promise<void> => {
     const states = routers().map(({ report: said, ...router }) => ({ ...router, refused: router.refused.slice(0, listed), refusals: router.refused.length, ...ejectionsOf(said) }))
-    const status = { version, ready: copilot.condition().ready, revision: copilot.position?.revision, routers: states }
+    const { ready, reason = advice() } = copilot.condition()
+    const status = { version, ready, ...(reason === undefined ? {} : { reason }), revision: copilot.position?.revision, routers: states }
     const changed = Object.keys(changes).length > 0
     if (afresh || changed) resourcesVersion++
     const told = afresh ? { resources: resources.all() } : changed ? { resourceChanges: changes } : {}

@@ -8,6 +8,7 @@ import { traceHost, type HostTrace } from '../mesh/rules/trace-host.ts'
 import { noRuleOf, traceRules, type Trace, type TracedRequest } from '../mesh/rules/trace.ts'
 import { servingOf } from './model/serving.ts'
 import type { HttpRule } from './rules/rule-host.ts'
+import type { ClusterVariant } from './translate/traits.ts'
 import type { Translator } from './translate/translator.ts'
 import { endpointWeights } from './translate/weights.ts'
 
@@ -28,7 +29,7 @@ export interface Explanation {
     space: { guid: string; name?: string }
     mirrors?: string
     options: RouteOptions
-    protocol: 'http1' | 'http2'
+    protocol: ClusterVariant['protocol']
     loadBalancing: string
     /** What was asked for and is not so. */
     notes: string[]

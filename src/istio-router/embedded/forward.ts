@@ -148,7 +148,7 @@ export class Forward implements AttemptEvents {
       this.#send(endpoint)
     }
     this.#waiting = ready
-    if (this.#cluster.enter(ready)) return
+    if (this.#cluster.enter(ready, this.#cluster.versionFor(this.#exchange.protocol))) return
     this.#waiting = undefined
     this.#overflow()
   }
@@ -175,7 +175,7 @@ export class Forward implements AttemptEvents {
     const { body, expectContinue, upgrade } = this.#payload
     const limit = this.#action.retries?.perTryTimeout
     if (limit) this.#timer = setTimeout(() => this.#timeOut(), limit)
-    const attempt = endpoint.pool(this.#cluster.config, shared.secrets).send({ method, path, authority, scheme, headers: headers.list, body, expectContinue, upgrade }, this)
+    const attempt = endpoint.pool(this.#cluster.versionFor(exchange.protocol), this.#cluster.config, shared.secrets).send({ method, path, authority, scheme, headers: headers.list, body, expectContinue, upgrade }, this)
     if (this.#trying === endpoint) this.#attempt = attempt
   }
 

@@ -55,7 +55,7 @@ function withSuffix(authority: string): string {
   return `${authority.slice(0, authority.length - port.length)}-shadow${port}`
 }
 
-function send(cluster: Cluster, { manager }: Exchange, request: { method: string; path: string; authority: string; scheme: string; headers: string[] }, content: Buffer | undefined): void {
+function send(cluster: Cluster, { manager, protocol }: Exchange, request: { method: string; path: string; authority: string; scheme: string; headers: string[] }, content: Buffer | undefined): void {
   const endpoint = cluster.pick(undefined, undefined)
   if (!endpoint || cluster.active >= cluster.config.limits.requests) return
   cluster.active++
@@ -68,7 +68,7 @@ function send(cluster: Cluster, { manager }: Exchange, request: { method: string
   const events: AttemptEvents = { informational() {}, head: () => true, data: () => true, end: done, fail: done, upgraded: (_headers, socket) => socket.destroy() }
   const body: RequestBody | undefined = content && { stream: Readable.from(content.length > 0 ? [content] : []), sized: true, trailers: () => [], passed() {} }
   if (content && !new Headers(request.headers).has('content-length')) request.headers.push('content-length', String(content.length))
-  const attempt = endpoint.pool(cluster.config, manager.shared.secrets).send({ ...request, body, expectContinue: false, upgrade: undefined }, events)
+  const attempt = endpoint.pool(cluster.versionFor(protocol), cluster.config, manager.shared.secrets).send({ ...request, body, expectContinue: false, upgrade: undefined }, events)
   const timer = setTimeout(() => {
     attempt.abort()
     done()

@@ -86,8 +86,7 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     ...under('trafficPolicy.connectionPool', {
       ...all(both, 'tcp.connectTimeout tcp.idleTimeout tcp.maxConnectionDuration tcp.maxConnections tcp.tcpKeepalive.time'),
       ...all(envoy, 'tcp.tcpKeepalive.interval tcp.tcpKeepalive.probes'),
-      ...all(later, 'http.useClientProtocol http.h2UpgradePolicy'),
-      ...all(both, 'http.http1MaxPendingRequests http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries'),
+      ...all(both, 'http.useClientProtocol http.h2UpgradePolicy http.http1MaxPendingRequests http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries'),
     }),
     ...under('trafficPolicy.loadBalancer', {
       ...all(both, 'simple warmup.aggression warmup.duration warmup.minimumPercent warmupDurationSecs'),

@@ -16,8 +16,8 @@ export type Service = { id: string; space: string; spellings: string[][] } & (
   | { kind: 'entry'; host: string; entry: ServiceEntry }
 )
 
-/** The port at which an app listens where no route says otherwise. */
-const usualPort = 8080
+/** Where an app listens, and what it speaks there, where no route says so. */
+const usual = { port: 8080, protocol: 'http1' } as const
 
 /** Finds the service that a resource of `namespace` calls `host`; among a host's routes that of `from`, where it is one, else that of the shortest path. */
 export function findService(view: Source, host: string, namespace: string, from?: Route): Service | undefined {
@@ -61,9 +61,16 @@ function entryService(entry: ServiceEntry, host: string): Service {
 function servedBy(view: Source, { name: service, space, apps }: AppService): Service {
   const destinations = apps.map(({ guid }): Destination => {
     const processes = [...view.keysOf(name.processes(guid))].filter((process) => view.get('process', process)?.type === 'web').sort()
-    return { app: guid, type: 'web', port: usualPort, protocol: 'http1', processes }
+    return { app: guid, type: 'web', ...listeningOf(view, guid), processes }
   })
   return { kind: 'apps', id: `apps ${space}/${service}`, space, spellings: [namesOfService(service, space, directoryOf(view)), ['*']], destinations }
+}
+
+/** The port and protocol (`cf map-route --app-port, --app-protocol`) with which all routes to an app agree. */
+function listeningOf(view: Source, app: string): Pick<Destination, 'port' | 'protocol'> {
+  const destinations = [...view.keysOf(name.destination(app))].flatMap((key) => view.get('route', key)?.destinations.filter((one) => one.app === app && one.type === 'web') ?? [])
+  const agreed = <Value>(values: Value[], otherwise: Value): Value => (new Set(values).size === 1 ? values[0]! : otherwise)
+  return { port: agreed(destinations.map(({ port }) => port), usual.port), protocol: agreed(destinations.map(({ protocol }) => protocol), usual.protocol) }
 }
 
 /** The port of an entry that a number names, else its first. */

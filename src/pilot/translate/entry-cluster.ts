@@ -11,6 +11,7 @@ import { together, type Context } from './feature.ts'
 import { features } from './features.ts'
 import { localitySetting, placedAssignment } from './localities.ts'
 import { edsOverAds, socketAddress } from './proto.ts'
+import { protocolOf } from './traits.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
 type EntryCluster = Extract<RuleCluster, { kind: 'entry' }>
@@ -19,7 +20,7 @@ type EntryCluster = Extract<RuleCluster, { kind: 'entry' }>
 export function entryCluster({ name, policy, service, port }: EntryCluster, { endpoints }: External, context: Context): Resource[] {
   const { entry, host } = service
   const asked = portOf(entry, port)?.protocol?.toUpperCase() ?? ''
-  const protocol = ['HTTP2', 'GRPC'].includes(asked) || policy?.connectionPool?.http?.h2UpgradePolicy === 'UPGRADE' ? 'http2' : 'http1'
+  const protocol = protocolOf(['HTTP2', 'GRPC'].includes(asked) ? 'http2' : 'http1', policy)
   const base = {
     name,
     clusterDiscoveryType: { case: 'type' as const, value: Cluster_DiscoveryType.EDS },

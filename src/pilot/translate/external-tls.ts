@@ -3,6 +3,7 @@ import { SubjectAltNameMatcher_SanType as SanType } from '../../common/proto/gen
 import type { Policy } from '../rules/policies.ts'
 import type { ClusterInit } from './feature.ts'
 import { ads, extension } from './proto.ts'
+import type { ClusterVariant } from './traits.ts'
 
 type ClientTls = NonNullable<Policy['tls']>
 
@@ -10,7 +11,7 @@ type ClientTls = NonNullable<Policy['tls']>
  * TLS to an external service. Istio: DestinationRule trafficPolicy.tls, with ServiceEntry subjectAltNames where that says none. Unless it is told otherwise, the
  * server must show a certificate for the name that it is asked for (`sni`, else its host), from a CA that the router's system trusts.
  */
-export function externalTls(tls: ClientTls | undefined, { host, names, protocol }: { host: string; names: string[]; protocol: 'http1' | 'http2' }): ClusterInit {
+export function externalTls(tls: ClientTls | undefined, { host, names, protocol }: { host: string; names: string[]; protocol: ClusterVariant['protocol'] }): ClusterInit {
   if (!tls || (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL')) return {}
   const sni = tls.sni ?? host
   const wanted = tls.subjectAltNames?.length ? tls.subjectAltNames : names
@@ -18,7 +19,7 @@ export function externalTls(tls: ClientTls | undefined, { host, names, protocol 
     sni,
     autoSniSanValidation: !tls.insecureSkipVerify && !wanted.length,
     maxSessionKeys: 0,
-    commonTlsContext: { alpnProtocols: [protocol === 'http2' ? 'h2' : 'http/1.1'], ...keypair(tls), ...(tls.insecureSkipVerify ? {} : validation(tls, wanted)) },
+    commonTlsContext: { alpnProtocols: { http1: ['http/1.1'], http2: ['h2'], client: [] }[protocol], ...keypair(tls), ...(tls.insecureSkipVerify ? {} : validation(tls, wanted)) },
   }
   return { transportSocket: { name: 'envoy.transport_sockets.tls', configType: { case: 'typedConfig', value: extension('', UpstreamTlsContextSchema, context).typedConfig } } }
 }

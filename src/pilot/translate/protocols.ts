@@ -29,7 +29,10 @@ export const protocols: Feature = {
             ...(http?.maxRequestsPerConnection ? { maxRequestsPerConnection: http.maxRequestsPerConnection } : {}),
             ...(tcp?.maxConnectionDuration ? { maxConnectionDuration: duration(tcp.maxConnectionDuration) } : {}),
           },
-          upstreamProtocolOptions: { case: 'explicitHttpConfig', value: { protocolConfig: protocol === 'http2' ? http2 : http1 } },
+          upstreamProtocolOptions:
+            protocol === 'client'
+              ? { case: 'useDownstreamProtocolConfig', value: { httpProtocolOptions: http1.value, http2ProtocolOptions: http2.value } }
+              : { case: 'explicitHttpConfig', value: { protocolConfig: protocol === 'http2' ? http2 : http1 } },
         }),
       },
     }

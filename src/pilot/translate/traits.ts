@@ -5,7 +5,8 @@ import type { TranslationSettings } from './settings.ts'
 
 /** What clusters can differ in, beside their names and metadata: those of one variant share all else. */
 export interface ClusterVariant {
-  protocol: 'http1' | 'http2'
+  /** `client` for that of each request. */
+  protocol: 'http1' | 'http2' | 'client'
   loadBalancing: TranslationSettings['loadBalancing']
   /** What DestinationRules and the route's own `hash` option say. */
   policy?: Policy
@@ -28,6 +29,13 @@ export interface RouteTraits extends ClusterVariant {
 
 /** What has instances: a route, or a service of rules. */
 export type Served = Pick<Route, 'space' | 'guid' | 'options' | 'destinations'>
+
+/** What endpoints are spoken to that speak `own`. Istio: DestinationRule connectionPool.http useClientProtocol, h2UpgradePolicy. */
+export function protocolOf(own: 'http1' | 'http2', policy: Policy | undefined): ClusterVariant['protocol'] {
+  const { useClientProtocol, h2UpgradePolicy } = policy?.connectionPool?.http ?? {}
+  if (useClientProtocol) return 'client'
+  return h2UpgradePolicy === 'UPGRADE' ? 'http2' : own
+}
 
 /**
  * Reads a route's traits.
@@ -54,7 +62,7 @@ export function traitsOf(key: string, route: Served, settings: TranslationSettin
   return {
     key,
     route,
-    protocol: protocols.size === 1 && protocols.has('http2') ? 'http2' : 'http1',
+    protocol: protocolOf(protocols.size === 1 && protocols.has('http2') ? 'http2' : 'http1', policy),
     loadBalancing: weighted ? 'round-robin' : wanted,
     policy: hashed ? { ...policy, loadBalancer: { consistentHash: { httpHeaderName: header } } } : policy,
     ...(hashed && factor >= 100 ? { balanceFactor: factor } : {}),

@@ -23,7 +23,7 @@ const clientCertificate = keypairOnDemand('backend/client')
  * guid, so that an address which now belongs to another app never gets a request. An endpoint without hostname falls back on a
  * name that nobody has, and sessions are not resumed, since a resumed one skips the check.
  */
-const socket = (alpn: string) => ({
+const socket = (alpn: string[]) => ({
   transportSocket: {
     name: 'envoy.transport_sockets.tls',
     configType: {
@@ -34,7 +34,7 @@ const socket = (alpn: string) => ({
         autoSniSanValidation: true,
         maxSessionKeys: 0,
         commonTlsContext: {
-          alpnProtocols: [alpn],
+          alpnProtocols: alpn,
           customTlsCertificateSelector: clientCertificate,
           validationContextType: { case: 'validationContextSdsSecretConfig', value: { name: 'backend/ca', sdsConfig: ads } },
         },
@@ -42,7 +42,8 @@ const socket = (alpn: string) => ({
     },
   },
 })
-const sockets = { http1: socket('http/1.1'), http2: socket('h2') }
+/** Where the protocol is that of the client, Envoy asks for it itself. */
+const sockets = { http1: socket(['http/1.1']), http2: socket(['h2']), client: socket([]) }
 
 export const upstreamTls: Feature = {
   cluster: ({ protocol }) => sockets[protocol],

@@ -33,7 +33,8 @@ export interface ClusterConfig {
 
 /** How to speak to the endpoints; times in milliseconds. */
 export interface UpstreamHttp {
-  version: 1 | 2
+  /** `client` for that of each request. */
+  version: 1 | 2 | 'client'
   idleTimeout: number
   /** Requests that a connection serves before it is closed. */
   maxRequests: number
@@ -169,16 +170,18 @@ function compileHttp(any: Any): UpstreamHttp {
   const options = unpack(HttpProtocolOptionsSchema, any, {
     common_http_protocol_options: { idle_timeout: true, max_headers_count: true, max_requests_per_connection: true, max_connection_duration: true },
     explicit_http_config: { http_protocol_options: true, http2_protocol_options: true },
+    use_downstream_protocol_config: { http_protocol_options: true, http2_protocol_options: true },
   }, 'typed_extension_protocol_options')
-  const explicit = options.upstreamProtocolOptions
-  const protocol = explicit.case === 'explicitHttpConfig' ? explicit.value.protocolConfig : undefined
+  const { case: kind, value } = options.upstreamProtocolOptions
+  const explicit = kind === 'explicitHttpConfig' ? value.protocolConfig : undefined
+  const http2 = kind === 'useDownstreamProtocolConfig' ? value.http2ProtocolOptions : explicit?.case === 'http2ProtocolOptions' ? explicit.value : undefined
   const common = options.commonHttpProtocolOptions
   return {
-    version: protocol?.case === 'http2ProtocolOptions' ? 2 : 1,
+    version: kind === 'useDownstreamProtocolConfig' ? 'client' : http2 ? 2 : 1,
     idleTimeout: millis(common?.idleTimeout, http1.idleTimeout) || http1.idleTimeout,
     maxRequests: common?.maxRequestsPerConnection ?? Infinity,
     maxAge: millis(common?.maxConnectionDuration, 0),
-    maxStreams: (protocol?.case === 'http2ProtocolOptions' && protocol.value.maxConcurrentStreams) || Infinity,
+    maxStreams: http2?.maxConcurrentStreams || Infinity,
   }
 }
 

@@ -37,7 +37,7 @@ export class Endpoint {
   #weight: number
   #slowStart: SlowStart | undefined
   readonly #since = performance.now()
-  #pool: Pool | undefined
+  readonly #pools: { 1?: Pool; 2?: Pool } = {}
 
   constructor({ address, port, hostname, weight, metadata, priority, locality, localityWeight }: EndpointConfig, slowStart: SlowStart | undefined) {
     this.address = address
@@ -75,15 +75,18 @@ export class Endpoint {
     this.localityWeight = localityWeight
   }
 
-  pool(cluster: ClusterConfig, secrets: Secrets): Pool {
+  /** Its connections of a version of HTTP. */
+  pool(version: 1 | 2, cluster: ClusterConfig, secrets: Secrets): Pool {
     const { address, port, hostname } = this
-    return (this.#pool ??= new (cluster.http.version === 2 ? Http2Pool : Http1Pool)({ address, port, hostname, cluster, secrets }))
+    return (this.#pools[version] ??= new (version === 2 ? Http2Pool : Http1Pool)({ address, port, hostname, cluster, secrets }))
   }
 
   /** Lets its connections end with what is in flight on them; later requests get new ones. */
   retire(): void {
-    this.#pool?.retire()
-    this.#pool = undefined
+    for (const version of [1, 2] as const) {
+      this.#pools[version]?.retire()
+      delete this.#pools[version]
+    }
   }
 }
 
@@ -144,6 +147,12 @@ export class Cluster {
     return this.#balancer.pick(excluded, hash, avoided) ?? (excluded && this.#balancer.pick(undefined, hash))
   }
 
+  /** The version of HTTP that endpoints are spoken to for a request that came by `protocol`. */
+  versionFor(protocol: string): 1 | 2 {
+    const { version } = this.config.http
+    return version === 'client' ? (protocol === 'HTTP/2' ? 2 : 1) : version
+  }
+
   /** Retries that may be under way at a time. */
   get maxRetries(): number {
     const { retries, budget } = this.config.limits
@@ -193,8 +202,8 @@ export class Cluster {
    * Asks for a place among the connections (an HTTP/1.1 request has one to itself). Calls `ready` at once or when one is free;
    * returns false if too many wait already. Whoever was called back calls `leave` when done; `cancel` takes back what still waits.
    */
-  enter(ready: () => void): boolean {
-    if (this.config.http.version === 2 || this.#connections < this.config.limits.connections) {
+  enter(ready: () => void, version: 1 | 2 = 1): boolean {
+    if (version === 2 || this.#connections < this.config.limits.connections) {
       this.#connections++
       ready()
       return true

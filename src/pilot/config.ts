@@ -16,6 +16,10 @@ export const PilotConfig = Type.Object(
     debug: Type.Object({ listen: ListenConfig() }, { ...closed, description: 'Where `/debug/routers`, `/debug/route`, `/debug/nacks` and `/debug/faults` are served; without authentication, so keep it on loopback' }),
     copilot: CopilotClientConfig,
     translation: TranslationSettings,
+    egressResolvers: Type.Array(Type.String({ pattern: '^(\\d{1,3}(\\.\\d{1,3}){3}(:\\d{1,5})?|[0-9a-fA-F:]*:[0-9a-fA-F:.]*|\\[[0-9a-fA-F:.]+\\](:\\d{1,5})?)$' }), {
+      default: [],
+      description: 'DNS servers that are asked for the names of ServiceEntries, each an address, or `ADDRESS:PORT` (`[ADDRESS]:PORT` for IPv6); where empty those of the system',
+    }),
     health: HealthConfig,
     log: LogConfig,
   },

@@ -41,7 +41,7 @@ const status = new ResourceStatus({ translator, ads, isolation })
 const routers = () => ads.routers()
 countFaults(metrics, () => translator.faults)
 const debug = new DebugServer({ listen: config.debug.listen, routers, faults: () => faultsOf(translator), explain: (host, path, asked) => explain(translator, host, path, asked) })
-const names = resolver({ wanted: () => translator.rules.namesToResolve(), resolved: (name, addresses) => publisher.resolved(name, addresses), log })
+const names = resolver({ wanted: () => translator.rules.namesToResolve(), resolved: (name, addresses) => publisher.resolved(name, addresses), servers: config.egressResolvers, log })
 const reporting = reports({ name: config.name, copilot, routers, resources: status, advice: () => advice.condition().reason, log })
 const health = new HealthServer({
   component: 'pilot',

@@ -1,6 +1,7 @@
 import { createAuthority, issueCertificate, type CertificateOptions } from '../../src/common/pki.ts'
 import type { GatewaySpec, Server, VirtualServiceSpec } from '../../src/mesh/istio/types.ts'
 import { typed, type Mesh, type TestRouter } from './mesh.ts'
+import { revocationList } from './revocation.ts'
 
 /** A Gateway for the router that is tested; the operator's with `namespace: 'mesh-system'`. */
 export const gateway = (router: TestRouter, name: string, servers: Server[], namespace?: string): { metadata: object; spec: GatewaySpec } => ({
@@ -27,6 +28,11 @@ export class SpaceAuthority {
   issue(commonName: string, options: Partial<CertificateOptions> = {}): { cert: string; key: string } {
     const { certificate, key } = issueCertificate(this.pair, { commonName, dns: [commonName], ...options })
     return { cert: certificate, key }
+  }
+
+  /** A list that revokes those of its certificates. */
+  revoke(...certificates: string[]): string {
+    return revocationList(this.pair, certificates)
   }
 
   /** Sets a secret of the test's space, or of the operator, for a host. */

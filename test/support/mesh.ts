@@ -6,6 +6,7 @@ import { Agent, request } from 'undici'
 import { routeKey, type Change, type Destination, type Exposure, type RouteOptions } from '../../src/mesh/records.ts'
 import { issueCertificate } from '../../src/common/pki.ts'
 import { ask, type Answer } from './client.ts'
+import { DnsServer } from './dns.ts'
 import { TestInstance, type InstanceOptions } from './instance.ts'
 import { TestAuthority } from './pki.ts'
 import { FakeRateLimitService } from './rate-limit-service.ts'
@@ -88,6 +89,8 @@ export class Mesh {
   readonly routers = new Map<EngineName, TestRouter>()
   readonly #syncer = new Agent({ connect: { ...this.#pem('route-syncer'), servername: 'copilot.service.cf.internal' } })
   rateLimits: FakeRateLimitService | undefined
+  /** Where pilot looks names of external services up. */
+  dns!: DnsServer
   #copilot = ''
   #api = ''
   #hosts = 0
@@ -109,6 +112,7 @@ export class Mesh {
     await Promise.all(this.#programs.toReversed().map((program) => program.stop('SIGKILL')))
     await Promise.all(this.#instances.map((instance) => instance.stop()))
     await this.#syncer.close()
+    this.dns.stop()
     this.rateLimits?.stop()
     rmSync(this.folder, { recursive: true, force: true })
   }
@@ -249,6 +253,7 @@ export class Mesh {
 
   async #start({ engines = ['embedded', 'envoy'], translation = {}, rateLimitService }: MeshOptions): Promise<void> {
     const [copilot, api, pilot, debug] = [await freePort(), await freePort(), await freePort(), await freePort()]
+    this.dns = await DnsServer.start()
     if (rateLimitService) this.rateLimits = await FakeRateLimitService.start(this.#authority.issue('rate-limits'))
     const limits = this.rateLimits && { rateLimitService: { address: this.rateLimits.address, serverName: 'rate-limits.service.cf.internal', timeout: '1s' } }
     this.#copilot = `https://127.0.0.1:${copilot}`
@@ -267,6 +272,7 @@ export class Mesh {
         debug: { listen: { port: debug } },
         copilot: { url: this.#copilot, tls: this.#authority.issue('pilot-client', { dns: ['pilot.service.cf.internal'] }) },
         translation: { ...translation, ...limits },
+        egressResolvers: [this.dns.address],
       }),
     ]
     for (const engine of engines) {

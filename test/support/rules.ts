@@ -16,7 +16,10 @@ export const trafficPolicy = (host: string, policy: TrafficPolicy): object => de
 export const rateLimit = (host: string, spec: Omit<RateLimitSpec, 'hosts'>): object => ({ apiVersion: 'mesh.cloudfoundry.org/v1', kind: 'RateLimit', metadata: named(host), spec: { hosts: [host], ...spec } })
 
 /** A ServiceEntry of the operator, who may name addresses of this machine. */
-export const serviceEntry = (host: string, spec: Omit<ServiceEntrySpec, 'hosts'>): object => ({ ...typed('ServiceEntry'), metadata: { ...named(host), namespace: 'mesh-system' }, spec: { hosts: [host], ...spec } })
+export const serviceEntry = (host: string, spec: Omit<ServiceEntrySpec, 'hosts'>): object => ofOperator({ ...typed('ServiceEntry'), metadata: named(host), spec: { hosts: [host], ...spec } })
+
+/** A resource as the operator's own: only those shape what is the operator's. */
+export const ofOperator = (document: object): object => ({ ...document, metadata: { ...(document as { metadata: object }).metadata, namespace: 'mesh-system' } })
 
 /** Sends to a host, or one of its subsets. */
 export const to = (host: string, subset?: string): NonNullable<HttpRoute['route']>[number] => ({ destination: { host, ...(subset !== undefined && { subset }) } })

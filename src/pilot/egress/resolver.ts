@@ -16,6 +16,8 @@ export interface ResolverOptions {
   /** Told what a name leads to when that changes; an empty list where there is no such name. */
   resolved: (name: string, addresses: string[]) => void
   log: Logger
+  /** DNS servers, `ADDRESS` or `ADDRESS:PORT`; those of the system where there are none. */
+  servers?: string[]
   lookup?: (name: string) => Promise<Answer>
   /** Milliseconds between looks at what is wanted and due. */
   every?: number
@@ -26,7 +28,7 @@ const times = { least: 5000, most: 60_000, retry: 5000 }
 const atOnce = 20
 
 /** Resolves the names of external services, as long as their records live. While DNS is away the last answers hold. */
-export function resolver({ wanted, resolved, log, lookup = lookUp, every = 200 }: ResolverOptions): Part {
+export function resolver({ wanted, resolved, log, servers = [], lookup = lookUpAt(servers), every = 200 }: ResolverOptions): Part {
   const due = new Map<string, number>()
   const answers = new Map<string, string>()
 
@@ -54,18 +56,21 @@ export function resolver({ wanted, resolved, log, lookup = lookUp, every = 200 }
   })
 }
 
-const dns = new Dns({ timeout: 2000, tries: 2 })
 const absent = ['ENOTFOUND', 'ENODATA']
 
 /** IPv4 addresses, else IPv6. Throws where DNS does not answer. */
-async function lookUp(name: string): Promise<Answer> {
-  for (const ask of [() => dns.resolve4(name, { ttl: true }), () => dns.resolve6(name, { ttl: true })]) {
-    try {
-      const records = await ask()
-      return { addresses: records.map(({ address }) => address), ttl: Math.min(...records.map(({ ttl }) => ttl)) }
-    } catch (error) {
-      if (!absent.includes((error as { code?: string }).code ?? '')) throw error
+function lookUpAt(servers: string[]): (name: string) => Promise<Answer> {
+  const dns = new Dns({ timeout: 2000, tries: 2 })
+  if (servers.length) dns.setServers(servers)
+  return async (name) => {
+    for (const ask of [() => dns.resolve4(name, { ttl: true }), () => dns.resolve6(name, { ttl: true })]) {
+      try {
+        const records = await ask()
+        return { addresses: records.map(({ address }) => address), ttl: Math.min(...records.map(({ ttl }) => ttl)) }
+      } catch (error) {
+        if (!absent.includes((error as { code?: string }).code ?? '')) throw error
+      }
     }
+    return { addresses: [], ttl: 0 }
   }
-  return { addresses: [], ttl: 0 }
 }

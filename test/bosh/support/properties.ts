@@ -85,6 +85,7 @@ export const full: typeof minimal = {
         region: 'eu',
         minimum_tls_version: '1.3',
       },
+      egress_resolvers: ['192.0.2.53', '192.0.2.54:5353'],
       debug: { port: 19451 },
       health: { port: 19452 },
       limits: { open_files: 1000, memory: '3G' },

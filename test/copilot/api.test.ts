@@ -1,6 +1,7 @@
 import { generateKeyPair } from 'jose'
 import tap, { test } from 'tap'
 import { request } from 'undici'
+import { eventually } from '../support/wait.ts'
 import { ask, Copilot } from './harness.ts'
 import { startUaa } from './platform.ts'
 import { app, hello, instance, organization, process, route, space } from './records.ts'
@@ -150,6 +151,7 @@ test('components report, are lost, hold syncs, and an operator releases one', as
 
   t.match(await ask('POST', `${copilot.api}/v1/sync/accept`, { source: 'other' }), { status: 404, body: { message: /no sync other is held; those of cf are/ } })
   t.match(await ask('POST', `${copilot.api}/v1/sync/accept`, { source: 'cf' }), { status: 200, body: { accepted: { id: 'h1' } } })
+  await eventually(() => /"audit":true,.*"action":"accepted","subject":"sync\/cf\/h1"/.test(copilot.output))
   t.strictSame(await tell(report), { orders: { acceptSync: 'h1' } })
   t.strictSame(await tell({ ...report, held: { ...held, id: 'h2' } }), { orders: {} }, 'the next one is held anew')
   t.strictSame(await tell({ ...report, held: null }), { orders: {} })

@@ -168,20 +168,15 @@ behaviour('a rule aborts with a status of gRPC', async ({ t, router, mesh, apply
 behaviour('a rule delays the stated share of requests', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve()
   await apply(virtualService(host, { fault: { delay: { fixedDelay: '0.8s', percentage: { value: 33 } } }, route: [to(host)] }))
-  const answers = await Promise.all(
-    Array.from({ length: 120 }, async () => {
-      const answer = await ask(router.http, host)
-      return answer.status
-    }),
-  )
-  t.same([...new Set(answers)], [200])
+  t.same([...new Set((await many(120, () => ask(router.http, host))).map(({ status }) => status))], [200])
   const lines = await mesh.eventually(() => {
     const found = router.accessLog().filter((line) => line['host'] === host)
     return found.length === 120 ? found : undefined
   })
   const delayed = lines.filter((line) => line['flags'] === 'DI')
   t.ok(within(delayed.length, 120, 0.33), `${delayed.length} of 120`)
-  for (const line of delayed) t.ok(Number(line['duration_ms']) >= 600, `${String(line['duration_ms'])} ms`)
+  // Envoy's loop looks at the clock once a turn, so that a timer which is set late in a turn ends early by as much: 786 ms was the least of 110 at a load of 36 on two cores.
+  for (const line of delayed) t.ok(Number(line['duration_ms']) >= 720, `${String(line['duration_ms'])} ms`)
 })
 
 behaviour('a delay in the old form and an abort hold together', async ({ t, router, mesh, apply }) => {

@@ -1,4 +1,5 @@
 import { go } from './data-plane/go.ts'
+import { gorouter } from './data-plane/gorouter.ts'
 import { load, requireTools, shapes, type Measured, type Shape } from './data-plane/load.ts'
 import { nginx } from './data-plane/nginx.ts'
 import type { Backend, Proxy } from './data-plane/proxy.ts'
@@ -8,7 +9,7 @@ import { figure, ratio } from './stats.ts'
 import { meshDomain, World } from './world/world.ts'
 
 const ours = { envoy: 'Envoy, by pilot', embedded: 'embedded engine' } as const
-const others = [staticEnvoy, staticEnvoyUntraced, nginx, go]
+const others = [staticEnvoy, staticEnvoyUntraced, nginx, go, gorouter]
 
 /** What a round measured, by shape and proxy. */
 type Rounds = Map<string, Map<string, Measured[]>>
@@ -16,7 +17,7 @@ type Rounds = Map<string, Map<string, Measured[]>>
 /** What a request costs in our routers and in others' proxies before the same instance. */
 export const dataPlane: Part = {
   name: 'data-plane',
-  summary: 'what a request costs, beside a static Envoy, nginx and Go',
+  summary: 'what a request costs, beside a static Envoy, nginx, Go and gorouter',
   async run(context) {
     requireTools()
     const [routes = 0] = context.sizes ?? [context.short ? 1_000 : 100_000]
@@ -57,10 +58,10 @@ async function measure(proxies: Proxy[], { short, rounds, say }: Context): Promi
       say(`round ${round + 1}: ${nameOf(shape)}`)
       // In another order each time: whoever comes first finds the machine cooler.
       for (const proxy of [...proxies.slice(round), ...proxies.slice(0, round)]) {
-        // Just-in-time compilers need a while.
-        if (round === 0) await load(proxy, shape, short ? 1 : 3)
+        // Just-in-time compilers need a while, with the first shape above all.
+        if (round === 0) await load(proxy, shape, short || shape !== chosen[0] ? 1 : 3)
         const of = measured.get(nameOf(shape)) ?? new Map<string, Measured[]>()
-        measured.set(nameOf(shape), of.set(proxy.name, [...(of.get(proxy.name) ?? []), await load(proxy, shape, short ? 2 : 4)]))
+        measured.set(nameOf(shape), of.set(proxy.name, [...(of.get(proxy.name) ?? []), await load(proxy, shape, 2)]))
       }
     }
   }
@@ -85,5 +86,10 @@ function bounds(rounds: Rounds, routes: number): Bound[] {
     const [mine, theirs] = [cpu(ours), cpu(other)]
     return mine && theirs ? [{ name: `CPU a request (${nameOf(shapes[0]!)}), ${ours} at ${routes.toLocaleString('en')} routes over ${other}`, value: ratio(mine, theirs), limit, ratio: true }] : []
   }
-  return [...over(ours.envoy, 'Envoy, one static route', 1.1), ...over(ours.embedded, 'Go ReverseProxy', 1.2)]
+  return [
+    ...over(ours.envoy, 'Envoy, one static route', 1.1),
+    ...over(ours.embedded, 'Go ReverseProxy', 1.2),
+    ...over(ours.envoy, 'gorouter', 0.5),
+    ...over(ours.embedded, 'gorouter', 0.6),
+  ]
 }

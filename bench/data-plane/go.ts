@@ -5,7 +5,7 @@ import { Skipped } from '../part.ts'
 import { program, type StartProxy } from './proxy.ts'
 
 /** `httputil.ReverseProxy`, built from main.go beside this file, on as many cores as the machine has (GOMAXPROCS' default). */
-export const go: StartProxy = async ({ address, port, guid, files, folder }, host) => {
+export const go: StartProxy = async ({ instances: [{ address, guid }], port, files, folder }, host) => {
   const binary = join(folder, 'go-proxy')
   const built = spawnSync('go', ['build', '-o', binary, resolve(import.meta.dirname, 'main.go')], { encoding: 'utf8' })
   if (built.error) throw new Skipped('Go is not installed')

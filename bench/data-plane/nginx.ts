@@ -6,7 +6,7 @@ import { Skipped } from '../part.ts'
 import { program, type StartProxy } from './proxy.ts'
 
 /** nginx as Debian has it, two workers, its access log on, TLS with the instance's name checked and kept connections behind. */
-export const nginx: StartProxy = async ({ address, port, guid, files, folder }, host) => {
+export const nginx: StartProxy = async ({ instances: [{ address, guid }], port, files, folder }, host) => {
   if (spawnSync('nginx', ['-v']).error) throw new Skipped('nginx is not installed (apt-get install nginx-light)')
   const [http, https] = [await freePort(), await freePort()]
   const { client, server } = files

@@ -2,12 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** The one instance behind every proxy, and the certificates. */
+/** What is behind every proxy, and the certificates. */
 export interface Backend {
-  /** Where it answers, and its guid, which is the name on its certificate. */
-  address: string
+  /** The app's instances: where each answers, and its guid, which is the name on its certificate. Proxies that balance nothing have the first. */
+  instances: [Instance, ...Instance[]]
   port: number
-  guid: string
   files: {
     /** CA of the instances. */
     ca: string
@@ -18,6 +17,11 @@ export interface Backend {
   }
   /** Folder for what a proxy writes. */
   folder: string
+}
+
+export interface Instance {
+  address: string
+  guid: string
 }
 
 /** A proxy under load. */

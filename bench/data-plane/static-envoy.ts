@@ -18,8 +18,11 @@ const fields = {
   b3: '%REQ(B3)%', b3_trace_id: '%REQ(X-B3-TRACEID)%', b3_span_id: '%REQ(X-B3-SPANID)%',
 }
 
-/** A trace in both forms, with the one means that Envoy has without code: random digits from UUIDs. */
-const uuids = Array.from({ length: 6 }, (_, at) => `x-uuid-${at}`)
+/** Removes what clients must not set. */
+const removeAll = (prefix: string) => ({ remove_on_match: { key_matcher: { prefix } } })
+
+/** A trace in both forms for a request without one, with the one means that Envoy has without code: random digits from UUIDs. */
+const uuids = Array.from({ length: 6 }, (_, at) => `x-mesh-uuid-${at}`)
 const hex = uuids.map((name) => `%REQ(${name}):8%`)
 const ids = '%REQ(X-B3-TRACEID)%-%REQ(X-B3-SPANID)%'
 const trace = [
@@ -28,10 +31,32 @@ const trace = [
   set('X-B3-SpanId', hex.slice(4).join('')),
   set('b3', ids),
   set('traceparent', `00-${ids}-01`),
-  ...uuids.map((remove) => ({ remove })),
 ]
 
+const present = (header_name: string) => ({
+  single_predicate: {
+    input: { name: 'header', typed_config: { '@type': type('type.matcher.v3.HttpRequestHeaderMatchInput'), header_name } },
+    value_match: { safe_regex: { google_re2: {}, regex: '.*' } },
+  },
+})
+
+/** A filter that requests with one of the headers pass by. */
+const unless = (names: string[], { name, typed_config }: { name: string; typed_config: object }) => ({
+  name: `${name} unless ${names.join(', ')}`,
+  typed_config: {
+    '@type': type('extensions.common.matching.v3.ExtensionWithMatcher'),
+    extension_config: { name, typed_config },
+    xds_matcher: {
+      matcher_list: {
+        matchers: [{ predicate: { or_matcher: { predicate: names.map(present) } }, on_match: { action: { name: 'skip', typed_config: { '@type': type('extensions.filters.common.matcher.action.v3.SkipFilter') } } } }],
+      },
+    },
+  },
+})
+
 const headers = [
+  removeAll('x-envoy-'),
+  removeAll('x-mesh-'),
   set('X-CF-ApplicationID', '%CLUSTER_METADATA(mesh:app)%'),
   set('X-CF-InstanceID', '%UPSTREAM_HOST_NAME%'),
   set('X-CF-InstanceIndex', '%UPSTREAM_METADATA(mesh:i)%'),
@@ -39,17 +64,20 @@ const headers = [
   set('X-Request-Start', '%START_TIME(%s%3f)%'),
 ]
 
-/** What somebody would write by hand for one route: the same log, headers and TLS as pilot's, and nothing else. */
-function configuration({ address, port, guid, files, folder }: Backend, host: string, ports: { http: number; https: number; admin: number }, withTrace: boolean): object {
+/** What somebody would write by hand for one route: the same instances, log, headers and TLS as pilot's, and nothing else. */
+function configuration({ instances, port, files, folder }: Backend, host: string, ports: { http: number; https: number; admin: number }, withTrace: boolean): object {
   const mutation = (mutations: object) => ({ name: 'envoy.filters.http.header_mutation', typed_config: { '@type': type('extensions.filters.http.header_mutation.v3.HeaderMutation'), mutations } })
   const manager = {
     '@type': type('extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'),
     stat_prefix: 'http',
     use_remote_address: true,
+    early_header_mutation_extensions: [
+      { name: 'headers', typed_config: { '@type': type('extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation'), mutations: ['x-envoy-', 'x-mesh-', 'x-cf-'].map(removeAll) } },
+    ],
     access_log: [{ name: 'envoy.access_loggers.file', typed_config: { '@type': type('extensions.access_loggers.file.v3.FileAccessLog'), path: join(folder, 'static.access.log'), log_format: { json_format: fields, omit_empty_values: true } } }],
     route_config: { virtual_hosts: [{ name: 'app', domains: [host], routes: [{ match: { prefix: '/' }, route: { cluster: 'app', timeout: '900s' } }] }] },
     http_filters: [
-      ...(withTrace ? [mutation({ request_mutations: trace })] : []),
+      ...(withTrace ? [unless(['b3', 'x-b3-traceid', 'traceparent'], mutation({ request_mutations: trace }))] : []),
       {
         name: 'envoy.filters.http.router',
         typed_config: {
@@ -69,8 +97,10 @@ function configuration({ address, port, guid, files, folder }: Backend, host: st
   const clientTls = { '@type': type('extensions.transport_sockets.tls.v3.DownstreamTlsContext'), common_tls_context: { alpn_protocols: ['h2', 'http/1.1'], tls_certificates: [pem(files.server)] } }
   const instanceTls = {
     '@type': type('extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
-    sni: guid,
+    sni: 'unknown-instance.invalid',
+    auto_host_sni: true,
     auto_sni_san_validation: true,
+    max_session_keys: 0,
     common_tls_context: { alpn_protocols: ['http/1.1'], tls_certificates: [pem(files.client)], validation_context: { trusted_ca: { filename: files.ca } } },
   }
   return {
@@ -86,7 +116,17 @@ function configuration({ address, port, guid, files, folder }: Backend, host: st
           connect_timeout: '5s',
           metadata: { filter_metadata: { mesh: { app: 'app-guid' } } },
           transport_socket: { name: 'tls', typed_config: instanceTls },
-          load_assignment: { cluster_name: 'app', endpoints: [{ lb_endpoints: [{ endpoint: { hostname: guid, address: socket(port, address) }, metadata: { filter_metadata: { mesh: { i: '0' } } } }] }] },
+          load_assignment: {
+            cluster_name: 'app',
+            endpoints: [
+              {
+                lb_endpoints: instances.map(({ address, guid }, index) => ({
+                  endpoint: { hostname: guid, address: socket(port, address) },
+                  metadata: { filter_metadata: { mesh: { i: String(index) } } },
+                })),
+              },
+            ],
+          },
         },
       ],
     },

@@ -8,7 +8,7 @@ import { envoyAbsent, type EngineName } from '../../test/support/mesh.ts'
 import { TestAuthority } from '../../test/support/pki.ts'
 import { freePort } from '../../test/support/program.ts'
 import { eventually } from '../../test/support/wait.ts'
-import type { Backend } from '../data-plane/proxy.ts'
+import type { Backend, Instance } from '../data-plane/proxy.ts'
 import type { InstancesMethods, InstancesOptions } from './instances.ts'
 import type { PlatformMethods, PlatformOptions } from './platform.ts'
 import { Remote } from './remote.ts'
@@ -143,15 +143,17 @@ export class World {
     if (statusCode !== 200) throw new Error(`apply: ${statusCode} ${text.slice(0, 1000)}`)
   }
 
-  /** The first instance of the nth app, for proxies other than ours, and what they need to be let in. */
+  /** The instances of the nth app, for proxies other than ours, and what they need to be let in. */
   async backend(n: number): Promise<Backend> {
     const app = this.apps[n]!
-    const [guid = ''] = await this.platform.call('instancesOf', app)
+    const guids = await this.platform.call('instancesOf', app)
+    // One server answers at all addresses of 127.0.0.0/8.
+    const [first, ...others] = guids.map((guid, index): Instance => ({ guid, address: `127.0.0.${2 + index}` }))
     const { ca: _ca, ...server } = this.#authority.issue('router', { dns: [`*.${meshDomain}`], usages: ['server'] })
     const { ca: _same, ...client } = this.#authority.issue('backend', { dns: ['gorouter.service.cf.internal'] })
     const folder = join(this.#folder, 'proxies')
     mkdirSync(folder, { recursive: true })
-    return { address: '127.0.0.1', port: await this.instances.call('port'), guid, files: { ca: this.#identities.ca, server, client }, folder }
+    return { instances: [first!, ...others], port: await this.instances.call('port'), files: { ca: this.#identities.ca, server, client }, folder }
   }
 
   async stop(): Promise<void> {

@@ -5,7 +5,7 @@ import { freePort } from '../../test/support/program.ts'
 import { Skipped } from '../part.ts'
 import { program, type StartProxy } from './proxy.ts'
 
-/** nginx as Debian has it, two workers, its access log on, TLS with the instance's name checked and kept connections behind. */
+/** nginx as Debian has it, two workers, its access log and the headers to the app on (not traces', which it does not know), TLS with the instance's name checked and kept connections behind. */
 export const nginx: StartProxy = async ({ instances: [{ address, guid }], port, files, folder }, host) => {
   if (spawnSync('nginx', ['-v']).error) throw new Skipped('nginx is not installed (apt-get install nginx-light)')
   const [http, https] = [await freePort(), await freePort()]
@@ -35,6 +35,12 @@ http {
       proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-CF-ApplicationID app-guid;
+      proxy_set_header X-CF-InstanceID ${guid};
+      proxy_set_header X-CF-InstanceIndex 0;
+      proxy_set_header X-Vcap-Request-Id $request_id;
+      proxy_set_header X-Request-Start $msec;
+      add_header X-Vcap-Request-Id $request_id;
       proxy_ssl_certificate ${client.certificate};
       proxy_ssl_certificate_key ${client.key};
       proxy_ssl_trusted_certificate ${files.ca};

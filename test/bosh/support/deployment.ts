@@ -14,10 +14,12 @@ export class Deployment {
   readonly #manifest: Manifest
   readonly #overrides: Overrides
   readonly vms: Vm[]
+  /** What the variables hold, by name. */
+  readonly variables: Record<string, unknown>
 
   constructor(manifest: Manifest, variables: Record<string, unknown>, overrides: Overrides) {
-    const values = generate(manifest.variables, variables)
-    this.#manifest = interpolate(manifest, values) as Manifest
+    this.variables = generate(manifest.variables, variables)
+    this.#manifest = interpolate(manifest, this.variables) as Manifest
     this.#overrides = overrides
     this.vms = this.#manifest.instance_groups.flatMap((group) =>
       Array.from({ length: group.instances }, (_, index) => {

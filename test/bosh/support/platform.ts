@@ -33,7 +33,7 @@ export class Platform {
   readonly #identities = new TestAuthority(join(this.folder, 'identities'))
   readonly routers: RouterPorts[] = []
   #foundation: TestProgram | undefined
-  #ports!: Record<'cc' | 'uaa' | 'bbs' | 'copilot' | 'api' | 'copilotHealth' | 'pilot' | 'debug' | 'pilotHealth' | 'syncerHealth', number>
+  ports!: Record<'cc' | 'uaa' | 'bbs' | 'copilot' | 'api' | 'copilotHealth' | 'pilot' | 'debug' | 'pilotHealth' | 'syncerHealth', number>
   deployment!: Deployment
   cc!: Session
   apps!: Apps
@@ -62,13 +62,13 @@ export class Platform {
       await freePort(), await freePort(), await freePort(), await freePort(), await freePort(),
       await freePort(), await freePort(), await freePort(), await freePort(), await freePort(),
     ]
-    this.#ports = { cc, uaa, bbs, copilot, api, copilotHealth, pilot, debug, pilotHealth, syncerHealth }
+    this.ports = { cc, uaa, bbs, copilot, api, copilotHealth, pilot, debug, pilotHealth, syncerHealth }
     for (let i = 0; i < 2; i++) this.routers.push({ http: await freePort(), https: await freePort(), internal: await freePort(), internalTls: await freePort(), probe: await freePort(), health: await freePort() })
 
     await this.#startFoundation(accepted)
     this.deployment = new Deployment(manifest, { ...this.#variables(), ...variables }, (job, index) => this.#overrides(job, index, manifest))
-    const hosts = join(this.folder, 'hosts.json')
-    const names = ['bbs.service.cf.internal', 'uaa.service.cf.internal', `api.${systemDomain}`]
+    const { hosts } = this
+    const names = ['copilot.service.cf.internal', 'bbs.service.cf.internal', 'uaa.service.cf.internal', `api.${systemDomain}`]
     writeFileSync(hosts, JSON.stringify({ ...this.deployment.hosts(), ...Object.fromEntries(names.map((name) => [name, '127.0.0.1'])) }))
     for (const vm of this.deployment.vms) {
       vm.resolveBy(hosts)
@@ -82,7 +82,7 @@ export class Platform {
   }
 
   async #startFoundation(accepted?: Accepted): Promise<void> {
-    const { cc, uaa, bbs } = this.#ports
+    const { cc, uaa, bbs } = this.ports
     const server = (name: string, dns: string[]) => this.#authority.issue(name, { dns })
     const { certificate, key } = server('cf', [`api.${systemDomain}`, 'uaa.service.cf.internal'])
     const data = join(this.folder, 'foundation')
@@ -98,6 +98,7 @@ export class Platform {
         certificate: { certificate, key },
         cloudController: { https: { port: cc } },
         uaa: { https: { port: uaa } },
+        tokens: { issuer: `https://uaa.service.cf.internal:${uaa}/oauth/token` },
         bbs: { listen: { port: bbs }, tls: server('bbs', ['bbs.service.cf.internal']) },
         admin: { username: 'admin', password: 'admin' },
         clients: [
@@ -111,6 +112,11 @@ export class Platform {
       this.folder,
     )
     await this.#foundation.ready()
+  }
+
+  /** The file with the names that BOSH DNS would answer. */
+  get hosts(): string {
+    return join(this.folder, 'hosts.json')
   }
 
   /** What manifests/mesh-vars.yml asks for. */
@@ -144,12 +150,12 @@ export class Platform {
 
   /** Ports of this machine, and times that suit a test. */
   #overrides(job: string, index: number, manifest: Manifest): Record<string, unknown> {
-    const ports = this.#ports
+    const ports = this.ports
     const api = `https://api.${systemDomain}:${ports.cc}`
     const uaa = `https://uaa.service.cf.internal:${ports.uaa}`
     const router = this.routers[index]
     const overrides: Record<string, Record<string, unknown>> = {
-      copilot: { listen: { port: ports.copilot }, api: { listen: { port: ports.api }, uaa: { url: uaa } }, health: { port: ports.copilotHealth } },
+      copilot: { listen: { port: ports.copilot }, api: { listen: { port: ports.api }, uaa: { url: uaa, issuer: `${uaa}/oauth/token` }, cloud_controller: { url: api, ca: this.#authority.pair.certificate } }, health: { port: ports.copilotHealth } },
       pilot: { listen: { port: ports.pilot }, debug: { port: ports.debug }, health: { port: ports.pilotHealth } },
       'route-syncer': { cloud_controller: { url: api, ca: this.#authority.pair.certificate, poll_interval: 1 }, uaa: { url: uaa }, bbs: { url: `https://bbs.service.cf.internal:${ports.bbs}` }, health: { port: ports.syncerHealth } },
       'istio-router': {

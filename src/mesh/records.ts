@@ -139,6 +139,8 @@ export interface Secret {
   names: string[]
   /** ISO 8601. */
   expires: string
+  /** Which parts it has; absent in records of an older copilot. */
+  holds?: ('keypair' | 'ca')[]
 }
 
 /** The key of a route: exposure, host and path as one string, which is also its cluster's name in xDS. */

@@ -14,8 +14,8 @@ await import('./rules.slow.ts')
 const supported = new Map(
   resourceKinds.flatMap((kind) =>
     [...leaves(specs[kind])].flatMap(([path]) => {
-      const { engines = [], planned } = supportOf(kind, path) ?? {}
-      return planned ? [] : engines.map((engine) => [`${kind} ${registered(path)} ${engine}`, { field: `${kind} ${registered(path)}`, engine }] as const)
+      const { engines = [] } = supportOf(kind, path) ?? {}
+      return engines.map((engine) => [`${kind} ${registered(path)} ${engine}`, { field: `${kind} ${registered(path)}`, engine }] as const)
     }),
   ),
 )

@@ -9,7 +9,6 @@ import { destinationRule, ofOperator, serviceEntry, subsets, to, trafficPolicy, 
 import { within } from '../support/statistics.ts'
 import type { ServiceEntrySpec, TrafficPolicy } from '../../src/mesh/istio/types.ts'
 
-const only = { only: 'envoy' } as const
 const local = '127.0.0.1'
 const http = (targetPort?: number): NonNullable<ServiceEntrySpec['ports']> => [{ number: 80, name: 'http', protocol: 'HTTP', ...(targetPort && { targetPort }) }]
 
@@ -176,7 +175,7 @@ behaviour('an external service over TLS must show a certificate of the CAs for t
   await until(scene, host, says('over TLS'))
   await apply(operatorRule(host, { mode: 'DISABLE' }))
   await until(scene, host, ({ status }) => status !== 200)
-}, only)
+})
 
 behaviour('an external service that asks for it is shown a certificate, and a revoked one of its own is not taken', async (scene) => {
   const { t, apply } = scene
@@ -194,4 +193,4 @@ behaviour('an external service that asks for it is shown a certificate, and a re
   await until(scene, host, says('known'))
   await apply(operatorRule(host, { ...mutual, caCrl: put('revoked', authority.revoke(server.cert)) }))
   await until(scene, host, ({ status }) => status === 502)
-}, only)
+})

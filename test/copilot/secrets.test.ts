@@ -29,7 +29,7 @@ test('a secret is set, listed without what is secret of it, told to pilot alone,
   t.strictSame((await copilot.get('/v1/secrets/dev/shop')).body, list.items[0])
 
   const record = JSON.parse((await copilot.snapshot()).records.get('secret space/shop')!)
-  t.strictSame(record, { version: list.items[0].version, names: ['shop.test', '*.shop.test'], expires: list.items[0].expires })
+  t.strictSame(record, { version: list.items[0].version, names: ['shop.test', '*.shop.test'], expires: list.items[0].expires, holds: ['keypair'] })
   t.strictSame((await copilot.as('pilot', 'GET', '/v1/secrets/space/shop')).body, { version: record.version, ...content })
   t.match(await copilot.as('istio-router', 'GET', '/v1/secrets/space/shop'), { status: 403, body: { code: 'MESH_CERTIFICATE_REFUSED' } })
   t.match(await copilot.as('route-syncer', 'GET', '/v1/secrets/space/shop'), { status: 403 })

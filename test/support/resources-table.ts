@@ -8,7 +8,7 @@ export function resourcesTable(): string {
   return `# What becomes of each field
 
 Generated from src/mesh/istio/support.ts by \`npm run docs\`. A policy of a subset or port is as that of the whole rule; \`exact\`, \`prefix\` and
-\`regex\` are as the match that has them. "Not yet" means: accepted, kept and shown, but not programmed.
+\`regex\` are as the match that has them.
 
 ${kinds.join('\n')}
 ## Kinds that are refused
@@ -19,7 +19,7 @@ ${others.join('\n')}
 `
 }
 
-function row([path, { engines, refused, ignored, planned }]: [string, Support]): string {
+function row([path, { engines, refused, ignored }]: [string, Support]): string {
   const mark = (engine: 'envoy' | 'embedded'): string => (engines.includes(engine) ? 'yes' : '–')
-  return `| \`${path}\` | ${mark('envoy')} | ${mark('embedded')} | ${refused ? `refused: ${refused}` : ignored ? `ignored: ${ignored}` : planned ? 'not yet' : ''} |`
+  return `| \`${path}\` | ${mark('envoy')} | ${mark('embedded')} | ${refused ? `refused: ${refused}` : ignored ? `ignored: ${ignored}` : ''} |`
 }

@@ -1,6 +1,5 @@
 import { examples, type Register } from '../cli.ts'
 import { checkText } from '../../mesh/istio/check.ts'
-import { codes } from '../../mesh/istio/finding.ts'
 import { fileOption, readSources } from '../resources.ts'
 import { analyseAlone } from '../../mesh/istio/analyse-alone.ts'
 import { showErrors } from './apply.ts'
@@ -17,7 +16,7 @@ export const validate: Register = (program, cli) => {
       const checked = sources.flatMap(({ name, text }) => checkText(text, 'default').map((one) => ({ ...one, file: name })))
       const together = analyseAlone(checked.flatMap(({ resource }) => resource ?? []))
       for (const { file, findings, lineOf, resource } of checked) {
-        const warnings = [...findings, ...(resource ? together.get(resource)! : [])].filter(({ severity, code }) => severity === 'warning' && code !== codes.planned)
+        const warnings = [...findings, ...(resource ? together.get(resource)! : [])].filter(({ severity }) => severity === 'warning')
         for (const { path, message } of warnings) cli.err.write(`${file}:${lineOf(path)}: warning: ${path}: ${message}`)
       }
       if (right) cli.out.write('valid')

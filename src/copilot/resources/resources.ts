@@ -1,5 +1,5 @@
 import type { Bounds } from '../../mesh/istio/check.ts'
-import { codes, type Finding } from '../../mesh/istio/finding.ts'
+import type { Finding } from '../../mesh/istio/finding.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
 import type { Components } from '../components.ts'
 import type { Audit } from '../people/audit.ts'
@@ -83,11 +83,4 @@ function written(value: string): object {
   return { apiVersion: resource.apiVersion, kind: resource.kind, metadata, spec: resource.spec }
 }
 
-/** The warnings of one document; of the many fields that may wait for their translation one tells all. */
-function summary(warnings: Finding[]): Warning[] {
-  const planned = warnings.filter(({ code }) => code === codes.planned)
-  return [
-    ...warnings.filter(({ code }) => code !== codes.planned).map(({ code, path, message }) => ({ code, path, message })),
-    ...(planned.length ? [{ code: codes.planned, path: 'spec', message: `accepted, not yet programmed: ${planned.map(({ path }) => path.replace(/^spec\./, '')).join(', ')}` }] : []),
-  ]
-}
+const summary = (warnings: Finding[]): Warning[] => warnings.map(({ code, path, message }) => ({ code, path, message }))

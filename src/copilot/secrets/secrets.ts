@@ -60,7 +60,7 @@ export class Secrets implements Part {
   async set(namespace: string, name: string, content: SecretContent, author: string, most: number): Promise<SecretOutcome> {
     const { faults, warnings, names, expires } = inspect(content)
     if (faults.length) throw new Faults(faults)
-    const secret: Secret = { version: versionOf(content), names, expires }
+    const secret: Secret = { version: versionOf(content), names, expires, holds: [...(content.certificate === undefined ? [] : ['keypair' as const]), ...(content.ca === undefined ? [] : ['ca' as const])] }
     const subject = keyOf(namespace, name)
     const before = await this.#record(subject)
     if (before?.value.version === secret.version) return { outcome: 'unchanged', secret, warnings }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Authorities, Secret } from './resources/secret.ts'
 import type { UpstreamTls } from './resources/upstream-tls.ts'
@@ -34,16 +35,29 @@ export class Secrets {
     return secret?.kind === 'ca' ? secret.authorities : undefined
   }
 
-  /** The context for connections to endpoints. Throws if a secret that it needs is not there. */
+  /** The context for connections to endpoints. Throws if a secret or file that it needs is not there. */
   clientContext(settings: UpstreamTls): SecureContext {
     const known = this.#contexts.get(settings)
     if (known?.version === this.#version) return known.context
-    const authorities = this.authorities(settings.ca)
-    if (!authorities) throw new Error(`the secret ${settings.ca} is not there`)
-    const own = settings.keypair === undefined ? undefined : this.keypair(settings.keypair)
-    if (settings.keypair !== undefined && !own) throw new Error(`the secret ${settings.keypair} is not there`)
-    const context = createSecureContext({ ...authorities, ...(own ? { cert: own.certificate, key: own.key } : {}), ...settings.versions })
+    const own = this.#ownOf(settings)
+    const context = createSecureContext({ ...this.#authoritiesOf(settings), ...(own ? { cert: own.certificate, key: own.key } : {}), ...settings.versions })
     this.#contexts.set(settings, { version: this.#version, context })
     return context
   }
+
+  #authoritiesOf({ ca }: UpstreamTls): Authorities | undefined {
+    if (!ca) return undefined
+    if ('file' in ca) return { ca: readFileSync(ca.file), ...(ca.crl === undefined ? {} : { crl: readFileSync(ca.crl) }) }
+    return this.authorities(ca.secret) ?? missing(ca.secret)
+  }
+
+  #ownOf({ keypair }: UpstreamTls): { certificate: Buffer; key: Buffer } | undefined {
+    if (!keypair) return undefined
+    if ('certificate' in keypair) return { certificate: readFileSync(keypair.certificate), key: readFileSync(keypair.key) }
+    return this.keypair(keypair.secret) ?? missing(keypair.secret)
+  }
+}
+
+function missing(secret: string): never {
+  throw new Error(`the secret ${secret} is not there`)
 }

@@ -26,7 +26,6 @@ export const codes = {
   // Warnings.
   ignored: 'MESH_FIELD_IGNORED',
   deprecated: 'MESH_FIELD_DEPRECATED',
-  planned: 'MESH_FIELD_PLANNED',
   spelling: 'MESH_SPELLING',
   advice: 'MESH_ADVICE',
   unreachable: 'MESH_RULE_UNREACHABLE',

@@ -83,7 +83,6 @@ function checkSupport({ kind, findings }: Context, path: string, pattern: string
   const support = supportOf(kind, pattern)
   if (support?.refused) findings.error(path, `is not supported: ${support.refused}`, codes.refused)
   if (support?.ignored) findings.warn(path, `has no effect: ${support.ignored}`, codes.ignored)
-  if (support?.planned) findings.warn(path, 'is accepted, not yet programmed', codes.planned)
 }
 
 function typeFault({ type, values }: Field, value: unknown): string | undefined {

@@ -10,13 +10,10 @@ export interface Support {
   refused?: string
   /** Why it changes nothing here; applying it warns. */
   ignored?: string
-  /** No engine does it yet; applying it warns that it is accepted but not yet programmed. */
-  planned?: true
 }
 
 const both: Support = { engines: ['envoy', 'embedded'] }
 const envoy: Support = { engines: ['envoy'] }
-const later: Support = { engines: ['envoy'], planned: true }
 const refused = (reason: string): Support => ({ engines: [], refused: reason })
 const ignored = (reason: string): Support => ({ engines: [], ignored: reason })
 
@@ -101,10 +98,7 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
       ...all(both, 'baseEjectionTime consecutive5xxErrors consecutiveErrors consecutiveGatewayErrors consecutiveLocalOriginFailures interval'),
       ...all(both, 'maxEjectionPercent minHealthPercent splitExternalLocalOriginErrors'),
     }),
-    ...under('trafficPolicy.tls', {
-      ...all(envoy, 'mode sni subjectAltNames caCertificates clientCertificate privateKey insecureSkipVerify caCrl'),
-      ...all(later, 'credentialName'),
-    }),
+    ...under('trafficPolicy.tls', all(both, 'mode sni subjectAltNames caCertificates clientCertificate privateKey insecureSkipVerify caCrl credentialName')),
     ...under('trafficPolicy', {
       ...all(both, 'retryBudget.minRetryConcurrency retryBudget.percent'),
       'proxyProtocol.version': refused('neither instances nor external services are spoken to by the PROXY protocol; leave it out'),
@@ -113,8 +107,7 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
   },
   ServiceEntry: {
     exportTo,
-    ...all(envoy, 'subjectAltNames'),
-    ...all(both, 'hosts resolution ports[].name ports[].number ports[].protocol ports[].targetPort'),
+    ...all(both, 'subjectAltNames hosts resolution ports[].name ports[].number ports[].protocol ports[].targetPort'),
     ...all(both, 'endpoints[].address endpoints[].labels endpoints[].ports endpoints[].weight endpoints[].locality'),
     addresses: ignored('apps reach the service by its name; no traffic to addresses is caught'),
     location: ignored('it makes no difference here: what the router asks a service for is said by a DestinationRule'),

@@ -6,10 +6,10 @@ import type { Source } from '../../mesh/rules/source.ts'
 import { policyOf, rulesFor, type Policy, type Rules } from './policies.ts'
 import { findService, routeService, serviceOf, type Service } from './services.ts'
 
-/** A cluster that rules send to. */
+/** A cluster that rules send to; `rulesOf` is the namespace of its DestinationRules. */
 export type RuleCluster = { name: string; space: string; policy: Policy | undefined } & (
   | { kind: 'apps'; route?: Route; destinations: Destination[] }
-  | { kind: 'entry'; service: Extract<Service, { kind: 'entry' }>; subset: Record<string, string>; port: number | undefined }
+  | { kind: 'entry'; service: Extract<Service, { kind: 'entry' }>; subset: Record<string, string>; port: number | undefined; rulesOf: string }
 )
 
 /** Where a rule's destination leads, or why nowhere. */
@@ -35,7 +35,7 @@ export function ruleCluster(view: Source, name: string): RuleCluster | undefined
   if (subset !== undefined && !chosen) return undefined
   const labels = chosen?.labels ?? {}
   const policy = policyOf(rules, subset, number ?? commonPort(service))
-  if (service.kind === 'entry') return { kind: 'entry', name, space: service.space, policy, service, subset: labels, port: number }
+  if (service.kind === 'entry') return { kind: 'entry', name, space: service.space, policy, service, subset: labels, port: number, rulesOf: rules.namespace ?? service.space }
   return { kind: 'apps', name, space: service.space, policy, route: service.route, destinations: membersOf(view, service.destinations, labels, number) }
 }
 

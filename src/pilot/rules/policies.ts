@@ -7,8 +7,9 @@ import { byAge, operatorNamespace } from '../../mesh/rules/hosts.ts'
 export interface Rules {
   policy?: TrafficPolicy
   subsets: Subset[]
-  /** Keys of the resources that say so. */
+  /** Keys of the resources that say so, and their namespace. */
   sources: string[]
+  namespace?: string
 }
 
 /** How a service, or a subset of it at a port, is to be asked. */
@@ -25,7 +26,7 @@ export function rulesFor(view: Source, { space, spellings }: { space: string; sp
         const rule = view.get('resource', key)
         return rule?.kind === 'DestinationRule' && rule.metadata.namespace === namespace ? [{ key, rule }] : []
       })
-      if (rules.length) return merged(rules.sort((a, b) => byAge(a.rule, b.rule)))
+      if (rules.length) return { ...merged(rules.sort((a, b) => byAge(a.rule, b.rule))), namespace }
     }
   }
   return { subsets: [], sources: [] }

@@ -4,6 +4,7 @@ import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config
 import { encodedResource, encodeResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
 import { readLocality } from '../../mesh/locality.ts'
 import type { RuleCluster } from '../rules/clusters.ts'
+import type { ClientCredentials } from '../rules/client-credentials.ts'
 import type { External } from '../rules/egress.ts'
 import { portOf } from '../rules/services.ts'
 import { externalTls } from './external-tls.ts'
@@ -17,7 +18,7 @@ import { upstreamTls } from './upstream-tls.ts'
 type EntryCluster = Extract<RuleCluster, { kind: 'entry' }>
 
 /** The cluster of an external host and its endpoints. The instances' identity check has no part in it. */
-export function entryCluster({ name, policy, service, port }: EntryCluster, { endpoints }: External, context: Context): Resource[] {
+export function entryCluster({ name, policy, service, port }: EntryCluster, { endpoints }: Pick<External, 'endpoints'>, credentials: ClientCredentials, context: Context): Resource[] {
   const { entry, host } = service
   const asked = portOf(entry, port)?.protocol?.toUpperCase() ?? ''
   const protocol = protocolOf(['HTTP2', 'GRPC'].includes(asked) ? 'http2' : 'http1', policy)
@@ -26,7 +27,7 @@ export function entryCluster({ name, policy, service, port }: EntryCluster, { en
     clusterDiscoveryType: { case: 'type' as const, value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { edsConfig: edsOverAds },
     metadata: { filterMetadata: { mesh: { space: service.space } } },
-    ...externalTls(policy?.tls, { host, names: entry.spec.subjectAltNames ?? [], protocol }),
+    ...externalTls(policy?.tls, { host, names: entry.spec.subjectAltNames ?? [], protocol, credentials }),
   }
   const own = features.filter((feature) => feature !== upstreamTls)
   const fields = own.flatMap((feature) => feature.cluster?.({ protocol, loadBalancing: context.settings.loadBalancing, policy }, context) ?? [])

@@ -101,9 +101,9 @@ export class Translator {
     return this.rules.sourcesOf(typeUrl, name)
   }
 
-  /** The secrets that Gateways name and copilot has, by key, each with its version. */
+  /** The secrets that Gateways and DestinationRules name and copilot has, by key, each with its version. */
   wantedSecrets(): Map<string, string> {
-    const named = this.rules.gatewayChains().flatMap(({ tls }) => (tls ? [...tls.keypairs, ...(tls.ca ? [tls.ca] : [])] : []))
+    const named = [...this.rules.gatewayChains().flatMap(({ tls }) => (tls ? [...tls.keypairs, ...(tls.ca ? [tls.ca] : [])] : [])), ...this.rules.clientCredentials()]
     return new Map(named.flatMap((one): [string, string][] => {
       const version = 'secret' in one ? this.model.get('secret', one.secret)?.version : undefined
       return 'secret' in one && version !== undefined ? [[one.secret, version]] : []

@@ -122,7 +122,7 @@ function withFiles(resource: Resource): Resource {
 }
 
 /** What its Gateways ask for, with the same keypair for every secret. */
-const gatewaysOf = ({ rules }: Translator) => ({ chains: rules.gatewayChains(), contents: () => ({ version: '1', certificate: keypair.certificate, key: keypair.key, ca: routerAuthority.certificate }) })
+const gatewaysOf = ({ rules }: Translator) => ({ chains: rules.gatewayChains(), credentials: rules.clientCredentials(), contents: () => ({ version: '1', certificate: keypair.certificate, key: keypair.key, ca: routerAuthority.certificate }) })
 const keypair = issueCertificate(routerAuthority, { commonName: 'gateway', dns: ['gateway.test'] })
 
 function degradedOf({ rules: { degradations } }: Translator) {

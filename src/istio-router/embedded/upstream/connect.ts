@@ -2,6 +2,7 @@ import net from 'node:net'
 import tls, { type PeerCertificate } from 'node:tls'
 import { dnsNames } from '../../../common/tls.ts'
 import type { ClusterConfig } from '../resources/cluster.ts'
+import type { UpstreamTls } from '../resources/upstream-tls.ts'
 import type { Secrets } from '../secrets.ts'
 
 /** Where and how to connect. */
@@ -52,13 +53,26 @@ function connectTls({ address: host, port, hostname, cluster, secrets }: Target,
     servername: name,
     secureContext: secrets.clientContext(settings),
     ...(alpn === undefined ? {} : { ALPNProtocols: [alpn] }),
-    rejectUnauthorized: true,
-    checkServerIdentity: (_host, certificate) => (settings.checkName ? checkName(name, certificate) : undefined),
+    rejectUnauthorized: settings.ca !== undefined,
+    checkServerIdentity: (_host, certificate) => checkNames(settings, name, certificate),
   }, () => settle(alpn === 'h2' && socket.alpnProtocol !== 'h2' ? new Error('the endpoint does not speak HTTP/2') : null))
   socket.setNoDelay(true)
   socket.setKeepAlive(true, cluster.keepaliveTime)
   return socket
 }
+
+/** An error unless a certificate bears the name that was asked for, or one of those that it must. An instance has its own name; of others a wildcard will do. */
+function checkNames({ names, checkName: checked, hostSni }: UpstreamTls, asked: string, certificate: PeerCertificate): Error | undefined {
+  if (names.length) {
+    const borne = (certificate.subjectaltname ?? '').split(', ').map((entry) => entry.slice(entry.indexOf(':') + 1))
+    return borne.some((one) => names.some((name) => one === name || one === wildcardOf(name))) ? undefined : new Error(`the certificate is for ${borne.join(', ') || 'nobody'}, not ${names.join(' or ')}`)
+  }
+  if (!checked) return undefined
+  const fault = checkName(asked, certificate)
+  return fault && (hostSni || checkName(wildcardOf(asked), certificate)) ? fault : undefined
+}
+
+const wildcardOf = (name: string): string => name.replace(/^[^.]+/, '*')
 
 /** An error unless `certificate` bears exactly the DNS name `name`. */
 function checkName(name: string, certificate: PeerCertificate): Error | undefined {

@@ -9,12 +9,12 @@ export type Contents = (secret: string) => SecretContent | undefined
 export const credentialsOf = ({ keypairs, ca }: ServerTls): Credential[] => [...keypairs, ...(ca ? [ca] : [])]
 
 /** Whether all that a chain's TLS needs is here. */
-export function hasContents(tls: ServerTls, contents: Contents): boolean {
-  return credentialsOf(tls).every((credential) => {
-    if (!('secret' in credential)) return true
-    const content = contents(credential.secret)
-    return credential.part === 'ca' ? content?.ca !== undefined : content?.certificate !== undefined && content.key !== undefined
-  })
+export const hasContents = (tls: ServerTls, contents: Contents): boolean => credentialsOf(tls).every((credential) => isHere(credential, contents))
+
+export function isHere(credential: Credential, contents: Contents): boolean {
+  if (!('secret' in credential)) return true
+  const content = contents(credential.secret)
+  return credential.part === 'ca' ? content?.ca !== undefined : content?.certificate !== undefined && content.key !== undefined
 }
 
 /** What a router gets by SDS: the contents of copilot's secrets; of files their names, for the router's agent to read. */

@@ -9,6 +9,8 @@ import { name } from '../../../mesh/rules/names.ts'
 import { servingOf } from '../../model/serving.ts'
 import { isRuleCluster } from '../../../mesh/rules/cluster-name.ts'
 import { clusterSources, ruleCluster, type RuleCluster } from '../../rules/clusters.ts'
+import { clientCredentials } from '../../rules/client-credentials.ts'
+import type { Credential } from '../../rules/credentials.ts'
 import { Degradations } from '../../rules/degradations.ts'
 import { gateOf } from '../../../mesh/rules/gate.ts'
 import { gatewayChains, type GatewayChain } from '../../rules/gateway-chains.ts'
@@ -58,6 +60,8 @@ export class RuleTranslator {
   /** Wildcard hosts with rules: few, and asked for at every change. */
   readonly #wildcards = new Map<Exposure, Set<string>>(exposures.map((exposure) => [exposure, new Set()]))
   readonly #gateways = new Map<string, GatewayUnit>()
+  /** Cluster → what it needs of copilot's secrets. */
+  readonly #credentials = new Map<string, Credential[]>()
   #gatewayRevision = 0
   /** Cluster of rules → the hosts, and Gateways, that send to it. */
   readonly #users = new Multimap()
@@ -127,7 +131,7 @@ export class RuleTranslator {
     return keys.flatMap((key) => this.#gateways.get(key)!.chains)
   }
 
-  /** Another number whenever `gatewayChains` gives something else. */
+  /** Another number whenever `gatewayChains` or `clientCredentials` gives something else. */
   get gatewayRevision(): number {
     return this.#gatewayRevision
   }
@@ -253,7 +257,10 @@ export class RuleTranslator {
     try {
       const cluster = this.#users.has(name) ? this.#tracker.run(unit, (view) => this.#resources(view, name)) : undefined
       this.#failed.delete(unit)
-      if (!cluster) this.degradations.set(unit, [])
+      if (!cluster) {
+        this.degradations.set(unit, [])
+        this.#show(name, [])
+      }
       if (cluster) {
         update.changed.push(...cluster)
         return
@@ -268,8 +275,29 @@ export class RuleTranslator {
   #external(view: Source, cluster: Extract<RuleCluster, { kind: 'entry' }>): Resource[] {
     const { name, service, subset, port } = cluster
     const external = externalOf(view, service.entry, { host: service.host, labels: subset, port, allowed: this.#context.settings.egressAllowed })
-    this.degradations.set(`cluster ${name}`, external.faults.map((reason) => ({ key: resourceKey(service.entry), reason })))
-    return entryCluster(cluster, external, this.#context)
+    const faults: string[] = []
+    const credentials = clientCredentials(view, cluster.policy?.tls, cluster.rulesOf, faults)
+    const rules = clusterSources(view, name).filter((key) => key.startsWith('destinationrule/'))
+    this.degradations.set(`cluster ${name}`, [
+      ...external.faults.map((reason) => ({ key: resourceKey(service.entry), reason })),
+      ...faults.flatMap((reason) => rules.map((key) => ({ key, reason: `spec.trafficPolicy.tls.credentialName: ${reason}` }))),
+    ])
+    this.#show(name, Object.values(credentials))
+    // Without what it is to be asked with, it is not asked.
+    return entryCluster(cluster, { endpoints: faults.length ? [] : external.endpoints }, credentials, this.#context)
+  }
+
+  /** Notes what a cluster needs of copilot's secrets. */
+  #show(cluster: string, credentials: Credential[]): void {
+    if (JSON.stringify(this.#credentials.get(cluster) ?? []) === JSON.stringify(credentials)) return
+    if (credentials.length) this.#credentials.set(cluster, credentials)
+    else this.#credentials.delete(cluster)
+    this.#gatewayRevision++
+  }
+
+  /** What clusters of external services need of copilot's secrets. */
+  clientCredentials(): Credential[] {
+    return [...new Map([...this.#credentials.values()].flat().map((credential) => [credential.name, credential])).values()]
   }
 
   /** Names of external services of which the addresses are needed: every resource's that says so and is in use. */

@@ -209,6 +209,7 @@ test('what leads nowhere or meets other resources is told when it is applied, an
   t.strictSame(await warnings(rule('a', ['hello.mesh.test'], [{ route: [{ destination: { host: 'nobody' } }] }])), ['MESH_SERVICE_UNKNOWN spec.http[0].route[0].destination.host'])
   t.strictSame(await warnings(rule('a', ['later.mesh.test'], [{ route: [{ destination: { host: 'hello' } }] }])), ['MESH_HOST_UNKNOWN spec.hosts[0]'])
   t.strictSame(await warnings(destinationRule('d', 'nobody', [])), ['MESH_SERVICE_UNKNOWN spec.host'])
+  t.strictSame(await warnings(rule('a', ['hello.mesh.test'], [{ match: [{ sourceLabels: { team: 'red' } }, { sourceNamespace: 'dev' }], route: [{ destination: { host: 'hello' } }] }])), ['MESH_CALLERS_UNKNOWN spec.http[0].match[0].sourceLabels', 'MESH_CALLERS_UNKNOWN spec.http[0].match[1].sourceNamespace'])
   t.match((await dryRun(destinationRule('d', 'hello', [{ name: 'v2', labels: { version: 'v2' } }]))).body.items[0].warnings, [{ code: 'MESH_SUBSET_EMPTY', path: 'spec.subsets[0].labels', message: /no app of hello has version=v2[^]*there are version=v1/ }])
   t.strictSame(await warnings({ apiVersion: 'networking.istio.io/v1', kind: 'Gateway', metadata: { name: 'shop' }, spec: { servers: [{ port: { number: 443, name: 'https', protocol: 'HTTPS' }, hosts: ['hello.mesh.test'], tls: { mode: 'SIMPLE', credentialName: 'shop' } }] } }), ['MESH_SECRET_UNKNOWN spec.servers[0].tls.credentialName'])
 

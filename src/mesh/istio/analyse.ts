@@ -1,5 +1,6 @@
 import { normalizeHost } from '../host.ts'
 import type { Secret } from '../records.ts'
+import { warnOfCallers } from './analyse-callers.ts'
 import { codes, Findings, within, type Finding } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
 import { reach } from './ownership.ts'
@@ -21,6 +22,7 @@ export function analyse(resource: Resource, world: World): Finding[] {
   if (resource.kind === 'DestinationRule') analyseDestinationRule(resource, world, findings)
   if (resource.kind === 'Gateway') analyseGateway(resource, world, findings)
   if (resource.kind === 'RateLimit') warnOfHosts(resource.spec.hosts, resource, world, findings)
+  if (resource.kind === 'RateLimit' || resource.kind === 'VirtualService') warnOfCallers(resource, world, findings)
   return findings.list
 }
 

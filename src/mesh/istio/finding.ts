@@ -36,6 +36,7 @@ export const codes = {
   subsetEmpty: 'MESH_SUBSET_EMPTY',
   secretUnknown: 'MESH_SECRET_UNKNOWN',
   merged: 'MESH_HOST_MERGED',
+  callersUnknown: 'MESH_CALLERS_UNKNOWN',
 } as const
 export type Code = (typeof codes)[keyof typeof codes]
 

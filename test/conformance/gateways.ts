@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { connect as connectTls, createServer as createTlsServer, type ConnectionOptions } from 'node:tls'
 import { connect, type Socket } from 'node:net'
 import { ask, http2, askHttp2 } from '../support/client.ts'
 import { behaviour, type Scene } from '../support/conformance.ts'
 import { bound, gateway, http, https, SpaceAuthority } from '../support/gateways.ts'
-import { says, to, virtualService } from '../support/rules.ts'
+import { destinationRule, ofOperator, says, subsets, to, virtualService } from '../support/rules.ts'
 import { within } from '../support/statistics.ts'
 
 const text = (body: string) => ({ handler: (_request: unknown, response: { end: (text: string) => void }) => response.end(body) })
@@ -146,6 +147,65 @@ behaviour('a Gateway opens ports that are leased to its space, and no others', a
     return found.status.conditions.some(({ type, status }) => type === 'Degraded' && status === 'True') ? found : undefined
   }))
   t.match(status.conditions.find(({ type }) => type === 'Degraded')?.message, /spec\.servers\[1\]: port 5432 is not leased/)
+})
+
+behaviour('one rule holds for what arrives at a Gateway, another for the rest', async ({ t, router, mesh, apply }) => {
+  const { host } = await mesh.serve(text('app'))
+  const named = { ...(bound('partly', host, { http: [{ match: [{ gateways: ['partly'] }], ...says('gateway') }, says('rest')] }) as { spec: object }) }
+  await apply(gateway(router, 'partly', [http(host)]), { ...named, spec: { ...named.spec, gateways: ['mesh', 'partly'] } })
+  t.equal((await ask(router.http, host)).body, 'gateway')
+  t.equal((await ask(router.https, host, { tls: { ca: router.ca } })).body, 'rest')
+})
+
+behaviour('TLS that passes through is led by port, Gateway, subset and weight', async ({ t, router, mesh, apply }) => {
+  const authority = new SpaceAuthority()
+  const host = mesh.host()
+  const version = (name: string) => {
+    const server = createTlsServer({ ...authority.issue(host) }, (socket) => socket.once('data', (data) => socket.end(`${name} ${data.toString()}`)))
+    return { tcpHandler: (socket: Duplex) => void server.emit('connection', socket) }
+  }
+  await mesh.serveVersions({ v1: version('v1'), v2: version('v2') }, host)
+  const passthrough = (number: number) => ({ port: { number, name: `tls-${number}`, protocol: 'TLS' }, hosts: [host], tls: { mode: 'PASSTHROUGH' as const } })
+  const [one, two] = [`one-${router.engine}`, `two-${router.engine}`]
+  const ported = (subset: string) => ({ destination: { host, subset, port: { number: 8080 } } })
+  const service = bound(one, host, { tls: [
+    { match: [{ sniHosts: [host], gateways: [two] }], route: [{ ...ported('v1'), weight: 70 }, { ...ported('v2'), weight: 30 }] },
+    { match: [{ sniHosts: [host], port: 443, destinationSubnets: ['192.0.2.0/24'] }], route: [ported('v1')] },
+    { match: [{ sniHosts: [host], port: 443, destinationSubnets: ['127.0.0.0/8'] }], route: [ported('v2')] },
+  ] }) as { spec: object }
+  await apply(
+    destinationRule(host, { subsets: subsets('v1', 'v2') }),
+    gateway(router, one, [passthrough(443)]),
+    gateway(router, two, [passthrough(9443)]),
+    { ...service, spec: { ...service.spec, gateways: [one, two] } },
+  )
+  const through = (port: number): Promise<string> => tcpOverTls(port, host, { ca: authority.ca })
+  t.equal(await until({ mesh }, () => through(router.https), () => true), 'v2 ping')
+  const other = await mesh.serve()
+  t.equal((await ask(router.https, other.host, { tls: { ca: router.ca } })).status, 200, 'what is for some addresses hides no other host there')
+  await until({ mesh }, () => through(router.gatewayPorts[9443]!), () => true)
+  let ones = 0
+  for (let i = 0; i < 120; i++) ones += Number((await through(router.gatewayPorts[9443]!)) === 'v1 ping')
+  t.ok(within(ones, 120, 0.7), `${ones} of 120`)
+})
+
+behaviour('TCP is led by Gateway, address, subset and port', async ({ t, router, mesh, apply }) => {
+  const version = (name: string) => ({ tcpHandler: (socket: Duplex) => void socket.once('data', (data: Buffer) => socket.end(`${name} ${data.toString()}`)) })
+  const { host } = await mesh.serveVersions({ v1: version('v1'), v2: version('v2') })
+  const name = `led-${router.engine}`
+  const ported = (subset: string) => ({ destination: { host, subset, port: { number: 8080 } } })
+  await apply(
+    ofOperator(destinationRule(host, { subsets: subsets('v1', 'v2') })),
+    gateway(router, name, [{ port: { number: 5432, name: 'tcp', protocol: 'TCP' }, hosts: ['*'] }], 'mesh-system'),
+    bound(name, host, { tcp: [
+      { match: [{ gateways: ['mesh'] }], route: [ported('v1')] },
+      { match: [{ gateways: [name], destinationSubnets: ['192.0.2.0/24'] }], route: [ported('v1')] },
+      { match: [{ gateways: [name], destinationSubnets: ['127.0.0.1'] }], route: [ported('v2')] },
+    ] }, 'mesh-system'),
+  )
+  t.equal(await until({ mesh }, () => tcp(router.gatewayPorts[5432]!), () => true), 'v2 ping')
+  await mesh.call('DELETE', `/v1/resources/gateway/mesh-system/${name}`)
+  await mesh.eventually(() => tcp(router.gatewayPorts[5432]!).then(() => false, () => true))
 })
 
 behaviour('TLS passes through to the app by the name in the handshake', async ({ t, router, mesh, apply }) => {

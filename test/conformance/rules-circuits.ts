@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { behaviour, type Scene } from '../support/conformance.ts'
 import { ask, countBodies, http2, askHttp2, many } from '../support/client.ts'
 import { to, trafficPolicy, virtualService } from '../support/rules.ts'
@@ -76,6 +77,42 @@ behaviour('no more than maxRetries retries are under way', async ({ t, router, m
   const { requests } = instances[0]!
   t.ok(requests >= 17 && requests < 32, `${requests} tries of 16 requests`)
 })
+
+for (const [name, retryBudget, least, most] of [
+  ['few', { percent: 1, minRetryConcurrency: 1 }, 17, 31],
+  ['a share of the requests under way', { percent: 50, minRetryConcurrency: 1 }, 32, 32],
+  ['a fixed number at least', { percent: 0, minRetryConcurrency: 16 }, 32, 32],
+] as const) {
+  behaviour(`the budget of retries allows ${name}`, async ({ t, router, mesh, apply }) => {
+    const app = holding()
+    let tries = 0
+    const { host } = await mesh.serve({ handler: (request, response) => (request.url === '/held' ? app.handler(request, response) : void (tries++, response.writeHead(503).end())) })
+    await apply(trafficPolicy(host, { retryBudget }), virtualService(host, { route: [to(host)], timeout: '20s', retries: { attempts: 1, retryOn: '5xx', backoff: '1s' } }))
+    const held = Array.from({ length: 20 }, () => ask(router.http, host, { path: '/held' }))
+    await mesh.eventually(() => app.held.length === 20)
+    // Eight at once, each of which waits up to a second for its retry.
+    await many(16, () => ask(router.http, host))
+    t.ok(tries >= least && tries <= most, `${tries} tries of 16 requests`)
+    app.release()
+    await Promise.all(held)
+  })
+}
+
+behaviour('connections are kept alive after the time of tcpKeepalive', async ({ t, router, mesh, apply }) => {
+  const { host, instances } = await mesh.serve()
+  await apply(trafficPolicy(host, { connectionPool: { tcp: { tcpKeepalive: { time: '97s', interval: '7s', probes: 3 } } } }))
+  await ask(router.http, host)
+  const timers = keepaliveTimers(instances[0]!.port)
+  // The kernel counts in hundredths of a second down from it; by default it is an hour or more, and the embedded engine's own 60 s.
+  t.ok(timers.some((left) => left > 60 && left <= 97), `${String(timers)} s left`)
+}, { only: 'envoy' })
+
+/** Seconds until the kernel probes connections to a port of this machine (proc(5), /proc/net/tcp). */
+function keepaliveTimers(port: number): number[] {
+  const lines = readFileSync('/proc/net/tcp', 'utf8').trim().split('\n').slice(1).map((line) => line.trim().split(/\s+/))
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return lines.filter(([, , to, , , timer]) => to?.endsWith(remote) && timer?.startsWith('02:')).map(([, , , , , timer]) => Number.parseInt(timer!.slice(3), 16) / 100)
+}
 
 behaviour('maxConcurrentStreams bounds the streams of one connection', async ({ t, router, mesh, apply }) => {
   const app = holding()

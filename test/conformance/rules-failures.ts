@@ -1,6 +1,6 @@
 import { behaviour } from '../support/conformance.ts'
 import { ask, askHttp2, http2, many } from '../support/client.ts'
-import { to, trafficPolicy, virtualService } from '../support/rules.ts'
+import { destinationRule, subsets, to, trafficPolicy, virtualService } from '../support/rules.ts'
 import { within } from '../support/statistics.ts'
 import type { HttpRoute } from '../../src/mesh/istio/types.ts'
 
@@ -220,6 +220,20 @@ behaviour('mirrors get their shares, each for itself', async ({ t, router, mesh,
   await mesh.eventually(() => all.instances[0]?.requests === 160)
   const got = half.instances[0]?.requests ?? 0
   t.ok(within(got, 160, 0.5), `${got} of 160`)
+})
+
+behaviour('mirrors go to the subset and port that they name', async ({ t, router, mesh, apply }) => {
+  const { host, apps } = await mesh.serveVersions({ v1: {}, v2: {}, v3: {} })
+  const port = { number: 8080 }
+  const asked = (): number[] => apps.map(([instance]) => instance!.requests)
+  await apply(destinationRule(host, { subsets: subsets('v1', 'v2', 'v3') }), virtualService(host, { route: [to(host, 'v1')], mirror: { host, subset: 'v2', port } }))
+  await many(24, () => ask(router.http, host))
+  await mesh.eventually(() => asked()[1] === 24)
+  t.same(asked(), [24, 24, 0])
+  await apply(virtualService(host, { route: [to(host, 'v1')], mirrors: [{ destination: { host, subset: 'v3', port } }] }))
+  await many(24, () => ask(router.http, host))
+  await mesh.eventually(() => asked()[2] === 24)
+  t.same(asked(), [48, 24, 24])
 })
 
 for (const share of [{ mirrorPercentage: { value: 0 } }, { mirrorPercent: 0 }, { mirror_percent: 0 }]) {

@@ -1,5 +1,6 @@
 import { createAuthority, issueCertificate, type CertificateOptions } from '../../src/common/pki.ts'
 import type { GatewaySpec, Server, VirtualServiceSpec } from '../../src/mesh/istio/types.ts'
+import { withEcdsaKey } from './ecdsa.ts'
 import { typed, type Mesh, type TestRouter } from './mesh.ts'
 import { revocationList } from './revocation.ts'
 
@@ -27,6 +28,12 @@ export class SpaceAuthority {
 
   issue(commonName: string, options: Partial<CertificateOptions> = {}): { cert: string; key: string } {
     const { certificate, key } = issueCertificate(this.pair, { commonName, dns: [commonName], ...options })
+    return { cert: certificate, key }
+  }
+
+  /** The same for an ECDSA key. */
+  issueEcdsa(commonName: string): { cert: string; key: string } {
+    const { certificate, key } = withEcdsaKey(this.pair, this.issue(commonName).cert)
     return { cert: certificate, key }
   }
 

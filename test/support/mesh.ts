@@ -166,9 +166,10 @@ export class Mesh {
   }
 
   /** One route with an app a version, which is its label `version` and its answer, unless it has a handler. */
-  async serveVersions(versions: Record<string, Omit<ServeOptions, 'host' | 'path'>>): Promise<{ host: string; apps: TestInstance[][] }> {
+  async serveVersions(versions: Record<string, Omit<ServeOptions, 'host' | 'path'>>, host?: string): Promise<{ host: string; apps: TestInstance[][] }> {
     return this.#serveApps(
       Object.entries(versions).map(([version, options]) => ({ handler: (_request, response) => response.end(version), ...options, appLabels: { version, ...options.appLabels } })),
+      host,
     )
   }
 
@@ -197,8 +198,7 @@ export class Mesh {
     return JSON.parse(text)
   }
 
-  async #serveApps(versions: (ServeOptions & { weight?: number })[]): Promise<{ host: string; apps: TestInstance[][] }> {
-    const host = this.host()
+  async #serveApps(versions: (ServeOptions & { weight?: number })[], host = this.host()): Promise<{ host: string; apps: TestInstance[][] }> {
     const apps = await Promise.all(versions.map((options) => this.#app(options)))
     const destinations = apps.map((app, i) => ({ ...app.destination(), ...(versions[i]?.weight !== undefined && { weight: versions[i].weight }) }))
     const route = { host, path: '', exposure: 'pub' } as const

@@ -81,8 +81,8 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     'workloadSelector.matchLabels': refused('there are no sidecars to select; a rule holds for all callers'),
     ...all(both, 'host subsets[].name subsets[].labels trafficPolicy.port.number'),
     ...under('trafficPolicy.connectionPool', {
-      ...all(both, 'tcp.connectTimeout tcp.idleTimeout tcp.maxConnectionDuration tcp.maxConnections tcp.tcpKeepalive.time'),
-      ...all(envoy, 'tcp.tcpKeepalive.interval tcp.tcpKeepalive.probes'),
+      ...all(both, 'tcp.connectTimeout tcp.idleTimeout tcp.maxConnectionDuration tcp.maxConnections'),
+      ...all(envoy, 'tcp.tcpKeepalive.time tcp.tcpKeepalive.interval tcp.tcpKeepalive.probes'),
       ...all(both, 'http.useClientProtocol http.h2UpgradePolicy http.http1MaxPendingRequests http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries'),
     }),
     ...under('trafficPolicy.loadBalancer', {

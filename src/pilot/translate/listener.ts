@@ -7,6 +7,7 @@ import { encodeResource, type Resource } from '../../common/xds/resources.ts'
 import type { GatewayChain } from '../rules/gateway-chains.ts'
 import { connectionManager } from './connection-manager.ts'
 import { downstreamTls, serverDownstreamTls } from './downstream-tls.ts'
+import { everywhere, rangesOf } from './gateways/everywhere.ts'
 import { boundPort, istioPort } from './gateways/ports.ts'
 import { tcpProxy } from './gateways/tcp-proxy.ts'
 import { named, packed, socketAddress } from './proto.ts'
@@ -33,7 +34,8 @@ export function listenersFor(node: RouterNode, settings: TranslationSettings, ga
 }
 
 function listenerOf(listener: ListenerSpec, node: RouterNode, settings: TranslationSettings, gateways: GatewayChain[], builtIn = true): Resource {
-  const fromGateways = distinct(gateways).flatMap((chain) => gatewayFilterChains(chain, listener, node, settings))
+  const chains = everywhere(gateways)
+  const fromGateways = chains.flatMap((chain) => gatewayFilterChains(chain, listener, node, settings))
   const sees = listener.tls || gateways.some(({ serverNames }) => serverNames.length)
   const init = {
     name: listener.name,
@@ -43,15 +45,16 @@ function listenerOf(listener: ListenerSpec, node: RouterNode, settings: Translat
       ...(listener.proxyProtocol ? [named('envoy.filters.listener.proxy_protocol', packed(ProxyProtocolSchema, {}))] : []),
       ...(sees ? [named('envoy.filters.listener.tls_inspector', packed(TlsInspectorSchema, {}))] : []),
     ],
-    filterChains: [...(builtIn ? ownChains(listener, node, settings) : []), ...fromGateways],
+    filterChains: [...(builtIn ? [undefined, ...rangesOf(chains)].flatMap((range) => ownChains(listener, node, settings, range)) : []), ...fromGateways],
   }
   return encodeResource(ListenerSchema, listener.name, create(ListenerSchema, init))
 }
 
-function ownChains(listener: ListenerSpec, node: RouterNode, settings: TranslationSettings): FilterChain[] {
+/** The listener's own chains, once more for each range of addresses that Gateways have chains for. */
+function ownChains(listener: ListenerSpec, node: RouterNode, settings: TranslationSettings, range: string | undefined): FilterChain[] {
   return byTrust(node).map(({ name, match, trustedHops }) => ({
-    name,
-    ...(match ? { filterChainMatch: match } : {}),
+    name: range === undefined ? name : `${name} ${range}`,
+    ...(match || range !== undefined ? { filterChainMatch: { ...match, ...(range === undefined ? {} : { prefixRanges: [rangeOf(range)] }) } } : {}),
     filters: [connectionManager({ settings, node, listener, trustedHops, port: istioPort(node, listener) })],
     ...(listener.tls ? downstreamTls(listener, node, settings) : {}),
   }))
@@ -86,16 +89,4 @@ function byTrust({ trustedCidrs, trustedHops }: RouterNode) {
 function rangeOf(cidr: string) {
   const [addressPrefix, length] = cidr.split('/') as [string, string]
   return { addressPrefix, prefixLen: Number(length) }
-}
-
-/** Of chains for the same connections the first has them. */
-function distinct(chains: GatewayChain[]): GatewayChain[] {
-  const taken = new Set<string>()
-  return chains.flatMap((chain) => {
-    const free = (serverName: string): boolean => !taken.has(`${serverName} ${chain.subnets.join()}`)
-    const serverNames = chain.serverNames.filter(free)
-    const left = chain.serverNames.length ? serverNames.length > 0 : free('')
-    for (const one of serverNames.length ? serverNames : ['']) taken.add(`${one} ${chain.subnets.join()}`)
-    return left ? [{ ...chain, serverNames }] : []
-  })
 }

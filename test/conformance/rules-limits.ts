@@ -199,3 +199,19 @@ behaviour("requests pass while the operator's service is away, and are counted a
   await service.resume()
   await mesh.until(() => ask(router.http, host), 429)
 }, { only: 'envoy' })
+
+behaviour("a limit that the operator's service would count is refused by name, and holds up no other rules", async ({ t, mesh, router, apply }) => {
+  const [{ host }, { host: other }] = [await mesh.serve(), await mesh.serve()]
+  await apply(virtualService(other, says('first')))
+  const name = host.replaceAll('.', '-')
+  await mesh.call('POST', '/v1/resources/apply', { documents: [rateLimit(host, { global: true, limits: [{ per: 'route', requests: 1, unit: 'day' }] })], namespace: 'space' })
+  const degraded = await mesh.eventually(async () => {
+    const { status } = (await mesh.call('GET', `/v1/resources/ratelimit/space/${name}`)) as { status: { conditions: { type: string; status: string; message?: string }[] } }
+    return status.conditions.find((one) => one.type === 'Degraded' && one.status === 'True')
+  })
+  t.match(degraded.message, new RegExp(`router embedded refuses the rules of ${host} .*rate_limits: is not supported by the embedded engine`))
+  await apply(virtualService(other, says('changed')))
+  t.equal((await ask(router.http, other)).body, 'changed')
+  t.equal((await ask(router.http, host)).status, 200)
+  await mesh.call('DELETE', `/v1/resources/ratelimit/space/${name}`)
+}, { only: 'embedded' })

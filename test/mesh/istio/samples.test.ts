@@ -30,3 +30,11 @@ test("seed 004's resources work as printed, with warnings for what is spelt oddl
   t.ok(blocks[4]!.findings.some(({ path, severity }) => path.endsWith('maxRetries') && severity === 'warning'))
   t.end()
 })
+
+test("seed 003's resources of the mesh's operator are refused by name, with what to do instead", { skip: absent }, (t) => {
+  const seed = readFileSync(resolve(shared, 'seeds/003_2d8d17ba6d75be15.txt'), 'utf8')
+  const found = [...seed.matchAll(/kind: (ServiceMesh\w+)/g)].map(([, kind]) => checkText(`apiVersion: maistra.io/v1\nkind: ${kind}\nmetadata: {name: x}`, 'mesh-system')[0]!)
+  t.equal(found.length, 2)
+  for (const { kind, findings } of found) t.match(findings, [{ code: 'MESH_KIND_REFUSED', message: /BOSH|configured by the operator/ }], kind)
+  t.end()
+})

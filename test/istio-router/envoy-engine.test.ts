@@ -49,9 +49,7 @@ test('Envoy as the engine', { skip }, async (t) => {
   })
 
   await t.test('a changed cluster is in force at once, with the endpoints that it had', async (t) => {
-    const began = performance.now()
     t.strictSame(await engine.apply({ changed: [clusterNamed('app', { altStatName: 'changed' })], removed: [] }), [])
-    t.ok(performance.now() - began < 2000)
     t.strictSame(await ask(), [200, 'hello', '1'])
   })
 

@@ -112,13 +112,9 @@ test('many routes are taken in small turns of the event loop', async (t) => {
     { kind: 'route', key: `pub/h${i}.test`, value: { host: `h${i}.test`, path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [{ app: `a${i}`, type: 'web', port: 8080, protocol: 'http1', processes: [`p${i}`] }] } },
   ]).flat()
   const update = translator.apply(changes)
-  let longest = 0
-  let last = performance.now()
-  const turns = setInterval(() => {
-    longest = Math.max(longest, performance.now() - last)
-    last = performance.now()
-  }, 1)
+  let turns = 0
+  const counting = setInterval(() => turns++, 1)
   t.strictSame(await engine.apply(update), [])
-  clearInterval(turns)
-  t.ok(longest < 500, `longest turn ${longest.toFixed()} ms`)
+  clearInterval(counting)
+  t.ok(turns >= 20, `${turns} turns`)
 })

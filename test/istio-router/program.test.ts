@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test, type Test } from 'tap'
 import { Registry } from 'prom-client'
 import { validateConfig } from '../../src/common/config.ts'
@@ -66,7 +67,14 @@ async function router(t: Test, engine: string) {
     t.teardown(() => program.stop('SIGKILL'))
     return program
   }
-  return { ads, start, port, waiting }
+  /** Whether a resource is in the copy on disk, which comes after it was taken. */
+  const isKept = (name: string): boolean => {
+    const database = new DatabaseSync(join(folder, 'cache/resources.db'), { readOnly: true })
+    const row = database.prepare('SELECT 1 FROM resource WHERE name = ?').get(name)
+    database.close()
+    return row !== undefined
+  }
+  return { ads, start, port, waiting, isKept }
 }
 
 const state = async (program: TestProgram): Promise<Ready> => (await (await fetch(`http://127.0.0.1:${program.healthPort}/ready`)).json()) as Ready
@@ -104,10 +112,11 @@ for (const engine of ['embedded', 'envoy']) {
   })
 
   test(`${engine}: a router that starts while no pilot is there serves its last good configuration`, { skip }, async (t) => {
-    const { ads, start, port } = await router(t, engine)
+    const { ads, start, port, isKept } = await router(t, engine)
     const first = await (await start()).ready()
     await eventually(async () => (await ask(port, 'a.mesh')).body === 'quick')
     const { pid } = (await state(first)).conditions.engine
+    await eventually(() => ['http', 'pub', 'pub/a.mesh'].every(isKept))
     await ads.stop()
     await first.stop('SIGKILL')
     if (pid !== undefined) await eventually(() => !alive(pid))

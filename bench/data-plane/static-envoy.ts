@@ -137,7 +137,7 @@ const start = (name: string, withTrace: boolean): StartProxy => async (backend, 
   const ports = { http: await freePort(), https: await freePort(), admin: await freePort() }
   const file = join(backend.folder, `static-${ports.http}.json`)
   writeFileSync(file, JSON.stringify(configuration(backend, host, ports, withTrace)))
-  const running = program(findEnvoy(undefined), ['--config-path', file, '--disable-hot-restart', '--log-level', 'error', '--file-flush-interval-msec', '1000'])
+  const running = program(findEnvoy(undefined), ['--config-path', file, '--disable-hot-restart', '--log-level', 'error', '--file-flush-interval-msec', '1000'], { ownSession: true })
   await eventually(async () => (await (await fetch(`http://127.0.0.1:${ports.admin}/ready`)).text()).startsWith('LIVE'), 120_000)
   return { name, http: ports.http, https: ports.https, host, ...running }
 }

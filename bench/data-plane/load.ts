@@ -55,7 +55,7 @@ async function wrk(url: string, host: string, { connections }: Shape, seconds: n
   const output = await run('wrk', ['-t1', `-c${clients}`, `-d${seconds}s`, '--latency', '-H', `Host: ${host}`, ...close, url])
   if (/Non-2xx/.test(output)) throw new Error(`${url}: ${output}`)
   const requests = Number(/(\d+) requests in/.exec(output)?.[1])
-  return { requests, rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]), p50: time(/50%\s+(\S+)/.exec(output)?.[1]), p99: time(/99%\s+(\S+)/.exec(output)?.[1]) }
+  return { requests, rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]), p50: time(/^ +50%\s+(\S+)/m.exec(output)?.[1]), p99: time(/^ +99%\s+(\S+)/m.exec(output)?.[1]) }
 }
 
 /** A stream at a time on kept connections; or connections at a steady rate with one request each, since h2load knows no other way. */

@@ -11,13 +11,15 @@ export type Overrides = (job: string, index: number) => Tree
 
 /** A manifest's instances as VMs in folders of their own: what a director makes of it. */
 export class Deployment {
-  readonly #manifest: Manifest
+  readonly #template: Manifest
   readonly #overrides: Overrides
+  #manifest: Manifest
   readonly vms: Vm[]
   /** What the variables hold, by name. */
-  readonly variables: Record<string, unknown>
+  variables: Record<string, unknown>
 
   constructor(manifest: Manifest, variables: Record<string, unknown>, overrides: Overrides) {
+    this.#template = manifest
     this.variables = generate(manifest.variables, variables)
     this.#manifest = interpolate(manifest, this.variables) as Manifest
     this.#overrides = overrides
@@ -27,6 +29,13 @@ export class Deployment {
         return new Vm({ group: group.name, index, id, az: group.azs[index % group.azs.length]!, address: `${id}.${group.name}.default.${this.#manifest.name}.bosh`, jobs: ours(group).map(({ name }) => name) })
       }),
     )
+  }
+
+  /** Makes variables anew, as `credhub regenerate`; jobs have them when they are rendered again. Other values are kept, and `set` laid over them. */
+  regenerate(names: string[], set: Record<string, unknown> = {}): void {
+    const kept = Object.fromEntries(Object.entries(this.variables).filter(([name]) => !names.includes(name)))
+    this.variables = generate(this.#template.variables, { ...kept, ...set })
+    this.#manifest = interpolate(this.#template, this.variables) as Manifest
   }
 
   group(name: string): Vm[] {

@@ -19,7 +19,7 @@ ${others.join('\n')}
 `
 }
 
-function row([path, { engines, refused, ignored }]: [string, Support]): string {
+function row([path, { engines, refused, ignored, but = '' }]: [string, Support]): string {
   const mark = (engine: 'envoy' | 'embedded'): string => (engines.includes(engine) ? 'yes' : '–')
-  return `| \`${path}\` | ${mark('envoy')} | ${mark('embedded')} | ${refused ? `refused: ${refused}` : ignored ? `ignored: ${ignored}` : ''} |`
+  return `| \`${path}\` | ${mark('envoy')} | ${mark('embedded')} | ${refused ? `refused: ${refused}` : ignored ? `ignored: ${ignored}` : but} |`
 }

@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net'
 import { codes, within, type Findings } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
 import type { Metadata, ServiceEntrySpec, WorkloadEntry } from './types.ts'
-import { hostFault, isHttp, isTls, labelFault, labelPairFault, portFault, protocols, wildcardFault } from './values.ts'
+import { hostFault, isHttp, isTls, labelFault, labelPairFault, portFault, protocols } from './values.ts'
 
 /** Where a space's rules may not send: private, link-local, loopback, shared, multicast and reserved addresses. */
 const denied = new BlockList()
@@ -38,14 +38,13 @@ export function checkServiceEntry(spec: ServiceEntrySpec, { namespace }: Metadat
   const { hosts = [], ports = [], endpoints = [], resolution = 'NONE', addresses = [] } = spec
   const operator = namespace === systemNamespace
   if (!hosts.length) findings.error('spec.hosts', 'needs at least one host')
-  hosts.forEach((host, position) => findings.fault(`spec.hosts[${position}]`, host === '*' ? '* is no service; write its name' : wildcardFault(host)))
+  hosts.forEach((host, position) => checkHost(host, `spec.hosts[${position}]`, findings))
   if (resolution === 'DYNAMIC_DNS') findings.error('spec.resolution', 'DYNAMIC_DNS is not supported: names that only a request tells would reach anything; write DNS with the hosts', codes.refused)
   if (resolution === 'NONE' && !operator) findings.error('spec.resolution', `NONE sends to any address that a caller names, so it is the operator's; write DNS or STATIC`, codes.operatorOnly)
   checkPorts(spec, findings)
   if (addresses.some((address) => address.includes('/')) && !['NONE', 'STATIC'].includes(resolution)) findings.error('spec.addresses', 'subnets are for resolution NONE and STATIC')
   if (resolution === 'NONE' && endpoints.length) findings.error('spec.endpoints', 'resolution NONE has no endpoints; write STATIC, or leave them out')
   if (resolution.startsWith('DNS')) {
-    if (!endpoints.length) hosts.forEach((host, position) => findings.fault(`spec.hosts[${position}]`, host.includes('*') ? `${host} cannot be looked up; write endpoints, or hosts without wildcard` : hostFault(host)))
     if (resolution === 'DNS_ROUND_ROBIN' && endpoints.length > 1) findings.error('spec.endpoints', 'DNS_ROUND_ROBIN has at most one endpoint; write DNS')
   }
   if (resolution === 'STATIC' && !endpoints.length) findings.warn('spec.endpoints', 'a STATIC service without endpoints answers 503')
@@ -54,6 +53,12 @@ export function checkServiceEntry(spec: ServiceEntrySpec, { namespace }: Metadat
   if (resolution !== 'NONE' && hosts.length > 1 && ports.some(({ protocol }) => !isHttp(protocol) && !isTls(protocol))) {
     findings.error('spec.hosts', 'several hosts cannot be told apart on a port that is neither HTTP nor TLS; write one ServiceEntry a host')
   }
+}
+
+/** All apps see a ServiceEntry's hosts, and nobody owns the names outside: a wildcard would take those that another space's entry names. */
+function checkHost(host: string, path: string, findings: Findings): void {
+  if (!host.startsWith('*')) findings.fault(path, hostFault(host))
+  else findings.error(path, `${host} is refused: all apps see these hosts, and nobody owns the names beneath a wildcard; write each host by its name, as many as there are`, codes.refused)
 }
 
 function checkPorts({ ports = [] }: ServiceEntrySpec, findings: Findings): void {

@@ -10,6 +10,8 @@ export interface Support {
   refused?: string
   /** Why it changes nothing here; applying it warns. */
   ignored?: string
+  /** Which of its values are refused, and why. */
+  but?: string
 }
 
 const both: Support = { engines: ['envoy', 'embedded'] }
@@ -107,8 +109,10 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
   },
   ServiceEntry: {
     exportTo,
-    ...all(both, 'subjectAltNames hosts resolution ports[].name ports[].number ports[].protocol ports[].targetPort'),
+    ...all(both, 'subjectAltNames ports[].name ports[].number ports[].protocol ports[].targetPort'),
     ...all(both, 'endpoints[].address endpoints[].labels endpoints[].ports endpoints[].weight endpoints[].locality'),
+    hosts: { ...both, but: 'wildcards are refused: all apps see these hosts, and nobody owns the names beneath one' },
+    resolution: { ...both, but: 'DYNAMIC_DNS is refused: names that only a request tells would reach anything; NONE is the operator\'s' },
     addresses: ignored('apps reach the service by its name; no traffic to addresses is caught'),
     location: ignored('it makes no difference here: what the router asks a service for is said by a DestinationRule'),
     'endpoints[].network': refused('there is one network; write an address that the routers reach'),

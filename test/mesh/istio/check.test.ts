@@ -31,6 +31,7 @@ const wrong: [name: string, found: string[], expected: RegExp[]][] = [
   ['files of a space', errors('DestinationRule', 'host: a\ntrafficPolicy: {tls: {mode: SIMPLE, caCertificates: /etc/passwd}}'), [/files are the operator's/]],
   ['private address', errors('ServiceEntry', 'hosts: [a.test]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: 169.254.169.254}]'), [/private address/]],
   ['mapped loopback', errors('ServiceEntry', 'hosts: [a.test]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: "::ffff:127.0.0.1"}]'), [/private address/]],
+  ...['STATIC', 'DNS', 'NONE'].map((resolution): (typeof wrong)[number] => [`a wildcard outside (${resolution})`, errors('ServiceEntry', `hosts: [a.test, "*.b.test"]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: ${resolution}`), [/spec\.hosts\[1\]: \*\.b\.test is refused: .* write each host by its name/]]),
   ['TCP of a space', errors('Gateway', 'servers: [{hosts: [a.test], port: {number: 1, name: a, protocol: TCP}}]'), [/TCP ports are the operator's/]],
   ['other kinds', errors('EnvoyFilter', 'a: 1'), [/EnvoyFilter is not accepted/]],
   ['misspelt kind', errors('VirtualServce', 'a: 1'), [/did you mean VirtualService/]],

@@ -11,7 +11,7 @@ import { envoyAbsent, Rig, routerAuthority, settingsOf } from './rig.ts'
 import { eventually } from '../support/wait.ts'
 
 const { RATELIMIT: program, REDIS: redis } = process.env
-const skip = envoyAbsent ?? (program && redis ? undefined : 'RATELIMIT (the program of github.com/envoyproxy/ratelimit) and REDIS (HOST:PORT) are not set')
+const skip = envoyAbsent || (program && redis ? undefined : 'RATELIMIT (the program of github.com/envoyproxy/ratelimit) and REDIS (HOST:PORT) are not set')
 
 /** envoyproxy/ratelimit with mutual TLS, and no limits of its own. */
 async function serve(t: Test): Promise<number> {

@@ -8,7 +8,13 @@ import type { ResourceKind } from '../../src/mesh/istio/types.ts'
 /** A field as the register of proofs has it: the policies of a subset and of a port are as that of the whole rule. */
 export const registered = (path: string): string => path.replace(/^subsets\[\]\.(?=trafficPolicy\.)/, '').replace('portLevelSettings[].', '')
 
-type Register = { elsewhere: Record<string, string> } & Record<ResourceKind, Record<string, string | string[]>>
+/** A file of the tests, and the words in it that are about the field: a test's name, or what it expects. */
+interface Elsewhere {
+  file: string
+  says: string
+}
+
+type Register = { elsewhere: Record<string, Elsewhere> } & Record<ResourceKind, Record<string, string | string[]>>
 const register = parse(readFileSync(resolve(import.meta.dirname, '../conformance/fields.yaml'), 'utf8')) as Register
 
 /** test/conformance/fields.yaml: which behaviours prove a field, by `KIND PATH`. */
@@ -16,8 +22,8 @@ export const proofs: ReadonlyMap<string, string[]> = new Map(
   resourceKinds.flatMap((kind) => Object.entries(register[kind]).map(([path, behaviours]): [string, string[]] => [`${kind} ${path}`, [behaviours].flat()])),
 )
 
-/** What no request shows: the field, and the file of the test that proves it. */
-export const elsewhere: ReadonlyMap<string, string> = new Map(Object.entries(register.elsewhere))
+/** What no request shows: the field, and where it is proved. */
+export const elsewhere: ReadonlyMap<string, Elsewhere> = new Map(Object.entries(register.elsewhere))
 
 /** The fields that a behaviour is said to prove. */
 export const provenBy = (behaviour: string): string[] => [...proofs].filter(([, behaviours]) => behaviours.includes(behaviour)).map(([field]) => field)

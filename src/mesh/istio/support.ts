@@ -39,8 +39,9 @@ const under = (path: string, table: Record<string, Support>): Record<string, Sup
  */
 export const support: Record<ResourceKind, Record<string, Support>> = {
   Gateway: {
-    ...all(both, 'selector servers[].hosts servers[].name servers[].port.name servers[].port.number servers[].port.protocol'),
+    ...all(both, 'selector servers[].hosts servers[].port.name servers[].port.number servers[].port.protocol'),
     ...under('servers[]', {
+      name: ignored('it is for people who read the resource; nothing goes by it'),
       bind: refused('which addresses a router listens on is its configuration; leave it out'),
       defaultEndpoint: refused('routers have no endpoint of their own; write a VirtualService with a route'),
       'port.targetPort': refused('it has no meaning for a Gateway, in Istio neither; leave it out'),

@@ -45,11 +45,12 @@ for (const [name, found, expected] of wrong) {
 }
 
 test('unreachable rules and shadowed matches are warned of', (t) => {
-  const rules = `hosts: [a.test]\nhttp:\n- {match: [{uri: {prefix: /a}}], ${route}}\n- {match: [{uri: {prefix: /a/b}}], ${route}}\n- {${route}}\n- {match: [{uri: {exact: /c}}], ${route}}`
+  const rules = `hosts: [a.test]\nhttp:\n- {name: all of a, match: [{uri: {prefix: /a}}], ${route}}\n- {match: [{uri: {prefix: /a/b}}], ${route}}\n- {${route}}\n- {match: [{uri: {exact: /c}}], ${route}}`
   const [{ findings, resource }] = checkText(head('VirtualService') + rules.replace(/^/gm, '  '), 'space') as [ReturnType<typeof checkText>[0]]
   t.ok(resource)
   const codes = findings.map(({ code, path }) => `${code} ${path}`)
   for (const one of ['MESH_MATCH_SHADOWED spec.http[1].match[0]', 'MESH_RULE_UNREACHABLE spec.http[1]', 'MESH_RULE_UNREACHABLE spec.http[3]']) t.ok(codes.includes(one), one)
+  t.ok(findings.some(({ message }) => message.includes('http[0] (all of a) matches all of it')), 'the name of the rule that takes all is told')
   t.end()
 })
 

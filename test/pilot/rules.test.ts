@@ -5,6 +5,7 @@ import type { Logger } from '../../src/common/log.ts'
 import { ResourceCache } from '../../src/common/xds/cache.ts'
 import { typeUrls, type ResourceUpdate } from '../../src/common/xds/resources.ts'
 import type { Change, Exposure } from '../../src/mesh/records.ts'
+import { mostBeneath } from '../../src/mesh/rules/hosts.ts'
 import { RoutingAdvice } from '../../src/pilot/ads/advice.ts'
 import { Translator } from '../../src/pilot/translate/translator.ts'
 import { ask } from '../support/client.ts'
@@ -132,6 +133,38 @@ test('platform hosts beneath a wildcard host with rules win over it', (t) => {
   t.same(domains(), { '*.shop.test': ['*.shop.test', '*.shop.test.'], platform: ['*', 'a.shop.test', 'a.shop.test.'] })
   effect([route('b.shop.test', [destination(['p'])], { space: 'another-space' })])
   t.match(domains()['platform'], ['*', 'a.shop.test', 'a.shop.test.', 'b.shop.test', 'b.shop.test.'])
+  t.end()
+})
+
+test('a wildcard of the operator’s shapes the first hosts by name, whatever came first, and says so', (t) => {
+  const host = (position: number): string => `h${String(position).padStart(4, '0')}.shop.test`
+  const at = (name: string): Change => route(name, [destination(['p'])])
+  const rest = [...world.slice(0, 6), at('*.shop.test'), ...Array.from({ length: mostBeneath - 1 }, (_none, position) => at(host(2 * position + 2)))]
+  const wildcard = (namespace: string): Change => resource('VirtualService', 'all', { hosts: ['*.shop.test'], http: [{ directResponse: { status: 418 } }] }, namespace)
+  const operators = wildcard('mesh-system')
+  const { configuration, effect, translator } = translation([...rest, operators])
+  const ruled = () => configuration().virtualHosts.map(({ name }) => name).filter((name) => !['platform', '*.shop.test'].includes(name))
+  const asPlatform = () => configuration().virtualHosts.find(({ name }) => name === 'platform')!.domains
+  const degraded = () => translator.degraded(operators.key)
+  const last = host(2 * mostBeneath - 2)
+
+  t.equal(ruled().length, mostBeneath - 1)
+  effect([at(host(1))])
+  t.same([ruled().length, ruled().at(-1), degraded()], [mostBeneath, last, []], 'as many as it may')
+  effect([at(host(3))])
+  t.same([ruled().length, ruled().includes(host(3)), ruled().includes(last)], [mostBeneath, true, false], 'one more takes the place of the last by name')
+  t.ok(asPlatform().includes(last), 'which is served as the platform says, not as the wildcard route')
+  t.match(degraded(), [/^\*\.shop\.test has more than 2000 hosts beneath it, .* write narrower wildcards/])
+  effect([at(host(9998))])
+  t.same([ruled().length, ruled().includes(host(9998))], [mostBeneath, false])
+  t.same(translation([operators, at(host(9998)), ...rest, at(host(3)), at(host(1))].toReversed()).configuration(), configuration(), 'another pilot, told in another order, has the same')
+  effect([{ ...at(host(1)), value: null }])
+  t.same([ruled().length, ruled().at(-1)], [mostBeneath, last], 'one that goes leaves room')
+  t.notOk(asPlatform().includes(last))
+  effect([{ ...at(host(9998)), value: null }])
+  t.same(degraded(), [])
+  effect([at(host(1)), at(host(9998)), { ...operators, value: null }, wildcard('space')])
+  t.equal(ruled().length, mostBeneath + 2, 'a space’s wildcard reaches its own routes, all of them')
   t.end()
 })
 

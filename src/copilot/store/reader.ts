@@ -76,6 +76,17 @@ export class Reader {
     )
   }
 
+  hostBeneath(domain: string | undefined, position: number): string | undefined {
+    const host = `value ->> '$.host'`
+    const beneath = domain === undefined ? '' : `and ${host} like '%.' || ? escape '\\' and ${host} <> '*.' || ?`
+    const [found] = this.#all<{ host: string }>(
+      `select distinct ${host} as host from records indexed by routes_by_host where kind = 'route' and value is not null ${beneath} order by host limit 1 offset ?`,
+      ...(domain === undefined ? [] : [escape(domain), domain]),
+      position,
+    )
+    return found?.host
+  }
+
   resources({ namespace, key }: { namespace?: string; key?: string }): StoredResource[] {
     const where = [['namespace', namespace] as const, ['key', key] as const].filter(([, value]) => value !== undefined)
     const conditions = ['value is not null', ...where.map(([field]) => `${field} = ?`)]

@@ -88,6 +88,10 @@ export class SqliteStore implements Store, Part {
     return this.#noting(this.#questions.call('resourcesAfter', version, limit))
   }
 
+  hostBeneath(domain: string | undefined, position: number): Promise<string | undefined> {
+    return this.#noting(this.#questions.call('hostBeneath', domain, position))
+  }
+
   switches(): Promise<Switch[]> {
     return this.#noting(this.#questions.call('switches'))
   }

@@ -208,6 +208,8 @@ export interface Store {
   /** The last `versionsKept` accepted states of a resource, the newest first; also of one that was deleted. */
   resourceVersions(key: string): Promise<ResourceVersion[]>
 
+  /** Of the hosts of routes beneath a domain, or of all, the one at a position, counted from 0, by name. */
+  hostBeneath(domain: string | undefined, position: number): Promise<string | undefined>
   switches(): Promise<Switch[]>
   /** Turns a switch on or off; false where it already was so. What an ignored space has applied is kept, and told to no pilot. */
   setSwitch(wanted: Pick<Switch, 'name' | 'subject' | 'author'>, on: boolean): Promise<boolean>

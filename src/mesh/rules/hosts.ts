@@ -1,10 +1,12 @@
 import { namesOfRoute } from '../istio/services.ts'
+import { systemNamespace } from '../istio/kinds.ts'
+import { mayShape } from '../istio/services.ts'
 import type { Route } from '../records.ts'
 import type { Source } from './source.ts'
 import { directoryOf } from './directory.ts'
 
 export { mayShape } from '../istio/services.ts'
-export { systemNamespace as operatorNamespace } from '../istio/kinds.ts'
+export const operatorNamespace = systemNamespace
 
 /** The ways to write a route's host in a resource, from the most specific to the least; a wildcard stands for what is beneath it. */
 export function spellings(view: Source, route: Pick<Route, 'host' | 'space' | 'destinations'>): string[][] {
@@ -16,6 +18,18 @@ export function wildcardsOf(host: string): string[] {
   const [, ...rest] = host.split('.')
   const wildcards = rest.map((_label, position) => `*.${rest.slice(position).join('.')}`)
   return [...wildcards.filter((wildcard) => wildcard !== host), '*']
+}
+
+/**
+ * Most hosts that one wildcard of the operator's shapes, the first by name: each becomes a virtual host, and what a change of rules costs the routers grows
+ * with them (design.md §4). A space's wildcard reaches no routes but its own.
+ */
+export const mostBeneath = 2000
+
+/** Whether a resource of `namespace` shapes a route by the host that it has written. */
+export function holds(view: Source, written: string, namespace: string, route: Pick<Route, 'host' | 'space'>): boolean {
+  if (!mayShape(namespace, route)) return false
+  return namespace !== operatorNamespace || !written.startsWith('*') || written === route.host || !view.exceeds(written, route.host)
 }
 
 /** Oldest first; of the same age by name. */

@@ -37,6 +37,10 @@ export const name = {
   owned: (space: string) => `owned ${space}`,
   /** What DNS has for a name. */
   address: (host: string) => `address ${host}`,
+  /** Whether a host is one of too many beneath a wildcard of the operator's. */
+  beyond: (host: string) => `beyond ${host}`,
+  /** Whether a wildcard of the operator's has too many hosts beneath it. */
+  crowded: (wildcard: string) => `crowded ${wildcard}`,
 } as const
 
 const names: { [K in Kind]: (value: Records[K]) => string[] } = {

@@ -2,8 +2,8 @@ import type { Change, Kind, Records } from '../records.ts'
 import { namesOf } from './names.ts'
 import type { Source } from './source.ts'
 
-/** Some records, to read rules from. Names of external services lead nowhere. */
-export function recordSource(records: Iterable<Change>): Source {
+/** Some records, to read rules from. Names of external services lead nowhere; `exceeded` are wildcards that do not shape the host that is looked at. */
+export function recordSource(records: Iterable<Change>, exceeded: ReadonlySet<string> = new Set()): Source {
   const values = new Map<string, Records[Kind]>()
   const keys = new Map<string, string[]>()
   for (const { kind, key, value } of records) {
@@ -15,5 +15,6 @@ export function recordSource(records: Iterable<Change>): Source {
     get: <K extends Kind>(kind: K, key: string) => values.get(`${kind} ${key}`) as Records[K] | undefined,
     keysOf: (name) => keys.get(name) ?? [],
     addressesOf: () => undefined,
+    exceeds: (wildcard) => exceeded.has(wildcard),
   }
 }

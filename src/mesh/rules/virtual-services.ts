@@ -4,7 +4,7 @@ import { resourceKey, type Exposure, type Route } from '../records.ts'
 import type { Source } from './source.ts'
 import { name } from './names.ts'
 import { gatewayNamed, isPassthrough, serversOf, serves, type Arrival } from './gateways.ts'
-import { byAge, mayShape, operatorNamespace, spellings } from './hosts.ts'
+import { byAge, holds, operatorNamespace, spellings } from './hosts.ts'
 
 /** Where a request must have arrived for a rule to hold: anywhere, or at a server of a Gateway. */
 export type Binding = 'all' | Arrival[]
@@ -23,11 +23,11 @@ export interface BoundRoute {
 /** The VirtualServices for a route, as Istio merges them: those that name its host most closely, the operator's first, then by age. */
 export function virtualServicesFor(view: Source, route: Pick<Route, 'host' | 'space' | 'destinations'>): VirtualService[] {
   for (const alike of spellings(view, route)) {
-    const services = new Set(alike.flatMap((host) => [...view.keysOf(name.resources('VirtualService', host))]))
-    const found = [...services].flatMap((key) => {
+    const services = alike.flatMap((host) => [...view.keysOf(name.resources('VirtualService', host))].flatMap((key) => {
       const resource = view.get('resource', key)
-      return resource?.kind === 'VirtualService' && mayShape(resource.metadata.namespace, route) ? [resource] : []
-    })
+      return resource?.kind === 'VirtualService' && holds(view, host, resource.metadata.namespace, route) ? [resource] : []
+    }))
+    const found = [...new Set(services)]
     if (found.length) return found.sort((a, b) => rank(a) - rank(b) || byAge(a, b))
   }
   return []

@@ -4,6 +4,7 @@ import type { Resource } from '../../mesh/istio/types.ts'
 import { kinds, type Change, type Instance, type Kind, type Process, type Records, type Route } from '../../mesh/records.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { recordFault, type Fault } from './fault.ts'
+import { Crowds } from './crowds.ts'
 import { Mentions } from './mentions.ts'
 import { hostsOf, name, namesOf, recordName } from '../../mesh/rules/names.ts'
 
@@ -40,6 +41,7 @@ export class Model implements Source {
   /** Process → the routes that send to it. */
   readonly #routes = new Multimap()
   readonly #mentions = new Mentions()
+  readonly #crowds = new Crowds()
   #isRead: (name: string) => boolean = () => true
 
   /** Has the model ask whether a name is read, so that changes of what nobody reads, as of most of 100,000 routes, need not be told. */
@@ -67,6 +69,11 @@ export class Model implements Source {
 
   addressesOf(name: string): readonly string[] | undefined {
     return this.#addresses.get(name)
+  }
+
+  /** Whether a wildcard of the operator's does not shape a host that a route has, or shapes not all that it could. */
+  exceeds(wildcard: string, host?: string): boolean {
+    return (host === undefined || this.#names.has(name.host(host))) && this.#crowds.exceeds(wildcard, host)
   }
 
   /** Notes what DNS has for a name of an external service. */
@@ -132,6 +139,7 @@ export class Model implements Source {
     if (kind === 'resource') {
       if (before) this.#mentions.delete(before as Resource)
       if (value) this.#mentions.add(value)
+      this.#crowds.write(before as Resource | undefined, value, () => new Set(this.#records.route.values().map(({ host }) => host)))
       for (const resource of [before as Resource | undefined, value]) if (resource) touchResource(resource, touched)
     }
     if (kind === 'process' && (before as Process | undefined)?.instances !== value?.instances) this.#touchRoutesOf(key, touched)
@@ -140,6 +148,9 @@ export class Model implements Source {
   #reindexRoute(key: string, before: Route | undefined, after: Route | null, touched: Touched): void {
     for (const process of processesOf(before)) this.#routes.delete(process, key)
     for (const process of processesOf(after)) this.#routes.add(process, key)
+    const touch = (seen: string): unknown => touched.names.add(seen)
+    if (!before && after && isOnly(this.#names.get(name.host(after.host)))) this.#crowds.add(after.host, touch)
+    if (before && !after && !this.#names.has(name.host(before.host))) this.#crowds.delete(before.host, touch)
     touched.routes.set(key, (after ?? before)?.host ?? '')
   }
 
@@ -147,6 +158,8 @@ export class Model implements Source {
     for (const route of this.#routes.get(process)) endpoints.add(route)
   }
 }
+
+const isOnly = (keys: Iterable<string>): boolean => [...keys].length === 1
 
 /** Kinds of which there are so many that what nobody reads of them is not told. */
 const manyOf = new Set<Kind>(['process', 'instance', 'route'])

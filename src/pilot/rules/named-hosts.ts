@@ -44,6 +44,12 @@ export class NamedHosts {
     }
     return routes
   }
+
+  /** Keys of the routes that a wildcard of the operator's may shape now, since there is room. */
+  *reached({ names }: Touched): Generator<string> {
+    for (const touched of names) if (touched.startsWith(beyond)) yield* this.#model.keysOf(name.host(touched.slice(beyond.length)))
+  }
 }
 
+const beyond = name.beyond('')
 const isPattern = (host: string): boolean => host.startsWith('*')

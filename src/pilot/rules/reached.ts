@@ -5,6 +5,7 @@ import type { RateLimit, Resource, VirtualService } from '../../mesh/istio/types
 import type { Source } from '../../mesh/rules/source.ts'
 import { directoryOf } from '../../mesh/rules/directory.ts'
 import { findService } from './services.ts'
+import { mostBeneath, operatorNamespace } from '../../mesh/rules/hosts.ts'
 import { delegateOf } from '../../mesh/rules/virtual-services.ts'
 
 /** What of a resource reaches nothing, though it was accepted: hosts that nobody has any more, or that another space has now. */
@@ -23,13 +24,18 @@ function undelegated(view: Source, service: VirtualService): string[] {
 }
 
 function shapingFault(view: Source, host: string, namespace: string): string | undefined {
-  // What a wildcard reaches comes and goes without the resource being at fault.
-  if (isPattern(host)) return undefined
+  if (isPattern(host)) return crowd(view, normalizeHost(host), namespace)
   const { routes, foreign } = reachNamed(host, namespace, directoryOf(view))
   if (routes.length) return undefined
   if (foreign !== undefined) return `${host} is a route of another space now`
   if (entryOf(normalizeHost(host), directoryOf(view))) return undefined
   return `${host} is no host of a route, no app of this space and no ServiceEntry`
+}
+
+/** What a wildcard reaches comes and goes without the resource being at fault, but the operator's can be too many. */
+function crowd(view: Source, wildcard: string, namespace: string): string | undefined {
+  if (namespace !== operatorNamespace || !view.exceeds(wildcard)) return undefined
+  return `${wildcard} has more than ${mostBeneath} hosts beneath it, and shapes the first ${mostBeneath} by name alone; write narrower wildcards, or the hosts that are meant`
 }
 
 const isPattern = (host: string): boolean => host.startsWith('*')

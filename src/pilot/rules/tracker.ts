@@ -62,6 +62,11 @@ class View implements Source {
     return this.#model.addressesOf(host)
   }
 
+  exceeds(wildcard: string, host?: string): boolean {
+    this.#read.add(host === undefined ? name.crowded(wildcard) : name.beyond(host))
+    return this.#model.exceeds(wildcard, host)
+  }
+
   keysOf(key: string): Iterable<string> {
     this.#read.add(key)
     return this.#model.keysOf(key)

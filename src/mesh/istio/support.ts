@@ -10,7 +10,7 @@ export interface Support {
   refused?: string
   /** Why it changes nothing here; applying it warns. */
   ignored?: string
-  /** Which of its values are refused, and why. */
+  /** What is otherwise here than Istio has it: values that are refused and why, or where the engines differ. */
   but?: string
 }
 
@@ -86,7 +86,8 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     ...under('trafficPolicy.connectionPool', {
       ...all(both, 'tcp.connectTimeout tcp.idleTimeout tcp.maxConnectionDuration tcp.maxConnections'),
       ...all(envoy, 'tcp.tcpKeepalive.time tcp.tcpKeepalive.interval tcp.tcpKeepalive.probes'),
-      ...all(both, 'http.useClientProtocol http.h2UpgradePolicy http.http1MaxPendingRequests http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries'),
+      ...all(both, 'http.useClientProtocol http.h2UpgradePolicy http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries'),
+      'http.http1MaxPendingRequests': { ...both, but: 'the embedded engine counts only what waits for a place among `tcp.maxConnections`, Envoy also what waits until its new connection is made' },
     }),
     ...under('trafficPolicy.loadBalancer', {
       ...all(both, 'simple warmup.aggression warmup.duration warmup.minimumPercent warmupDurationSecs'),

@@ -67,6 +67,7 @@ export const TokenMissing = problem('MESH_TOKEN_MISSING', 401, () => 'send a UAA
 export const TokenInvalid = problem('MESH_TOKEN_INVALID', 401, (why: string) => `the access token is refused: ${why}; get a new one with \`cf oauth-token\``)
 export const ScopeMissing = problem('MESH_SCOPE_MISSING', 403, (scopes: readonly string[]) => `this needs one of the scopes ${scopes.join(', ')}, which the token does not have`)
 export const NotInSpace = problem('MESH_NOT_IN_SPACE', 403, (what: string, space: string, needed: string) => `you may not ${what} ${space}; that takes ${needed}, which your token's user does not have`)
+export const OrganizationSuspended = problem('MESH_ORGANIZATION_SUSPENDED', 403, (organization: string) => `the organization ${organization} is suspended, so only operators change anything in its spaces; what is in force goes on. Ask an administrator of Cloud Foundry`)
 export const OperatorOnly = problem('MESH_OPERATOR_ONLY', 403, () => 'this is for operators: holders of the scope mesh.admin or cloud_controller.admin')
 export const RolesUnknown = problem(
   'MESH_ROLES_UNKNOWN',

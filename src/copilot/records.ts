@@ -10,7 +10,7 @@ const Labels = Type.Record(Type.String(), Type.String())
 
 /** The schema of each kind's value that a source sends, as `src/mesh/records.ts` has its type. */
 export const recordSchemas = {
-  organization: Type.Object({ name: Type.String() }, closed),
+  organization: Type.Object({ name: Type.String(), suspended: Type.Optional(Type.Literal(true)) }, closed),
   space: Type.Object({ name: Type.String(), organization: Guid }, closed),
   app: Type.Object({ name: Type.String(), space: Guid, labels: Labels, annotations: Labels }, closed),
   process: Type.Object({ app: Guid, type: Type.String({ minLength: 1 }), instances: Type.Integer({ minimum: 0 }) }, closed),

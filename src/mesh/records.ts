@@ -37,6 +37,8 @@ export type Change = { [K in Kind]: { kind: K; key: string; value: Records[K] | 
 
 export interface Organization {
   name: string
+  /** Present where it is suspended: then nobody but an operator changes what its spaces apply. */
+  suspended?: true
 }
 
 export interface Space {

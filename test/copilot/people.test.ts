@@ -45,6 +45,22 @@ test('developers write in their space, auditors read, operators manage all', asy
   t.match(await apply({ ...person('x'), scope: ['cloud_controller.admin_read_only'] }, rule('hello.mesh.test')), { status: 403 })
 })
 
+test('in a suspended organization only operators change anything, and everybody reads on', async (t) => {
+  const suspend = (suspended?: true) => copilot.change('e1', [{ kind: 'organization', key: 'org', value: { name: 'acme', ...(suspended && { suspended }) } }])
+  const rollback = { to: 1 }
+  await suspend(true)
+  const refused = { status: 403, body: { code: 'MESH_ORGANIZATION_SUSPENDED', message: /the organization acme is suspended/ } }
+  t.match(await apply(person('dev'), rule('hello.mesh.test')), refused)
+  t.match(await as(person('dev'), 'PUT', one, rule('hello.mesh.test')), refused)
+  t.match(await as(person('dev'), 'DELETE', one), refused)
+  t.match(await as(person('dev'), 'POST', `${one}/rollback`, rollback), refused)
+  t.match(await as(person('auditor'), 'DELETE', one), { status: 403, body: { code: 'MESH_NOT_IN_SPACE' } }, 'who has no role is told that')
+  t.match(await as(person('dev'), 'GET', one), { status: 200 })
+  t.match(await apply(operator, rule('hello.mesh.test')), { status: 200 })
+  await suspend()
+  t.match(await apply(person('dev'), rule('hello.mesh.test')), { status: 200 })
+})
+
 test('everybody sees what is in his spaces, and nothing of the others', async (t) => {
   const keys = async (claims: object) => (await as(claims, 'GET', '/v1/resources')).body.items.map(({ metadata }: any) => metadata.namespace).toSorted()
   t.strictSame(await keys(person('dev')), ['space'])

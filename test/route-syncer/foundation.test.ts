@@ -76,6 +76,11 @@ test('what is done at the embedded Cloud Foundry arrives at copilot', async (t) 
   t.equal(route('hello').destinations[0].processes.length, 1)
   t.equal(copilot.value('app', app.guid).name, 'hello')
 
+  for (const suspended of [true, false]) {
+    await session.patch(`/v3/organizations/${organization}`, { suspended })
+    await eventually(() => (copilot.value('organization', organization).suspended ?? false) === suspended)
+  }
+
   await apps.scale(app, 2)
   await eventually(() => instances() === 2)
   await apps.map(app, 'more.mesh.apps.localhost/path')

@@ -1,5 +1,5 @@
 import { systemNamespace } from '../../mesh/istio/kinds.ts'
-import { NotInSpace, OperatorOnly } from '../problems.ts'
+import { NotInSpace, OperatorOnly, OrganizationSuspended } from '../problems.ts'
 
 /** The spaces in which somebody has a role that counts here, by guid. */
 export interface SpaceRoles {
@@ -22,6 +22,8 @@ export interface CallerOptions {
   roles: (writing: boolean) => Promise<SpaceRoles>
   /** The spaces of organizations. */
   spacesOf: (organizations: string[]) => Promise<string[]>
+  /** The name of a space's organization, where it is suspended. */
+  suspended: (space: string) => Promise<string | undefined>
 }
 
 /** Who makes a request, and what he may do. */
@@ -60,11 +62,16 @@ export class Caller {
     if (!(await this.mayRead(namespace))) throw NotInSpace('read', namespace, 'a role in that space')
   }
 
-  /** Throws `MESH_NOT_IN_SPACE`, and `MESH_ROLES_UNKNOWN` where Cloud Controller cannot tell. */
+  /**
+   * Throws `MESH_NOT_IN_SPACE`, `MESH_ORGANIZATION_SUSPENDED` as Cloud Controller does for its own (CF-OrgSuspended), and `MESH_ROLES_UNKNOWN` where that
+   * cannot tell.
+   */
   async requireWrite(namespace: string): Promise<void> {
     if (this.operator) return
-    if (namespace !== systemNamespace && (await this.#options.roles(true)).write.has(namespace)) return
-    throw NotInSpace('change', namespace, namespace === systemNamespace ? 'the scope mesh.admin or cloud_controller.admin' : 'the role space_developer there')
+    if (namespace === systemNamespace) throw NotInSpace('change', namespace, 'the scope mesh.admin or cloud_controller.admin')
+    if (!(await this.#options.roles(true)).write.has(namespace)) throw NotInSpace('change', namespace, 'the role space_developer there')
+    const organization = await this.#options.suspended(namespace)
+    if (organization !== undefined) throw OrganizationSuspended(organization)
   }
 
   /** Throws `MESH_OPERATOR_ONLY`. */
@@ -74,7 +81,7 @@ export class Caller {
 }
 
 /** Whoever uses an API without authentication. */
-export const everybody = new Caller({ name: 'operator', operator: true, readsAll: true, roles: unasked, spacesOf: unasked })
+export const everybody = new Caller({ name: 'operator', operator: true, readsAll: true, roles: unasked, spacesOf: unasked, suspended: unasked })
 
 async function unasked(): Promise<never> {
   throw new Error('who may do everything is asked for no roles')

@@ -18,6 +18,13 @@ export async function resolveNamespace(store: Store, written: string, caller: Ca
   return seen[0] ?? found[0]!
 }
 
+/** The name of a space's organization, where it is suspended. */
+export async function suspendedOrganization(store: Store, space: string): Promise<string | undefined> {
+  const [found] = await store.list('space', { keys: [space] })
+  const [organization] = found ? await store.list('organization', { keys: [found.value.organization] }) : []
+  return organization?.value.suspended ? organization.value.name : undefined
+}
+
 async function named(store: Store, written: string): Promise<string[]> {
   const whole = (await store.list('space', { name: written })).map(({ key }) => key)
   const slash = written.indexOf('/')

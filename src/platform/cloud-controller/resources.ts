@@ -10,7 +10,7 @@ const metadata = Type.Optional(Type.Object({ labels: Type.Optional(strings), ann
 const time = Type.Optional(Type.Union([Type.String(), Type.Null()]))
 const times = { created_at: time, updated_at: time }
 
-export const Organization = Type.Object({ guid, name: text, ...times })
+export const Organization = Type.Object({ guid, name: text, suspended: Type.Optional(Type.Boolean()), ...times })
 export type Organization = Static<typeof Organization>
 
 export const Space = Type.Object({ guid, name: text, ...times, relationships: Type.Object({ organization: reference }) })

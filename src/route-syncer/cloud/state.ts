@@ -70,9 +70,10 @@ export class CloudState {
     return this.#byApp.get(app)
   }
 
-  setOrganization({ guid, name }: CC.Organization): void {
-    if (this.organizations.get(guid)?.name === name) return
-    this.organizations.set(guid, { name })
+  setOrganization({ guid, name, suspended = false }: CC.Organization): void {
+    const known = this.organizations.get(guid)
+    if (known?.name === name && (known.suspended ?? false) === suspended) return
+    this.organizations.set(guid, { name, ...(suspended && { suspended }) })
     this.#listener.organization(guid)
   }
 

@@ -5,6 +5,7 @@ import { Agent, fetch } from 'undici'
 import { messageOf } from '../../../common/problem.ts'
 import { isLoopback, type CopilotConfig, type UaaConfig } from '../../config.ts'
 import { Caller, everybody } from '../../people/caller.ts'
+import { suspendedOrganization } from '../../people/namespaces.ts'
 import { Roles } from '../../people/roles.ts'
 import { HostRefused, ScopeMissing, TokenInvalid, TokenMissing, UaaUnreachable } from '../../problems.ts'
 import type { Store } from '../../store/store.ts'
@@ -40,6 +41,7 @@ export function tokenGuard(uaa: UaaConfig, cloudController: CopilotConfig['api']
         return roles.of(String(user ?? client), token, writing)
       },
       spacesOf: async (organization) => (await store.list('space', { organization })).map(({ key }) => key),
+      suspended: (space) => suspendedOrganization(store, space),
     })
     const reads = method === 'GET' || method === 'HEAD'
     if (!routeOptions.config.decides && !(reads ? caller.readsAll : caller.operator)) throw ScopeMissing(reads ? readers : operators)

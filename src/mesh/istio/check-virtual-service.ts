@@ -1,7 +1,7 @@
 import { checkGatewayName } from './check-gateway.ts'
 import { checkDestinations, checkHttpRoute } from './check-http-route.ts'
 import type { Limits } from './check-match.ts'
-import type { Findings } from './finding.ts'
+import { codes, type Findings } from './finding.ts'
 import { unreachableRules } from './unreachable.ts'
 import type { TcpRoute, TlsRoute, VirtualServiceSpec } from './types.ts'
 import { addressFault, hostCovers, portFault, subnetFault, wildcardFault } from './values.ts'
@@ -25,6 +25,12 @@ export function checkVirtualService(spec: VirtualServiceSpec, findings: Findings
   http.forEach((route, position) => checkHttpRoute(route, `spec.http[${position}]`, { findings, limits, delegate, callersKnown }))
   tls.forEach((route, position) => checkTlsRoute(route, `spec.tls[${position}]`, spec, findings))
   tcp.forEach((route, position) => checkTcpRoute(route, `spec.tcp[${position}]`, findings))
+  for (const field of ['tls', 'tcp'] as const) {
+    spec[field]?.forEach(({ match = [] }: TcpRoute | TlsRoute, position) => {
+      const named = [...gateways, ...match.flatMap((one) => one.gateways ?? [])]
+      if (named.every((name) => name === 'mesh')) findings.warn(`spec.${field}[${position}]`, 'has no effect: the internal listener and the built-in gateway serve HTTP alone; name a Gateway in spec.gateways', codes.ignored)
+    })
+  }
   unreachableRules(spec, findings)
 }
 

@@ -54,6 +54,17 @@ test('unreachable rules and shadowed matches are warned of', (t) => {
   t.end()
 })
 
+test('tls and tcp rules that no Gateway is named for are warned of', (t) => {
+  const warned = (spec: string): string[] => checkText(head('VirtualService') + spec.replace(/^/gm, '  '), 'space')[0]!.findings.filter(({ message }) => message.includes('name a Gateway')).map(({ path }) => path)
+  const to = 'route: [{destination: {host: a}}]'
+  const tls = `tls: [{match: [{sniHosts: [a.test]}], ${to}}]`
+  t.same(warned(`hosts: [a.test]\n${tls}\ntcp: [{${to}}]`), ['spec.tls[0]', 'spec.tcp[0]'])
+  t.same(warned(`hosts: [a.test]\ngateways: [mesh]\n${tls}`), ['spec.tls[0]'])
+  t.same(warned(`hosts: [a.test]\ngateways: [mesh, g]\n${tls}\ntcp: [{${to}}]`), [])
+  t.same(warned(`hosts: [a.test]\ntcp: [{match: [{gateways: [g]}], ${to}}]`), [])
+  t.end()
+})
+
 test('YAML that is none, aliases and duplicate keys are refused with their line', (t) => {
   t.match(checkText('a: [', 'space')[0]!.findings[0], { code: 'MESH_YAML_INVALID', message: /^line 1/ })
   t.match(checkText('a: &x 1\nb: *x', 'space')[0]!.findings[0], { message: /line 2: aliases/ })

@@ -129,6 +129,36 @@ test('endpoints that were asked for by name stay until their cluster has gone', 
   t.strictSame(client.received().slice(-3), ['route r', '-cluster a', '-endpoint a'])
 })
 
+test('what changes again before it is sent still holds back what its last form uses', async (t) => {
+  const mesh = await serve(t, [resource('cluster', 'old'), resource('route', 'r', 'to old')])
+  const client = mesh.client().subscribe(['cluster', 'route'])
+  for (const index of [0, 1]) client.acknowledge(await client.message(index))
+  await settled(mesh)
+  mesh.cache.apply({ changed: [resource('cluster', 'new'), resource('route', 'r', 'to new')], removed: [{ typeUrl: typeUrls.cluster, name: 'old' }] })
+  const added = await client.message(2)
+  mesh.cache.apply({ changed: [resource('route', 'r', 'to new, changed')], removed: [] })
+  client.acknowledge(added)
+  client.acknowledge(await client.message(3))
+  await eventually(() => client.received().length === 5)
+  t.strictSame(client.received().slice(2), ['cluster new', 'route r', '-cluster old'])
+})
+
+test('a client that refuses a change keeps what it has, and for a while what that uses', async (t) => {
+  const mesh = await serve(t, [resource('cluster', 'a'), resource('route', 'r', 'to a')])
+  const client = mesh.client().subscribe(['cluster', 'route'])
+  for (const index of [0, 1]) client.acknowledge(await client.message(index))
+  await settled(mesh)
+  const bad = resource('route', 'r', 'bad')
+  mesh.cache.apply({ changed: [bad], removed: [{ typeUrl: typeUrls.cluster, name: 'a' }] })
+  const { nonce } = await client.message(2)
+  client.send({ typeUrl: typeUrls.route, responseNonce: nonce, errorDetail: refusalStatus([{ typeUrl: typeUrls.route, name: 'r', version: bad.version, reason: 'no good' }]) })
+  await eventually(() => mesh.server.clients()[0]?.refused.length)
+  mesh.cache.apply({ changed: [resource('route', 'r', 'better')], removed: [] })
+  client.acknowledge(await client.message(3))
+  await eventually(() => client.received().length === 5)
+  t.strictSame(client.received().slice(2), ['route r', 'route r', '-cluster a'])
+})
+
 test('a changed cluster brings its endpoints again, or the word that there are none', async (t) => {
   const mesh = await serve(t, [resource('cluster', 'a'), resource('cluster', 'b'), resource('endpoint', 'a')])
   const client = mesh.client().subscribe(['cluster']).acknowledgeAll()

@@ -158,7 +158,7 @@ export class Delivery {
         subscription.changed.delete(name)
         subscription.removed.delete(name)
         subscription.missing.delete(name)
-        subscription.refused.delete(name)
+        subscription.forget(name)
       }
     }
   }
@@ -241,7 +241,9 @@ export class Delivery {
   /** The epoch whose removals must wait still. */
   #removableUntil(typeUrl: string, now: number): number {
     if (now - this.startedAt < this.#times.grace) return 0
-    return this.#oldest(removalsAfter[typeUrl], now, { removals: true })?.number ?? Infinity
+    const users = removalsAfter[typeUrl] ?? []
+    const owed = users.map((user) => this.#subscriptions.get(user)?.owed(now - this.#times.overdue))
+    return owed.reduce(older, this.#oldest(users, now, { removals: true }))?.number ?? Infinity
   }
 
   #send(typeUrl: string, subscription: Subscription, names: string[], gone: string[], epoch: Epoch, now: number): DeltaMessage {

@@ -43,6 +43,8 @@ export class Subscription {
   readonly retries: Retry[] = []
   readonly flights = new Map<string, Flight>()
   readonly refused = new Map<string, StandingRefusal>()
+  /** Names whose change was refused, until the client takes another: it goes on with what it had, and with what that refers to. */
+  readonly #owed = new Map<string, { epoch: Epoch; refusedAt: number }>()
   /** A client that subscribes to everything and gets nothing is told so, once; Envoy waits for it. */
   greeting = false
   backlog: Backlog | undefined
@@ -63,12 +65,18 @@ export class Subscription {
     return oldest
   }
 
+  /** The oldest change that the client refused after `stale` and has had nothing for since. */
+  owed(stale: number): Epoch | undefined {
+    let oldest: Epoch | undefined
+    for (const { epoch, refusedAt } of this.#owed.values()) if (refusedAt > stale) oldest = older(oldest, epoch)
+    return oldest
+  }
+
   /** Takes the client's ACK of a message. Returns the flight that it answers, if it answers one. */
   acknowledge(nonce: string): Flight | undefined {
     const flight = this.#land(nonce)
     if (!flight) return undefined
-    for (const { name } of flight.resources) this.refused.delete(name)
-    for (const name of flight.removed) this.refused.delete(name)
+    this.#hold(flight, new Set())
     this.acknowledgedAt = new Date()
     return flight
   }
@@ -82,17 +90,17 @@ export class Subscription {
     const named = refusalsOf(status)
     if (named.length) {
       if (flight) this.#hold(flight, new Set(named.map(({ name }) => name)))
-      return this.#stand(named.filter(({ name }) => this.wants(name)))
+      return this.#stand(named.filter(({ name }) => this.wants(name)), flight)
     }
     if (!flight) return []
     const culprits = namedCulprits(status.message, flight.resources)
     if (culprits.length) {
       this.#hold(flight, new Set(culprits.map(({ name }) => name)))
-      return this.#stand(culprits)
+      return this.#stand(culprits, flight)
     }
     const [only] = flight.resources
     if (flight.resources.length === 1 && !flight.removed.length && only) {
-      return this.#stand([{ typeUrl: only.typeUrl, name: only.name, version: only.version, reason: status.message }])
+      return this.#stand([{ typeUrl: only.typeUrl, name: only.name, version: only.version, reason: status.message }], flight)
     }
     this.#halve(flight)
     return []
@@ -104,13 +112,20 @@ export class Subscription {
     return flight
   }
 
+  /** What of a message the client took: all but the refused. */
   #hold({ resources, removed }: Flight, refused: Set<string>): void {
-    for (const { name } of resources) if (!refused.has(name)) this.refused.delete(name)
-    for (const name of removed) this.refused.delete(name)
+    for (const name of [...resources.map(({ name }) => name), ...removed]) if (!refused.has(name)) this.forget(name)
   }
 
-  #stand(refusals: Refusal[]): StandingRefusal[] {
+  /** A refusal no longer stands. */
+  forget(name: string): void {
+    this.refused.delete(name)
+    this.#owed.delete(name)
+  }
+
+  #stand(refusals: Refusal[], flight?: Flight): StandingRefusal[] {
     const since = new Date().toISOString()
+    if (flight) for (const { name } of refusals) this.#owed.set(name, { epoch: this.#owed.get(name)?.epoch ?? flight.epoch, refusedAt: performance.now() })
     const standing = refusals.map((refusal) => ({ ...refusal, reason: shorten(refusal.reason), since }))
     for (const refusal of standing) this.refused.set(refusal.name, refusal)
     return standing

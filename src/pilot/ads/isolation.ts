@@ -71,9 +71,13 @@ export class RouteIsolation {
       const [oldest] = known.keys()
       if (known.size > remembered) known.delete(oldest!)
     }
-    const waiting = [...this.#isolated.values()].filter(({ name, trial }) => changed.has(name) && !trial)
-    for (const one of waiting) this.#next(one)
-    if (waiting.length) this.#options.refresh()
+    const concerned = [...this.#isolated.values()].filter(({ name }) => changed.has(name))
+    for (const one of concerned) {
+      // What is on trial is made anew at once: until it is sent, nothing that the router uses may be taken away.
+      if (one.trial) one.queue.unshift([...one.trial.hosts.keys()])
+      this.#next(one)
+    }
+    if (concerned.length) this.#options.refresh()
   }
 
   /** Told what a router has taken. */

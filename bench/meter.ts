@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** What processes have used so far. */
 export interface Usage {
@@ -21,6 +22,38 @@ export function residentMemory(pids: number[], field: 'VmRSS' | 'VmHWM' = 'VmRSS
 
 export function usedSince(before: Usage, after: Usage): Usage {
   return { cpu: after.cpu - before.cpu, read: after.read - before.read, written: after.written - before.written }
+}
+
+interface Work {
+  /** Makes `count` changes. */
+  run: () => Promise<void>
+  count: number
+  /** Milliseconds from the last change until idleness is measured. */
+  settle: number
+  /** How long it is measured where the changes took `busy` milliseconds. */
+  idleFor: (busy: number) => number
+}
+
+/** What one change costs each process, less what as much time costs without any change. */
+export async function costOfEach(processes: Record<string, number[]>, { run, count, settle, idleFor }: Work): Promise<Record<string, Usage>> {
+  const now = (): Record<string, Usage> => Object.fromEntries(Object.entries(processes).map(([name, pids]) => [name, usageOf(pids)]))
+  const begin = now()
+  const began = performance.now()
+  await run()
+  const end = now()
+  const busy = performance.now() - began
+  await delay(settle)
+  const idleBegin = now()
+  await delay(idleFor(busy))
+  const idleEnd = now()
+  return Object.fromEntries(
+    Object.keys(processes).map((name) => {
+      const used = usedSince(begin[name]!, end[name]!)
+      const idle = usedSince(idleBegin[name]!, idleEnd[name]!)
+      const share = (key: keyof Usage): number => Math.max(0, used[key] - (idle[key] * busy) / idleFor(busy)) / count
+      return [name, { cpu: share('cpu'), read: share('read'), written: share('written') }]
+    }),
+  )
 }
 
 function usageOfOne(pid: number): Usage {

@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { usageOf, usedSince, type Usage } from './meter.ts'
+import { costOfEach, type Usage } from './meter.ts'
 import type { Bound, Context, Part, Plot, Result, Table } from './part.ts'
 import type { Lags } from './propagation/watch.ts'
 import { Services } from './rules/services.ts'
@@ -74,28 +73,12 @@ async function measure(world: World, services: Services, at: Measured, plan: Pla
   return at
 }
 
-/** Changes rules one after the other, each when the one before is in force, and takes off what as much time costs without any change. */
-async function costOfAChange(world: World, services: Services, count: number): Promise<Record<string, Usage>> {
-  const processes = world.processes()
-  const now = (): Record<string, Usage> => Object.fromEntries(Object.entries(processes).map(([name, pids]) => [name, usageOf(pids)]))
-  const begin = now()
-  const began = performance.now()
-  for (let n = 0; n < count; n++) await services.change(20)
-  const end = now()
-  const busy = performance.now() - began
-  const idleFor = Math.min(Math.max(busy, 10_000), 20_000)
-  await delay(1000)
-  const idleBegin = now()
-  await delay(idleFor)
-  const idleEnd = now()
-  return Object.fromEntries(
-    Object.keys(processes).map((name) => {
-      const used = usedSince(begin[name]!, end[name]!)
-      const idle = usedSince(idleBegin[name]!, idleEnd[name]!)
-      const share = (key: keyof Usage): number => Math.max(0, used[key] - (idle[key] * busy) / idleFor) / count
-      return [name, { cpu: share('cpu'), read: share('read'), written: share('written') }]
-    }),
-  )
+/** Changes rules one after the other, each when the one before is in force. */
+function costOfAChange(world: World, services: Services, count: number): Promise<Record<string, Usage>> {
+  const run = async (): Promise<void> => {
+    for (let n = 0; n < count; n++) await services.change(20)
+  }
+  return costOfEach(world.processes(), { run, count, settle: 1000, idleFor: (busy) => Math.min(Math.max(busy, 10_000), 20_000) })
 }
 
 const count = (n: number): string => n.toLocaleString('en')

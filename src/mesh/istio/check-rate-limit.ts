@@ -1,6 +1,7 @@
 import { isHeaderName } from './check-headers.ts'
 import { checkHttpMatch, type Limits } from './check-match.ts'
 import type { Findings } from './finding.ts'
+import { headerOf } from './limits.ts'
 import type { RateLimitSpec } from './types.ts'
 import { wildcardFault } from './values.ts'
 
@@ -12,7 +13,7 @@ export function checkRateLimit({ hosts = [], match = [], limits = [], global = f
   if (!limits.length) findings.error('spec.limits', 'needs at least one limit')
   limits.forEach(({ per = '', requests, burst }, position) => {
     const path = `spec.limits[${position}]`
-    const header = /^header:(.+)$/.exec(per)?.[1]
+    const header = headerOf({ per })
     if (per !== 'client-ip' && per !== 'route' && !(header && isHeaderName(header))) findings.error(`${path}.per`, `${JSON.stringify(per)} is none of client-ip, header:NAME, route`)
     if (!Number.isInteger(requests) || requests < 1 || requests > 4_294_967_295) findings.error(`${path}.requests`, `${requests} is no number of requests; write 1 or more`)
     if (burst !== undefined && global) findings.error(`${path}.burst`, 'a service that counts for all routers counts whole units; leave it out')

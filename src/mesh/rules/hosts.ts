@@ -1,12 +1,10 @@
-import { namesOfRoute } from '../istio/services.ts'
 import { systemNamespace } from '../istio/kinds.ts'
-import { mayShape } from '../istio/services.ts'
+import { mayShape, namesOfRoute } from '../istio/services.ts'
 import type { Route } from '../records.ts'
 import type { Source } from './source.ts'
 import { directoryOf } from './directory.ts'
 
 export { mayShape } from '../istio/services.ts'
-export const operatorNamespace = systemNamespace
 
 /** The ways to write a route's host in a resource, from the most specific to the least; a wildcard stands for what is beneath it. */
 export function spellings(view: Source, route: Pick<Route, 'host' | 'space' | 'destinations'>): string[][] {
@@ -29,7 +27,7 @@ export const mostBeneath = 2000
 /** Whether a resource of `namespace` shapes a route by the host that it has written. */
 export function holds(view: Source, written: string, namespace: string, route: Pick<Route, 'host' | 'space'>): boolean {
   if (!mayShape(namespace, route)) return false
-  return namespace !== operatorNamespace || !written.startsWith('*') || written === route.host || !view.exceeds(written, route.host)
+  return namespace !== systemNamespace || !written.startsWith('*') || written === route.host || !view.exceeds(written, route.host)
 }
 
 /** Oldest first; of the same age by name. */

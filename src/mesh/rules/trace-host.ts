@@ -1,3 +1,4 @@
+import { headerOf } from '../istio/limits.ts'
 import type { Limit } from '../istio/types.ts'
 import type { Route } from '../records.ts'
 import { gateOf } from './gate.ts'
@@ -45,11 +46,9 @@ function httpsRedirect(view: Source, route: Route, request: TracedRequest): stri
   return arrival && `a Gateway sends requests on port ${arrival.port} to the same address with https (httpsRedirect)`
 }
 
-const headerOf = ({ per }: Limit): string | undefined => /^header:(.+)$/.exec(per)?.[1]
-
 const lacks = ({ headers }: TracedRequest, name: string | undefined): boolean => name !== undefined && !headers.some(([given, value]) => given.toLowerCase() === name.toLowerCase() && value !== '')
 
 function allowance({ per, requests, unit, burst }: Limit, global: boolean): string {
-  const whose = per === 'client-ip' ? ' for each client' : per === 'route' ? '' : ` for each ${headerOf({ per, requests, unit })}`
+  const whose = per === 'client-ip' ? ' for each client' : per === 'route' ? '' : ` for each ${headerOf({ per })}`
   return `${requests} a ${unit}${whose}${burst === undefined ? '' : `, ${burst} at once`}, ${global ? 'by all routers together' : 'by each router'}`
 }

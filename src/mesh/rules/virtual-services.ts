@@ -4,7 +4,8 @@ import { resourceKey, type Exposure, type Route } from '../records.ts'
 import type { Source } from './source.ts'
 import { name } from './names.ts'
 import { gatewayNamed, isPassthrough, serversOf, serves, type Arrival } from './gateways.ts'
-import { byAge, holds, operatorNamespace, spellings } from './hosts.ts'
+import { systemNamespace } from '../istio/kinds.ts'
+import { byAge, holds, spellings } from './hosts.ts'
 
 /** Where a request must have arrived for a rule to hold: anywhere, or at a server of a Gateway. */
 export type Binding = 'all' | Arrival[]
@@ -33,7 +34,7 @@ export function virtualServicesFor(view: Source, route: Pick<Route, 'host' | 'sp
   return []
 }
 
-const rank = ({ metadata }: VirtualService): number => (metadata.namespace === operatorNamespace ? 0 : 1)
+const rank = ({ metadata }: VirtualService): number => (metadata.namespace === systemNamespace ? 0 : 1)
 
 /** The http entries of a VirtualService that hold for a host on an exposure, delegates in their places. */
 export function boundRoutes(view: Source, service: VirtualService, host: string, exposure: Exposure): BoundRoute[] {
@@ -75,7 +76,7 @@ function delegated(view: Source, service: VirtualService, root: BoundRoute): Bou
 export function delegateOf(view: Source, { metadata }: VirtualService, delegate: HttpRoute['delegate']): VirtualService | undefined {
   const { name = '', namespace = metadata.namespace } = delegate ?? {}
   const found = view.get('resource', `virtualservice/${namespace}/${name}`)
-  return found?.kind === 'VirtualService' && [metadata.namespace, operatorNamespace].some((own) => own === namespace || metadata.namespace === operatorNamespace) ? found : undefined
+  return found?.kind === 'VirtualService' && [metadata.namespace, systemNamespace].some((own) => own === namespace || metadata.namespace === systemNamespace) ? found : undefined
 }
 
 const inheritable = ['rewrite', 'timeout', 'retries', 'fault', 'mirror', 'mirrors', 'mirrorPercentage', 'corsPolicy', 'headers'] as const

@@ -1,6 +1,7 @@
 import type { Resource } from '../../mesh/istio/types.ts'
 import { matches } from '../../mesh/rules/gateways.ts'
-import { mostBeneath, operatorNamespace } from '../../mesh/rules/hosts.ts'
+import { systemNamespace } from '../../mesh/istio/kinds.ts'
+import { mostBeneath } from '../../mesh/rules/hosts.ts'
 import { hostsOf, name } from '../../mesh/rules/names.ts'
 
 interface Crowd {
@@ -66,7 +67,7 @@ function moved(wildcard: string, hosts: string[], position: number, touch: Touch
 const isBeneath = (host: string, wildcard: string): boolean => host !== wildcard && matches(wildcard, host)
 
 function wildcardsOf(resource: Resource | null | undefined): string[] {
-  if (resource?.metadata.namespace !== operatorNamespace || (resource.kind !== 'VirtualService' && resource.kind !== 'RateLimit')) return []
+  if (resource?.metadata.namespace !== systemNamespace || (resource.kind !== 'VirtualService' && resource.kind !== 'RateLimit')) return []
   return hostsOf(resource).filter((host) => host.startsWith('*'))
 }
 

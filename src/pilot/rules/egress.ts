@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { isPublicAddress } from '../../mesh/istio/check-service-entry.ts'
 import type { ServiceEntry, WorkloadEntry } from '../../mesh/istio/types.ts'
 import type { Source } from '../../mesh/rules/source.ts'
-import { operatorNamespace } from '../../mesh/rules/hosts.ts'
+import { systemNamespace } from '../../mesh/istio/kinds.ts'
 import { portOf } from './services.ts'
 
 /** Where an external service answers. */
@@ -55,7 +55,7 @@ function addressesOf(view: Source, name: string, faults: string[]): readonly str
 }
 
 function mayReach({ metadata }: ServiceEntry, name: string, address: string, allowed: readonly string[], faults: string[]): boolean {
-  if (metadata.namespace === operatorNamespace || isPublicAddress(address, allowed)) return true
+  if (metadata.namespace === systemNamespace || isPublicAddress(address, allowed)) return true
   faults.push(`${name === address ? address : `${name} leads to ${address}, which`} is a private address, which a space's rules may not reach`)
   return false
 }

@@ -7,7 +7,8 @@ import { name } from '../../mesh/rules/names.ts'
 import { targetOf } from './clusters.ts'
 import { serverTls, type ServerTls } from './credentials.ts'
 import { gatewayNamed, isHttps, isPassthrough, isPlainHttp, matches, serversOf, type Arrival, type GatewayServer } from '../../mesh/rules/gateways.ts'
-import { byAge, mayShape, operatorNamespace } from '../../mesh/rules/hosts.ts'
+import { systemNamespace } from '../../mesh/istio/kinds.ts'
+import { byAge, mayShape } from '../../mesh/rules/hosts.ts'
 import type { Policy } from './policies.ts'
 import { routesOf } from './services.ts'
 
@@ -61,7 +62,7 @@ export function gatewayChains(view: Source, gateway: Gateway, leases: PortLease[
 }
 
 function mayOpen(view: Source, namespace: string, port: number, leases: PortLease[]): boolean {
-  if (port === 80 || port === 443 || namespace === operatorNamespace) return true
+  if (port === 80 || port === 443 || namespace === systemNamespace) return true
   const space = view.get('space', namespace)
   const organization = space && view.get('organization', space.organization)
   return leases.some((lease) => lease.port === port && lease.spaces.some((written) => written === namespace || written === `${organization?.name}/${space?.name}`))
@@ -90,7 +91,7 @@ function chainsOf(view: Source, server: GatewayServer, source: string, say: (rea
 
 /** The hosts that a namespace may open a server for: the operator any; a space those of its own public routes that the patterns have. */
 function ownNames(view: Source, patterns: string[], namespace: string): string[] {
-  if (namespace === operatorNamespace) return patterns
+  if (namespace === systemNamespace) return patterns
   const routes = [...view.keysOf(name.owned(namespace))].flatMap((key): Route[] => {
     const route = view.get('route', key)
     return route?.exposure === 'pub' ? [route] : []

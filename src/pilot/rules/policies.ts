@@ -1,7 +1,8 @@
 import type { DestinationRule, Subset, TrafficPolicy } from '../../mesh/istio/types.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { name } from '../../mesh/rules/names.ts'
-import { byAge, operatorNamespace } from '../../mesh/rules/hosts.ts'
+import { systemNamespace } from '../../mesh/istio/kinds.ts'
+import { byAge } from '../../mesh/rules/hosts.ts'
 
 /** What DestinationRules say of a service. */
 export interface Rules {
@@ -20,7 +21,7 @@ export type Policy = Omit<TrafficPolicy, 'portLevelSettings'>
  * several name it alike, all their subsets, the oldest's where two have a name, and the oldest policy, as Istio merges them.
  */
 export function rulesFor(view: Source, { space, spellings }: { space: string; spellings: string[][] }): Rules {
-  for (const namespace of new Set([space, operatorNamespace])) {
+  for (const namespace of new Set([space, systemNamespace])) {
     for (const alike of spellings) {
       const rules = alike.flatMap((host) => [...view.keysOf(name.resources('DestinationRule', host))]).flatMap((key) => {
         const rule = view.get('resource', key)

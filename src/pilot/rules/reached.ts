@@ -5,7 +5,8 @@ import type { RateLimit, Resource, VirtualService } from '../../mesh/istio/types
 import type { Source } from '../../mesh/rules/source.ts'
 import { directoryOf } from '../../mesh/rules/directory.ts'
 import { findService } from './services.ts'
-import { mostBeneath, operatorNamespace } from '../../mesh/rules/hosts.ts'
+import { systemNamespace } from '../../mesh/istio/kinds.ts'
+import { mostBeneath } from '../../mesh/rules/hosts.ts'
 import { delegateOf } from '../../mesh/rules/virtual-services.ts'
 
 /** What of a resource reaches nothing, though it was accepted: hosts that nobody has any more, or that another space has now. */
@@ -34,7 +35,7 @@ function shapingFault(view: Source, host: string, namespace: string): string | u
 
 /** What a wildcard reaches comes and goes without the resource being at fault, but the operator's can be too many. */
 function crowd(view: Source, wildcard: string, namespace: string): string | undefined {
-  if (namespace !== operatorNamespace || !view.exceeds(wildcard)) return undefined
+  if (namespace !== systemNamespace || !view.exceeds(wildcard)) return undefined
   return `${wildcard} has more than ${mostBeneath} hosts beneath it, and shapes the first ${mostBeneath} by name alone; write narrower wildcards, or the hosts that are meant`
 }
 

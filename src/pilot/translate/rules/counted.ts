@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { HeaderMatcherSchema, RateLimit_ActionSchema } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import { headerOf } from '../../../mesh/istio/limits.ts'
 import type { HttpMatch, Limit } from '../../../mesh/istio/types.ts'
 import type { HostLimits } from '../../rules/rate-limits.ts'
 import { callers as callersFeature } from './callers.ts'
@@ -52,7 +53,7 @@ const matching = (headers: Header[], expectMatch: boolean): Action => ({
 /** Who has a count of his own; nobody with `route`. */
 function ownOf({ per }: Limit): { key: string; action: Action } | undefined {
   if (per === 'client-ip') return { key: 'remote_address', action: { actionSpecifier: { case: 'remoteAddress', value: {} } } }
-  const headerName = /^header:(.+)$/.exec(per)?.[1]?.toLowerCase()
+  const headerName = headerOf({ per })?.toLowerCase()
   if (headerName === undefined) return undefined
   return { key: `header:${headerName}`, action: { actionSpecifier: { case: 'requestHeaders', value: { headerName, descriptorKey: `header:${headerName}` } } } }
 }

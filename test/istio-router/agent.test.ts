@@ -22,7 +22,7 @@ import type { Engine } from '../../src/istio-router/engine.ts'
 import { freePort } from '../support/program.ts'
 import { TestAuthority } from '../support/pki.ts'
 import { eventually } from '../support/wait.ts'
-import { clusterNamed, endpointsOf, removal, typeUrls } from './resources.ts'
+import { clusterNamed, endpointsOf, listenerOn, removal, typeUrls } from './resources.ts'
 
 const pkiFolder = mkdtempSync(join(tmpdir(), 'mesh-agent-pki-'))
 const pki = new TestAuthority(pkiFolder)
@@ -33,6 +33,8 @@ process.on('exit', () => rmSync(pkiFolder, { recursive: true }))
 class FakeEngine implements Engine {
   readonly name = 'fake'
   readonly resources = new Map<string, Resource>()
+  /** What it was given, in order. */
+  readonly given: Resource[] = []
   readonly bad = new Set<string>()
   readonly out: Ejection[] = []
   late: (refusals: Refusal[]) => void = () => {}
@@ -54,6 +56,7 @@ class FakeEngine implements Engine {
   }
 
   async apply({ changed, removed }: ResourceUpdate): Promise<Refusal[]> {
+    this.given.push(...changed)
     for (const resource of changed) if (!this.bad.has(resource.name)) this.resources.set(resource.name, resource)
     for (const { name } of removed) this.resources.delete(name)
     return changed.filter(({ name }) => this.bad.has(name)).map(({ typeUrl, name, version }) => ({ typeUrl, name, version, reason: 'bad' }))
@@ -157,6 +160,34 @@ test('the router starts with its last good configuration while no pilot is there
   t.equal(second.agent.condition().reason, undefined)
 })
 
+test('the ports of the last good configuration open once pilot has said what is new', async (t) => {
+  const [kept, changed, listener] = [clusterNamed('moved'), clusterNamed('moved', { altStatName: 'elsewhere' }), listenerOn('http', 8080)]
+  const pilot = await startPilot(t, [kept, listener])
+  const { start } = rig(t, [pilot.port])
+  const first = await start()
+  await eventually(() => first.engine.names().join() === 'http,moved')
+  await first.agent.stop()
+
+  pilot.cache.apply({ changed: [changed], removed: [] })
+  const { engine } = await start()
+  await eventually(() => engine.names().includes('http'))
+  t.strictSame(engine.given.filter(({ typeUrl }) => typeUrl !== typeUrls.secret).map(({ version }) => version), [kept, changed, listener].map(({ version }) => version))
+})
+
+test('a listener that pilot has taken away meanwhile does not open again', async (t) => {
+  const pilot = await startPilot(t, [clusterNamed('a'), listenerOn('http', 8080), listenerOn('https', 8443)])
+  const { start } = rig(t, [pilot.port])
+  const first = await start()
+  await eventually(() => first.engine.names().join() === 'a,http,https')
+  await first.agent.stop()
+
+  pilot.cache.apply({ changed: [], removed: [removal(listenerOn('https', 8443))] })
+  const { engine } = await start()
+  await eventually(() => engine.names().includes('http'))
+  t.strictSame(engine.names(), ['a', 'http'])
+  t.notOk(engine.given.some(({ name }) => name === 'https'))
+})
+
 test('what turns out unusable later is forgotten, reported, and asked for again', async (t) => {
   const pilot = await startPilot(t, [clusterNamed('a'), clusterNamed('b')])
   const { start } = rig(t, [pilot.port])
@@ -198,7 +229,7 @@ test('what cannot be kept on disk now is kept later, and nothing is refused for 
   const other = new DatabaseSync(join(config.cache, 'resources.db'), { timeout: 5000 })
   t.teardown(() => other.close())
   const kept = (): string => other.prepare('SELECT name FROM resource ORDER BY name').all().map(({ name }) => name).join()
-  await eventually(() => kept() === 'a')
+  t.equal(kept(), 'a', 'at once')
   other.exec('BEGIN IMMEDIATE')
   pilot.cache.apply({ changed: [clusterNamed('b')], removed: [{ typeUrl: typeUrls.cluster, name: 'a' }] })
   await eventually(() => agent.accepted('b').version && !agent.accepted('a').version)

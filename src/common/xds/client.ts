@@ -33,6 +33,7 @@ export class DeltaClient implements Part {
   readonly #options: DeltaClientOptions
   readonly #stop = new AbortController()
   readonly #metrics: ReturnType<typeof createClientMetrics>
+  readonly #heard = Promise.withResolvers<void>()
   #renew = Promise.withResolvers<'renew'>()
   #live: Live | undefined
   #report: JsonObject | undefined
@@ -70,6 +71,11 @@ export class DeltaClient implements Part {
     this.#live?.connection.report(report)
   }
 
+  /** Resolves once a server has given us all that it had when we came, which takes a report, or none of the servers answers. */
+  get heard(): Promise<void> {
+    return this.#heard.promise
+  }
+
   /** Where we are connected, since when (ISO 8601); or why we are not. */
   status(): { connected: boolean; address?: string; since?: string; reason?: string } {
     if (!this.#live) return { connected: false, reason: this.#lastError ?? 'connecting' }
@@ -85,7 +91,7 @@ export class DeltaClient implements Part {
       if (live) {
         await this.#stay(live)
         if (Date.now() - live.connection.since.getTime() > 5000) backoff.reset()
-      }
+      } else this.#heard.resolve()
       await backoff.wait(signal).catch(() => {})
     }
   }
@@ -119,6 +125,7 @@ export class DeltaClient implements Part {
   async #begin(connection: Connection): Promise<void> {
     await connection.subscribe()
     if (this.#report) connection.report(this.#report)
+    void connection.caughtUp.then(() => this.#heard.resolve())
   }
 
   /** The first of the servers that accepts a stream. */

@@ -38,6 +38,7 @@ export class Connection {
   readonly since = new Date()
   /** Resolves with the reason when the stream has ended, for whatever reason. */
   readonly ended: Promise<string>
+  readonly #caughtUp = Promise.withResolvers<void>()
   readonly #client: Client
   readonly #call: ClientDuplexStream<Buffer, DeltaDiscoveryResponse>
   readonly #options: ConnectionOptions
@@ -95,6 +96,11 @@ export class Connection {
     this.#send({ typeUrl: reportType, node: { id: this.#options.node.id, metadata: report } })
   }
 
+  /** Resolves once we have taken all that the server had when we came; needs a report, which it answers. */
+  get caughtUp(): Promise<void> {
+    return this.#caughtUp.promise
+  }
+
   close(): void {
     if (!this.#open) return
     this.#open = false
@@ -103,6 +109,7 @@ export class Connection {
   }
 
   async #take({ typeUrl, nonce, resources, removedResources }: DeltaDiscoveryResponse): Promise<void> {
+    if (typeUrl === reportType) return this.#caughtUp.resolve()
     const changed: Resource[] = []
     const refusals: Refusal[] = []
     const refuse = ({ name, version }: Pick<Resource, 'name' | 'version'>, error: unknown): void => void refusals.push({ typeUrl, name, version, reason: messageOf(error) })

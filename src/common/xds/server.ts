@@ -64,6 +64,8 @@ interface Client {
   delivery: Delivery
   connectedSince: Date
   report?: JsonObject
+  /** It has reported, and is to hear once it has all that there was when it came. */
+  catchingUp: boolean
   /** A write that is not through yet. */
   writing: boolean
 }
@@ -180,7 +182,7 @@ export class DeltaServer {
       return
     }
     const times = { overdue: this.#options.overdue ?? 5000, grace: this.#options.grace ?? 200 }
-    const client: Client = { call, delivery: new Delivery(this.#shelf, times), connectedSince: new Date(), writing: false }
+    const client: Client = { call, delivery: new Delivery(this.#shelf, times), connectedSince: new Date(), catchingUp: false, writing: false }
     this.#clients.add(client)
     // The client learns by these headers that it is served, even when there is nothing to send.
     call.sendMetadata(call.metadata.clone())
@@ -205,7 +207,9 @@ export class DeltaServer {
       this.#options.log.info({ client: request.node.id, address: client.call.getPeer() }, 'xDS client connected')
     }
     if (request.typeUrl === reportType) {
+      if (!client.report) client.catchingUp = true
       client.report = request.node?.metadata
+      this.#schedule(client)
       return
     }
     if (!(Object.values(typeUrls) as string[]).includes(request.typeUrl)) {
@@ -273,6 +277,10 @@ export class DeltaServer {
       this.#metrics.sent.inc({ type: typeName(message.typeUrl) }, message.resources.length + message.removed.length)
       this.#write(client, encodeResponse({ ...message, resources: inShort(client.delivery.node, message.resources) }))
     } else if (client.delivery.busy) this.#due.add(client)
+    else if (client.catchingUp && client.delivery.answered()) {
+      client.catchingUp = false
+      this.#write(client, encodeResponse({ typeUrl: reportType, nonce: '', resources: [], removed: [] }))
+    }
   }
 
   #write(client: Client, bytes: Buffer): void {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { fromBinary, type JsonObject } from '@bufbuild/protobuf'
 import { credentials } from '@grpc/grpc-js'
 import { Gauge, type Registry } from 'prom-client'
@@ -22,12 +23,15 @@ const fromPilot = [typeUrls.secret, typeUrls.cluster, typeUrls.endpoint, typeUrl
 /** How often it is looked whether there is something to report, milliseconds. */
 const reportEvery = 500
 
+/** Longest that a router with a last good configuration waits for pilot's word on it before it opens its ports, milliseconds. */
+const askWithin = 5_000
+
 /** How often the store is told that what it holds is still pilot's word, milliseconds. */
 const confirmEvery = 10_000
 
 /**
- * The one client of pilot on this VM. Hands what pilot sends to the engine, keeps what the engine accepted on disk, starts with that
- * while no pilot is there, and serves the engine the secrets that lie in files.
+ * The one client of pilot on this VM. Hands what pilot sends to the engine, keeps what the engine accepted on disk, and serves the engine the
+ * secrets that lie in files. It starts with what is on disk, and its ports open once pilot has said what is new since, or no pilot answers.
  */
 export class Agent implements Part {
   readonly name = 'agent'
@@ -43,6 +47,8 @@ export class Agent implements Part {
     this.#log.info({ secret: secret.name }, 'certificate files changed')
     void this.#give({ changed: [secret], removed: [] })
   })
+  /** Listeners from disk that wait for pilot's word, by name. */
+  readonly #held = new Map<string, Resource>()
   #store: ResourceStore | undefined
   #confirmedAt: Date | undefined
   #reported = ''
@@ -72,15 +78,21 @@ export class Agent implements Part {
     const store = (this.#store = ResourceStore.open(this.#config.cache, this.#log))
     this.#confirmedAt = store.confirmedAt()
     const kept = store.load()
-    for (const { typeUrl, name, version } of kept) this.#versions.get(typeUrl)?.set(name, version)
+    for (const resource of kept) {
+      this.#versions.get(resource.typeUrl)?.set(resource.name, resource.version)
+      if (resource.typeUrl === typeUrls.listener) this.#held.set(resource.name, resource)
+    }
     if (kept.length) this.#log.info({ resources: kept.length, confirmedAt: this.#confirmedAt }, 'starting with the last good configuration')
-    void this.#give({ changed: [...secrets.map(readSecret), ...kept], removed: [] })
+    void this.#give({ changed: [...secrets.map(readSecret), ...kept.filter(({ typeUrl }) => typeUrl !== typeUrls.listener)], removed: [] })
 
     this.#engine.onRefused?.((refusals) => {
       this.#forget(refusals)
       this.#client.refuse(refusals)
     })
-    const confirming = setInterval(() => this.#confirm(), confirmEvery)
+    const confirming = setInterval(() => {
+      this.#confirm()
+      store.flush()
+    }, confirmEvery)
     const reporting = setInterval(() => this.#report(), reportEvery)
     this.#cleanups.push(
       () => clearInterval(confirming),
@@ -91,11 +103,14 @@ export class Agent implements Part {
       }),
       watchTls(this.#config.pilot.tls, () => this.#client.renew()),
     )
+    this.#report()
     await this.#client.start()
+    void this.#listen()
   }
 
   async stop(): Promise<void> {
     for (const cleanup of this.#cleanups) cleanup()
+    this.#held.clear()
     this.#files.stop()
     this.#confirm()
     await this.#client.stop()
@@ -122,7 +137,16 @@ export class Agent implements Part {
     return { version: this.#versions.get(typeUrls.cluster)?.get(cluster), instances }
   }
 
+  /** Opens the ports that the last good configuration has, as soon as that is pilot's word, or pilot has none. */
+  async #listen(): Promise<void> {
+    await Promise.race([this.#client.heard, delay(askWithin, undefined, { ref: false })])
+    const changed = [...this.#held.values()]
+    this.#held.clear()
+    if (changed.length) await this.#give({ changed, removed: [] })
+  }
+
   async #apply(update: ResourceUpdate): Promise<Refusal[]> {
+    for (const { typeUrl, name } of [...update.changed, ...update.removed]) if (typeUrl === typeUrls.listener) this.#held.delete(name)
     const { changed, refused: unreadable } = this.#files.read(update.changed, update.removed)
     const refusals = [...unreadable, ...(await this.#engine.apply({ changed, removed: update.removed }))]
     const refused = new Set(refusals.map(key))
@@ -131,8 +155,8 @@ export class Agent implements Part {
     for (const { typeUrl, name } of accepted.removed) this.#versions.get(typeUrl)?.delete(name)
     for (const resource of [...accepted.changed, ...accepted.removed]) this.#refused.delete(key(resource))
     this.#refuse(refusals)
-    this.#store?.write(accepted)
     this.#confirm()
+    this.#store?.write(accepted)
     return refusals
   }
 

@@ -35,6 +35,15 @@ behaviour('rules of one space that a router refuses stay as they were, say so, a
   await apply(virtualService(victim, says('changed')))
   t.equal((await ask(router.http, victim)).body, 'changed', 'others change as ever')
   t.equal((await ask(router.http, culprit.host)).body, 'good', 'the last good version holds')
+
+  await mesh.restartPilot()
+  await apply(virtualService(victim, says('changed again')))
+  t.equal((await ask(router.http, victim)).body, 'changed again', 'a pilot that begins anew serves the others too')
+  t.equal((await ask(router.http, culprit.host)).body, 'good', 'and takes from the router nothing that it has')
+  t.match(await mesh.eventually(async () => {
+    const { Degraded } = await conditions()
+    return Degraded?.status === 'True' ? Degraded.message : undefined
+  }), /refuses the rules of/)
   await applyThere(virtualService(culprit.host, says('better')))
   await mesh.eventually(async () => (await ask(router.http, culprit.host)).body === 'better')
   await mesh.eventually(async () => (await conditions())['Degraded']?.status === 'False')

@@ -15,14 +15,14 @@ import { SecretSchema } from '../../src/common/proto/gen/envoy/extensions/transp
 import { ResourceCache } from '../../src/common/xds/cache.ts'
 import type { Refusal, Resource, ResourceUpdate } from '../../src/common/xds/resources.ts'
 import { serverCredentials } from '../../src/common/xds/credentials.ts'
-import { DeltaServer } from '../../src/common/xds/server.ts'
+import { DeltaServer, type DeltaServerOptions } from '../../src/common/xds/server.ts'
 import { Agent } from '../../src/istio-router/agent/agent.ts'
 import { RouterConfig } from '../../src/istio-router/config.ts'
 import type { Engine } from '../../src/istio-router/engine.ts'
 import { freePort } from '../support/program.ts'
 import { TestAuthority } from '../support/pki.ts'
 import { eventually } from '../support/wait.ts'
-import { clusterNamed, endpointsOf, listenerOn, removal, typeUrls } from './resources.ts'
+import { clusterNamed, endpointsOf, listenerOn, removal, routesTo, typeUrls } from './resources.ts'
 
 const pkiFolder = mkdtempSync(join(tmpdir(), 'mesh-agent-pki-'))
 const pki = new TestAuthority(pkiFolder)
@@ -74,11 +74,11 @@ interface Pilot {
   stop: () => void
 }
 
-async function startPilot(t: Test, resources: Resource[] = [], port?: number, files: TlsConfig = tls.pilot): Promise<Pilot> {
+async function startPilot(t: Test, resources: Resource[] = [], port?: number, files: TlsConfig = tls.pilot, onRefused?: DeltaServerOptions['onRefused']): Promise<Pilot> {
   const { credentials, stop } = serverCredentials(files)
   const cache = new ResourceCache()
   cache.apply({ changed: resources, removed: [] })
-  const server = new DeltaServer({ cache, log: createLogger('test', 'silent'), metrics: new Registry(), grace: 0 })
+  const server = new DeltaServer({ cache, log: createLogger('test', 'silent'), metrics: new Registry(), grace: 0, ...(onRefused && { onRefused }) })
   const pilot = {
     cache,
     server,
@@ -295,6 +295,37 @@ test("a changed certificate of the router's is used without losing the stream fo
   await eventually(() => (agent.condition()['pilot'] as { since?: string }).since !== since)
   pilot.cache.apply({ changed: [clusterNamed('b')], removed: [] })
   await eventually(() => engine.names().includes('b'))
+})
+
+test('what the router goes on with of a route configuration is told with the first refusal of a stream', async (t) => {
+  const told: [version: string, held: string | undefined][] = []
+  const onRefused: DeltaServerOptions['onRefused'] = (_client, refusals, held) => {
+    for (const { name, version } of refusals) told.push([version, held.has(name) ? Buffer.from(held.get(name)!).toString('hex') : undefined])
+  }
+  const hex = ({ any }: Resource): string => Buffer.from(any.value).toString('hex')
+  const [none, good, bad, worse] = ['none', 'good', 'bad', 'worse'].map((cluster) => routesTo([cluster], { name: 'r' })) as [Resource, Resource, Resource, Resource]
+  const before = await startPilot(t, [clusterNamed('a')], undefined, tls.pilot, onRefused)
+  const { start } = rig(t, [before.port])
+  const { engine } = await start()
+  await eventually(() => engine.names().includes('a'))
+  engine.bad.add('r')
+  const refuse = async (pilot: Pilot, resource: Resource): Promise<void> => {
+    const count = told.length
+    pilot.cache.apply({ changed: [resource], removed: [] })
+    await eventually(() => told.length > count)
+  }
+  await refuse(before, none)
+  t.strictSame(told, [[none.version, '']], 'nothing')
+  engine.bad.clear()
+  before.cache.apply({ changed: [good], removed: [] })
+  await eventually(() => before.server.clients()[0]?.types['route']?.unanswered === 0 && engine.resources.get('r')?.version === good.version)
+  engine.bad.add('r')
+  await refuse(before, bad)
+  before.stop()
+  const after = await startPilot(t, [clusterNamed('a'), good], before.port, tls.pilot, onRefused)
+  await eventually(() => after.server.clients()[0]?.types['route'])
+  await refuse(after, worse)
+  t.strictSame(told.slice(1), [[bad.version, undefined], [worse.version, hex(good)]])
 })
 
 test('who is ejected reaches pilot, at once and on each new stream', async (t) => {

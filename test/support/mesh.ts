@@ -92,6 +92,7 @@ export class Mesh {
   /** Where pilot looks names of external services up. */
   dns!: DnsServer
   #copilot = ''
+  #pilot: object = {}
   #api = ''
   #hosts = 0
   #barrier: Served | undefined
@@ -258,6 +259,14 @@ export class Mesh {
     const limits = this.rateLimits && { rateLimitService: { address: this.rateLimits.address, serverName: 'rate-limits.service.cf.internal', timeout: '1s' } }
     this.#copilot = `https://127.0.0.1:${copilot}`
     this.#api = `http://127.0.0.1:${api}`
+    this.#pilot = {
+      listen: { port: pilot },
+      tls: this.#authority.issue('pilot'),
+      debug: { listen: { port: debug } },
+      copilot: { url: this.#copilot, tls: this.#authority.issue('pilot-client', { dns: ['pilot.service.cf.internal'] }) },
+      translation: { ...translation, ...limits },
+      egressResolvers: [this.dns.address],
+    }
     const starting = [
       await this.#launch('copilot', {
         listen: { port: copilot },
@@ -266,14 +275,7 @@ export class Mesh {
         store: { file: join(this.folder, 'copilot.db') },
         encryption: { keys: [{ name: 'test', secret: randomUUID() }] },
       }),
-      await this.#launch('pilot', {
-        listen: { port: pilot },
-        tls: this.#authority.issue('pilot'),
-        debug: { listen: { port: debug } },
-        copilot: { url: this.#copilot, tls: this.#authority.issue('pilot-client', { dns: ['pilot.service.cf.internal'] }) },
-        translation: { ...translation, ...limits },
-        egressResolvers: [this.dns.address],
-      }),
+      await this.#launch('pilot', this.#pilot),
     ]
     for (const engine of engines) {
       if (engine === 'envoy' && envoyAbsent) continue
@@ -313,6 +315,13 @@ export class Mesh {
     const accessLog = (): Record<string, unknown>[] => jsonLines(program.output).filter((line) => 'duration_ms' in line)
     this.routers.set(engine, { engine, http, https, internal, internalTls, internalOptional, proxied, gatewayPorts, trusting, ca: this.#authority.pair.certificate, program, accessLog })
     return [program, trustingProgram]
+  }
+
+  /** Kills pilot and starts it again; routers come back to it by themselves. */
+  async restartPilot(): Promise<void> {
+    const [before] = this.#programs.splice(this.#programs.findIndex(({ name }) => name === 'pilot'), 1)
+    await before!.stop('SIGKILL')
+    await (await this.#launch('pilot', this.#pilot)).ready()
   }
 
   async #launch(program: string, config: object, name = program): Promise<TestProgram> {

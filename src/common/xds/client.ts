@@ -12,8 +12,9 @@ export interface DeltaClientOptions {
   /** `HOST:PORT` of the servers, the preferred one first. */
   addresses: string[]
   /** What a new connection is to use: asked each time, so that it has the certificates and versions of that moment. */
-  connect: () => Omit<ConnectionOptions, 'apply' | 'timeout'>
+  connect: () => Omit<ConnectionOptions, 'apply' | 'held' | 'timeout'>
   apply: ConnectionOptions['apply']
+  held?: ConnectionOptions['held']
   log: Logger
   metrics: Registry
   /** Milliseconds between looks for a server that is preferred to the present one. */
@@ -130,10 +131,10 @@ export class DeltaClient implements Part {
 
   /** The first of the servers that accepts a stream. */
   async #open(addresses: string[]): Promise<Live | undefined> {
-    const { connect, timeout = 5000, log } = this.#options
+    const { connect, held, timeout = 5000, log } = this.#options
     for (const [rank, address] of addresses.entries()) {
       try {
-        const connection = await Connection.open(address, { ...connect(), apply: (update) => this.#apply(update), timeout }, this.#stop.signal)
+        const connection = await Connection.open(address, { ...connect(), apply: (update) => this.#apply(update), held, timeout }, this.#stop.signal)
         log.info({ address }, 'connected to pilot')
         return { connection, rank }
       } catch (error) {

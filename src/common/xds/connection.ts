@@ -4,7 +4,7 @@ import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { DeltaDiscoveryRequestSchema } from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
 import { messageOf } from '../problem.ts'
 import { inflated } from './deflated.ts'
-import { deltaClientMethod, encodeRequest, encodeSubscription, flowControlWindow, refusalStatus, reportType, type DeltaDiscoveryResponse } from './protocol.ts'
+import { deltaClientMethod, encodeRequest, encodeSubscription, flowControlWindow, refusalStatus, reportType, type DeltaDiscoveryResponse, type Status } from './protocol.ts'
 import type { Refusal, Resource, ResourceUpdate } from './resources.ts'
 
 export interface ConnectionOptions {
@@ -16,6 +16,8 @@ export interface ConnectionOptions {
   subscriptions: { typeUrl: string; versions: ReadonlyMap<string, string> }[]
   /** Takes an update and resolves with what of it is refused. Calls may overlap; an update takes effect in the order of the calls. */
   apply: (update: ResourceUpdate) => Promise<Refusal[]>
+  /** What we go on with of a resource that is refused, where the server is to know that: it is told once a stream, since it sees the rest. */
+  held?: ((refusal: Refusal) => Uint8Array | undefined) | undefined
   /** Milliseconds until the server must have accepted the stream. */
   timeout: number
 }
@@ -42,6 +44,7 @@ export class Connection {
   readonly #client: Client
   readonly #call: ClientDuplexStream<Buffer, DeltaDiscoveryResponse>
   readonly #options: ConnectionOptions
+  readonly #told = new Set<string>()
   #open = true
 
   /** Opens a stream, which asks for nothing yet; resolves once the server has accepted it. Throws with the server's reason, or when it takes too long. */
@@ -88,7 +91,7 @@ export class Connection {
 
   /** Tells the server of resources that turned out unusable after their message was acknowledged. */
   refuse(refusals: Refusal[]): void {
-    for (const [typeUrl, ofType] of Map.groupBy(refusals, (refusal) => refusal.typeUrl)) this.#send({ typeUrl, errorDetail: refusalStatus(ofType) })
+    for (const [typeUrl, ofType] of Map.groupBy(refusals, (refusal) => refusal.typeUrl)) this.#send({ typeUrl, errorDetail: this.#status(ofType) })
   }
 
   /** Tells the server about us, in place of what it was told before. */
@@ -125,7 +128,19 @@ export class Connection {
     } catch (error) {
       for (const resource of changed) refuse(resource, error)
     }
-    this.#send({ typeUrl, responseNonce: nonce, ...(refusals.length ? { errorDetail: refusalStatus(refusals) } : {}) })
+    this.#send({ typeUrl, responseNonce: nonce, ...(refusals.length ? { errorDetail: this.#status(refusals) } : {}) })
+  }
+
+  #status(refusals: Refusal[]): Status {
+    const held = new Map<string, Uint8Array>()
+    for (const refusal of refusals) {
+      const id = `${refusal.typeUrl} ${refusal.name}`
+      const bytes = this.#told.has(id) ? undefined : this.#options.held?.(refusal)
+      if (!bytes) continue
+      this.#told.add(id)
+      held.set(refusal.name, bytes)
+    }
+    return refusalStatus(refusals, held)
   }
 
   #send(request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): void {

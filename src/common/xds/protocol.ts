@@ -1,4 +1,5 @@
 import { setImmediate as breathe } from 'node:timers/promises'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { MethodDefinition } from '@grpc/grpc-js'
 import { create, fromBinary, fromJson, toBinary, toJson, type MessageInitShape } from '@bufbuild/protobuf'
 import { anyPack, anyUnpack, StructSchema } from '@bufbuild/protobuf/wkt'
@@ -145,15 +146,25 @@ export function encodeResponse({ typeUrl, nonce, resources, removed }: DeltaMess
   return Buffer.from(buffer, byteOffset, byteLength)
 }
 
+/** What a client goes on with of resources that it refuses, by name: the message's bytes, empty where it has none. */
+export type Held = ReadonlyMap<string, Uint8Array>
+
+/** A client's held message inflates to no more than this, bytes. */
+const mostHeld = 67_108_864
+
 /**
- * The `error_detail` of a NACK that names what was refused: a `google.protobuf.Struct` {typeUrl, name, version, reason} for each.
- * The rest of the message holds. Envoy sends no such details.
+ * The `error_detail` of a NACK that names what was refused: a `google.protobuf.Struct` {typeUrl, name, version, reason} for each, with
+ * `holds`, base64 of raw DEFLATE, where it tells what it goes on with. The rest of the message holds. Envoy sends no such details.
  */
-export function refusalStatus(refusals: Refusal[]): Status {
+export function refusalStatus(refusals: Refusal[], held: Held = new Map()): Status {
+  const holds = (name: string): { holds?: string } => {
+    const bytes = held.get(name)
+    return bytes ? { holds: deflateRawSync(bytes, { level: 1 }).toString('base64') } : {}
+  }
   return create(StatusSchema, {
     code: 3,
     message: refusals.map(({ name, reason }) => `${name}: ${reason}`).join('; ').slice(0, 4096),
-    details: refusals.map(({ typeUrl, name, version, reason }) => anyPack(StructSchema, fromJson(StructSchema, { typeUrl, name, version, reason }))),
+    details: refusals.map(({ typeUrl, name, version, reason }) => anyPack(StructSchema, fromJson(StructSchema, { typeUrl, name, version, reason, ...holds(name) }))),
   })
 }
 
@@ -165,6 +176,17 @@ export function refusalsOf(status: Status): Refusal[] {
     const { typeUrl, name, version, reason } = toJson(StructSchema, struct)
     return [typeUrl, name, version, reason].every((field) => typeof field === 'string') ? [{ typeUrl, name, version, reason } as Refusal] : []
   })
+}
+
+/** What a NACK tells of what its sender goes on with. Throws if that cannot be read. */
+export function heldOf(status: Status): Held {
+  const held = new Map<string, Uint8Array>()
+  for (const detail of status.details) {
+    const struct = anyUnpack(detail, StructSchema)
+    const { name, holds } = (struct ? toJson(StructSchema, struct) : {}) as { name?: unknown; holds?: unknown }
+    if (typeof name === 'string' && typeof holds === 'string') held.set(name, inflateRawSync(Buffer.from(holds, 'base64'), { maxOutputLength: mostHeld }))
+  }
+  return held
 }
 
 const shortNames = new Map<string, string>(Object.entries(typeUrls).map(([name, typeUrl]) => [typeUrl, name]))

@@ -8,7 +8,7 @@ import type { ResourceCache } from './cache.ts'
 import { inShort } from './deflated.ts'
 import { Delivery, type Shelf } from './delivery.ts'
 import type { Epoch } from './pending.ts'
-import { deltaServerMethod, encodeResponse, flowControlWindow, reportType, typeName, type IncomingRequest } from './protocol.ts'
+import { deltaServerMethod, encodeResponse, flowControlWindow, heldOf, reportType, typeName, type Held, type IncomingRequest } from './protocol.ts'
 import { typeUrls, type Refusal, type Resource } from './resources.ts'
 import type { StandingRefusal } from './subscription.ts'
 
@@ -22,8 +22,8 @@ export interface DeltaServerOptions {
   perNode?: (node: Node) => Resource[]
   /** Why a stream may not be served now, as a gRPC status; nothing if it may. */
   admit?: (call: Call) => { code: status; details: string } | undefined
-  /** Told each refusal as it comes in. */
-  onRefused?: (client: string, refusals: StandingRefusal[]) => void
+  /** Told each refusal as it comes in, and what the client says that it goes on with. */
+  onRefused?: (client: string, refusals: StandingRefusal[], held: Held) => void
   /** Told what a client has taken, as its answers come in. */
   onAcknowledged?: (client: string, resources: Resource[]) => void
   /** Milliseconds after which an unanswered message no longer holds others back. */
@@ -228,7 +228,7 @@ export class DeltaServer {
     const client = delivery.node?.id ?? ''
     this.#metrics.nacks.inc({ type: typeName(typeUrl) })
     for (const { name, version, reason } of refused) this.#options.log.warn({ client, type: typeName(typeUrl), name, version, reason }, 'resource refused')
-    if (refused.length) this.#options.onRefused?.(client, refused)
+    if (refused.length) this.#options.onRefused?.(client, refused, errorDetail ? heldOf(errorDetail) : new Map())
     else this.#options.log.info({ client, type: typeName(typeUrl), reason: errorDetail?.message.slice(0, 1000) }, 'message refused; looking for the culprit')
   }
 

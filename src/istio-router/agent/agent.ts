@@ -68,6 +68,7 @@ export class Agent implements Part {
         return { credentials: credentials.createSsl(ca, key, cert), serverName: config.pilot.serverName, node, subscriptions }
       },
       apply: (update) => this.#apply(update),
+      held: ({ typeUrl, name }) => (typeUrl === typeUrls.route ? (this.#store?.get(typeUrl, name) ?? new Uint8Array()) : undefined),
     })
     this.#observe(metrics)
   }

@@ -1,6 +1,8 @@
 import type { ResourceCache } from '../../common/xds/cache.ts'
+import type { Held } from '../../common/xds/protocol.ts'
 import { typeUrls, type Refusal, type Resource } from '../../common/xds/resources.ts'
 import type { Exposure } from '../../mesh/records.ts'
+import { virtualHostsIn } from '../translate/route-configuration.ts'
 import type { RuleTranslator } from '../translate/rules/translator.ts'
 
 type VirtualHosts = ReadonlyMap<string, Uint8Array>
@@ -32,8 +34,9 @@ const remembered = 16
 
 /**
  * Keeps one host's rules that a router refuses from holding up those of all others in its route configuration: the virtual hosts that are other
- * than what the router took last are tried in halves, and the culprit stays as the router had it. Where it is not known what a router took last
- * (pilot has just begun), its last good configuration stays as a whole, since a trial would take rules from it.
+ * than what the router took last are tried in halves, and the culprit stays as the router had it, or is left out where it never had it. Of what
+ * a router had before this pilot knew it the router tells with its first refusal. Of one that does not tell, the last good configuration stays as a
+ * whole, since a trial would take rules from it.
  */
 export class RouteIsolation {
   readonly #options: IsolationOptions
@@ -55,6 +58,11 @@ export class RouteIsolation {
   /** The hosts whose rules routers refuse, as keys of rule hosts. */
   refusals(): { router: string; exposure: Exposure; host: string; reason: string }[] {
     return [...this.#isolated.values()].flatMap(({ router, name, bad }) => [...bad].map(([host, { reason }]) => ({ router, exposure: name.slice(0, 3) as Exposure, host, reason })))
+  }
+
+  /** Whether it is known what of a configuration `router` refuses, or being found out. */
+  has(router: string, name: string): boolean {
+    return this.#isolated.has(`${router} ${name}`)
   }
 
   /** Told when the cache has changed. */
@@ -95,10 +103,12 @@ export class RouteIsolation {
     }
   }
 
-  /** Told what a router refuses. */
-  refused(router: string, refusals: Refusal[]): void {
+  /** Told what a router refuses, and what it says that it goes on with. */
+  refused(router: string, refusals: Refusal[], held: Held = new Map()): void {
     for (const { typeUrl, name, version, reason } of refusals) {
       if (typeUrl !== typeUrls.route) continue
+      const told = held.get(name)
+      if (told) this.#believe(router, name, virtualHostsIn(told))
       const one = this.#isolated.get(`${router} ${name}`) ?? this.#isolate(router, name, version)
       if (one?.trial?.version !== version) continue
       const { hosts } = one.trial
@@ -111,15 +121,26 @@ export class RouteIsolation {
     }
   }
 
-  /** Begins with what was refused as the first trial; undefined where it is not known what the router took last. */
+  /** Goes by what a router says that it has. */
+  #believe(router: string, name: string, hosts: VirtualHosts): void {
+    this.#taken.set(`${router} ${name}`, hosts)
+    const one = this.#isolated.get(`${router} ${name}`)
+    if (one) one.good = new Map(hosts)
+  }
+
+  /** Begins with what was refused as the first trial, or with all that is wanted by now; undefined where it is not known what the router took last. */
   #isolate(router: string, name: string, version: string): Isolated | undefined {
     const taken = this.#taken.get(`${router} ${name}`)
     const refused = this.#compositions.get(name)?.get(version)
-    if (!taken || !refused) return undefined
-    const hosts = new Map([...refused].filter(([host, bytes]) => !isSame(taken.get(host), bytes)))
-    if (!hosts.size) return undefined
-    const one: Isolated = { router, name, good: new Map(taken), bad: new Map(), queue: [], trial: { version, hosts } }
+    if (!taken) return undefined
+    const hosts = refused && new Map([...refused].filter(([host, bytes]) => !isSame(taken.get(host), bytes)))
+    if (hosts?.size === 0) return undefined
+    const one: Isolated = { router, name, good: new Map(taken), bad: new Map(), queue: [], trial: hosts && { version, hosts } }
     this.#isolated.set(`${router} ${name}`, one)
+    if (!hosts) {
+      this.#next(one)
+      this.#options.refresh()
+    }
     return one
   }
 

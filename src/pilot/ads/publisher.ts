@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { ResourceCache } from '../../common/xds/cache.ts'
+import type { Resource } from '../../common/xds/resources.ts'
 import { kinds, type Change } from '../../mesh/records.ts'
 import type { Follower } from '../copilot-client.ts'
 import type { Translator } from '../translate/translator.ts'
@@ -37,18 +38,21 @@ export class Publisher implements Follower {
   }
 
   async replace(records: Change[]): Promise<void> {
-    await this.apply(inOrder(this.#translator.model.difference(records)))
-    this.#cache.apply({ changed: this.#translator.constants, removed: [] })
+    await this.#publish(inOrder(this.#translator.model.difference(records)), () => this.#translator.constants)
     this.#whole = true
   }
 
   async apply(changes: Change[]): Promise<void> {
+    await this.#publish(changes, () => [])
+  }
+
+  async #publish(changes: Change[], more: () => Resource[]): Promise<void> {
     this.#applying = true
     try {
       const steps = this.#translator.steps(changes)
       let step = steps.next()
       for (; !step.done; step = steps.next()) await setImmediate()
-      this.#cache.apply(step.value)
+      this.#cache.apply({ changed: [...step.value.changed, ...more()], removed: step.value.removed })
       this.#onPublished(changes)
     } finally {
       this.#applying = false

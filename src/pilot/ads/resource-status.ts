@@ -1,4 +1,5 @@
 import type { Change } from '../../mesh/records.ts'
+import { typeUrls } from '../../common/xds/resources.ts'
 import type { ClientStatus } from '../../common/xds/server.ts'
 import type { RouteIsolation } from './isolation.ts'
 import type { Translator } from '../translate/translator.ts'
@@ -16,7 +17,7 @@ export interface ResourceState {
 export interface ResourceStatusOptions {
   translator: Translator
   /** The hosts whose rules are refused, while all others of their route configuration hold. */
-  isolation?: Pick<RouteIsolation, 'refusals'>
+  isolation?: Pick<RouteIsolation, 'refusals' | 'has'>
   ads: {
     /** The number of the newest change of what routers are to have. */
     readonly epoch: number
@@ -68,12 +69,13 @@ export class ResourceStatus {
     if (answered < this.#answered) for (const key of this.#published.keys()) this.#suspects.add(key)
     this.#answered = answered
     const refused = this.#refused()
+    const stuck = this.#stuck()
     for (const key of [...refused.keys(), ...this.#refusedBefore, ...translator.rules.degradations.touched()]) this.#suspects.add(key)
     this.#refusedBefore = refused.keys()
 
     const changed: Record<string, ResourceState | null> = {}
     for (const key of this.#suspects) {
-      const state = this.#stateOf(key, answered, refused.get(key) ?? [])
+      const state = this.#stateOf(key, answered, refused.get(key) ?? [], stuck)
       const text = JSON.stringify(state)
       if (text !== (this.#told.get(key) ?? 'null')) changed[key] = state
       if (state) this.#told.set(key, text)
@@ -84,22 +86,34 @@ export class ResourceStatus {
     return changed
   }
 
-  #stateOf(key: string, answered: number, refusals: string[]): ResourceState | null {
+  #stateOf(key: string, answered: number, refusals: string[], stuck: string[]): ResourceState | null {
     const published = this.#published.get(key)
     if (!published) return null
-    const reasons = [...this.#options.translator.degraded(key), ...refusals]
-    return { generation: published.generation, programmed: published.epoch <= answered && !refusals.length, ...(reasons.length && { degraded: reasons.join('; ') }) }
+    const waits = published.epoch > answered
+    const reasons = [...this.#options.translator.degraded(key), ...refusals, ...(waits ? stuck : [])]
+    return { generation: published.generation, programmed: !waits && !refusals.length, ...(reasons.length && { degraded: reasons.join('; ') }) }
+  }
+
+  /** Why routers have none of what is new: they refuse a route configuration, and nobody can tell for which host. */
+  #stuck(): string[] {
+    const { ads, isolation } = this.#options
+    return ads.routers().flatMap(({ name: router, refused }) =>
+      refused.filter(({ typeUrl, name }) => typeUrl === typeUrls.route && !isolation?.has(router, name)).map(({ name, reason }) => `router ${router} refuses route configuration ${name} as a whole: ${reason}`),
+    )
   }
 
   /** Why routers refuse what comes of resources, by the resources' keys. */
   #refused(): Map<string, string[]> {
     const reasons = new Map<string, string[]>()
-    for (const { name: router, refused } of this.#options.ads.routers()) {
+    const routers = this.#options.ads.routers()
+    for (const { name: router, refused } of routers) {
       for (const { typeUrl, name, reason } of refused) {
         for (const key of this.#options.translator.sourcesOf(typeUrl, name)) reasons.set(key, [...(reasons.get(key) ?? []), `router ${router} refuses ${name}: ${reason}`])
       }
     }
+    const connected = new Set(routers.map(({ name }) => name))
     for (const { router, exposure, host, reason } of this.#options.isolation?.refusals() ?? []) {
+      if (!connected.has(router)) continue
       for (const key of this.#options.translator.rules.sourcesOfHost(exposure, host)) reasons.set(key, [...(reasons.get(key) ?? []), `router ${router} refuses the rules of ${host} and goes on with those before: ${reason}`])
     }
     return reasons

@@ -43,7 +43,7 @@ export class AdsServer implements Part {
       admit: (call) => this.#admit(call),
       perNode: ({ id, metadata }) => [...resourcesFor(readNode(id, metadata), config.translation, options.gateways?.()), ...(options.isolation?.resourcesFor(id) ?? [])],
       onAcknowledged: (router, resources) => options.isolation?.acknowledged(router, resources),
-      onRefused: (router, refusals) => options.isolation?.refused(router, refusals),
+      onRefused: (router, refusals, held) => options.isolation?.refused(router, refusals, held),
     })
   }
 

@@ -1,5 +1,5 @@
-import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
-import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { RouteConfigurationSchema } from '../../common/proto/gen/envoy/config/route/v3/route_pb.js'
 import { VirtualHostSchema, type RouteMatchSchema } from '../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { encodedResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
@@ -19,6 +19,9 @@ export interface ConstantRoute {
 }
 
 export const exposures: Exposure[] = ['pub', 'int']
+
+/** The virtual host of all hosts without rules. */
+const platform = 'platform'
 
 type Match = Extract<MessageInitShape<typeof RouteMatchSchema>, { $typeName?: never }>
 
@@ -78,18 +81,35 @@ export class RouteConfigurationMaker {
 
   make(name: string, exposure: Exposure, virtualHosts: Uint8Array[] = [], beneath: string[] = []): Resource {
     const own = encoded({ name, ...(virtualHosts.length ? { ignorePortInHostMatching: true, maxDirectResponseBodySizeBytes: largestAnswer } : {}) })
-    const platform = beneath.length ? this.#platformHost(exposure, beneath) : this.#platform.get(exposure)!
-    const hosts = [...virtualHosts, platform].map((bytes) => encodeField(2, bytes))
+    const others = beneath.length ? this.#platformHost(exposure, beneath) : this.#platform.get(exposure)!
+    const hosts = [...virtualHosts, others].map((bytes) => encodeField(2, bytes))
     return encodedResource(typeUrls.route, name, Buffer.concat([own, ...hosts, this.#specifiers.get(exposure)!]))
   }
 
   #platformHost(exposure: Exposure, beneath: string[]): Uint8Array {
     const domains = ['*', ...beneath.flatMap((host) => [host, `${host}.`])]
-    return toBinary(VirtualHostSchema, create(VirtualHostSchema, { name: 'platform', domains, routes: constantRoutes(exposure, this.#context) }))
+    return toBinary(VirtualHostSchema, create(VirtualHostSchema, { name: platform, domains, routes: constantRoutes(exposure, this.#context) }))
   }
 }
 
 const encoded = (init: MessageInitShape<typeof RouteConfigurationSchema>): Uint8Array => toBinary(RouteConfigurationSchema, create(RouteConfigurationSchema, init))
+
+/** The virtual hosts of hosts with rules in a configuration that a maker made, encoded, by host. Throws if the bytes are no message. */
+export function virtualHostsIn(configuration: Uint8Array): Map<string, Uint8Array> {
+  const hosts = new Map<string, Uint8Array>()
+  const reader = new BinaryReader(configuration)
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag()
+    if (field !== RouteConfigurationSchema.field.virtualHosts.number) {
+      reader.skip(wireType)
+      continue
+    }
+    const bytes = reader.bytes()
+    const { name } = fromBinary(VirtualHostSchema, bytes)
+    if (name !== platform) hosts.set(name, bytes)
+  }
+  return hosts
+}
 
 /** A field of bytes. */
 function encodeField(field: number, bytes: Uint8Array): Uint8Array {

@@ -38,6 +38,20 @@ function overflowing(name: string, connectionPool: ConnectionPool, taken: { held
 overflowing('maxConnections and http1MaxPendingRequests', { tcp: { maxConnections: 1 }, http: { http1MaxPendingRequests: 1 } }, { held: 1, waiting: 1 })
 overflowing('http2MaxRequests', { http: { http2MaxRequests: 2 } }, { held: 2, waiting: 0 })
 
+behaviour('http1MaxPendingRequests alone bounds what waits for new connections', async ({ t, router, mesh, apply }) => {
+  const [well, frozen] = [await mesh.serve(), await mesh.serve()]
+  const rules = ({ host }: { host: string }) => [trafficPolicy(host, { connectionPool: { tcp: { connectTimeout: '20s' }, http: { http1MaxPendingRequests: 1 } } }), virtualService(host, { route: [to(host)], timeout: '2.5s', retries: { attempts: 0 } })]
+  await apply(...rules(well), ...rules(frozen))
+  for (const options of [{}, {}, { method: 'POST', headers: { 'transfer-encoding': 'chunked' }, body: 'of no known length' }, {}]) t.equal((await ask(router.http, well.host, options)).status, 200, 'one after the other none is refused')
+  const thaw = await frozen.instances[0]!.freeze()
+  const both = [ask(router.http, frozen.host), ask(router.http, frozen.host)]
+  const refused = await Promise.race(both)
+  t.match(refused, { status: 503, headers: { 'x-envoy-overloaded': 'true', 'x-cf-routererror': 'overflow' } })
+  t.same((await Promise.all(both)).map(({ status }) => status).sort(), [503, 504], 'and the one that waited until its time was over is none of those')
+  t.equal((await ask(router.http, frozen.host)).status, 504, 'it waits no more')
+  thaw()
+})
+
 behaviour('maxRequestsPerConnection ends connections, idle ones end by idleTimeout', async ({ t, router, mesh, apply }) => {
   const one = await mesh.serve()
   const idle = await mesh.serve()

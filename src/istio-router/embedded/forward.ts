@@ -20,6 +20,7 @@ export class Forward implements AttemptEvents {
   readonly #action: Action
   readonly #payload: Payload
   #entered = false
+  #connecting = false
   #retrying = false
   /** Priorities that were tried, and those that are left out now. */
   #asked: number[] | undefined
@@ -67,6 +68,12 @@ export class Forward implements AttemptEvents {
     const attempt = this.#attempt
     this.#endTry()
     attempt?.abort()
+  }
+
+  connected(): void {
+    if (!this.#connecting) return
+    this.#connecting = false
+    this.#cluster.connecting--
   }
 
   informational(status: number, headers: string[]): void {
@@ -148,9 +155,16 @@ export class Forward implements AttemptEvents {
       this.#send(endpoint)
     }
     this.#waiting = ready
-    if (this.#cluster.enter(ready, this.#cluster.versionFor(this.#exchange.protocol))) return
+    const version = this.#cluster.versionFor(this.#exchange.protocol)
+    if (this.#cluster.enter(ready, version, !this.#mustConnect(endpoint, version))) return
     this.#waiting = undefined
     this.#overflow()
+  }
+
+  /** Whether it has to wait for a new connection, which is of interest only where such are limited. */
+  #mustConnect(endpoint: Endpoint, version: 1 | 2): boolean {
+    const { config } = this.#cluster
+    return config.limits.pending !== Infinity && !endpoint.pool(version, config, this.#exchange.manager.shared.secrets).hasConnection(this.#payload)
   }
 
   /** By what endpoints are chosen: the cluster's own policy, else the route's. */
@@ -175,7 +189,10 @@ export class Forward implements AttemptEvents {
     const { body, expectContinue, upgrade } = this.#payload
     const limit = this.#action.retries?.perTryTimeout
     if (limit) this.#timer = setTimeout(() => this.#timeOut(), limit)
-    const attempt = endpoint.pool(this.#cluster.versionFor(exchange.protocol), this.#cluster.config, shared.secrets).send({ method, path, authority, scheme, headers: headers.list, body, expectContinue, upgrade }, this)
+    const version = this.#cluster.versionFor(exchange.protocol)
+    this.#connecting = this.#mustConnect(endpoint, version)
+    if (this.#connecting) this.#cluster.connecting++
+    const attempt = endpoint.pool(version, this.#cluster.config, shared.secrets).send({ method, path, authority, scheme, headers: headers.list, body, expectContinue, upgrade }, this)
     if (this.#trying === endpoint) this.#attempt = attempt
   }
 
@@ -232,6 +249,7 @@ export class Forward implements AttemptEvents {
     clearTimeout(this.#timer)
     this.#attempt = undefined
     if (!this.#trying) return
+    this.connected()
     this.#trying.active--
     this.#trying = undefined
     this.#cluster.leave()

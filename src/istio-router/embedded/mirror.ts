@@ -65,7 +65,7 @@ function send(cluster: Cluster, { manager, protocol }: Exchange, request: { meth
     cluster.active--
     endpoint.active--
   }
-  const events: AttemptEvents = { informational() {}, head: () => true, data: () => true, end: done, fail: done, upgraded: (_headers, socket) => socket.destroy() }
+  const events: AttemptEvents = { connected() {}, informational() {}, head: () => true, data: () => true, end: done, fail: done, upgraded: (_headers, socket) => socket.destroy() }
   const body: RequestBody | undefined = content && { stream: Readable.from(content.length > 0 ? [content] : []), sized: true, trailers: () => [], passed() {} }
   if (content && !new Headers(request.headers).has('content-length')) request.headers.push('content-length', String(content.length))
   const attempt = endpoint.pool(cluster.versionFor(protocol), cluster.config, manager.shared.secrets).send({ ...request, body, expectContinue: false, upgrade: undefined }, events)

@@ -86,8 +86,7 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     ...under('trafficPolicy.connectionPool', {
       ...all(both, 'tcp.connectTimeout tcp.idleTimeout tcp.maxConnectionDuration tcp.maxConnections'),
       ...all(envoy, 'tcp.tcpKeepalive.time tcp.tcpKeepalive.interval tcp.tcpKeepalive.probes'),
-      ...all(both, 'http.useClientProtocol http.h2UpgradePolicy http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries'),
-      'http.http1MaxPendingRequests': { ...both, but: 'the embedded engine counts only what waits for a place among `tcp.maxConnections`, Envoy also what waits until its new connection is made' },
+      ...all(both, 'http.useClientProtocol http.h2UpgradePolicy http.http1MaxPendingRequests http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries'),
     }),
     ...under('trafficPolicy.loadBalancer', {
       ...all(both, 'simple warmup.aggression warmup.duration warmup.minimumPercent warmupDurationSecs'),

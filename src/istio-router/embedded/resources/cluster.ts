@@ -59,6 +59,7 @@ export interface DnsConfig {
 /** Circuit breakers: how much of each there may be at one time. */
 export interface Limits {
   connections: number
+  /** Requests that wait for a connection; Infinity for no limit. */
   pending: number
   requests: number
   retries: number
@@ -101,6 +102,7 @@ const supported: Supported = {
 
 const httpOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 const http1: UpstreamHttp = { version: 1, idleTimeout: 3_600_000, maxRequests: Infinity, maxAge: 0, maxStreams: Infinity }
+const unlimited = 4_294_967_295
 const defaultLimits: Limits = { connections: 1024, pending: 1024, requests: 1024, retries: 3, budget: undefined }
 
 /** Compiles an `envoy.config.cluster.v3.Cluster`. Throws `Unsupported`. */
@@ -148,7 +150,7 @@ function compileLimits(cluster: Cluster): Limits {
   const { maxConnections, maxPendingRequests, maxRequests, maxRetries, retryBudget } = cluster.circuitBreakers?.thresholds.find(({ priority }) => priority === RoutingPriority.DEFAULT) ?? {}
   return {
     connections: maxConnections ?? defaultLimits.connections,
-    pending: maxPendingRequests ?? defaultLimits.pending,
+    pending: maxPendingRequests === unlimited ? Infinity : (maxPendingRequests ?? defaultLimits.pending),
     requests: maxRequests ?? defaultLimits.requests,
     retries: maxRetries ?? defaultLimits.retries,
     budget: retryBudget && { share: (retryBudget.budgetPercent?.value ?? 20) / 100, least: retryBudget.minRetryConcurrency ?? 3 },

@@ -97,7 +97,9 @@ export class TcpConnection implements Logged {
     this.attempts++
     this.endpoint = endpoint
     endpoint.active++
+    cluster.connecting++
     connect({ address, port, hostname, cluster: cluster.config, secrets: this.#shared.secrets }, undefined, (error, upstream) => {
+      cluster.connecting--
       if (this.#done) {
         upstream?.destroy()
       } else if (upstream) {

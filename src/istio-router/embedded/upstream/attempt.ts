@@ -32,6 +32,8 @@ export interface RequestBody {
 
 /** What becomes of a try. After `end`, `fail` or `upgraded` nothing more is told. */
 export interface AttemptEvents {
+  /** There is a connection for it. */
+  connected(): void
   informational(status: number, headers: string[]): void
   /** The response begins; `ended` if it has no body and no trailers. False asks to hold the body back until `resume`. */
   head(status: number, headers: string[], ended: boolean): boolean
@@ -52,6 +54,8 @@ export interface Attempt {
 /** The connections to one endpoint. */
 export interface Pool {
   send(request: UpstreamRequest, events: AttemptEvents): Attempt
+  /** Whether such a request would find a connection, rather than wait for one to be made. */
+  hasConnection(request: Pick<UpstreamRequest, 'body' | 'expectContinue'>): boolean
   /** Takes no more requests: closes idle connections now and the others as they become idle. */
   retire(): void
 }

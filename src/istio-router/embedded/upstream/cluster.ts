@@ -105,6 +105,8 @@ export class Cluster {
   #names: Names | undefined
   #connections = 0
   readonly #pending: (() => void)[] = []
+  /** Requests that have their place and wait until their connection is made; counted where that is limited. */
+  connecting = 0
 
   constructor(config: ClusterConfig, { onEjection, secrets }: ClusterContext) {
     this.config = config
@@ -200,16 +202,17 @@ export class Cluster {
 
   /**
    * Asks for a place among the connections (an HTTP/1.1 request has one to itself). Calls `ready` at once or when one is free;
-   * returns false if too many wait already. Whoever was called back calls `leave` when done; `cancel` takes back what still waits.
+   * returns false if too many wait already, for a place or, as it will unless it is `connected`, for their connection to be made.
+   * Whoever was called back calls `leave` when done; `cancel` takes back what still waits.
    */
-  enter(ready: () => void, version: 1 | 2 = 1): boolean {
-    if (version === 2 || this.#connections < this.config.limits.connections) {
+  enter(ready: () => void, version: 1 | 2 = 1, connected = false): boolean {
+    const free = version === 2 || this.#connections < this.config.limits.connections
+    if (!(free && connected) && this.#pending.length + this.connecting >= this.config.limits.pending) return false
+    if (!free) this.#pending.push(ready)
+    else {
       this.#connections++
       ready()
-      return true
     }
-    if (this.#pending.length >= this.config.limits.pending) return false
-    this.#pending.push(ready)
     return true
   }
 

@@ -61,6 +61,7 @@ function overHttp(pool: Pool, request: () => Request, judge: (answer: Answer) =>
       let head: string[] = []
       const chunks: Buffer[] = []
       const events: AttemptEvents = {
+        connected() {},
         informational() {},
         head(code, headers, ended) {
           status = code

@@ -36,6 +36,10 @@ export class StreamingPool implements Pool {
     return new StreamingAttempt(this.#agent, request, events)
   }
 
+  hasConnection(): boolean {
+    return Object.values(this.#agent.freeSockets).some((sockets) => sockets?.length)
+  }
+
   retire(): void {
     this.#agent.maxFreeSockets = 0
     for (const sockets of Object.values(this.#agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
@@ -59,6 +63,7 @@ class StreamingAttempt implements Attempt {
     this.#request.once('socket', (socket) => {
       socket.setTimeout(0)
       this.#sent = true
+      events.connected()
       this.#request.flushHeaders()
       if (!body) this.#request.end()
       else if (!expectContinue) this.#pump(body)

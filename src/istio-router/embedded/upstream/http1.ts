@@ -25,11 +25,15 @@ export class Http1Pool implements Pool {
   }
 
   send(request: UpstreamRequest, events: AttemptEvents): Attempt {
-    if (request.expectContinue || (request.body && !request.body.sized)) {
+    if (isStreaming(request)) {
       this.#streaming ??= new StreamingPool(this.#target)
       return this.#streaming.send(request, events)
     }
     return new Http1Attempt(this, this.#idle.pop() ?? this.#open(), request, events)
+  }
+
+  hasConnection(request: Pick<UpstreamRequest, 'body' | 'expectContinue'>): boolean {
+    return isStreaming(request) ? (this.#streaming?.hasConnection() ?? false) : this.#idle.length > 0
   }
 
   retire(): void {
@@ -83,6 +87,8 @@ export class Http1Pool implements Pool {
   }
 }
 
+const isStreaming = ({ body, expectContinue }: Pick<UpstreamRequest, 'body' | 'expectContinue'>): boolean => expectContinue || (body !== undefined && !body.sized)
+
 class Http1Attempt implements Attempt, Dispatcher.DispatchHandler {
   readonly #pool: Http1Pool
   readonly #client: Client
@@ -116,6 +122,7 @@ class Http1Attempt implements Attempt, Dispatcher.DispatchHandler {
 
   onConnect(): void {
     this.#connected = true
+    this.#events.connected()
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {

@@ -27,6 +27,10 @@ export class Http2Pool implements Pool {
     return new Http2Attempt(connection, request, events)
   }
 
+  hasConnection(): boolean {
+    return this.#connections.some(({ isOpen, hasRoom }) => isOpen && hasRoom)
+  }
+
   retire(): void {
     if (this.#retired) return
     this.#retired = true
@@ -75,6 +79,11 @@ class Connection {
       this.#open(null, session)
       if (this.#closing) this.close()
     })
+  }
+
+  /** True once it is made. */
+  get isOpen(): boolean {
+    return this.#session !== undefined
   }
 
   /** True if it can carry one more stream. */
@@ -144,6 +153,7 @@ class Http2Attempt implements Attempt {
 
   #send(session: ClientHttp2Session, request: UpstreamRequest): void {
     const { body, upgrade } = request
+    this.#events.connected()
     if (upgrade !== undefined && !session.remoteSettings.enableConnectProtocol) {
       this.#fail(true, `the endpoint does not take ${upgrade} over HTTP/2`)
       return

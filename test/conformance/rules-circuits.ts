@@ -47,7 +47,7 @@ behaviour('http1MaxPendingRequests alone bounds what waits for new connections',
   const both = [ask(router.http, frozen.host), ask(router.http, frozen.host)]
   const refused = await Promise.race(both)
   t.match(refused, { status: 503, headers: { 'x-envoy-overloaded': 'true', 'x-cf-routererror': 'overflow' } })
-  t.same((await Promise.all(both)).map(({ status }) => status).sort(), [503, 504], 'and the one that waited until its time was over is none of those')
+  t.same(new Set((await Promise.all(both)).map(({ status }) => status)), new Set([503, 504]), 'and the one that waited until its time was over is none of those')
   t.equal((await ask(router.http, frozen.host)).status, 504, 'it waits no more')
   thaw()
 })

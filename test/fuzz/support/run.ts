@@ -11,7 +11,7 @@ export interface Part {
 export interface Budget {
   /** Least number of cases. */
   cases: number
-  /** Least time, seconds. */
+  /** Least time, seconds; 0 where the memory is not judged. */
   seconds: number
   seed: number
 }
@@ -83,7 +83,7 @@ export class Run {
 
   /** What was wrong. */
   end(): string[] {
-    for (const memory of this.#memories) {
+    for (const memory of this.seconds ? this.#memories : []) {
       const fault = memory.fault()
       if (fault) this.fault(fault)
     }

@@ -17,6 +17,9 @@ import { FakeCloudController } from '../../platform/support/cloud-controller.ts'
 export const desired = (options: DesiredOptions) => create(DesiredLRPSchema, desiredLrp(options))
 export const actual = (options: ActualOptions) => create(ActualLRPSchema, actualLrp(options))
 
+// One for all: pino keeps what it writes to until the process ends.
+const silent = pino({ level: 'silent' })
+
 /** Both sources in memory, the model fed from them, and what it has published. */
 export class TestPlatform {
   readonly cc = new FakeCloudController()
@@ -33,7 +36,7 @@ export class TestPlatform {
   readonly #bbsReader: DiegoReader
 
   constructor({ guard = { share: 20, minimum: 50 }, ...domains }: Partial<DomainsConfig> & { guard?: GuardConfig } = {}) {
-    this.guard = new Guard(guard, pino({ level: 'silent' }))
+    this.guard = new Guard(guard, silent)
     this.model = new Model({ domains: new Domains({ meshDomains: ['mesh'], internalDomains: ['internal'], ...domains }), preferredAddress: 'HOST', published: this.published })
     const list = async (path: string, _schema: unknown, filter: ListFilter = {}) => {
       const rows = this.cc.query(path, filter)

@@ -108,6 +108,12 @@ behaviour('an instance that says by gRPC that it does not serve gets no requests
   t.same([...state.services], ['shop.Cart'])
 })
 
+behaviour('an app of HTTP/1.1 that asks to be checked by gRPC is served unchecked', async ({ t, router, mesh }) => {
+  const { host, instances } = await mesh.serve(checked('grpc'))
+  await mesh.until(() => ask(router.http, host), 200)
+  t.ok(instances[0]!.connections <= instances[0]!.requests, 'no connection was for a check')
+})
+
 behaviour("the operator's check holds for apps that say nothing, and for none that do", async ({ t, router: { engine } }) => {
   const mesh = await Mesh.start({ engines: [engine], translation: { healthCheck: 'http:/healthz interval=200ms timeout=400ms unhealthy=1' } })
   t.teardown(() => mesh.stop())

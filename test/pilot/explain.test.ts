@@ -18,6 +18,9 @@ translator.apply([
   route('*.test', [destination([])]),
   route('hello.test', [], { path: '/bad//path' }),
   route('back.internal', [destination(['p'])], { exposure: 'int' }),
+  { kind: 'app', key: 'checked', value: { name: 'checked', space: 'space', labels: {}, annotations: { 'mesh.cloudfoundry.org/health-check': 'grpc' } } },
+  route('one.test', [destination(['p'], { app: 'checked' })]),
+  route('two.test', [destination(['p'], { app: 'checked', protocol: 'http2' })]),
 ])
 
 test('a request is explained from its normal form to the instances', (t) => {
@@ -39,6 +42,12 @@ test('shares and what was not heeded are told', (t) => {
   t.same(instances.map(({ address, weight, share }) => [address, weight, share]), [['10.0.0.1:61001', 9, 0.9], ['[fd00::1]:61001', 1, 0.1]])
   t.same(route?.destinations.map(({ share }) => share), [0.9, 0.1])
   t.match(route?.notes, [/HTTP\/1.1/, /weights hold only/])
+  t.end()
+})
+
+test('an app that is mapped as http1 is told that it cannot be checked by gRPC', (t) => {
+  t.match(explain(translator, 'one.test', '/').route?.notes, [/gRPC is HTTP\/2.*--app-protocol http2/])
+  t.same(explain(translator, 'two.test', '/').route?.notes, [])
   t.end()
 })
 

@@ -6,14 +6,18 @@ import type { App } from '../../mesh/records.ts'
 import type { Feature } from './feature.ts'
 import { duration } from './proto.ts'
 import type { TranslationSettings } from './settings.ts'
-import type { ClusterVariant } from './traits.ts'
+import type { ClusterVariant, RouteTraits } from './traits.ts'
 
 /** The check that the apps of a route ask for by annotation, the first that does; else the operator's. What cannot be read is told in `notes`. */
-export function healthCheckOf(apps: (App | undefined)[], { healthCheck }: TranslationSettings, notes: string[]): HealthCheck | undefined {
+export function healthCheckOf(apps: (App | undefined)[], { protocol, notes }: Pick<RouteTraits, 'protocol' | 'notes'>, { healthCheck }: TranslationSettings): HealthCheck | undefined {
   const written = apps.flatMap((app) => app?.annotations[healthCheckAnnotation] ?? [])[0]
   const check = readHealthCheck(written ?? healthCheck)
   if (check === undefined) notes.push(`${healthCheckAnnotation}: ${JSON.stringify(written)} is none of http:/PATH, tcp, grpc, grpc:SERVICE or none, perhaps followed by interval=5s timeout=1s unhealthy=3 healthy=1`)
-  return check === 'none' ? undefined : check
+  if (check === 'none') return undefined
+  if (check?.type !== 'grpc' || protocol !== 'http1') return check
+  // Envoy refuses such a cluster as a whole.
+  notes.push('gRPC is HTTP/2, and its app is mapped as http1: its instances are not checked; map it with --app-protocol http2, or have it checked by http:/PATH or tcp')
+  return undefined
 }
 
 /** Host of the requests by which instances are checked. */
@@ -49,8 +53,6 @@ export const healthChecks: Feature = {
           unhealthyThreshold: unhealthy,
           healthyThreshold: healthy,
           healthChecker: checkers[type](check, protocol),
-          // gRPC is HTTP/2, whatever else the app is asked over.
-          ...(type === 'grpc' && protocol === 'http1' ? { tlsOptions: { alpnProtocols: ['h2'] } } : {}),
         },
       ],
     }

@@ -50,7 +50,7 @@ export const TranslationSettings = Type.Object(
     ),
     healthCheck: Type.String({
       default: 'none',
-      description: 'How routers check instances of apps that have no annotation `mesh.cloudfoundry.org/health-check` of their own, written as that is: `http:/PATH`, `tcp`, `grpc` or `grpc:SERVICE`, perhaps followed by `interval=5s timeout=1s unhealthy=3 healthy=1`; `none` for not at all',
+      description: 'How routers check instances of apps that have no annotation `mesh.cloudfoundry.org/health-check` of their own, written as that is: `http:/PATH`, `tcp`, `grpc` or `grpc:SERVICE`, perhaps followed by `interval=5s timeout=1s unhealthy=3 healthy=1`; `none` for not at all. gRPC asks apps that are mapped as HTTP/2 alone',
     }),
     rateLimitService: Type.Optional(
       Type.Object(

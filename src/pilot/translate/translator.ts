@@ -115,7 +115,7 @@ export class Translator {
     const policy = this.model.mayName('DestinationRule', route) ? routePolicy(this.model, route) : undefined
     const traits = traitsOf(key, route, this.settings, policy)
     const appOf = (app: string): App | undefined => this.model.get('app', app)
-    return { ...traits, session: sessionOf(route, this.settings, appOf), healthCheck: healthCheckOf(route.destinations.map(({ app }) => appOf(app)), this.settings, traits.notes) }
+    return { ...traits, session: sessionOf(route, this.settings, appOf), healthCheck: healthCheckOf(route.destinations.map(({ app }) => appOf(app)), traits, this.settings) }
   }
 
   #translate(key: string, update: ResourceUpdate, changed: boolean): void {

@@ -24,7 +24,7 @@ export function compileHealthCheck(messages: HealthCheck[]): HealthCheckConfig |
   if (others.length) throw new Unsupported('health_checks', 'only one is supported by the embedded engine')
   const at = 'health_checks[0].'
   requireSupported(HealthCheckSchema, message, {
-    interval: true, no_traffic_interval: true, timeout: true, unhealthy_threshold: true, healthy_threshold: true, http_health_check: true, tcp_health_check: true, grpc_health_check: true, tls_options: { alpn_protocols: true },
+    interval: true, no_traffic_interval: true, timeout: true, unhealthy_threshold: true, healthy_threshold: true, http_health_check: true, tcp_health_check: true, grpc_health_check: true,
   }, at)
   return {
     question: compileQuestion(message, at),

@@ -329,7 +329,7 @@ export class RuleTranslator {
     if (cluster.kind === 'entry') return this.#external(view, cluster)
     const { space, destinations, route } = cluster
     const traits = traitsOf(name, { space, destinations, guid: route?.guid, options: route?.options ?? {} }, this.#context.settings, cluster.policy)
-    const healthCheck = healthCheckOf(destinations.map(({ app }) => view.get('app', app)), this.#context.settings, traits.notes)
+    const healthCheck = healthCheckOf(destinations.map(({ app }) => view.get('app', app)), traits, this.#context.settings)
     const endpoints = endpointsOf(traits, servingOf({ destinations }, view).servers, { ...this.#context, labelsOf: (app) => view.get('app', app)?.labels })
     return [this.#clusterMaker.clusterOf({ ...traits, healthCheck }), endpoints]
   }

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
 import type { HeaderMutationSchema } from '../../common/proto/gen/envoy/config/common/mutation_rules/v3/mutation_rules_pb.js'
-import type { RouteActionSchema } from '../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import type { HeaderMatcherSchema, RouteActionSchema } from '../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type {
   HttpConnectionManagerSchema,
   HttpFilterSchema,
@@ -31,6 +31,7 @@ export interface ListenerContext extends Context {
 export type ManagerInit = Extract<MessageInitShape<typeof HttpConnectionManagerSchema>, { $typeName?: never }>
 export type HeaderMutationInit = MessageInitShape<typeof HeaderMutationSchema>
 export type FilterInit = Extract<MessageInitShape<typeof HttpFilterSchema>, { $typeName?: never }>
+export type HeaderMatcherInit = Extract<MessageInitShape<typeof HeaderMatcherSchema>, { $typeName?: never }>
 export type RouteActionInit = Extract<MessageInitShape<typeof RouteActionSchema>, { $typeName?: never }>
 export type ClusterInit = Extract<MessageInitShape<typeof ClusterSchema>, { $typeName?: never }>
 
@@ -45,6 +46,8 @@ export interface Feature {
   manager?(context: ListenerContext): ManagerInit
   /** A filter that each request passes before it is routed, if any. */
   filter?(context: ListenerContext): FilterInit | undefined
+  /** What a plain request is like, for which the feature's filter does nothing: it is left out of the chain of requests that are plain to all features. */
+  plain?(context: Context): { filter: string; headers: HeaderMatcherInit[] } | undefined
   /** A filter that each attempt passes once its instance is chosen. */
   upstreamFilter?(context: Context): FilterInit
   /** Fields of a constant route's action. */

@@ -2,10 +2,12 @@ import { LuaSchema } from '../../common/proto/gen/envoy/extensions/filters/http/
 import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import type { Exposure } from '../../mesh/records.ts'
 import type { Feature, HeaderMutationInit } from './feature.ts'
+import { absent, without } from './header-match.ts'
 import { anyOf, onlyWhere, requestHeader } from './only-where.ts'
 import { packed } from './proto.ts'
-import { hasSession } from './sticky-sessions.ts'
+import { hasSession, sessionCookie } from './sticky-sessions.ts'
 
+const filterName = 'mesh.named-instances'
 const names = ['app-instance', 'process-instance']
 
 /** `X-Cf-App-Instance` and `X-CF-Process-Instance` under names that a client cannot send, before all of `x-cf-` is removed. */
@@ -22,8 +24,9 @@ export const namedInstances: Feature = {
   filter({ listener, settings }) {
     const named = names.map((name) => requestHeader(`x-mesh-${name}`))
     const predicate = anyOf(...named, ...(settings.stickySessions.for === 'none' ? [] : [hasSession]))
-    return onlyWhere('mesh.named-instances', predicate, packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua(listener.exposure) } } }))
+    return onlyWhere(filterName, predicate, packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua(listener.exposure) } } }))
   },
+  plain: ({ settings }) => ({ filter: filterName, headers: [...names.map((name) => absent(`x-mesh-${name}`)), ...(settings.stickySessions.for === 'none' ? [] : [without('cookie', sessionCookie)])] }),
 }
 
 /** A named instance is the only one that is tried; from a session's the request may go on to others. */

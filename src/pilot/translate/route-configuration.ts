@@ -1,12 +1,14 @@
 import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { RouteConfigurationSchema } from '../../common/proto/gen/envoy/config/route/v3/route_pb.js'
-import { VirtualHostSchema, type RouteMatchSchema } from '../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import { FilterConfigSchema, VirtualHostSchema, type RouteMatchSchema } from '../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { encodedResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
 import type { Exposure } from '../../mesh/records.ts'
 import { together, type Context } from './feature.ts'
 import { features } from './features.ts'
+import { absent, equals, fits, present } from './header-match.ts'
 import { platformSpecifier } from './platform-route.ts'
+import { packed } from './proto.ts'
 
 /** One of the routes that never change: a class of requests, whatever their host and path. */
 export interface ConstantRoute {
@@ -25,38 +27,37 @@ const platform = 'platform'
 
 type Match = Extract<MessageInitShape<typeof RouteMatchSchema>, { $typeName?: never }>
 
-const header = (name: string, regex: string) => ({
-  name,
-  headerMatchSpecifier: { case: 'stringMatch' as const, value: { matchPattern: { case: 'safeRegex' as const, value: { regex } } } },
-})
-const present = (name: string, value: boolean) => ({ name, headerMatchSpecifier: { case: 'presentMatch' as const, value } })
-const method = (regex: string) => header(':method', regex)
-const get = { name: ':method', headerMatchSpecifier: { case: 'stringMatch' as const, value: { matchPattern: { case: 'exact' as const, value: 'GET' } } } }
-const contentLength = (regex: string) => header('content-length', regex)
+const bodiless = [equals(':method', 'GET'), ...['upgrade', 'content-type', 'content-length', 'transfer-encoding'].map(absent)]
 
 /** What each constant route matches, in the order in which they are tried: first what most requests are, by looking for headers alone. */
 const matches: { name: ConstantRoute['name']; streams: boolean; match: Match }[] = [
-  { name: 'idempotent', streams: false, match: { headers: [get, ...['upgrade', 'content-type', 'content-length', 'transfer-encoding'].map((name) => present(name, false))] } },
+  { name: 'idempotent', streams: false, match: { headers: bodiless } },
   { name: 'grpc', streams: true, match: { grpc: {} } },
-  { name: 'upgrade', streams: true, match: { headers: [present('upgrade', true)] } },
+  { name: 'upgrade', streams: true, match: { headers: [present('upgrade')] } },
   {
     name: 'idempotent',
     streams: false,
     match: {
-      headers: [method('GET|HEAD|OPTIONS|TRACE|DELETE'), { ...contentLength('0*'), treatMissingHeaderAsEmpty: true }, present('transfer-encoding', false)],
+      headers: [fits(':method', 'GET|HEAD|OPTIONS|TRACE|DELETE'), { ...fits('content-length', '0*'), treatMissingHeaderAsEmpty: true }, absent('transfer-encoding')],
     },
   },
   // Envoy does not show that a body comes in chunks, as that of a PUT may.
-  { name: 'idempotent', streams: false, match: { headers: [method('PUT'), contentLength('0+')] } },
+  { name: 'idempotent', streams: false, match: { headers: [fits(':method', 'PUT'), fits('content-length', '0+')] } },
   { name: 'other', streams: false, match: {} },
 ]
+
+const filterOff = packed(FilterConfigSchema, { disabled: true })
 
 /** The routes of platform requests: for any host and path, or for those of one cluster. */
 export function constantRoutes(exposure: Exposure, context: Context, { path, cluster }: { path: string; cluster?: string } = { path: '' }) {
   const pathSpecifier = path === '' ? { case: 'prefix' as const, value: '/' } : { case: 'pathSeparatedPrefix' as const, value: path }
-  return matches.map(({ name, streams, match }) => ({
+  const plain = features.flatMap((feature) => feature.plain?.(context) ?? [])
+  const typedPerFilterConfig = Object.fromEntries(plain.map(({ filter }) => [filter, filterOff]))
+  const plainRoute = { name: 'idempotent' as const, streams: false, match: { headers: [...bodiless, ...plain.flatMap(({ headers }) => headers)] }, typedPerFilterConfig }
+  return [plainRoute, ...matches].map(({ name, streams, match, ...filters }) => ({
     name,
     match: { ...match, pathSpecifier },
+    ...filters,
     action: { case: 'route' as const, value: together(features.flatMap((feature) => feature.route?.({ name, exposure, streams, cluster }, context) ?? [])) },
   }))
 }

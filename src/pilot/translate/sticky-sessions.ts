@@ -13,7 +13,8 @@ export const stickyLabel = 'mesh.cloudfoundry.org/sticky-session'
 /** Between the router and its filter for sessions: what `sessionOf` says, on the answers of such routes. */
 export const sessionHeader = 'x-mesh-session'
 
-export const hasSession = requestHeader('cookie', '.*__VCAP_ID__=.*')
+export const sessionCookie = '__VCAP_ID__='
+export const hasSession = requestHeader('cookie', `.*${sessionCookie}.*`)
 
 /** Where a route's sessions stick: the path of their cookie and the names of the cookies that begin one, as `PATH NAME,NAME`. */
 export function sessionOf(route: Route, { stickySessions }: TranslationSettings, appOf: AppOf): string | undefined {

@@ -7,6 +7,7 @@ import { ClusterSchema } from '../../../src/common/proto/gen/envoy/config/cluste
 import { NodeSchema } from '../../../src/common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { ClusterLoadAssignmentSchema } from '../../../src/common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
 import { ListenerSchema } from '../../../src/common/proto/gen/envoy/config/listener/v3/listener_pb.js'
+import { FilterConfigSchema } from '../../../src/common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { RouteConfigurationSchema } from '../../../src/common/proto/gen/envoy/config/route/v3/route_pb.js'
 import { ScopedRouteConfigurationSchema } from '../../../src/common/proto/gen/envoy/config/route/v3/scoped_route_pb.js'
 import { FileAccessLogSchema } from '../../../src/common/proto/gen/envoy/extensions/access_loggers/file/v3/file_pb.js'
@@ -63,6 +64,7 @@ interface Input {
 
 const shown = { cluster: ClusterSchema, endpoint: ClusterLoadAssignmentSchema, scope: ScopedRouteConfigurationSchema, route: RouteConfigurationSchema, listener: ListenerSchema } satisfies Record<string, DescMessage>
 const registry = createRegistry(
+  FilterConfigSchema,
   ...Object.values(shown),
   CorsPolicySchema,
   CorsSchema,

@@ -21,4 +21,6 @@ export interface FilterType {
   compile: (config: Any | undefined, path: string, name: string) => HttpFilter
   /** Compiles what a route or virtual host says (`typed_per_filter_config`) to the filter that its requests pass instead; absent where it can say nothing. Throws `Unsupported`. */
   perRoute?: (config: Any, path: string) => HttpFilter
+  /** Whether it looks itself for what it is for, and so does nothing where pilot has a route switch it off. */
+  onlyWhere?: true
 }

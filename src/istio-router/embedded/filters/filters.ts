@@ -1,4 +1,5 @@
-import type { Any } from '@bufbuild/protobuf/wkt'
+import { anyIs, type Any } from '@bufbuild/protobuf/wkt'
+import { FilterConfigSchema } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type { HttpFilter as HttpFilterMessage } from '../../../common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
 import { RouterSchema } from '../../../common/proto/gen/envoy/extensions/filters/http/router/v3/router_pb.js'
 import { Unsupported, requireSupported, unpack } from '../resources/support.ts'
@@ -59,7 +60,7 @@ function compileFilter(message: HttpFilterMessage, index: number): HttpFilter[] 
 
 /** Compiles what a route or virtual host says to filters, by the filters' names; undefined where it says nothing. Throws `Unsupported`. */
 export function compilePerRoute(configs: Record<string, Any>, path: string): Map<string, HttpFilter> | undefined {
-  const entries = Object.entries(configs)
+  const entries = Object.entries(configs).filter(([name, config]) => !(typeOf(name)?.onlyWhere && isOff(config, `${path}[${name}]`)))
   if (entries.length === 0) return undefined
   return new Map(entries.map(([name, config]) => {
     const compile = typeOf(name)?.perRoute
@@ -67,6 +68,8 @@ export function compilePerRoute(configs: Record<string, Any>, path: string): Map
     return [name, compile(config, `${path}[${name}]`)]
   }))
 }
+
+const isOff = (config: Any, path: string): boolean => anyIs(config, FilterConfigSchema) && unpack(FilterConfigSchema, config, { disabled: true }, path).disabled
 
 /** The filters that a route has switched on, in the order of the chain. */
 export function filtersOf({ onDemand }: FilterChain, filters: ReadonlyMap<string, HttpFilter>): HttpFilter[] {

@@ -18,6 +18,7 @@ const processHeader = 'x-mesh-process-instance'
 /** Sends a request to the instance that it names by header, or by the cookie of its session. In Envoy it is a Lua filter. */
 export const namedInstances: FilterType = {
   name: 'mesh.named-instances',
+  onlyWhere: true,
   compile: () => ({
     request(headers, exchange) {
       const named = readNamedInstance(headers.get(appHeader), headers.get(processHeader))

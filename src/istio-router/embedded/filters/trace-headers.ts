@@ -29,6 +29,7 @@ export const b3TraceHeaders: FilterType = {
 /** Begins a trace in W3C's header where a request has none that can be read: the one that was begun for B3, else another. */
 export const w3cTraceHeaders: FilterType = {
   name: 'mesh.trace-w3c',
+  onlyWhere: true,
   compile: () => ({
     request(headers) {
       if (!readable.test(headers.get('traceparent') ?? '')) headers.set('traceparent', `00-${headers.get(begun) ?? randomIds()}-01`)

@@ -58,7 +58,7 @@ class Declaration {
       if (token === '}') return { type: 'object', fields }
       if (token === ';') continue
       if (token.startsWith('/**')) {
-        description = token.replace(/^\/\*\*|\*\/$|^\s*\* ?/gm, '').trim().replace(/\s+/g, ' ')
+        description = token.replace(/^\/\*\*|\s*\*\/$|^\s*\* ?/gm, '').trim().replace(/\s+/g, ' ')
       } else if (token === '[') {
         this.#at = this.#tokens.indexOf(':', this.#tokens.indexOf(']', this.#at)) + 1
         const of = this.#type()

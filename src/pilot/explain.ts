@@ -7,7 +7,7 @@ import { externalHost } from '../mesh/rules/external.ts'
 import { traceHost, type HostTrace } from '../mesh/rules/trace-host.ts'
 import { noRuleOf, traceRules, type Trace, type TracedRequest } from '../mesh/rules/trace.ts'
 import { servingOf } from './model/serving.ts'
-import type { HttpRule } from './rules/rule-host.ts'
+import { nowhere, type HttpRule } from './rules/rule-host.ts'
 import type { ClusterVariant } from './translate/traits.ts'
 import type { Translator } from './translate/translator.ts'
 import { endpointWeights } from './translate/weights.ts'
@@ -71,7 +71,7 @@ export function explain(translator: Translator, host: string, path: string, { ex
     const rules = external && translator.rules.host('int', normalHost)?.scopes[0]?.rules
     if (external && rules) {
       const traced = traceRules(rules, asked)
-      const answer = ruledAnswer(traced, external.route)
+      const answer = ruledAnswer(rules, traced, external.route)
       return { ...request, ...(answer ? { answer } : {}), ...nothing, tried, rules: { ...traced, clusters: clustersOf(rules, traced) } }
     }
     return { ...request, answer: { status: 404, reason: faultOf(translator, tried) ?? 'no route has this host and path' }, ...nothing, tried }
@@ -88,7 +88,7 @@ export function explain(translator: Translator, host: string, path: string, { ex
   const rules = translator.rules.host(exposure, route.host)?.scopes.find((scope) => scope.path === route.path)?.rules
   const traced = rules && traceRules(rules, asked)
   const before = traceHost(model, route, asked)
-  const answer = before.redirect !== undefined ? { status: 301, reason: before.redirect } : traced ? ruledAnswer(traced, route) : servers.length ? undefined : { status: 503, reason: 'none of its apps has an instance that can be asked' }
+  const answer = before.redirect !== undefined ? { status: 301, reason: before.redirect } : traced && rules ? ruledAnswer(rules, traced, route) : servers.length ? undefined : { status: 503, reason: 'none of its apps has an instance that can be asked' }
   const shareOf = (destination: number): number =>
     instances.reduce((sum, { share }, position) => (servers[position]?.destination === destination ? sum + share : sum), 0)
   return {
@@ -118,9 +118,13 @@ export function explain(translator: Translator, host: string, path: string, { ex
   }
 }
 
-function ruledAnswer({ rules, outcome }: Trace, route: Route): Explanation['answer'] {
+function ruledAnswer(rules: HttpRule[], trace: Trace, route: Route): Explanation['answer'] {
+  const { rules: traced, outcome } = trace
   if (!outcome) return { status: 404, reason: noRuleOf(route) }
-  return outcome.status === undefined ? undefined : { status: outcome.status, reason: `${rules.at(-1)!.rule} ${outcome.does}` }
+  const does = `${traced.at(-1)!.rule} ${outcome.does}`
+  if (outcome.status !== undefined) return { status: outcome.status, reason: does }
+  const clusters = clustersOf(rules, trace)
+  return clusters.length && clusters.every(({ name }) => name === nowhere) ? { status: 503, reason: `${does}, which is not there` } : undefined
 }
 
 /** The clusters that the matching rule sends to. */

@@ -105,6 +105,7 @@ test('explain has something to say of every field of every kind', async (t) => {
     for (const path of paths(specs[kind], `${kind}.spec`)) {
       const said = explained(path).split('\n')
       t.ok(said[0]?.startsWith(`${path}: `) && said[1]?.trim(), path)
+      t.notOk(said.some((line) => line.endsWith('/')), `${path}: no end of a comment`)
       const inner = said.some((line) => line.startsWith('  '))
       t.ok(inner || said.some((line) => /^(Supported by|Not supported:|Has no effect:)/.test(line)), `${path}: its fate`)
     }

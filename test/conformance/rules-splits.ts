@@ -43,14 +43,14 @@ behaviour('a subset is chosen by the labels of apps, by header and path', async 
   t.same(countBodies(await many(24, () => ask(router.http, host))), { v1: 24 })
 })
 
-behaviour('a subset without instances is 503, one that no rule gives 404', async ({ t, router, mesh, apply }) => {
+behaviour('a subset without instances is 503, and so is one that no rule gives', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serveVersions({ v1: {} })
   await apply(
     destinationRule(host, { subsets: subsets('v1', 'v9') }),
     virtualService(host, { match: [{ uri: { prefix: '/none' } }], route: [to(host, 'v9')] }, { match: [{ uri: { prefix: '/unknown' } }], route: [to(host, 'v8')] }, { route: [to(host, 'v1')] }),
   )
   t.equal((await ask(router.http, host, { path: '/none' })).status, 503)
-  t.equal((await ask(router.http, host, { path: '/unknown' })).status, 404)
+  t.match(await ask(router.http, host, { path: '/unknown' }), { status: 503, headers: { 'x-cf-routererror': 'no_endpoints' } })
   t.equal((await ask(router.http, host)).status, 200)
 })
 

@@ -70,7 +70,7 @@ test('routers are sent away until copilot has told everything', async (t) => {
   await publisher.replace([process_, instance('i', 1000), route('a.mesh')])
   const client = subscribe(connect()).acknowledgeAll()
   await eventually(() => client.received().includes('route pub'))
-  t.strictSame(client.received().slice(0, 3), ['cluster pub/a.mesh', 'endpoint pub/a.mesh', 'listener http'])
+  t.strictSame(client.received().slice(0, 4), ['cluster pub/a.mesh', 'cluster rule/nowhere', 'endpoint pub/a.mesh', 'listener http'])
 })
 
 test('only a client with the routers’ name is served', async (t) => {

@@ -18,6 +18,8 @@ translator.apply([
   route('*.test', [destination([])]),
   route('hello.test', [], { path: '/bad//path' }),
   route('back.internal', [destination(['p'])], { exposure: 'int' }),
+  route('split.test', [destination(['p'])]),
+  resource('VirtualService', 'split', { hosts: ['split.test'], http: [{ route: [{ destination: { host: 'split.test', subset: 'v9' } }] }] }),
   { kind: 'app', key: 'checked', value: { name: 'checked', space: 'space', labels: {}, annotations: { 'mesh.cloudfoundry.org/health-check': 'grpc' } } },
   route('one.test', [destination(['p'], { app: 'checked' })]),
   route('two.test', [destination(['p'], { app: 'checked', protocol: 'http2' })]),
@@ -42,6 +44,11 @@ test('shares and what was not heeded are told', (t) => {
   t.same(instances.map(({ address, weight, share }) => [address, weight, share]), [['10.0.0.1:61001', 9, 0.9], ['[fd00::1]:61001', 1, 0.1]])
   t.same(route?.destinations.map(({ share }) => share), [0.9, 0.1])
   t.match(route?.notes, [/HTTP\/1.1/, /weights hold only/])
+  t.end()
+})
+
+test('a rule whose destination is not there is told to answer 503', (t) => {
+  t.match(explain(translator, 'split.test', '/').answer, { status: 503, reason: /http\[0\] sends to split\.test.*v9.*not there/ })
   t.end()
 })
 

@@ -51,7 +51,7 @@ export const refusedKinds: Record<string, string> = {
   WasmPlugin: 'the routers run no plugins of users',
   IstioOperator: 'the mesh is deployed by BOSH',
   ServiceMeshControlPlane: 'the mesh is deployed by BOSH',
-  ServiceMeshMemberRoll: 'which organizations and spaces belong to the mesh is configured by the operator',
+  ServiceMeshMemberRoll: 'every organization and space belongs to the mesh; leave it out',
   HTTPRoute: 'the Gateway API is not spoken; write a VirtualService',
   GRPCRoute: 'the Gateway API is not spoken; write a VirtualService',
   Service: 'every app is a service by its name, or by its label `app`; push it with cf',

@@ -100,5 +100,5 @@ function ruleOf(view: Source, { name, source, namespace, route, matches }: Bound
   return { name, source, path: from.path, matches: known, route, targets: targets.filter(({ weight }) => weight > 0), mirrors }
 }
 
-/** The name of no cluster: what is sent there is answered 404. */
+/** The cluster without instances that stands for a destination which is not there: what is sent to it is answered 503. */
 export const nowhere = 'rule/nowhere'

@@ -11,6 +11,7 @@ import { ClusterMaker } from './cluster.ts'
 import { endpointsOf } from './endpoints.ts'
 import { rateLimitService } from './rate-limit-service.ts'
 import { healthCheckOf } from './health-checks.ts'
+import { nowhereCluster } from './rules/nowhere.ts'
 import { RuleTranslator } from './rules/translator.ts'
 import type { TranslationSettings } from './settings.ts'
 import { inSlices, slice } from './slices.ts'
@@ -69,9 +70,9 @@ export class Translator {
     }
   }
 
-  /** The route configurations, which there are even where no record ever was. */
+  /** The route configurations, and clusters that are no record's: there even where no record ever was. */
   get constants(): Resource[] {
-    return [...this.rules.configurations, ...rateLimitService(this.settings)]
+    return [nowhereCluster, ...this.rules.configurations, ...rateLimitService(this.settings)]
   }
 
   /** Routes whose cluster a DestinationRule shapes, or did, and those of which an app is another now. */

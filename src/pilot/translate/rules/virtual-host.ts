@@ -1,6 +1,6 @@
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { RouteAction_ClusterNotFoundResponseCode as NotFound, VirtualHostSchema, type RouteSchema } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
-import { nowhere, type HttpRule, type RuleHost, type Scope } from '../../rules/rule-host.ts'
+import type { HttpRule, RuleHost, Scope } from '../../rules/rule-host.ts'
 import { together, type Context } from '../feature.ts'
 import { constantRoutes } from '../route-configuration.ts'
 import { gateRoutes } from './gate.ts'
@@ -32,10 +32,13 @@ function ruledRoutes({ path }: Scope, rules: HttpRule[], context: Context): Rout
   return path === '' ? routes : [...routes, unanswered(path)]
 }
 
+/** The name of no cluster, so that the answer is 404. */
+const none = 'rule/none'
+
 const unanswered = (path: string): Routes[number] => ({
   name: 'none',
   match: { pathSpecifier: { case: 'pathSeparatedPrefix', value: path } },
-  action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: nowhere }, clusterNotFoundResponseCode: NotFound.NOT_FOUND } },
+  action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: none }, clusterNotFoundResponseCode: NotFound.NOT_FOUND } },
 })
 
 /** A rule's routes, one for each of its matches. */

@@ -4,7 +4,7 @@ import type { Limits } from './check-match.ts'
 import { checkRateLimit } from './check-rate-limit.ts'
 import { checkServiceEntry, type EgressRules } from './check-service-entry.ts'
 import { checkVirtualService } from './check-virtual-service.ts'
-import { codes, Findings, within, type Finding } from './finding.ts'
+import { codes, Findings, isWithin, within, type Finding } from './finding.ts'
 import { kindInfo, refusedKinds, resourceKinds } from './kinds.ts'
 import { nearest } from './nearest.ts'
 import { parseDocuments, withoutNulls } from './parse.ts'
@@ -66,13 +66,15 @@ export function checkDocument(given: unknown, namespace: string, bounds: Bounds 
   const spec = normalize(kind, document['spec'] ?? {}, findings)
   checkStructure(kind, spec, findings)
   const resource = { apiVersion: kindInfo[kind].apiVersion, kind, metadata, spec } as unknown as Draft
-  // What is not of its shape would only lead to errors that follow from that.
-  if (metadata && !findings.list.some(({ code, path }) => code === codes.type && path.startsWith('spec'))) checkSense(resource as unknown as Resource, findings, bounds)
+  const shapeless = new Set(findings.list.flatMap(({ code, path }) => (code === codes.type && path.startsWith('spec') ? [path] : [])))
+  if (metadata) checkSense({ ...resource, spec: shapeless.size ? without(spec, 'spec', shapeless) : spec } as unknown as Resource, findings, bounds, shapeless)
   return { ...named, findings: distinct(findings.list), ...at, ...(!findings.failed && { resource }) }
 }
 
-function checkSense(resource: Resource, findings: Findings, bounds: Bounds): void {
+/** `shapeless` are the paths that were left out of the spec: errors that follow from that are not told. */
+function checkSense(resource: Resource, all: Findings, bounds: Bounds, shapeless: ReadonlySet<string>): void {
   const { metadata } = resource
+  const findings = shapeless.size ? new Findings() : all
   try {
     if (resource.kind === 'Gateway') checkGateway(resource.spec, metadata, findings)
     if (resource.kind === 'VirtualService') checkVirtualService(resource.spec, findings, bounds)
@@ -81,8 +83,25 @@ function checkSense(resource: Resource, findings: Findings, bounds: Bounds): voi
     if (resource.kind === 'RateLimit') checkRateLimit(resource.spec, findings, bounds)
   } catch (error) {
     // A required part is missing, which was said already.
-    if (!findings.failed) throw error
+    if (!all.failed) throw error
   }
+  if (findings === all) return
+  const follows = (path: string): boolean => [...shapeless].some((wrong) => isWithin(path, wrong) || isWithin(wrong, path))
+  all.list.push(...findings.list.filter(({ severity, path }) => severity === 'error' && !follows(path)))
+}
+
+/** What is left of a value at `path` without what stands at the paths that are left out; of a list all items, or nothing. */
+function without(value: unknown, path: string, left: ReadonlySet<string>): unknown {
+  if (left.has(path)) return undefined
+  if (Array.isArray(value)) {
+    const items = value.map((item, position) => without(item, within(path, position), left))
+    return items.includes(undefined) ? undefined : items
+  }
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).flatMap(([name, inner]) => {
+    const kept = without(inner, within(path, name), left)
+    return kept === undefined ? [] : [[name, kept]]
+  }))
 }
 
 function readKind(document: Record<string, unknown>, findings: Findings): ResourceKind | undefined {

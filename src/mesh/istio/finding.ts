@@ -63,9 +63,12 @@ export class Findings {
 
   /** Whether an error was found in that field, or within it. */
   failedAt(path: string): boolean {
-    return this.list.some((finding) => finding.severity === 'error' && (finding.path === path || finding.path.startsWith(`${path}.`) || finding.path.startsWith(`${path}[`)))
+    return this.list.some((finding) => finding.severity === 'error' && isWithin(finding.path, path))
   }
 }
+
+/** Whether a path is another one, or leads into it. */
+export const isWithin = (path: string, outer: string): boolean => path === outer || path.startsWith(`${outer}.`) || path.startsWith(`${outer}[`)
 
 /** The path of a field within another. */
 export function within(path: string, name: string | number): string {

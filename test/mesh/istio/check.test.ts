@@ -12,7 +12,8 @@ const route = 'route: [{destination: {host: a}}]'
 const wrong: [name: string, found: string[], expected: RegExp[]][] = [
   ['unknown field', http(`${route}\nretrys: {}`), [/retrys: .*did you mean retries/]],
   ['snake case', http(`${route}\nretries: {attempts: 1, per_try_timeout: 1s}`), [/did you mean perTryTimeout/]],
-  ['weight and timeout at once', http('route: [{destination: {host: a}, weight: -1}]\ntimeout: 5'), [/timeout: must be a string, is a number; write "5"/]],
+  ['weight and timeout at once', http('route: [{destination: {host: a}, weight: -1}]\ntimeout: 5'), [/timeout: must be a string, is a number; write "5"/, /route\[0\]\.weight: -1/]],
+  ['a weight that is no number, and a timeout that is none', http('route: [{destination: {host: a}, weight: 80x}]\ntimeout: 5 parsecs\nretries: {attempts: 1, retryOn: nonsense}'), [/weight: must be a number/, /timeout: .*5 parsecs/, /"nonsense" is no reason/]],
   ['short duration', http(`${route}\ntimeout: 0.5ms`), [/shorter than a millisecond/]],
   ['weights', http('route: [{destination: {host: a}}, {destination: {host: b}}]'), [/need weights/]],
   ['lookahead', http(`match: [{uri: {regex: "(?=a)"}}]\n${route}`), [/no RE2 expression/]],
@@ -43,6 +44,13 @@ for (const [name, found, expected] of wrong) {
     t.end()
   })
 }
+
+test('of what is not of its shape nothing else is told', (t) => {
+  t.same(errors('VirtualService', `hosts: a.test\nhttp: [{match: {}, ${route}}, {${route}}]`).map((error) => error.split(':')[0]), ['spec.hosts', 'spec.http[0].match'])
+  t.same(http('route: [{destination: {host: a}, weight: many}, {destination: {host: b}}]').map((error) => error.split(':')[0]), ['spec.http[0].route[0].weight'])
+  t.same(errors('VirtualService', 'hosts: [a.test]\nhttp: [1, {name: no action}]').map((error) => error.split(':')[0]), ['spec.http[0]'])
+  t.end()
+})
 
 test('unreachable rules and shadowed matches are warned of', (t) => {
   const rules = `hosts: [a.test]\nhttp:\n- {name: all of a, match: [{uri: {prefix: /a}}], ${route}}\n- {match: [{uri: {prefix: /a/b}}], ${route}}\n- {${route}}\n- {match: [{uri: {exact: /c}}], ${route}}`

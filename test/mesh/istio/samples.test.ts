@@ -35,6 +35,6 @@ test("seed 003's resources of the mesh's operator are refused by name, with what
   const seed = readFileSync(resolve(shared, 'seeds/003_2d8d17ba6d75be15.txt'), 'utf8')
   const found = [...seed.matchAll(/kind: (ServiceMesh\w+)/g)].map(([, kind]) => checkText(`apiVersion: maistra.io/v1\nkind: ${kind}\nmetadata: {name: x}`, 'mesh-system')[0]!)
   t.equal(found.length, 2)
-  for (const { kind, findings } of found) t.match(findings, [{ code: 'MESH_KIND_REFUSED', message: /BOSH|configured by the operator/ }], String(kind))
+  for (const { kind, findings } of found) t.match(findings, [{ code: 'MESH_KIND_REFUSED', message: /BOSH|every organization and space belongs/ }], String(kind))
   t.end()
 })

@@ -15,7 +15,7 @@ export function queryValue(query: string, name: string): string | undefined {
   return undefined
 }
 
-/** Fields of which Envoy keeps one value for each request (its inline headers): several are joined as they come. */
+/** Fields of which Envoy keeps one value for each request (its inline headers): several are joined as they come, without the empty ones. */
 const joined = new Set(
   `accept accept-encoding access-control-request-headers access-control-request-method access-control-request-private-network authorization cache-control content-encoding
   content-type expect grpc-accept-encoding grpc-timeout if-match if-modified-since if-none-match if-range if-unmodified-since origin pragma referer user-agent via x-client-trace-id
@@ -25,5 +25,5 @@ const joined = new Set(
 /** What a condition on a field of several values is held against, of which one must meet it: each of them, or all in one. `name` is in lower case. */
 export function fieldValues(name: string, values: string[]): string[] {
   if (values.length < 2 || !joined.has(name)) return values
-  return [values.reduce((all, value) => (all === '' ? value : `${all},${value}`))]
+  return [values.filter(Boolean).join(',')]
 }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { operators } from '../../src/copilot/api/people/auth.ts'
+import { seeded } from '../support/seed.ts'
 import { jobSpec, root } from './support/jobs.ts'
 import { cfDeploymentAbsent, manifestFaults, readManifest, usedVariables, withOpsFiles, type Manifest } from './support/manifests.ts'
 import { applyOperations, readOperations, readYaml } from './support/ops.ts'
@@ -59,12 +60,11 @@ test('every pair of ops-files applies, in both orders', skip, (t) => {
 })
 
 test('all ops-files apply in any order, and give the same', skip, (t) => {
-  const seed = Number(process.env['MESH_SEED'] ?? Date.now() % 1_000_000)
-  t.comment(`MESH_SEED=${seed}`)
+  const { seed, numRuns } = seeded(t, 50)
   const random = generator(seed)
   const commuting = optional.filter((file) => file !== 'mesh-bosh-lite.yml')
   const canonical = canonicalForm(withOpsFiles(['add-mesh.yml', ...commuting]))
-  for (let round = 0; round < 50; round++) {
+  for (let round = 0; round < numRuns; round++) {
     const order = shuffle(optional, random)
     const manifest = withOpsFiles(['add-mesh.yml', ...order])
     t.same([...manifestFaults(manifest, given), ...undeclared(manifest)], [], order.join(', '))

@@ -4,8 +4,11 @@ import type { EngineMetrics } from './metrics.ts'
 
 /** Bytes of access log that may wait for a slow reader; what comes beyond is dropped and counted. */
 const maxWaiting = 16 * 1024 * 1024
+/** Lines are written when they are as many characters, and at the latest after as many milliseconds: each write to a file costs a thread's waking. */
+const enough = 65_536
+const latest = 250
 
-/** Writes access log lines, those of one turn of the event loop together. */
+/** Writes access log lines, many together. */
 export class LogSink {
   readonly #stdout: NodeJS.WritableStream
   readonly #metrics: Pick<EngineMetrics, 'logLinesDropped'>
@@ -20,13 +23,14 @@ export class LogSink {
 
   write(path: string, line: string): void {
     let file = this.#files.get(path)
-    if (!file) this.#files.set(path, (file = { stream: this.#open(path), lines: '', waiting: 0 }))
+    if (!file) this.#files.set(path, (file = { stream: this.#open(path), lines: '', waiting: 0, timer: undefined }))
     if (file.waiting + file.lines.length > maxWaiting) {
       this.#metrics.logLinesDropped++
       return
     }
-    if (file.lines === '') setImmediate(flush, file)
+    file.timer ??= setTimeout(flush, latest, file)
     file.lines += line
+    if (file.lines.length >= enough) flush(file)
   }
 
   /** Writes what waits and resolves once it is out. */
@@ -51,10 +55,13 @@ interface LogFile {
   lines: string
   /** Characters handed to the stream and not yet out. */
   waiting: number
+  timer: NodeJS.Timeout | undefined
 }
 
 function flush(file: LogFile): void {
-  const { lines } = file
+  const { lines, timer } = file
+  clearTimeout(timer)
+  file.timer = undefined
   if (lines === '') return
   file.lines = ''
   file.waiting += lines.length

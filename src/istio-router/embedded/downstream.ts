@@ -41,7 +41,7 @@ export interface Downstream {
   informational(status: number, headers: string[]): void
   /** Begins the response; `ended` if nothing follows. */
   respond(status: number, headers: Headers, ended: boolean): void
-  /** False asks to wait for `exchange.resume()`. */
+  /** Copies the chunk. False asks to wait for `exchange.resume()`. */
   write(chunk: Buffer): boolean
   end(trailers: string[]): void
   /** Says that the protocol is switched and hands over the connection. */

@@ -5,6 +5,7 @@ import type { Downstream, Peer } from '../downstream.ts'
 import { Exchange } from '../exchange.ts'
 import type { Headers } from '../http/headers.ts'
 import type { Manager } from '../manager.ts'
+import { BodyWriter } from './body-writer.ts'
 import { readHead } from './http1-head.ts'
 
 /** Time that a client gets to send the rest of a request that has been answered already, milliseconds. */
@@ -111,15 +112,14 @@ class Http1Downstream implements Downstream {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #close: boolean
-  /** The first chunk of the response, if it is small: it leaves in one piece with the head, at the latest when this turn of the event loop ends. */
-  #held: Buffer | undefined
-  #holding = false
+  readonly #body: BodyWriter
 
   constructor(manager: Manager, request: IncomingMessage, response: ServerResponse, close: boolean) {
     this.#manager = manager
     this.#request = request
     this.#response = response
     this.#close = close
+    this.#body = new BodyWriter(response, () => this.exchange?.resume())
     response.on('close', () => this.exchange?.clientGone())
   }
 
@@ -133,39 +133,17 @@ class Http1Downstream implements Downstream {
     const response = this.#response
     if (this.#close || this.#manager.draining) headers.set('connection', 'close')
     response.writeHead(status, headers.list)
-    if (ended) {
-      this.#end()
-      return
-    }
-    this.#holding = true
-    process.nextTick(release, this)
+    if (ended) this.#end()
+    else this.#body.begin()
   }
 
   write(chunk: Buffer): boolean {
-    if (this.#holding && !this.#held && chunk.length <= smallChunk) {
-      this.#held = chunk
-      return true
-    }
-    this.release()
-    const room = this.#response.write(chunk)
-    if (!room) this.#response.once('drain', () => this.exchange?.resume())
-    return room
-  }
-
-  /** Sends what is held back. */
-  release(): void {
-    if (!this.#holding) return
-    this.#holding = false
-    const response = this.#response
-    if (response.destroyed) return
-    if (this.#held) response.write(this.#held)
-    else response.flushHeaders()
-    this.#held = undefined
+    return this.#body.write(chunk)
   }
 
   end(trailers: string[]): void {
     if (trailers.length > 0) {
-      this.release()
+      this.#body.flush()
       this.#response.addTrailers(pairs(trailers))
     }
     this.#end()
@@ -186,11 +164,7 @@ class Http1Downstream implements Downstream {
 
   #end(): void {
     const request = this.#request
-    this.#holding = false
-    // As text it goes in one write with the head, which as a buffer takes a list of two.
-    if (this.#held) this.#response.end(this.#held.toString('latin1'), 'latin1')
-    else this.#response.end()
-    this.#held = undefined
+    this.#body.end()
     if (request.complete) return
     // The rest of the request is read and dropped, but not for ever.
     const timer = setTimeout(() => request.socket.destroy(), lingerTime)
@@ -198,11 +172,6 @@ class Http1Downstream implements Downstream {
     request.resume()
   }
 }
-
-/** Bytes up to which a chunk is small. */
-const smallChunk = 8192
-
-const release = (downstream: Http1Downstream): void => downstream.release()
 
 function rawHead(status: number, headers: string[]): string {
   let head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n`

@@ -6,6 +6,7 @@ import { Exchange } from '../exchange.ts'
 import type { Headers } from '../http/headers.ts'
 import type { Manager } from '../manager.ts'
 import { pseudoFree } from '../upstream/http2.ts'
+import { BodyWriter } from './body-writer.ts'
 import { readHead } from './http2-head.ts'
 
 const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = http2.constants
@@ -65,10 +66,12 @@ export class Http2Server {
 class Http2Downstream implements Downstream {
   exchange: Downstream['exchange']
   readonly #stream: ServerHttp2Stream
+  readonly #body: BodyWriter
   #trailers: string[] = []
 
   constructor(stream: ServerHttp2Stream) {
     this.#stream = stream
+    this.#body = new BodyWriter(stream, () => this.exchange?.resume())
     stream.on('close', () => this.exchange?.clientGone())
   }
 
@@ -84,14 +87,12 @@ class Http2Downstream implements Downstream {
   }
 
   write(chunk: Buffer): boolean {
-    const room = this.#stream.write(chunk)
-    if (!room) this.#stream.once('drain', () => this.exchange?.resume())
-    return room
+    return this.#body.write(chunk)
   }
 
   end(trailers: string[]): void {
     this.#trailers = trailers
-    this.#stream.end()
+    this.#body.end()
     this.#ignoreRest()
   }
 

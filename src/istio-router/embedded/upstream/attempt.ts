@@ -37,7 +37,7 @@ export interface AttemptEvents {
   informational(status: number, headers: string[]): void
   /** The response begins; `ended` if it has no body and no trailers. False asks to hold the body back until `resume`. */
   head(status: number, headers: string[], ended: boolean): boolean
-  /** False asks to hold back what follows until `resume`. */
+  /** `chunk` is only valid during the call. False asks to hold back what follows until `resume`. */
   data(chunk: Buffer): boolean
   end(trailers: string[]): void
   fail(failure: Failure): void
@@ -55,7 +55,7 @@ export interface Attempt {
 export interface Pool {
   send(request: UpstreamRequest, events: AttemptEvents): Attempt
   /** Whether such a request would find a connection, rather than wait for one to be made. */
-  hasConnection(request: Pick<UpstreamRequest, 'body' | 'expectContinue'>): boolean
+  hasConnection(request: Pick<UpstreamRequest, 'upgrade'>): boolean
   /** Takes no more requests: closes idle connections now and the others as they become idle. */
   retire(): void
 }

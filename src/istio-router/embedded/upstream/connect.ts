@@ -1,4 +1,4 @@
-import net from 'node:net'
+import net, { type OnReadOpts } from 'node:net'
 import tls, { type PeerCertificate } from 'node:tls'
 import { dnsNames } from '../../../common/tls.ts'
 import type { ClusterConfig } from '../resources/cluster.ts'
@@ -19,8 +19,9 @@ export type Connected = (error: Error | null, socket: net.Socket | null) => void
 /**
  * Connects to an endpoint and, where the cluster says so, speaks TLS and checks who is there. `done` is called with a socket
  * only after the check, `alpn` being what it is to speak, if anything is said of that; until then not a byte of a request can have left. Sessions are never resumed, since that would skip the check.
+ * With `onread` what it reads goes there, and it is no stream to read from.
  */
-export function connect(target: Target, alpn: string | undefined, done: Connected): void {
+export function connect(target: Target, alpn: string | undefined, done: Connected, onread?: OnReadOpts): void {
   const { address: host, port, cluster } = target
   let settled = false
   let socket: net.Socket
@@ -34,7 +35,7 @@ export function connect(target: Target, alpn: string | undefined, done: Connecte
   const timer = setTimeout(() => settle(new Error(`no connection to ${host}:${port} after ${cluster.connectTimeout} ms`)), cluster.connectTimeout)
 
   try {
-    socket = cluster.tls ? connectTls(target, alpn, settle) : net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: cluster.keepaliveTime, autoSelectFamily: false }, () => settle(null))
+    socket = cluster.tls ? connectTls(target, alpn, settle, onread) : net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: cluster.keepaliveTime, autoSelectFamily: false, ...(onread && { onread }) }, () => settle(null))
   } catch (error) {
     clearTimeout(timer)
     queueMicrotask(() => done(error as Error, null))
@@ -44,7 +45,7 @@ export function connect(target: Target, alpn: string | undefined, done: Connecte
   socket.on('close', () => settle(new Error(`${host}:${port} closed the connection`)))
 }
 
-function connectTls({ address: host, port, hostname, cluster, secrets }: Target, alpn: string | undefined, settle: (error: Error | null) => void): tls.TLSSocket {
+function connectTls({ address: host, port, hostname, cluster, secrets }: Target, alpn: string | undefined, settle: (error: Error | null) => void, onread: OnReadOpts | undefined): tls.TLSSocket {
   const settings = cluster.tls!
   const name = (settings.hostSni && hostname) || settings.sni
   const socket = tls.connect({
@@ -55,6 +56,7 @@ function connectTls({ address: host, port, hostname, cluster, secrets }: Target,
     ...(alpn === undefined ? {} : { ALPNProtocols: [alpn] }),
     rejectUnauthorized: settings.ca !== undefined,
     checkServerIdentity: (_host, certificate) => checkNames(settings, name, certificate),
+    ...(onread && { onread }),
   }, () => settle(alpn === 'h2' && socket.alpnProtocol !== 'h2' ? new Error('the endpoint does not speak HTTP/2') : null))
   socket.setNoDelay(true)
   socket.setKeepAlive(true, cluster.keepaliveTime)

@@ -70,7 +70,7 @@ function overHttp(pool: Pool, request: () => Request, judge: (answer: Answer) =>
           return true
         },
         data(chunk) {
-          if (chunks.length < 64) chunks.push(chunk)
+          if (chunks.length < 64) chunks.push(Buffer.from(chunk))
           return true
         },
         end: (trailers) => done(judge({ status, trailers: fieldsOf([...head, ...trailers]), body: Buffer.concat(chunks) })),

@@ -178,7 +178,7 @@ class Http2Attempt implements Attempt {
     stream.on('close', () => this.#fail(stream.rstCode === NGHTTP2_REFUSED_STREAM, `the endpoint reset the stream with code ${stream.rstCode}`))
     if (body) {
       stream.on('wantTrailers', () => stream.sendTrailers(pseudoFree(body.trailers())))
-      this.#stopBody = pump(body, stream, () => stream.end())
+      this.#stopBody = pump(body, stream, (chunk) => stream.write(chunk), () => stream.end())
     }
   }
 

@@ -258,3 +258,20 @@ test('a transaction of any size is one step: no rule comes before the subset tha
   t.ok(after.indexOf('cluster rule/v1//route pub/a.mesh') >= 0 && after.indexOf('cluster rule/v1//route pub/a.mesh') < after.indexOf('route pub'))
   t.same(translator.degraded('virtualservice/s/shop'), [])
 })
+
+test('a Gateway whose selector means no router says so, until one is there', async (t) => {
+  const { publisher, status: standing, connect, subscribe } = await pilot(t)
+  const gateway = resource('Gateway', 'door', { selector: { app: 'workloads' }, servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['a.mesh'] }] }, 's')
+  await publisher.replace([route('a.mesh'), gateway])
+  t.match(standing.changes(), { [gateway.key]: { programmed: false, degraded: undefined } }, 'without routers nobody knows')
+  subscribe(connect()).acknowledgeAll()
+  const said = await eventually(() => standing.changes()[gateway.key]?.degraded)
+  t.match(said, /spec\.selector: no router has the labels app=workloads.*they have none/)
+  const other = connect()
+  other.send({ node: { id: 'router-2', metadata: { ...node.metadata, labels: { app: 'workloads' } } }, typeUrl: typeUrls.listener, resourceNamesSubscribe: ['*'] })
+  other.acknowledgeAll()
+  await eventually(() => {
+    const { programmed, degraded } = standing.all()[gateway.key]!
+    return programmed && degraded === undefined
+  })
+})

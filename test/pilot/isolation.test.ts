@@ -60,7 +60,7 @@ function pair({ holds }: { holds?: Uint8Array } = {}) {
     isolation.published()
   }
   cache.apply({ changed: translator.constants, removed: [] })
-  const status = new ResourceStatus({ translator, isolation, ads: { epoch: 1, answered: () => 1, routers: () => routers } })
+  const status = new ResourceStatus({ translator, isolation, ads: { epoch: 1, answered: () => 1, routers: () => routers, labels: () => [] } })
   return { publish, deliver, routers, has: () => has, answers: () => answers, sent: () => sent, refused: () => isolation.refusals().map(({ host }) => host).sort(), isolation, status, apply: (...changes: Change[]) => (publish(...changes), deliver()) }
 }
 
@@ -131,7 +131,7 @@ test('the culprit is found too where much has changed since the router was sent 
 test('where nobody can tell which rules a router refuses, all that wait for it say why', (t) => {
   const { apply, isolation, routers } = pair()
   const translator = new Translator(settingsOf())
-  const status = new ResourceStatus({ translator, isolation, ads: { epoch: 2, answered: () => 1, routers: () => routers } })
+  const status = new ResourceStatus({ translator, isolation, ads: { epoch: 2, answered: () => 1, routers: () => routers, labels: () => [] } })
   const changes = [route('a.test', []), rule('a.test', 599)]
   translator.apply(changes)
   apply(...changes)

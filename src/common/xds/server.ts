@@ -140,6 +140,11 @@ export class DeltaServer {
     return [...this.#clients].map(describe)
   }
 
+  /** The clients that have named themselves. */
+  nodes(): Node[] {
+    return [...this.#clients].flatMap(({ delivery }) => delivery.node ?? [])
+  }
+
   /** The number of the cache's newest change. */
   get epoch(): number {
     return this.#epoch.number

@@ -1,5 +1,5 @@
 import { gatewayKey, hostsOfServer } from '../istio/gateways.ts'
-import type { Gateway, Server } from '../istio/types.ts'
+import type { Gateway, GatewaySpec, Server } from '../istio/types.ts'
 import type { Route } from '../records.ts'
 import type { Source } from './source.ts'
 import { name } from './names.ts'
@@ -23,12 +23,15 @@ export interface GatewayServer {
 /** Routers that a Gateway without selector means. */
 const standard = { istio: 'ingressgateway' }
 
+/** The labels of the routers that a Gateway means. */
+export const selectorOf = ({ selector = standard }: GatewaySpec): Record<string, string> => selector
+
 export const serversOf = (gateway: Gateway): GatewayServer[] =>
   (gateway.spec.servers ?? []).map((server, position) => ({
     gateway,
     server,
     id: `${gateway.metadata.namespace}/${gateway.metadata.name}/${position}`,
-    arrival: { port: server.port.number, selector: gateway.spec.selector ?? standard },
+    arrival: { port: server.port.number, selector: selectorOf(gateway.spec) },
   }))
 
 /** The Gateway that a resource of `namespace` calls `NAME` or `NAMESPACE/NAME`, or in the old form `NAME.NAMESPACE…`. */

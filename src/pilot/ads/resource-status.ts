@@ -2,6 +2,7 @@ import type { Change } from '../../mesh/records.ts'
 import { typeUrls } from '../../common/xds/resources.ts'
 import type { ClientStatus } from '../../common/xds/server.ts'
 import type { RouteIsolation } from './isolation.ts'
+import { unselected } from './selected.ts'
 import type { Translator } from '../translate/translator.ts'
 
 /** What pilot made of one resource. */
@@ -24,6 +25,8 @@ export interface ResourceStatusOptions {
     /** Up to which change all routers have answered; 0 without a router. */
     answered(): number
     routers(): ClientStatus[]
+    /** The labels of each router. */
+    labels(): Record<string, string>[]
   }
 }
 
@@ -38,6 +41,7 @@ export class ResourceStatus {
   readonly #told = new Map<string, string>()
   #refusedBefore: Iterable<string> = []
   #answered = 0
+  #labels: Record<string, string>[] = []
 
   constructor(options: ResourceStatusOptions) {
     this.#options = options
@@ -68,6 +72,9 @@ export class ResourceStatus {
     // A router that came, or came back, may lack what all had.
     if (answered < this.#answered) for (const key of this.#published.keys()) this.#suspects.add(key)
     this.#answered = answered
+    const labels = ads.labels()
+    if (JSON.stringify(labels) !== JSON.stringify(this.#labels)) for (const key of this.#published.keys()) if (key.startsWith('gateway/')) this.#suspects.add(key)
+    this.#labels = labels
     const refused = this.#refused()
     const stuck = this.#stuck()
     for (const key of [...refused.keys(), ...this.#refusedBefore, ...translator.rules.degradations.touched()]) this.#suspects.add(key)
@@ -90,8 +97,10 @@ export class ResourceStatus {
     const published = this.#published.get(key)
     if (!published) return null
     const waits = published.epoch > answered
-    const reasons = [...this.#options.translator.degraded(key), ...refusals, ...(waits ? stuck : [])]
-    return { generation: published.generation, programmed: !waits && !refusals.length, ...(reasons.length && { degraded: reasons.join('; ') }) }
+    const resource = this.#options.translator.model.get('resource', key)
+    const unserved = resource?.kind === 'Gateway' ? unselected(resource.spec, this.#labels) : undefined
+    const reasons = [...this.#options.translator.degraded(key), ...(unserved === undefined ? [] : [unserved]), ...refusals, ...(waits ? stuck : [])]
+    return { generation: published.generation, programmed: !waits && !refusals.length && unserved === undefined, ...(reasons.length && { degraded: reasons.join('; ') }) }
   }
 
   /** Why routers have none of what is new: they refuse a route configuration, and nobody can tell for which host. */

@@ -74,6 +74,11 @@ export class AdsServer implements Part {
     return this.#server.clients()
   }
 
+  /** The labels of each router, by which Gateways choose. */
+  labels(): Record<string, string>[] {
+    return this.#server.nodes().map(({ id, metadata }) => readNode(id, metadata).labels)
+  }
+
   get epoch(): number {
     return this.#server.epoch
   }

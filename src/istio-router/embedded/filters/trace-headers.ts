@@ -5,8 +5,17 @@ import type { FilterType } from './filter.ts'
 const begun = 'x-mesh-trace'
 const readable = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/
 
+const idBytes = 24
+/** Random bytes for several requests, since a call of the generator costs more than what it gives. */
+let random = Buffer.alloc(0)
+let used = 0
+
 function randomIds(): string {
-  const hex = randomBytes(24).toString('hex')
+  if (used === random.length) {
+    random = randomBytes(256 * idBytes)
+    used = 0
+  }
+  const hex = random.toString('hex', used, (used += idBytes))
   return `${hex.slice(0, 32)}-${hex.slice(32)}`
 }
 

@@ -166,6 +166,11 @@ test('a trace tells which rule a request meets, and why none before it', async (
   t.match(await trace([]), { rules: [{ rule: 'space/traced http[0]', matched: false, why: /header user-agent is not there/ }, { resource: 'virtualservice/space/traced', matched: true }], outcome: { targets: [{ host: 'hello', share: 1 }] } })
   t.match(await trace(['X-Other: 1', 'User-Agent: Chrome 1']), { status: 403, rules: [{ matched: true }], why: /space\/traced http\[0\] answers by itself/ })
   t.match(await trace(['User-Agent: Chrome 1']), { status: 403 })
+  const split = (...hosts: string[]) => [{ route: hosts.map((host) => ({ destination: { host, subset: 'v9' }, weight: 1 })).concat(hosts.length > 1 ? [{ destination: { host: 'hello' } as never, weight: 1 }] : []) }]
+  t.match(await apply(rule('traced', ['hello.mesh.test'], split('hello'))), { status: 200 })
+  t.match(await trace([]), { status: 503, why: /sends to hello \(subset v9\): no DestinationRule gives hello a subset "v9"/ })
+  t.match(await apply(rule('traced', ['hello.mesh.test'], split('hello', 'nobody'))), { status: 200 })
+  t.match(await trace([]), { status: undefined, outcome: { targets: { length: 3 } } }, 'one of them is there')
   await remove('/v1/resources/vs/dev/traced')
   t.notOk((await trace([])).rules)
 })

@@ -1,14 +1,19 @@
 import { Type } from 'typebox'
+import { analyse } from '../../../mesh/istio/analyse.ts'
+import { codes } from '../../../mesh/istio/finding.ts'
 import { normalizeHost } from '../../../mesh/host.ts'
 import { candidates } from '../../../mesh/matching.ts'
 import { normalizePath, splitTarget } from '../../../mesh/path.ts'
 import type { Route } from '../../../mesh/records.ts'
 import { externalHost } from '../../../mesh/rules/external.ts'
 import { traceHost } from '../../../mesh/rules/trace-host.ts'
+import type { Source } from '../../../mesh/rules/source.ts'
 import { noRuleOf, parseHeaders, rulesOf, traceRules, type Trace as RuleTrace } from '../../../mesh/rules/trace.ts'
 import type { Copilot } from '../../copilot.ts'
 import { callerOf } from '../../people/caller.ts'
 import { entryNamespace, loadRules } from '../../resources/rules.ts'
+import { loadWorld } from '../../resources/world.ts'
+import type { Store } from '../../store/store.ts'
 import { RouteView, showRoutes } from '../../views/route.ts'
 import type { Api } from '../server.ts'
 
@@ -95,15 +100,32 @@ export function trace(api: Api, { store, components }: Copilot): void {
     const found = { ...looked, route, ...(limits.length ? { limits } : {}) }
     if (redirect !== undefined) return { ...found, status: 301, why: `${why}; ${redirect}` }
     const rules = rulesOf(source, record)
-    if (rules) return { ...found, ...ruled(traceRules(rules, asked), record, why) }
+    if (rules) {
+      const traced = traceRules(rules, asked)
+      return { ...found, ...ruled(traced, record, why, await lostBy(traced, source, store)) }
+    }
     if (route!.state === 'no-instances') return { ...found, status: 503, why: `${why}, and none of its instances is running` }
     return { ...found, why }
   })
 }
 
 /** What the rules of a route, or of a host outside, make of a request. */
-function ruled(traced: RuleTrace, route: Route, why: string) {
+function ruled(traced: RuleTrace, route: Route, why: string, lost?: string) {
   const { outcome } = traced
   if (!outcome) return { ...traced, status: 404, why: `${why}; ${noRuleOf(route)}` }
-  return { ...traced, ...(outcome.status === undefined ? {} : { status: outcome.status }), why: `${why}; ${traced.rules.at(-1)!.rule} ${outcome.does}` }
+  const does = `${why}; ${traced.rules.at(-1)!.rule} ${outcome.does}`
+  if (lost !== undefined) return { ...traced, status: 503, why: `${does}: ${lost}` }
+  return { ...traced, ...(outcome.status === undefined ? {} : { status: outcome.status }), why: does }
 }
+
+/** Why a rule sends to nothing that is there; undefined where any of its destinations is. */
+async function lostBy({ rules, outcome }: RuleTrace, source: Source, store: Store): Promise<string | undefined> {
+  const { rule, resource: key } = rules.at(-1) ?? { rule: '', resource: '' }
+  const resource = outcome?.targets.length ? source.get('resource', key) : undefined
+  const [, position] = /http\[(\d+)\]$/.exec(rule) ?? []
+  if (!resource || position === undefined) return undefined
+  const found = analyse(resource, await loadWorld(store, [resource])).filter(({ code, path }) => absent.includes(code) && path.startsWith(`spec.http[${position}].route[`))
+  return found.length < outcome!.targets.length ? undefined : found[0]!.message
+}
+
+const absent: string[] = [codes.serviceUnknown, codes.subsetUnknown]

@@ -20,6 +20,8 @@ export interface Route extends Owned {
   options: Record<string, unknown>
   state: 'serving' | 'no-instances'
   destinations: Destination[]
+  /** What it asks for and does not get. */
+  notes: string[]
   conflicts: Conflict[]
 }
 

@@ -18,6 +18,9 @@ export const healthCheckAnnotation = 'mesh.cloudfoundry.org/health-check'
 const usual = { path: '/', service: '', interval: '5s', timeout: '1s', unhealthy: 3, healthy: 1 }
 const duration = /^[1-9]\d{0,5}(ms|s|m)$/
 
+/** How a check is written, for people. */
+export const healthCheckForm = 'http:/PATH, tcp, grpc, grpc:SERVICE or none, perhaps followed by interval=5s timeout=1s unhealthy=3 healthy=1'
+
 /**
  * Reads `http:/PATH`, `tcp`, `grpc` or `grpc:SERVICE`, which may be followed by `interval=5s timeout=1s unhealthy=3 healthy=1`; `none` is no check,
  * also where the operator has one for all. Undefined for anything else.

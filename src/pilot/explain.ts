@@ -6,7 +6,9 @@ import type { LeftOut } from '../mesh/serving.ts'
 import { externalHost } from '../mesh/rules/external.ts'
 import { traceHost, type HostTrace } from '../mesh/rules/trace-host.ts'
 import { noRuleOf, traceRules, type Trace, type TracedRequest } from '../mesh/rules/trace.ts'
+import { routeNotes } from '../mesh/route-notes.ts'
 import { servingOf } from './model/serving.ts'
+import { routePolicy } from './rules/clusters.ts'
 import { nowhere, type HttpRule } from './rules/rule-host.ts'
 import type { ClusterVariant } from './translate/traits.ts'
 import type { Translator } from './translate/translator.ts'
@@ -78,6 +80,11 @@ export function explain(translator: Translator, host: string, path: string, { ex
   }
 
   const traits = translator.traitsOf(key, route)
+  const notes = routeNotes(route, route.destinations.map(({ app }) => model.get('app', app)), {
+    usual: translator.settings,
+    balanced: routePolicy(model, route)?.loadBalancer !== undefined,
+    protocol: traits.protocol,
+  })
   const { servers, leftOut } = servingOf(route, model)
   const { weights, error } = endpointWeights(route.destinations, servers)
   const total = weights?.reduce((sum, weight) => sum + weight, 0) ?? servers.length
@@ -105,7 +112,7 @@ export function explain(translator: Translator, host: string, path: string, { ex
       options: route.options,
       protocol: traits.protocol,
       loadBalancing: traits.loadBalancing,
-      notes: [...traits.notes, ...(error > 0 ? [`weights are rounded by up to ${(error * 100).toPrecision(2)} %`] : [])],
+      notes: [...notes, ...(error > 0 ? [`weights are rounded by up to ${(error * 100).toPrecision(2)} %`] : [])],
       fault: translator.faultOf(key)?.reason,
       destinations: route.destinations.map((destination, position) => ({
         ...destination,

@@ -9,7 +9,7 @@ import { hello, route } from '../copilot/records.ts'
 import { meshctl as run, root, runMeshctl, type Outcome } from './meshctl.ts'
 
 const copilot = await Copilot.start(tap)
-await copilot.put('e1', [...hello, route('hello.mesh.test', 'hello-guid', [], { path: '/stopped' }), route('old.mesh.test', 'hello-guid', ['hello-p'], { mirrors: 'old.apps.test' })])
+await copilot.put('e1', [...hello, route('hello.mesh.test', 'hello-guid', [], { path: '/stopped' }), route('old.mesh.test', 'hello-guid', ['hello-p'], { mirrors: 'old.apps.test', options: { loadbalancing: 'hash' } })])
 
 const meshctl = (...args: string[]): Promise<Outcome> => run(args, { MESH_API: copilot.api })
 const held = { id: 'h1', since: new Date().toISOString(), source: 'cf', reason: 'more than 20 % would go', removes: { routes: 60, instances: 1 } }
@@ -35,7 +35,7 @@ test('routes', async (t) => {
   t.match(lines[0], /^ROUTE +STATE +INSTANCES +APPS +OWNER +NOTES$/)
   t.match(lines[1], /^hello\.mesh\.test +serving +2\/2 +hello +acme\/dev +1 conflict$/)
   t.match(lines[2], /^hello\.mesh\.test\/stopped +503 +0\/0 +hello +acme\/dev$/)
-  t.match(lines[3], /^old\.mesh\.test +serving .* mirrors old\.apps\.test$/)
+  t.match(lines[3], /^old\.mesh\.test +serving .* mirrors old\.apps\.test, 1 note$/)
   t.notMatch(out, '\x1b', 'no colours without a terminal')
   t.equal((await meshctl('routes', '--domain', 'elsewhere.test')).out, 'no routes\n')
 })
@@ -53,6 +53,7 @@ test('routes HOST shows everything there, and ends with 1 where nothing is', asy
 })
 
 test('trace tells where a request goes, and why', async (t) => {
+  t.match((await meshctl('trace', 'old.mesh.test')).out, /note +hash_header is missing/)
   const found = await meshctl('trace', 'http://HELLO.mesh.test:8080/a?b')
   t.equal(found.code, 0)
   t.match(found.out, /– hello\.mesh\.test\/a\n {2}✓ hello\.mesh\.test\n\ngoes to the app: pub\/hello\.mesh\.test is the most specific/)

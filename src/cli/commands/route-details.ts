@@ -4,7 +4,7 @@ import { labelsOf, nameOf, ownerOf, percent } from '../words.ts'
 
 /** All that is known of one route, on several lines. */
 export function describeRoute(route: Route, out: Output): string {
-  const { host, path, exposure, guid, mirrors, labels, options, state, destinations, conflicts } = route
+  const { host, path, exposure, guid, mirrors, labels, options, state, destinations, notes, conflicts } = route
   const state503 = 'no running instance: the router answers 503'
   const lines: [string, string | undefined | false][] = [
     ['owner', ownerOf(route)],
@@ -14,6 +14,7 @@ export function describeRoute(route: Route, out: Output): string {
     ['guid', guid],
     ['labels', labelsOf(labels)],
     ['options', Object.keys(options).length > 0 && JSON.stringify(options)],
+    ...notes.map((note): [string, string] => [out.style('yellow', 'note'), note]),
     ...conflicts.map(({ space, reason }): [string, string] => [out.style('yellow', 'conflict'), `a route of space ${nameOf(space)} is not served: ${reason}`]),
   ]
   return [

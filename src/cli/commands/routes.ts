@@ -46,7 +46,7 @@ function showTable(routes: Route[], out: Output): string {
       { title: 'INSTANCES', value: (route) => instancesOf(route), right: true },
       { title: 'APPS', value: ({ destinations }) => [...new Set(destinations.map(({ app }) => nameOf(app)))].join(', ') },
       { title: 'OWNER', value: ownerOf },
-      { title: 'NOTES', value: (route) => notes(route) },
+      { title: 'NOTES', value: remarksOf },
     ],
     routes,
   )
@@ -61,8 +61,8 @@ function instancesOf({ destinations }: Route): string {
   return `${running}/${destinations.reduce((sum, { wanted }) => sum + wanted, 0)}`
 }
 
-function notes({ exposure, mirrors, conflicts }: Route): string {
-  return [exposure === 'int' && 'internal', mirrors && `mirrors ${mirrors}`, conflicts.length && count(conflicts.length, 'conflict')].filter(Boolean).join(', ')
+function remarksOf({ exposure, mirrors, notes, conflicts }: Route): string {
+  return [exposure === 'int' && 'internal', mirrors && `mirrors ${mirrors}`, notes.length && count(notes.length, 'note'), conflicts.length && count(conflicts.length, 'conflict')].filter(Boolean).join(', ')
 }
 
 function showDetails(host: string, routes: Route[], out: Output): string {

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import type { Destination } from '../../mesh/records.ts'
+import { routeNotes } from '../../mesh/route-notes.ts'
 import { servingOf, sharesOf, type Server } from '../../mesh/serving.ts'
 import type { Conflict } from '../../mesh/conflict.ts'
 import type { Keyed, Store } from '../store/store.ts'
@@ -48,6 +49,7 @@ export const RouteView = Type.Object({
   options: Type.Object({}, { additionalProperties: true }),
   state: Type.Enum(['serving', 'no-instances'], { description: 'no-instances: it answers 503' }),
   destinations: Type.Array(DestinationView),
+  notes: Type.Array(Type.String(), { description: 'What it asks for, by its options, its weights and the annotations of its apps, and does not get' }),
   conflicts: Type.Array(ConflictView, { description: 'Routes of other spaces with this host and path, which are not served' }),
 })
 export type RouteView = Static<typeof RouteView>
@@ -83,6 +85,7 @@ export async function showRoutes(store: Store, routes: Keyed<'route'>[], conflic
       options: value.options,
       state: shown.some(({ instances }) => instances.length) ? 'serving' : 'no-instances',
       destinations: shown,
+      notes: routeNotes(value, value.destinations.map(({ app }) => related.get('app', app))),
       conflicts: here.filter((conflict) => conflict.key === key).map((conflict) => showConflict(conflict, related)),
     }
   })

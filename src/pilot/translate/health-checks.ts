@@ -8,16 +8,13 @@ import { duration } from './proto.ts'
 import type { TranslationSettings } from './settings.ts'
 import type { ClusterVariant, RouteTraits } from './traits.ts'
 
-/** The check that the apps of a route ask for by annotation, the first that does; else the operator's. What cannot be read is told in `notes`. */
-export function healthCheckOf(apps: (App | undefined)[], { protocol, notes }: Pick<RouteTraits, 'protocol' | 'notes'>, { healthCheck }: TranslationSettings): HealthCheck | undefined {
+/** The check that the apps of a route ask for by annotation, the first that does; else the operator's. Undefined where that cannot be read. */
+export function healthCheckOf(apps: (App | undefined)[], { protocol }: Pick<RouteTraits, 'protocol'>, { healthCheck }: TranslationSettings): HealthCheck | undefined {
   const written = apps.flatMap((app) => app?.annotations[healthCheckAnnotation] ?? [])[0]
   const check = readHealthCheck(written ?? healthCheck)
-  if (check === undefined) notes.push(`${healthCheckAnnotation}: ${JSON.stringify(written)} is none of http:/PATH, tcp, grpc, grpc:SERVICE or none, perhaps followed by interval=5s timeout=1s unhealthy=3 healthy=1`)
   if (check === 'none') return undefined
-  if (check?.type !== 'grpc' || protocol !== 'http1') return check
-  // Envoy refuses such a cluster as a whole.
-  notes.push('gRPC is HTTP/2, and its app is mapped as http1: its instances are not checked; map it with --app-protocol http2, or have it checked by http:/PATH or tcp')
-  return undefined
+  // Envoy refuses a cluster of HTTP/1.1 that is checked by gRPC as a whole.
+  return check?.type === 'grpc' && protocol === 'http1' ? undefined : check
 }
 
 /** Host of the requests by which instances are checked. */

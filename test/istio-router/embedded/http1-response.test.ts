@@ -36,6 +36,10 @@ const responses: Record<string, { sent: string; options?: Parameters<typeof read
     sent: 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-A:\t b \r\n\r\nbody',
     seen: { status: 200, headers: ['content-length', '4', 'x-a', 'b'], body: 'body', ended: { trailers: [] }, reusable: true, idleTime: Infinity },
   },
+  'a length of zero, however written': {
+    sent: 'HTTP/1.1 200 OK\r\nContent-Length: 00\r\n\r\n',
+    seen: { status: 200, body: '', ended: { trailers: [] }, reusable: true },
+  },
   'chunks with extensions and trailers': {
     sent: 'HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n4;a=b\r\nbo\r\n\r\nA\r\n0123456789\r\n0\r\nX-T: t\r\n\r\n',
     seen: { body: 'bo\r\n0123456789', ended: { trailers: ['x-t', 't'] }, reusable: true },

@@ -171,7 +171,7 @@ export class ResponseReader {
       }
     }
     if (encoding !== undefined && (size !== undefined || (encoding !== 'chunked' && encoding !== 'identity'))) throw new BadResponse('the transfer encoding cannot be read')
-    if (this.#method === 'HEAD' || this.#status === 204 || this.#status === 304 || size === '0') return { body: 'none', length: 0 }
+    if (this.#method === 'HEAD' || this.#status === 204 || this.#status === 304 || Number(size) === 0) return { body: 'none', length: 0 }
     if (encoding === 'chunked') return { body: 'chunked', length: 0 }
     if (size !== undefined) return { body: 'sized', length: Number(size) }
     this.reusable = false

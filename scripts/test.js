@@ -16,7 +16,7 @@ const report = join(results, 'report.tap')
 
 const tap = spawnSync(
   node24(),
-  [join(root, 'node_modules/tap/dist/esm/run.mjs'), `--reporter=${process.stdout.isTTY ? 'base' : 'terse'}`, `--output-file=${report}`, ...(slow ? ['--jobs=1', '--timeout=1800'] : []), ...chosen()],
+  [join(root, 'node_modules/tap/dist/esm/run.mjs'), `--reporter=${process.stdout.isTTY ? 'base' : 'min'}`, `--output-file=${report}`, ...(slow ? ['--jobs=1', '--timeout=1800'] : []), ...chosen()],
   // Where CI is set, tap's reporters say nothing of what failed.
   { cwd: root, stdio: 'inherit', env: { ...process.env, CI: 'false', ...(golden ? { MESH_GOLDEN: '1' } : {}) } },
 )

@@ -48,7 +48,7 @@ export function isFree(port: number): Promise<boolean> {
   })
 }
 
-/** A port below those that the kernel gives to outgoing connections, so that none of them takes it in the meantime. */
+/** A port below those that the kernel gives to outgoing connections, and those of the foundation's containers, so that none of them takes it in the meantime. */
 export function randomPort(): number {
-  return randomInt(10_000, 32_768)
+  return randomInt(10_000, 20_000)
 }

@@ -53,10 +53,18 @@ export class TestProgram {
   }
 }
 
-/** A port of 127.0.0.1 that is free, and that no outgoing connection takes. */
+const given = new Set<number>()
+const job = Number(process.env['TAP_JOB_ID'] ?? 0) % 2
+
+/**
+ * A port of 127.0.0.1 that is free, and that no outgoing connection takes. It may be bound much later: it is not given out again, and the test file
+ * that runs beside this one has the other half of all ports.
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomPort()
-    if (await isFree(port)) return port
+    if (port % 2 !== job || given.has(port) || !(await isFree(port))) continue
+    given.add(port)
+    return port
   }
 }

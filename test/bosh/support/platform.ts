@@ -165,8 +165,9 @@ export class Platform {
         probe: { port: router?.probe },
         health: { port: router?.health },
         envoy: { concurrency: 1 },
-        drain: { wait: 1, limit: 10 },
-        load_balancer_healthy_threshold: 1,
+        // Time enough for the tests' balancer to notice, also on a busy machine.
+        drain: { wait: 3, limit: 10 },
+        load_balancer_healthy_threshold: 3,
       },
       'smoke-tests': { api, uaa: { url: uaa } },
     }

@@ -89,7 +89,7 @@ for (const protocol of ['HTTP2', 'GRPC']) {
 }
 
 behaviour('rules hold for an external service: timeouts, retries, and what is too much is refused', async (scene) => {
-  const { t, router, apply } = scene
+  const { t, router, mesh, apply } = scene
   const host = outside(scene)
   let tries = 0
   const held: (() => void)[] = []
@@ -109,7 +109,8 @@ behaviour('rules hold for an external service: timeouts, retries, and what is to
   t.equal(tries, 3)
   t.equal((await ask(router.internal, host, { path: '/slow' })).status, 504)
   const first = ask(router.internal, host, { path: '/held' })
-  const refused = await until(scene, host, ({ status }) => status === 503 && held.length > 0)
+  await mesh.eventually(() => held.length > 0)
+  const refused = await until(scene, host, ({ status }) => status === 503)
   t.equal(refused.headers['x-envoy-overloaded'], 'true')
   held.forEach((release) => release())
   t.equal((await first).body, 'held')

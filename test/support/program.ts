@@ -63,8 +63,8 @@ const job = Number(process.env['TAP_JOB_ID'] ?? 0) % 2
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomPort()
-    if (port % 2 !== job || given.has(port) || !(await isFree(port))) continue
+    if (port % 2 !== job || given.has(port)) continue
     given.add(port)
-    return port
+    if (await isFree(port)) return port
   }
 }

@@ -16,7 +16,8 @@ const ads = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' }
 /**
  * Envoy's bootstrap: everything comes from the agent by delta ADS on a Unix socket, and Envoy waits for it without limit
  * (`initial_fetch_timeout: 0s`), so that a router without configuration doesn't bind. Per-cluster statistics are off and clusters are
- * made in the workers when they are first used: with 100,000 routes both decide over memory and start-up time.
+ * made in the workers when they are first used: with 100,000 routes both decide over memory and start-up time. Statistics are summed up
+ * when they are asked for: every five seconds, Envoy's default, *measured* 136 ms of its main thread each time at 100,000 clusters.
  */
 export function bootstrap({ name, envoy }: Pick<RouterConfig, 'name' | 'envoy'>, sockets: Sockets): object {
   return {
@@ -60,6 +61,7 @@ export function bootstrap({ name, envoy }: Pick<RouterConfig, 'name' | 'envoy'>,
       ],
     },
     cluster_manager: { enable_deferred_cluster_creation: true, outlier_detection: { event_log_path: sockets.outliers } },
+    stats_flush_on_admin: true,
     stats_config: { stats_matcher: { exclusion_list: { patterns: [{ prefix: 'cluster.' }] } } },
     overload_manager: {
       refresh_interval: '1s',

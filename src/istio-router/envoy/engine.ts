@@ -129,7 +129,7 @@ export class EnvoyEngine implements Engine {
     const end = Date.now() + limit
     try {
       await admin.drain()
-      while ((await admin.activeRequests()) > 0 && Date.now() < end) await delay(50)
+      while ((await admin.activeRequests()) > 0 && Date.now() < end) await delay(250)
     } catch (error) {
       this.#options.log.warn({ reason: messageOf(error) }, 'Envoy cannot be drained')
     }

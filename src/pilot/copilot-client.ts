@@ -30,8 +30,14 @@ export const SecretRefused = problem('MESH_SECRET_REFUSED', 502, (status: number
 
 /** Takes what copilot tells. What it returns is waited for before more is read, so that copilot feels the backpressure. */
 export interface Follower {
-  /** All records, in place of those before. */
-  replace(records: Change[]): Promise<void>
+  /** A snapshot begins; of one that did not end nothing more comes. */
+  begin(): void
+  /** A part of the snapshot. */
+  read(records: Change[]): Promise<void>
+  /** The snapshot is whole, in place of all records before, with the changes that were made while it was sent. */
+  finish(changes: Change[]): Promise<void>
+  /** The snapshot broke off. */
+  abandon(): void
   /** Changes, in order. */
   apply(changes: Change[]): Promise<void>
 }
@@ -163,8 +169,8 @@ export class CopilotClient implements Part {
   }
 
   async #read(batches: AsyncIterable<unknown[]>, backoff: Backoff): Promise<void> {
-    /** The records of a snapshot that is not whole yet, and the changes that came meanwhile. */
-    let snapshot: Change[] | undefined
+    /** Of a snapshot that is not whole yet: how many records came, and the changes that were made meanwhile. */
+    let snapshot: { records: number; changes: Change[] } | undefined
     /** Transactions that arrived together are applied together: a burst is translated once. */
     let burst: { changes: Change[]; revision: number } | undefined
     const flush = async (): Promise<void> => {
@@ -175,31 +181,37 @@ export class CopilotClient implements Part {
       this.#position = { history: this.#position.history, revision }
     }
 
-    for await (const batch of batches) {
-      this.#heardAt = Date.now()
-      for (const line of batch.map(asLine)) {
-        if ('snapshot' in line) {
-          await flush()
-          snapshot = []
-        } else if ('records' in line) {
-          if (!snapshot) throw WatchBroken('records outside of a snapshot')
-          for (const record of line.records) snapshot.push(record)
-        } else if ('changes' in line) {
-          if (!snapshot && !this.#position) throw WatchBroken('changes before a snapshot')
-          if (!snapshot) burst = { changes: burst?.changes ?? [], revision: line.revision }
-          const into = snapshot ?? burst!.changes
-          for (const change of line.changes) into.push(change)
-        } else {
-          await flush()
-          if (snapshot) await this.#follower.replace(snapshot)
-          if (snapshot || !this.#connected) this.#log.info({ ...line.synced, snapshot: snapshot?.length }, 'following copilot')
-          snapshot = undefined
-          this.#position = line.synced
-          this.#connected = true
-          backoff.reset()
+    try {
+      for await (const batch of batches) {
+        this.#heardAt = Date.now()
+        for (const line of batch.map(asLine)) {
+          if ('snapshot' in line) {
+            await flush()
+            this.#follower.begin()
+            snapshot = { records: 0, changes: [] }
+          } else if ('records' in line) {
+            if (!snapshot) throw WatchBroken('records outside of a snapshot')
+            await this.#follower.read(line.records)
+            snapshot.records += line.records.length
+          } else if ('changes' in line) {
+            if (!snapshot && !this.#position) throw WatchBroken('changes before a snapshot')
+            if (!snapshot) burst = { changes: burst?.changes ?? [], revision: line.revision }
+            const into = (snapshot ?? burst!).changes
+            for (const change of line.changes) into.push(change)
+          } else {
+            await flush()
+            if (snapshot) await this.#follower.finish(snapshot.changes)
+            if (snapshot || !this.#connected) this.#log.info({ ...line.synced, snapshot: snapshot?.records }, 'following copilot')
+            snapshot = undefined
+            this.#position = line.synced
+            this.#connected = true
+            backoff.reset()
+          }
         }
+        await flush()
       }
-      await flush()
+    } finally {
+      if (snapshot) this.#follower.abandon()
     }
   }
 }

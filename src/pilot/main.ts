@@ -33,7 +33,7 @@ const publisher = new Publisher(translator, cache, (changes) => {
 })
 const copilot = new CopilotClient(config.copilot, publisher, log)
 const isolation = new RouteIsolation({ rules: translator.rules, cache, refresh: () => ads.refresh() })
-const ads: AdsServer = new AdsServer({ config, cache, ready: () => publisher.whole && secrets.settled, isolation, gateways: () => gateways.now(), log, metrics })
+const ads: AdsServer = new AdsServer({ config, cache, ready: () => publisher.whole && secrets.settled, filling: () => publisher.filling || publisher.whole, isolation, gateways: () => gateways.now(), log, metrics })
 const secrets = new SecretKeeper({ read: (key) => copilot.secret(key), changed: () => ads.refresh(), log })
 const gateways = new GatewayFollower({ translator, secrets, refresh: () => ads.refresh() })
 const advice = new RoutingAdvice(translator, log)

@@ -1,4 +1,4 @@
-import { Client, credentials, type ChannelCredentials, type ClientDuplexStream, type StatusObject } from '@grpc/grpc-js'
+import { Client, credentials, Metadata, type ChannelCredentials, type ClientDuplexStream, type StatusObject } from '@grpc/grpc-js'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { Registry } from 'prom-client'
 import { createLogger } from '../../src/common/log.ts'
@@ -40,10 +40,12 @@ export class RawClient {
   readonly #call: ClientDuplexStream<Buffer, DeltaDiscoveryResponse>
   #answering = false
 
-  constructor(address: string, channel: ChannelCredentials = credentials.createInsecure(), options: object = {}) {
+  constructor(address: string, channel: ChannelCredentials = credentials.createInsecure(), options: object = {}, headers: Record<string, string> = {}) {
     this.#client = new Client(address, channel, { 'grpc.max_receive_message_length': -1, ...options })
     const { path, requestSerialize, responseDeserialize } = deltaClientMethod
-    this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize)
+    const metadata = new Metadata()
+    for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
+    this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata)
     this.#call.on('data', (message: DeltaDiscoveryResponse) => {
       this.messages.push(message)
       if (this.#answering) this.acknowledge(message)

@@ -44,7 +44,7 @@ export const copilotStream: Part = {
       for (const { kind, key, value } of all) if (typeof kind !== 'string' || typeof key !== 'string' || typeof value !== 'object') broken.push(JSON.stringify({ kind, key, value }))
       return Promise.resolve()
     }
-    const client = new CopilotClient({ url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, serverName: 'copilot.service.cf.internal', tls: tlsFiles('pilot.service.cf.internal') }, { replace: look, apply: look }, createLogger('fuzz', 'silent'), { maxBackoff: 1 })
+    const client = new CopilotClient({ url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, serverName: 'copilot.service.cf.internal', tls: tlsFiles('pilot.service.cf.internal') }, { begin() {}, read: look, finish: look, abandon() {}, apply: look }, createLogger('fuzz', 'silent'), { maxBackoff: 1 })
     await client.start()
     run.watch()
     await run.property(streams, async (bytes) => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fromBinary } from '@bufbuild/protobuf'
+import { status } from '@grpc/grpc-js'
 import { pino } from 'pino'
 import { test, type Test } from 'tap'
 import { Registry } from 'prom-client'
@@ -74,11 +75,11 @@ interface Pilot {
   stop: () => void
 }
 
-async function startPilot(t: Test, resources: Resource[] = [], port?: number, files: TlsConfig = tls.pilot, onRefused?: DeltaServerOptions['onRefused']): Promise<Pilot> {
+async function startPilot(t: Test, resources: Resource[] = [], port?: number, files: TlsConfig = tls.pilot, more: Pick<DeltaServerOptions, 'onRefused' | 'admit'> = {}): Promise<Pilot> {
   const { credentials, stop } = serverCredentials(files)
   const cache = new ResourceCache()
   cache.apply({ changed: resources, removed: [] })
-  const server = new DeltaServer({ cache, log: createLogger('test', 'silent'), metrics: new Registry(), grace: 0, ...(onRefused && { onRefused }) })
+  const server = new DeltaServer({ cache, log: createLogger('test', 'silent'), metrics: new Registry(), grace: 0, ...more })
   const pilot = {
     cache,
     server,
@@ -158,6 +159,39 @@ test('the router starts with its last good configuration while no pilot is there
   await eventually(() => second.engine.names().join() === 'a,d')
   t.equal(after.server.clients()[0]?.name, 'router-1')
   t.equal(second.agent.condition().reason, undefined)
+})
+
+test('pilot hears before anything else whether the router has nothing', async (t) => {
+  const told: string[] = []
+  const admit: DeltaServerOptions['admit'] = ({ metadata }, has) => void told.push(`${metadata.get('mesh-empty').join()} ${has}`)
+  const pilot = await startPilot(t, [clusterNamed('a')], undefined, tls.pilot, { admit })
+  const { start } = rig(t, [pilot.port])
+  const first = await start()
+  await eventually(() => pilot.server.clients()[0]?.types['cluster']?.acknowledgedAt)
+  await first.agent.stop()
+  await start()
+  await eventually(() => told.length === 3)
+  t.strictSame(told, ['true false', ' false', ' true'])
+})
+
+test('a router whose pilot is killed while it reads keeps what it was given, until another knows all', async (t) => {
+  const reading = await startPilot(t, [clusterNamed('a'), clusterNamed('gone')])
+  const { start } = rig(t, [reading.port])
+  const { engine } = await start()
+  await eventually(() => engine.names().join() === 'a,gone')
+  reading.stop()
+
+  let ready = false
+  let asked = 0
+  const admit: DeltaServerOptions['admit'] = ({ metadata }) => {
+    asked++
+    return ready || metadata.get('mesh-empty')[0] === 'true' ? undefined : { code: status.UNAVAILABLE, details: 'reading' }
+  }
+  await startPilot(t, [clusterNamed('a'), clusterNamed('b'), listenerOn('http', 8080)], reading.port, tls.pilot, { admit })
+  await eventually(() => asked > 1)
+  t.strictSame(engine.names(), ['a', 'gone'])
+  ready = true
+  await eventually(() => engine.names().join() === 'a,b,http')
 })
 
 test('the ports of the last good configuration open once pilot has said what is new', async (t) => {
@@ -304,7 +338,7 @@ test('what the router goes on with of a route configuration is told with the fir
   }
   const hex = ({ any }: Resource): string => Buffer.from(any.value).toString('hex')
   const [none, good, bad, worse] = ['none', 'good', 'bad', 'worse'].map((cluster) => routesTo([cluster], { name: 'r' })) as [Resource, Resource, Resource, Resource]
-  const before = await startPilot(t, [clusterNamed('a')], undefined, tls.pilot, onRefused)
+  const before = await startPilot(t, [clusterNamed('a')], undefined, tls.pilot, { onRefused })
   const { start } = rig(t, [before.port])
   const { engine } = await start()
   await eventually(() => engine.names().includes('a'))
@@ -322,7 +356,7 @@ test('what the router goes on with of a route configuration is told with the fir
   engine.bad.add('r')
   await refuse(before, bad)
   before.stop()
-  const after = await startPilot(t, [clusterNamed('a'), good], before.port, tls.pilot, onRefused)
+  const after = await startPilot(t, [clusterNamed('a'), good], before.port, tls.pilot, { onRefused })
   await eventually(() => after.server.clients()[0]?.types['route'])
   await refuse(after, worse)
   t.strictSame(told.slice(1), [[bad.version, undefined], [worse.version, hex(good)]])

@@ -15,6 +15,7 @@ import { Translator } from '../../src/pilot/translate/translator.ts'
 import { ask } from '../support/client.ts'
 import { TestInstance } from '../support/instance.ts'
 import { envoyAbsent } from '../support/mesh.ts'
+import { replace } from '../pilot/records.ts'
 import { TestAuthority } from '../support/pki.ts'
 import { freePort, TestProgram } from '../support/program.ts'
 import { eventually } from '../support/wait.ts'
@@ -45,7 +46,7 @@ async function router(t: Test, engine: string) {
   const ads = new AdsServer({ config, cache, ready: () => publisher.whole, log, metrics: new Registry() })
   await ads.start()
   t.teardown(() => ads.stop())
-  await publisher.replace([
+  await replace(publisher, [
     { kind: 'process', key: 'p', value: { app: 'a', type: 'web', instances: 1 } },
     { kind: 'instance', key: instance.guid, value: instance.record('p') },
     { kind: 'route', key: 'pub/a.mesh', value: { host: 'a.mesh', path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [{ app: 'a', type: 'web', port: 8080, protocol: 'http1', processes: ['p'] }] } },

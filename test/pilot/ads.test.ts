@@ -22,7 +22,7 @@ import { RawClient, typeUrls } from '../common/xds-raw-client.ts'
 import { freePort } from '../support/program.ts'
 import { TestAuthority } from '../support/pki.ts'
 import { eventually } from '../support/wait.ts'
-import { resource } from './records.ts'
+import { replace, resource } from './records.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mesh-pilot-'))
 process.on('exit', () => rmSync(folder, { recursive: true }))
@@ -45,13 +45,13 @@ async function pilot(t: Test, tls: TlsConfig = pki.issue('pilot')) {
   const cache = new ResourceCache()
   const translator = new Translator(config.translation)
   const publisher = new Publisher(translator, cache, (changes) => status.published(changes))
-  const ads = new AdsServer({ config, cache, ready: () => publisher.whole, log, metrics: new Registry() })
+  const ads = new AdsServer({ config, cache, ready: () => publisher.whole, filling: () => publisher.filling, log, metrics: new Registry() })
   const status = new ResourceStatus({ translator, ads })
   await ads.start()
   t.teardown(() => ads.stop())
-  const connect = (files: TlsConfig = router): RawClient => {
+  const connect = (files: TlsConfig = router, headers: Record<string, string> = {}): RawClient => {
     const [ca, key, certificate] = [files.ca, files.key, files.certificate].map((file) => readFileSync(file))
-    const client = new RawClient(`127.0.0.1:${ads.port}`, credentials.createSsl(ca, key, certificate), { 'grpc.ssl_target_name_override': 'pilot.service.cf.internal' })
+    const client = new RawClient(`127.0.0.1:${ads.port}`, credentials.createSsl(ca, key, certificate), { 'grpc.ssl_target_name_override': 'pilot.service.cf.internal' }, headers)
     t.teardown(() => client.close())
     return client
   }
@@ -67,15 +67,79 @@ test('routers are sent away until copilot has told everything', async (t) => {
   const early = subscribe(connect())
   await eventually(() => early.ended)
   t.match(early.ended, { code: status.UNAVAILABLE, details: /copilot/ })
-  await publisher.replace([process_, instance('i', 1000), route('a.mesh')])
+  await replace(publisher, [process_, instance('i', 1000), route('a.mesh')])
   const client = subscribe(connect()).acknowledgeAll()
   await eventually(() => client.received().includes('route pub'))
   t.strictSame(client.received().slice(0, 4), ['cluster pub/a.mesh', 'cluster rule/nowhere', 'endpoint pub/a.mesh', 'listener http'])
 })
 
+const hasNothing = { 'mesh-empty': 'true' }
+const sentAway = { code: status.UNAVAILABLE, details: /copilot/ }
+
+test('a router that has nothing is given clusters while pilot reads, and opens its ports once all is there', async (t) => {
+  const { publisher, connect, subscribe } = await pilot(t)
+  publisher.begin()
+  await publisher.read([process_, instance('i', 1000)])
+  const client = subscribe(connect(router, hasNothing)).acknowledgeAll()
+  await publisher.read([route('a.mesh'), versions, shop('v1')])
+  await eventually(() => client.received().includes('endpoint pub/a.mesh'))
+  await publisher.read([route('b.mesh')])
+  await eventually(() => client.received().includes('endpoint pub/b.mesh'))
+  t.strictSame(client.received(), ['cluster pub/a.mesh', 'endpoint pub/a.mesh', 'cluster pub/b.mesh', 'endpoint pub/b.mesh'])
+
+  await publisher.finish([{ kind: 'route', key: 'pub/b.mesh', value: null }])
+  await eventually(() => client.received().includes('-endpoint pub/b.mesh') && client.received().includes('listener http'))
+  const rest = client.received().slice(4)
+  t.strictSame(rest.toSorted(), ['-cluster pub/b.mesh', '-endpoint pub/b.mesh', 'cluster rule/nowhere', 'cluster rule/v1//route pub/a.mesh', 'endpoint rule/v1//route pub/a.mesh', 'listener http', 'route int', 'route pub'].toSorted())
+  t.ok(rest.indexOf('cluster rule/v1//route pub/a.mesh') < rest.indexOf('listener http'))
+  t.equal(client.ended, undefined)
+})
+
+test('a router that has something is not answered while pilot reads', async (t) => {
+  const { publisher, connect, subscribe } = await pilot(t)
+  publisher.begin()
+  await publisher.read([process_, instance('i', 1000), route('a.mesh')])
+  const silent = subscribe(connect())
+  const liar = connect(router, hasNothing).send({ node, typeUrl: typeUrls.cluster, resourceNamesSubscribe: ['*'], initialResourceVersions: { 'pub/old.mesh': '1' } })
+  for (const client of [silent, liar]) {
+    await eventually(() => client.ended)
+    t.match(client.ended, sentAway)
+    t.strictSame(client.received(), [])
+  }
+})
+
+test('a router that was given a part of a snapshot which breaks off is sent away with it, and is whole after the next', async (t) => {
+  const { publisher, connect, subscribe } = await pilot(t)
+  publisher.begin()
+  await publisher.read([process_, instance('i', 1000), route('a.mesh'), route('gone.mesh')])
+  const early = subscribe(connect(router, hasNothing)).acknowledgeAll()
+  await eventually(() => early.received().includes('endpoint pub/gone.mesh'))
+  publisher.abandon()
+  await eventually(() => early.ended)
+  t.match(early.ended, sentAway)
+  t.notOk(early.received().some((one) => one.startsWith('-') || one.startsWith('listener')))
+
+  publisher.begin()
+  await publisher.read([process_, instance('i', 1000), route('a.mesh')])
+  const other = subscribe(connect(router, hasNothing))
+  await eventually(() => other.ended)
+  t.match(other.ended, sentAway, 'what is there now is not what there is')
+  await publisher.read([route('b.mesh')])
+  await publisher.finish([])
+
+  const client = connect().acknowledgeAll()
+  const taken = early.messages.flatMap(({ typeUrl, resources }) => resources.map(({ name, version }) => ({ typeUrl, name, version })))
+  for (const type of ['cluster', 'endpoint', 'listener', 'route'] as const) {
+    const initialResourceVersions = Object.fromEntries(taken.filter(({ typeUrl }) => typeUrl === typeUrls[type]).map(({ name, version }) => [name, version]))
+    client.send({ node, typeUrl: typeUrls[type], resourceNamesSubscribe: ['*'], initialResourceVersions })
+  }
+  await eventually(() => client.received().includes('route pub') && client.received().includes('-endpoint pub/gone.mesh'))
+  t.strictSame(client.received().toSorted(), ['-cluster pub/gone.mesh', '-endpoint pub/gone.mesh', 'cluster pub/b.mesh', 'cluster rule/nowhere', 'endpoint pub/b.mesh', 'listener http', 'route int', 'route pub'].toSorted())
+})
+
 test('only a client with the routers’ name is served', async (t) => {
   const { publisher, connect, subscribe } = await pilot(t)
-  await publisher.replace([])
+  await replace(publisher, [])
   const stranger = subscribe(connect(pki.issue('copilot')))
   await eventually(() => stranger.ended)
   t.match(stranger.ended, { code: status.PERMISSION_DENIED, details: /copilot\.service\.cf\.internal.*istio-router\.service\.cf\.internal/ })
@@ -88,7 +152,7 @@ test('only a client with the routers’ name is served', async (t) => {
 
 test('a router whose node is wrong hears what is wrong', async (t) => {
   const { publisher, connect } = await pilot(t)
-  await publisher.replace([])
+  await replace(publisher, [])
   const client = connect().send({ node: { id: 'x', metadata: { listeners: [{ name: 'http', port: 'many' }] } }, typeUrl: typeUrls.listener })
   await eventually(() => client.ended)
   t.match(client.ended, { code: status.INVALID_ARGUMENT, details: /listeners\[0\]\.port/ })
@@ -97,7 +161,7 @@ test('a router whose node is wrong hears what is wrong', async (t) => {
 test('a change brings what it touches, a new snapshot only what differs', async (t) => {
   const { publisher, connect, subscribe } = await pilot(t)
   const records = [process_, instance('i', 1000), route('a.mesh'), route('b.mesh')]
-  await publisher.replace(records)
+  await replace(publisher, records)
   const client = subscribe(connect()).acknowledgeAll()
   await eventually(() => client.received().includes('route pub'))
   const before = client.received().length
@@ -106,7 +170,7 @@ test('a change brings what it touches, a new snapshot only what differs', async 
   await eventually(() => client.received().length === before + 2)
   t.strictSame(client.received().slice(before), ['-cluster pub/b.mesh', '-endpoint pub/b.mesh'])
 
-  await publisher.replace([...records.filter(({ key }) => key !== 'pub/b.mesh'), instance('j', 2000)])
+  await replace(publisher, [...records.filter(({ key }) => key !== 'pub/b.mesh'), instance('j', 2000)])
   await eventually(() => client.received().length === before + 3)
   t.equal(client.received().at(-1), 'endpoint pub/a.mesh')
 })
@@ -114,7 +178,7 @@ test('a change brings what it touches, a new snapshot only what differs', async 
 test('a changed certificate of pilot is shown to new connections', async (t) => {
   const tls = pki.issue('rotating', { dns: ['pilot.service.cf.internal'] })
   const { publisher, connect, subscribe } = await pilot(t, tls)
-  await publisher.replace([route('a.mesh')])
+  await replace(publisher, [route('a.mesh')])
   pki.issue('rotating', { dns: ['elsewhere.test'] })
   await eventually(async () => {
     const client = subscribe(connect())
@@ -131,7 +195,7 @@ test('a changed certificate of pilot is shown to new connections', async (t) => 
 
 test('an operator and copilot see routers, refusals, and why a request goes where it goes', async (t) => {
   const { publisher, translator, ads, status: standing, connect, subscribe } = await pilot(t)
-  await publisher.replace([process_, instance('i', 1000), route('a.mesh')])
+  await replace(publisher, [process_, instance('i', 1000), route('a.mesh')])
   const port = await freePort()
   const debug = new DebugServer({ listen: { host: '127.0.0.1', port }, routers: () => ads.routers(), faults: () => faultsOf(translator), explain: (host, path, asked) => explain(translator, host, path, asked) })
   await debug.start()
@@ -186,7 +250,7 @@ const versions = resource('DestinationRule', 'shop', { host: 'a.mesh', subsets: 
 test('a resource is programmed once every router has acknowledged what came of it', async (t) => {
   const { publisher, status: standing, connect, subscribe } = await pilot(t)
   const key = 'virtualservice/s/shop'
-  await publisher.replace([process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
+  await replace(publisher, [process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
   t.match(standing.all()[key], { generation: 1, programmed: false }, 'there is no router')
   const quick = subscribe(connect()).acknowledgeAll()
   const slow = subscribe(connect())
@@ -205,7 +269,7 @@ test('a resource is programmed once every router has acknowledged what came of i
 
 test('what of a resource cannot be served is said, and what comes back good is no longer', async (t) => {
   const { publisher, translator, status: standing } = await pilot(t)
-  await publisher.replace([process_, instance('i', 1000), route('a.mesh'), shop('v1'), versions])
+  await replace(publisher, [process_, instance('i', 1000), route('a.mesh'), shop('v1'), versions])
   const degraded = (key = 'virtualservice/s/shop') => standing.all()[key]?.degraded
   t.equal(degraded(), undefined)
   await publisher.apply([{ kind: 'resource', key: versions.key, value: null }])
@@ -223,7 +287,7 @@ test('what of a resource cannot be served is said, and what comes back good is n
 
 test('a resource that pilot cannot read leaves all others as they are', async (t) => {
   const { publisher, translator, status: standing } = await pilot(t)
-  await publisher.replace([process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
+  await replace(publisher, [process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
   const poison = { ...shop('v1'), value: { ...shop('v1').value, metadata: { ...shop('v1').value!.metadata, generation: 2 }, spec: { hosts: 7, http: [{ timeout: [] }] } } } as unknown as Change
   const unknown = { kind: 'resource', key: 'sidecar/s/x', value: { ...shop('v1').value, kind: 'Sidecar', metadata: { ...shop('v1').value!.metadata, name: 'x' } } } as unknown as Change
   await publisher.apply([poison, unknown, route('b.mesh')])
@@ -235,7 +299,7 @@ test('a resource that pilot cannot read leaves all others as they are', async (t
 
 test('a refusal shows at the resources that it comes of', async (t) => {
   const { publisher, status: standing, connect, subscribe } = await pilot(t)
-  await publisher.replace([process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
+  await replace(publisher, [process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
   const client = subscribe(connect())
   const { nonce, resources: sent } = await eventually(() => client.messages.find(({ typeUrl }) => typeUrl === typeUrls.cluster))
   const { name, version } = sent.find((one) => one.name.startsWith('rule/v1'))!
@@ -246,7 +310,7 @@ test('a refusal shows at the resources that it comes of', async (t) => {
 
 test('a transaction of any size is one step: no rule comes before the subset that it names', async (t) => {
   const { publisher, translator, connect, subscribe } = await pilot(t)
-  await publisher.replace([process_, instance('i', 1000), route('a.mesh')])
+  await replace(publisher, [process_, instance('i', 1000), route('a.mesh')])
   const client = subscribe(connect()).acknowledgeAll()
   await eventually(() => client.received().includes('route pub'))
   const before = client.received().length
@@ -262,7 +326,7 @@ test('a transaction of any size is one step: no rule comes before the subset tha
 test('a Gateway whose selector means no router says so, until one is there', async (t) => {
   const { publisher, status: standing, connect, subscribe } = await pilot(t)
   const gateway = resource('Gateway', 'door', { selector: { app: 'workloads' }, servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['a.mesh'] }] }, 's')
-  await publisher.replace([route('a.mesh'), gateway])
+  await replace(publisher, [route('a.mesh'), gateway])
   t.match(standing.changes(), { [gateway.key]: { programmed: false, degraded: undefined } }, 'without routers nobody knows')
   subscribe(connect()).acknowledgeAll()
   const said = await eventually(() => standing.changes()[gateway.key]?.degraded)

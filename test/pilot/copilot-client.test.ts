@@ -56,14 +56,28 @@ class Copilot {
   }
 }
 
+const keyOf = ({ key, value }: Change): string => (value ? key : `-${key}`)
+
 /** Notes what it is given, in order. */
 class Recorder implements Follower {
   readonly calls: [string, string[]][] = []
-  async replace(records: Change[]): Promise<void> {
-    this.calls.push(['replace', records.map(({ key, value }) => (value ? key : `-${key}`))])
+  /** Of the snapshot that is being read. */
+  reading: string[] = []
+  abandoned = 0
+  begin(): void {
+    this.reading = []
+  }
+  async read(records: Change[]): Promise<void> {
+    this.reading.push(...records.map(keyOf))
+  }
+  async finish(changes: Change[]): Promise<void> {
+    this.calls.push(['replace', [...this.reading, ...changes.map(keyOf)]])
+  }
+  abandon(): void {
+    this.abandoned++
   }
   async apply(changes: Change[]): Promise<void> {
-    this.calls.push(['apply', changes.map(({ key, value }) => (value ? key : `-${key}`))])
+    this.calls.push(['apply', changes.map(keyOf)])
   }
 }
 
@@ -88,6 +102,7 @@ test('a snapshot is taken whole, then changes in order', async (t) => {
   t.match(client.condition(), { ready: false, reason: 'not connected yet' })
   copilot.send({ snapshot: at(7) }, { records: [process('a', 1)] })
   copilot.send({ records: [process('b', 1)] })
+  await eventually(() => recorder.reading.length === 2)
   t.same(recorder.calls, [], 'no half state')
   copilot.send({ synced: at(7) })
   await eventually(() => recorder.calls.length === 1)
@@ -131,6 +146,7 @@ test('a snapshot that breaks off is forgotten', async (t) => {
   copilot.send({ snapshot: at(8, 'other') }, { records: [process('b', 1)] }, { synced: at(8, 'other') })
   await eventually(() => client.position?.history === 'other')
   t.same(recorder.calls, [['replace', ['b']]])
+  t.equal(recorder.abandoned, 1)
 })
 
 for (const [what, garbage] of [

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import type { Resource } from '../../src/mesh/istio/types.ts'
 import { resourceKey, routeKey, type Change, type Destination, type Instance, type Route } from '../../src/mesh/records.ts'
+import type { Follower } from '../../src/pilot/copilot-client.ts'
 
 export const process = (key: string, instances: number, app = 'app'): Change => ({ kind: 'process', key, value: { app, type: 'web', instances } })
 
@@ -26,6 +27,13 @@ export function resource<K extends Resource['kind']>(kind: K, name: string, spec
     spec,
   } as Resource
   return { kind: 'resource', key: resourceKey(value), value }
+}
+
+/** Tells all records, as a snapshot of copilot's does. */
+export async function replace(follower: Follower, records: Change[]): Promise<void> {
+  follower.begin()
+  await follower.read(records)
+  await follower.finish([])
 }
 
 const removal = ({ kind, key }: Change): Change => ({ kind, key, value: null })

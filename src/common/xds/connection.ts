@@ -1,10 +1,10 @@
-import { Client, type ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js'
+import { Client, Metadata, type ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js'
 import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { DeltaDiscoveryRequestSchema } from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
 import { messageOf } from '../problem.ts'
 import { inflated } from './deflated.ts'
-import { deltaClientMethod, encodeRequest, encodeSubscription, flowControlWindow, refusalStatus, reportType, type DeltaDiscoveryResponse, type Status } from './protocol.ts'
+import { deltaClientMethod, emptyHeader, encodeRequest, encodeSubscription, flowControlWindow, refusalStatus, reportType, type DeltaDiscoveryResponse, type Status } from './protocol.ts'
 import type { Refusal, Resource, ResourceUpdate } from './resources.ts'
 
 export interface ConnectionOptions {
@@ -63,12 +63,14 @@ export class Connection {
   }
 
   private constructor(address: string, options: ConnectionOptions) {
-    const { credentials, serverName } = options
+    const { credentials, serverName, subscriptions } = options
     this.address = address
     this.#options = options
     this.#client = new Client(address, credentials, { ...channelOptions, 'grpc.ssl_target_name_override': serverName, 'grpc.default_authority': serverName })
     const { path, requestSerialize, responseDeserialize } = deltaClientMethod
-    this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize)
+    const headers = new Metadata()
+    if (subscriptions.every(({ versions }) => !versions.size)) headers.set(emptyHeader, 'true')
+    this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, headers)
     this.#call.on('data', (response) => void this.#take(response))
     this.ended = new Promise((resolve) => {
       const end = (reason: string): void => {

@@ -15,6 +15,9 @@ import { typeUrls, type Refusal, type Resource } from './resources.ts'
 
 export type { DeltaDiscoveryRequest, DeltaDiscoveryResponse, Status }
 
+/** Header of a stream's request, `true` where the client has no resources: then a server that is still learning what there is can serve it already. */
+export const emptyHeader = 'mesh-empty'
+
 /** HTTP/2 flow-control window, so that 100,000 resources stream without waiting for the reader's round trips; bytes. */
 export const flowControlWindow = 64 * 1024 * 1024
 

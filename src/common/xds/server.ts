@@ -14,14 +14,20 @@ import type { StandingRefusal } from './subscription.ts'
 
 type Call = ServerDuplexStream<IncomingRequest, Buffer>
 
+/** Why a stream ends, as a gRPC status. */
+interface Refused {
+  code: status
+  details: string
+}
+
 export interface DeltaServerOptions {
   cache: ResourceCache
   log: Logger
   metrics: Registry
   /** Resources that depend on the client, in addition to the cache's; asked when a client names itself, and by `refresh`. */
   perNode?: (node: Node) => Resource[]
-  /** Why a stream may not be served now, as a gRPC status; nothing if it may. */
-  admit?: (call: Call) => { code: status; details: string } | undefined
+  /** Why a stream may not be served now, as a gRPC status; nothing if it may. Asked as it begins, and again where the client, `has`, tells of resources that it has. */
+  admit?: (call: Call, has: boolean) => Refused | undefined
   /** Told each refusal as it comes in, and what the client says that it goes on with. */
   onRefused?: (client: string, refusals: StandingRefusal[], held: Held) => void
   /** Told what a client has taken, as its answers come in. */
@@ -136,6 +142,11 @@ export class DeltaServer {
     }
   }
 
+  /** Sends all clients away. */
+  dismiss(details: string): void {
+    for (const client of this.#clients) this.#fail(client, { code: status.UNAVAILABLE, details })
+  }
+
   clients(): ClientStatus[] {
     return [...this.#clients].map(describe)
   }
@@ -180,7 +191,7 @@ export class DeltaServer {
   }
 
   #serve(call: Call): void {
-    const refusal = this.#options.admit?.(call)
+    const refusal = this.#options.admit?.(call, false)
     if (refusal) {
       call.on('error', () => {})
       call.emit('error', refusal)
@@ -195,7 +206,7 @@ export class DeltaServer {
       try {
         this.#receive(client, request)
       } catch (error) {
-        this.#fail(client, status.INVALID_ARGUMENT, messageOf(error))
+        this.#fail(client, faulty(messageOf(error)))
       }
     })
     call.on('end', () => call.end())
@@ -207,7 +218,7 @@ export class DeltaServer {
   #receive(client: Client, request: IncomingRequest): void {
     const { delivery } = client
     if (!delivery.node) {
-      if (!request.node?.id) return this.#fail(client, status.INVALID_ARGUMENT, 'the first request names no node.id')
+      if (!request.node?.id) return this.#fail(client, faulty('the first request names no node.id'))
       delivery.identify(request.node, this.#options.perNode?.(request.node) ?? [])
       this.#options.log.info({ client: request.node.id, address: client.call.getPeer() }, 'xDS client connected')
     }
@@ -221,6 +232,8 @@ export class DeltaServer {
       this.#options.log.debug({ client: delivery.node?.id, typeUrl: request.typeUrl }, 'ignored a subscription to an unknown type')
       return
     }
+    const refusal = this.#options.admit && hasSome(request.versions()) ? this.#options.admit(client.call, true) : undefined
+    if (refusal) return this.#fail(client, refusal)
     const { flight, refused } = delivery.receive(request)
     if (flight) this.#metrics.acknowledge.observe({ type: typeName(request.typeUrl) }, (performance.now() - flight.epoch.at) / 1000)
     if (request.errorDetail) this.#report(client, request, refused)
@@ -237,9 +250,9 @@ export class DeltaServer {
     else this.#options.log.info({ client, type: typeName(typeUrl), reason: errorDetail?.message.slice(0, 1000) }, 'message refused; looking for the culprit')
   }
 
-  #fail(client: Client, code: status, details: string): void {
-    this.#options.log.warn({ client: client.delivery.node?.id, address: client.call.getPeer(), details }, 'xDS stream refused')
-    client.call.emit('error', { code, details })
+  #fail(client: Client, why: Refused): void {
+    this.#options.log.warn({ client: client.delivery.node?.id, address: client.call.getPeer(), details: why.details }, 'xDS stream refused')
+    client.call.emit('error', why)
     this.#leave(client)
   }
 
@@ -267,7 +280,7 @@ export class DeltaServer {
       try {
         this.#sendTo(client)
       } catch (error) {
-        this.#fail(client, status.INVALID_ARGUMENT, messageOf(error))
+        this.#fail(client, faulty(messageOf(error)))
       }
       if (performance.now() > end) break
     }
@@ -296,6 +309,10 @@ export class DeltaServer {
     })
   }
 }
+
+const hasSome = (values: Iterable<unknown>): boolean => !values[Symbol.iterator]().next().done
+
+const faulty = (details: string): Refused => ({ code: status.INVALID_ARGUMENT, details })
 
 function describe({ call, delivery, connectedSince, report }: Client): ClientStatus {
   const oldest = delivery.unsettled()

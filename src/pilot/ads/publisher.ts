@@ -13,8 +13,12 @@ export class Publisher implements Follower {
   readonly #resolved = new Map<string, string[]>()
   #applying = false
   #whole = false
+  /** The snapshot that is being read is the first, and goes into the cache as it comes. */
+  #filling = false
+  /** What of a snapshot waits for its end. */
+  #held: Change[] = []
 
-  /** `onPublished` is told of changes whose effect is in the cache now. */
+  /** `onPublished` is told of changes whose effect is in the cache now; never of a part of a snapshot. */
   constructor(translator: Translator, cache: ResourceCache, onPublished: (changes: Change[]) => void = () => {}) {
     this.#translator = translator
     this.#cache = cache
@@ -24,6 +28,11 @@ export class Publisher implements Follower {
   /** Whether copilot's records have been here in full. Before that, serving would take from routers what they have. */
   get whole(): boolean {
     return this.#whole
+  }
+
+  /** Whether the cache is being filled with clusters and endpoints, so that a router which has nothing can have them already. */
+  get filling(): boolean {
+    return this.#filling
   }
 
   /** Takes what DNS has for the name of an external service; after the transaction that is under way. */
@@ -37,29 +46,56 @@ export class Publisher implements Follower {
     this.#resolved.clear()
   }
 
-  async replace(records: Change[]): Promise<void> {
-    await this.#publish(inOrder(this.#translator.model.difference(records)), () => this.#translator.constants)
+  begin(): void {
+    this.#held = []
+    this.#filling = this.#translator.model.empty
+  }
+
+  /** Where there is nothing yet the platform's records are translated as they come. All others are compared with what there is once all are here. */
+  async read(records: Change[]): Promise<void> {
+    const waits = this.#filling ? records.filter(hasToWait) : records
+    for (const record of waits) this.#held.push(record)
+    if (waits.length < records.length) await this.#put(waits.length ? records.filter((record) => !hasToWait(record)) : records)
+  }
+
+  async finish(changes: Change[]): Promise<void> {
+    const rest = [...this.#held, ...changes]
+    this.#held = []
+    await this.#publish(this.#filling ? rest : inOrder(this.#translator.model.difference(rest)), () => this.#translator.constants)
+    this.#filling = false
     this.#whole = true
   }
 
-  async apply(changes: Change[]): Promise<void> {
-    await this.#publish(changes, () => [])
+  abandon(): void {
+    this.#held = []
+    this.#filling = false
   }
 
-  async #publish(changes: Change[], more: () => Resource[]): Promise<void> {
+  async apply(changes: Change[]): Promise<void> {
+    await this.#publish(changes)
+  }
+
+  async #publish(changes: Change[], more: () => Resource[] = () => []): Promise<void> {
+    await this.#put(changes, more)
+    this.#onPublished(changes)
+    this.#applyResolved()
+  }
+
+  async #put(changes: Change[], more: () => Resource[] = () => []): Promise<void> {
     this.#applying = true
     try {
       const steps = this.#translator.steps(changes)
       let step = steps.next()
       for (; !step.done; step = steps.next()) await setImmediate()
       this.#cache.apply({ changed: [...step.value.changed, ...more()], removed: step.value.removed })
-      this.#onPublished(changes)
     } finally {
       this.#applying = false
     }
-    this.#applyResolved()
   }
 }
+
+/** Rules belong together, and come with the subsets that they name; and nothing is taken away before all is known. */
+const hasToWait = ({ kind, value }: Change): boolean => kind === 'resource' || kind === 'secret' || value === null
 
 /** What others refer to first, so that each route is translated once; removals last, in the opposite order. */
 function inOrder(changes: Change[]): Change[] {

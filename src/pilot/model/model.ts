@@ -62,6 +62,11 @@ export class Model implements Source {
     return this.#records[kind].size
   }
 
+  /** Whether no record was ever taken, or all of them were removed. */
+  get empty(): boolean {
+    return !this.faults.size && kinds.every((kind) => !this.size(kind))
+  }
+
   /** Keys of the records that have a name of the index. */
   keysOf(name: string): Iterable<string> {
     return this.#names.get(name)

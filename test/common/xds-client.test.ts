@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { test, type Test } from 'tap'
 import { credentials, status } from '@grpc/grpc-js'
 import { create } from '@bufbuild/protobuf'
@@ -5,7 +6,7 @@ import { Registry } from 'prom-client'
 import { createLogger } from '../../src/common/log.ts'
 import { NodeSchema } from '../../src/common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { DeltaClient, type DeltaClientOptions } from '../../src/common/xds/client.ts'
-import { deflatedFeature } from '../../src/common/xds/deflated.ts'
+import { compressedFeature } from '../../src/common/xds/compressed.ts'
 import { decodeRequest, encodeSubscription } from '../../src/common/xds/protocol.ts'
 import type { Refusal, Resource } from '../../src/common/xds/resources.ts'
 import { freePort } from '../support/program.ts'
@@ -61,14 +62,14 @@ test('updates reach the client, and its refusals the server', async (t) => {
   await eventually(() => updates.includes('-a'))
 })
 
-test('route configurations come in short to a client that takes them, and mean the same', async (t) => {
+test('route configurations come compressed to a client that takes them, and mean the same', async (t) => {
   const { cache, server, address } = await serve(t)
   const content = 'host.mesh.test '.repeat(1000)
   const configuration = resource('route', 'pub', content)
   cache.apply({ changed: [configuration], removed: [] })
   const received: Resource[] = []
   await connect(t, [address], {
-    connect: () => ({ credentials: credentials.createInsecure(), serverName: 'localhost', node: create(NodeSchema, { id: 'short', clientFeatures: [deflatedFeature] }), subscriptions: [{ typeUrl: typeUrls.route, versions: new Map<string, string>() }] }),
+    connect: () => ({ credentials: credentials.createInsecure(), serverName: 'localhost', node: create(NodeSchema, { id: 'short', clientFeatures: [compressedFeature] }), subscriptions: [{ typeUrl: typeUrls.route, versions: new Map<string, string>() }] }),
     apply: async ({ changed }) => {
       received.push(...changed)
       return []
@@ -76,16 +77,36 @@ test('route configurations come in short to a client that takes them, and mean t
   })
   const raw = new RawClient(address)
   t.teardown(() => raw.close())
-  raw.send({ node: { id: 'raw', clientFeatures: [deflatedFeature] }, typeUrl: typeUrls.route, resourceNamesSubscribe: ['*'] })
+  raw.send({ node: { id: 'raw', clientFeatures: [compressedFeature] }, typeUrl: typeUrls.route, resourceNamesSubscribe: ['*'] })
   await eventually(() => received.length && raw.messages.length)
   t.equal(received[0]!.version, configuration.version)
   t.ok(Buffer.from(received[0]!.any.value).equals(configuration.any.value))
   t.ok(raw.messages[0]!.resources[0]!.resource!.value.length < content.length / 20)
 
+  // The next version is what is other in it, of a client that has answered; of one that has not, it is whole.
+  const text = randomBytes(2000).toString('hex')
+  const next = resource('route', 'pub', text)
+  const last = resource('route', 'pub', `${text} changed`)
+  const sizes = (): number[] => raw.messages.map(({ resources }) => resources[0]!.resource!.value.length)
+  raw.acknowledge(raw.messages[0]!)
+  await eventually(() => server.clients().every(({ types }) => types['route']?.unanswered === 0))
+  cache.apply({ changed: [next], removed: [] })
+  await eventually(() => raw.messages.length === 2)
+  cache.apply({ changed: [last], removed: [] })
+  await eventually(() => raw.messages.length === 3)
+  t.ok(sizes()[2]! > 2000, 'not answered yet')
+  raw.acknowledge(raw.messages[1]!)
+  raw.acknowledge(raw.messages[2]!)
+  await eventually(() => server.clients().every(({ types }) => types['route']?.unanswered === 0))
+  cache.apply({ changed: [next], removed: [] })
+  await eventually(() => raw.messages.length === 4 && received.at(-1)?.version === next.version)
+  t.ok(sizes()[3]! < 200, 'answered')
+  t.ok(Buffer.from(received.at(-1)!.any.value).equals(next.any.value))
+
   // What a broken server could send is refused, and nothing else of the message.
   const broken = { ...configuration, name: 'broken', version: '1', any: { ...configuration.any, typeUrl: raw.messages[0]!.resources[0]!.resource!.typeUrl, value: Buffer.from([1]) } }
   cache.apply({ changed: [broken, resource('route', 'int', 'x')], removed: [] })
-  await eventually(() => received.length === 2 && server.clients().some(({ refused }) => refused.length))
+  await eventually(() => received.at(-1)?.name === 'int' && server.clients().some(({ refused }) => refused.length))
   t.match(server.clients().find(({ name }) => name === 'short')?.refused, [{ name: 'broken' }])
 })
 

@@ -3,7 +3,7 @@ import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { DeltaDiscoveryRequestSchema } from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
 import { messageOf } from '../problem.ts'
-import { inflated } from './deflated.ts'
+import { Decompressor } from './compressed.ts'
 import { deltaClientMethod, emptyHeader, encodeRequest, encodeSubscription, flowControlWindow, refusalStatus, reportType, type DeltaDiscoveryResponse, type Status } from './protocol.ts'
 import type { Refusal, Resource, ResourceUpdate } from './resources.ts'
 
@@ -45,6 +45,7 @@ export class Connection {
   readonly #call: ClientDuplexStream<Buffer, DeltaDiscoveryResponse>
   readonly #options: ConnectionOptions
   readonly #told = new Set<string>()
+  readonly #decompressor = new Decompressor()
   #open = true
 
   /** Opens a stream, which asks for nothing yet; resolves once the server has accepted it. Throws with the server's reason, or when it takes too long. */
@@ -120,16 +121,18 @@ export class Connection {
     const refuse = ({ name, version }: Pick<Resource, 'name' | 'version'>, error: unknown): void => void refusals.push({ typeUrl, name, version, reason: messageOf(error) })
     for (const { name, version, resource } of resources) {
       try {
-        if (resource) changed.push({ typeUrl, name, version, any: inflated(resource, typeUrl) })
+        if (resource) changed.push({ typeUrl, name, version, any: this.#decompressor.decompress(resource, name, typeUrl) })
       } catch (error) {
         refuse({ name, version }, error)
       }
     }
+    const update = { changed, removed: removedResources.map((name) => ({ typeUrl, name })) }
     try {
-      refusals.push(...(await this.#options.apply({ changed, removed: removedResources.map((name) => ({ typeUrl, name })) })))
+      refusals.push(...(await this.#options.apply(update)))
     } catch (error) {
       for (const resource of changed) refuse(resource, error)
     }
+    if (!refusals.length) this.#decompressor.taken(update)
     this.#send({ typeUrl, responseNonce: nonce, ...(refusals.length ? { errorDetail: this.#status(refusals) } : {}) })
   }
 

@@ -5,7 +5,7 @@ import type { Logger } from '../log.ts'
 import { messageOf } from '../problem.ts'
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { ResourceCache } from './cache.ts'
-import { inShort } from './deflated.ts'
+import { Compressor } from './compressed.ts'
 import { Delivery, type Shelf } from './delivery.ts'
 import type { Epoch } from './pending.ts'
 import { deltaServerMethod, encodeResponse, flowControlWindow, heldOf, reportType, typeName, type Held, type IncomingRequest } from './protocol.ts'
@@ -68,6 +68,7 @@ export interface TypeStatus {
 interface Client {
   call: Call
   delivery: Delivery
+  compressor: Compressor
   connectedSince: Date
   report?: JsonObject
   /** It has reported, and is to hear once it has all that there was when it came. */
@@ -198,7 +199,7 @@ export class DeltaServer {
       return
     }
     const times = { overdue: this.#options.overdue ?? 5000, grace: this.#options.grace ?? 200 }
-    const client: Client = { call, delivery: new Delivery(this.#shelf, times), connectedSince: new Date(), catchingUp: false, writing: false }
+    const client: Client = { call, delivery: new Delivery(this.#shelf, times), compressor: new Compressor(), connectedSince: new Date(), catchingUp: false, writing: false }
     this.#clients.add(client)
     // The client learns by these headers that it is served, even when there is nothing to send.
     call.sendMetadata(call.metadata.clone())
@@ -237,7 +238,10 @@ export class DeltaServer {
     const { flight, refused } = delivery.receive(request)
     if (flight) this.#metrics.acknowledge.observe({ type: typeName(request.typeUrl) }, (performance.now() - flight.epoch.at) / 1000)
     if (request.errorDetail) this.#report(client, request, refused)
-    else if (flight) this.#options.onAcknowledged?.(delivery.node?.id ?? '', flight.resources)
+    else if (flight) {
+      client.compressor.taken(request.responseNonce, flight.resources)
+      this.#options.onAcknowledged?.(delivery.node?.id ?? '', flight.resources)
+    }
     this.#schedule(client)
     for (const look of this.#waiters) look()
   }
@@ -293,7 +297,7 @@ export class DeltaServer {
     const message = client.delivery.next()
     if (message) {
       this.#metrics.sent.inc({ type: typeName(message.typeUrl) }, message.resources.length + message.removed.length)
-      this.#write(client, encodeResponse({ ...message, resources: inShort(client.delivery.node, message.resources) }))
+      this.#write(client, encodeResponse(client.compressor.compress(client.delivery.node, message)))
     } else if (client.delivery.busy) this.#due.add(client)
     else if (client.catchingUp && client.delivery.answered()) {
       client.catchingUp = false

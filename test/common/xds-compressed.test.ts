@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { test } from 'tap'
 import { NodeSchema } from '../../src/common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { compressedFeature, Compressor, Decompressor } from '../../src/common/xds/compressed.ts'

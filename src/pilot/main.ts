@@ -25,14 +25,14 @@ const metrics = createMetrics('pilot')
 
 const cache = new ResourceCache()
 const translator = new Translator(config.translation)
-const publisher = new Publisher(translator, cache, (changes) => {
-  isolation.published()
+const publisher = new Publisher(translator, cache, (changes, resources) => {
+  isolation.published(resources)
   gateways.published()
   advice.published()
   status.published(changes)
 })
 const copilot = new CopilotClient(config.copilot, publisher, log)
-const isolation = new RouteIsolation({ rules: translator.rules, cache, refresh: () => ads.refresh() })
+const isolation = new RouteIsolation({ rules: translator.rules, refresh: () => ads.refresh() })
 const ads: AdsServer = new AdsServer({ config, cache, ready: () => publisher.whole && secrets.settled, filling: () => publisher.filling || publisher.whole, isolation, gateways: () => gateways.now(), log, metrics })
 const secrets = new SecretKeeper({ read: (key) => copilot.secret(key), changed: () => ads.refresh(), log })
 const gateways = new GatewayFollower({ translator, secrets, refresh: () => ads.refresh() })

@@ -30,7 +30,7 @@ function pair({ holds }: { holds?: Uint8Array } = {}) {
   const cache = new ResourceCache()
   let stale = false
   const routers: ClientStatus[] = [{ name: 'r', address: '', connectedSince: '', lag: 0, types: {}, refused: [] }]
-  const isolation = new RouteIsolation({ rules: translator.rules, cache, refresh: () => (stale = true) })
+  const isolation = new RouteIsolation({ rules: translator.rules, refresh: () => (stale = true) })
   let answers: Record<string, number> = holds ? answersIn(holds) : {}
   let held = holds && new Map([['pub', holds]])
   let has = holds
@@ -56,8 +56,9 @@ function pair({ holds }: { holds?: Uint8Array } = {}) {
     }
   }
   const publish = (...changes: Change[]): void => {
-    cache.apply(translator.apply(changes))
-    isolation.published()
+    const update = translator.apply(changes)
+    cache.apply(update)
+    isolation.published(update.changed)
   }
   cache.apply({ changed: translator.constants, removed: [] })
   const status = new ResourceStatus({ translator, isolation, ads: { epoch: 1, answered: () => 1, routers: () => routers, labels: () => [] } })

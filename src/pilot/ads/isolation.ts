@@ -1,4 +1,3 @@
-import type { ResourceCache } from '../../common/xds/cache.ts'
 import type { Held } from '../../common/xds/protocol.ts'
 import { typeUrls, type Refusal, type Resource } from '../../common/xds/resources.ts'
 import type { Exposure } from '../../mesh/records.ts'
@@ -23,8 +22,7 @@ interface Isolated {
 }
 
 export interface IsolationOptions {
-  rules: Pick<RuleTranslator, 'virtualHosts' | 'configurationOf' | 'routeConfigurations'>
-  cache: Pick<ResourceCache, 'get'>
+  rules: Pick<RuleTranslator, 'virtualHosts' | 'configurationOf'>
   /** Gives routers anew what depends on them. */
   refresh: () => void
 }
@@ -65,15 +63,15 @@ export class RouteIsolation {
     return this.#isolated.has(`${router} ${name}`)
   }
 
-  /** Told when the cache has changed. */
-  published(): void {
-    const { rules, cache } = this.#options
+  /** Told of resources that are new in the cache. */
+  published(resources: Resource[]): void {
+    const { rules } = this.#options
     const changed = new Set<string>()
-    for (const name of rules.routeConfigurations()) {
-      const version = cache.get(typeUrls.route, name)?.version
+    for (const { typeUrl, name, version } of resources) {
+      if (typeUrl !== typeUrls.route) continue
       const known = this.#compositions.get(name) ?? new Map<string, VirtualHosts>()
       this.#compositions.set(name, known)
-      if (version === undefined || known.has(version)) continue
+      if (known.has(version)) continue
       changed.add(name)
       known.set(version, new Map(rules.virtualHosts(name)))
       const [oldest] = known.keys()

@@ -5,11 +5,14 @@ import { kinds, type Change } from '../../mesh/records.ts'
 import type { Follower } from '../copilot-client.ts'
 import type { Translator } from '../translate/translator.ts'
 
+/** Told of changes whose effect is in the cache now, and of the resources that are new there; never of a part of a snapshot. */
+type OnPublished = (changes: Change[], resources: Resource[]) => void
+
 /** Follows copilot's records: what they change is translated and put into the cache that routers are served from. */
 export class Publisher implements Follower {
   readonly #translator: Translator
   readonly #cache: ResourceCache
-  readonly #onPublished: (changes: Change[]) => void
+  readonly #onPublished: OnPublished
   readonly #resolved = new Map<string, string[]>()
   #applying = false
   #whole = false
@@ -18,8 +21,7 @@ export class Publisher implements Follower {
   /** What of a snapshot waits for its end. */
   #held: Change[] = []
 
-  /** `onPublished` is told of changes whose effect is in the cache now; never of a part of a snapshot. */
-  constructor(translator: Translator, cache: ResourceCache, onPublished: (changes: Change[]) => void = () => {}) {
+  constructor(translator: Translator, cache: ResourceCache, onPublished: OnPublished = () => {}) {
     this.#translator = translator
     this.#cache = cache
     this.#onPublished = onPublished
@@ -76,18 +78,19 @@ export class Publisher implements Follower {
   }
 
   async #publish(changes: Change[], more: () => Resource[] = () => []): Promise<void> {
-    await this.#put(changes, more)
-    this.#onPublished(changes)
+    this.#onPublished(changes, await this.#put(changes, more))
     this.#applyResolved()
   }
 
-  async #put(changes: Change[], more: () => Resource[] = () => []): Promise<void> {
+  async #put(changes: Change[], more: () => Resource[] = () => []): Promise<Resource[]> {
     this.#applying = true
     try {
       const steps = this.#translator.steps(changes)
       let step = steps.next()
       for (; !step.done; step = steps.next()) await setImmediate()
-      this.#cache.apply({ changed: [...step.value.changed, ...more()], removed: step.value.removed })
+      const changed = [...step.value.changed, ...more()]
+      this.#cache.apply({ changed, removed: step.value.removed })
+      return changed
     } finally {
       this.#applying = false
     }

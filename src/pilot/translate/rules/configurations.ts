@@ -66,10 +66,6 @@ export class RouteConfigurations {
     return shapeOf(this.#context.settings).configurationsOf(exposure, host).map((name) => [name, this.#parts.get(name)!])
   }
 
-  names(): Iterable<string> {
-    return this.#parts.keys()
-  }
-
   /** The virtual hosts of hosts with rules in a configuration, encoded. */
   ruled(name: string): ReadonlyMap<string, Uint8Array> {
     return this.#parts.get(name)!.ruled

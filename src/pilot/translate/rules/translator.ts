@@ -85,11 +85,6 @@ export class RuleTranslator {
     return this.#configurations.all()
   }
 
-  /** The names of the route configurations. */
-  routeConfigurations(): Iterable<string> {
-    return this.#configurations.names()
-  }
-
   /** The virtual hosts of hosts with rules in a route configuration, encoded. */
   virtualHosts(name: string): ReadonlyMap<string, Uint8Array> {
     return this.#configurations.ruled(name)

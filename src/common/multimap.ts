@@ -9,6 +9,11 @@ export class Multimap {
     return values === undefined ? none : typeof values === 'string' ? [values] : values
   }
 
+  /** The number of keys. */
+  get size(): number {
+    return this.#values.size
+  }
+
   has(key: string): boolean {
     return this.#values.has(key)
   }

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { Destination, Instance, Process, Route } from './records.ts'
+import type { Destination, Instance, InstancePort, Process, Route } from './records.ts'
 
 /** What is known of Diego. */
 export interface Diego {
@@ -42,7 +42,7 @@ export interface Serving {
 export function servingOf(route: Pick<Route, 'destinations'>, diego: Diego): Serving {
   const leftOut: LeftOut[] = []
   const byAddress = new Map<string, Server>()
-  for (const server of route.destinations.flatMap((destination, position) => serversOf(destination, position, diego, leftOut))) {
+  for (const server of serversOf(route.destinations, diego, leftOut)) {
     const address = `${server.address} ${server.port}`
     const rival = byAddress.get(address)
     const [kept, dropped] = !rival || newer(server, rival) ? [server, rival] : [rival, server]
@@ -63,31 +63,31 @@ export function sharesOf(destinations: Pick<Destination, 'weight'>[], servers: P
   return parts.map((part) => (total ? part / total : 0))
 }
 
-function serversOf(destination: Destination, position: number, diego: Diego, leftOut: LeftOut[]): Server[] {
-  return destination.processes.flatMap((process) => {
-    const wanted = diego.process(process)?.instances
-    if (wanted === undefined) {
-      leftOut.push({ process, reason: 'Diego is not to run this process' })
-      return []
-    }
-    return [...diego.instances(process)].flatMap(([guid, instance]) => {
-      const { index, address, since, zone } = instance
-      const port = instance.ports.find((port) => port.app === destination.port)
-      const fault = index >= wanted ? `index ${index} is not below the ${wanted} instances wanted` : unreachable(guid, instance, destination.port)
-      if (fault !== undefined) {
-        leftOut.push({ process, guid, reason: fault })
-        return []
+function serversOf(destinations: Destination[], diego: Diego, leftOut: LeftOut[]): Server[] {
+  const servers: Server[] = []
+  for (const [position, { app, port: wantedPort, processes }] of destinations.entries()) {
+    for (const process of processes) {
+      const wanted = diego.process(process)?.instances
+      if (wanted === undefined) {
+        leftOut.push({ process, reason: 'Diego is not to run this process' })
+        continue
       }
-      return [{ guid, app: destination.app, process, index, address, port: port!.tls, zone, destination: position, since }]
-    })
-  })
+      for (const [guid, instance] of diego.instances(process)) {
+        const { index, address, since, zone } = instance
+        const port = instance.ports.find(({ app }) => app === wantedPort)
+        const fault = index >= wanted ? `index ${index} is not below the ${wanted} instances wanted` : unreachable(guid, instance, port, wantedPort)
+        if (fault === undefined) servers.push({ guid, app, process, index, address, port: port!.tls, zone, destination: position, since })
+        else leftOut.push({ process, guid, reason: fault })
+      }
+    }
+  }
+  return servers
 }
 
 /** Guids that can be a DNS name, which the instance's identity is checked by. */
 const identity = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/
 
-function unreachable(guid: string, { address, ports }: Instance, wanted: number): string | undefined {
-  const port = ports.find((port) => port.app === wanted)
+function unreachable(guid: string, { address, ports }: Instance, port: InstancePort | undefined, wanted: number): string | undefined {
   if (!port) return `it has no port ${wanted}; it has ${ports.map((port) => port.app).join(', ') || 'none'}`
   if (port.tls < 1 || port.tls > 65535) return `its port ${wanted} has no TLS proxy, without which its identity cannot be checked`
   if (!isIP(address)) return `${JSON.stringify(address)} is no IP address`

@@ -2,14 +2,16 @@ import { setImmediate as breathe } from 'node:timers/promises'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { MethodDefinition } from '@grpc/grpc-js'
 import { create, fromBinary, fromJson, toBinary, toJson, type MessageInitShape } from '@bufbuild/protobuf'
-import { anyPack, anyUnpack, StructSchema } from '@bufbuild/protobuf/wkt'
+import { anyPack, anyUnpack, AnySchema, StructSchema } from '@bufbuild/protobuf/wkt'
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import {
   DeltaDiscoveryRequestSchema,
   DeltaDiscoveryResponseSchema,
+  ResourceSchema,
   type DeltaDiscoveryRequest,
   type DeltaDiscoveryResponse,
 } from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
+import { bytesOf, message, text } from '../proto/compose.ts'
 import { StatusSchema, type Status } from '../proto/gen/google/rpc/status_pb.js'
 import { typeUrls, type Refusal, type Resource } from './resources.ts'
 
@@ -128,25 +130,20 @@ export interface DeltaMessage {
   removed: string[]
 }
 
+const { field: responseFields } = DeltaDiscoveryResponseSchema
+const [resourceField, systemType, nonceField, removedName] = [message(responseFields.resources), text(responseFields.typeUrl), text(responseFields.nonce), text(responseFields.removedResources)]
+const [resourceName, resourceVersion, resourceAny] = [text(ResourceSchema.field.name), text(ResourceSchema.field.version), message(ResourceSchema.field.resource)]
+const [anyType, anyValue] = [text(AnySchema.field.typeUrl), message(AnySchema.field.value)]
+
 /** Encodes a DeltaDiscoveryResponse around the resources' own bytes, which everybody shares. */
 export function encodeResponse({ typeUrl, nonce, resources, removed }: DeltaMessage): Buffer {
-  const writer = new BinaryWriter()
-  const text = (field: number, value: string): BinaryWriter => writer.tag(field, WireType.LengthDelimited).string(value)
+  const parts: Uint8Array[] = []
   for (const { name, version, any } of resources) {
-    writer.tag(2, WireType.LengthDelimited).fork()
-    text(1, version)
-    writer.tag(2, WireType.LengthDelimited).fork()
-    text(1, any.typeUrl)
-    writer.tag(2, WireType.LengthDelimited).bytes(any.value)
-    writer.join()
-    text(3, name)
-    writer.join()
+    const { length } = any.value
+    const head = resourceName(name) + resourceVersion(version) + resourceAny(anyType(any.typeUrl) + anyValue('', length), length)
+    parts.push(bytesOf(resourceField(head, length)), any.value)
   }
-  text(4, typeUrl)
-  text(5, nonce)
-  for (const name of removed) text(6, name)
-  const { buffer, byteOffset, byteLength } = writer.finish()
-  return Buffer.from(buffer, byteOffset, byteLength)
+  return Buffer.concat([...parts, bytesOf(systemType(typeUrl) + nonceField(nonce) + removed.map(removedName).join(''))])
 }
 
 /** What a client goes on with of resources that it refuses, by name: the message's bytes, empty where it has none. */

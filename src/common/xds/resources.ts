@@ -50,5 +50,5 @@ export function encodeResource<Desc extends DescMessage>(schema: Desc, name: str
 
 /** A resource from a message that is encoded already. */
 export function encodedResource(typeUrl: string, name: string, value: Uint8Array<ArrayBuffer>): Resource {
-  return { typeUrl, name, version: hash('sha256', value, 'base64url').slice(0, 16), any: create(AnySchema, { typeUrl, value }) }
+  return { typeUrl, name, version: hash('sha256', value, 'base64url').slice(0, 16), any: { $typeName: AnySchema.typeName, typeUrl, value } }
 }

@@ -135,12 +135,15 @@ export class Model implements Source {
     const before = records.get(key)
     if (value === null) records.delete(key)
     else records.set(key, value)
-    const [had, has] = [before, value].map((one) => (one ? namesOf(kind, one) : [])) as [string[], string[]]
+    const [had, has] = [before ? namesOf(kind, before) : [], value ? namesOf(kind, value) : []]
     for (const name of had) this.#names.delete(name, key)
     for (const name of has) this.#names.add(name, key)
-    for (const seen of [recordName(kind, key), ...had, ...has]) if (!manyOf.has(kind) || this.#isRead(seen)) touched.names.add(seen)
+    for (const names of [[recordName(kind, key)], had, has]) for (const seen of names) if (!manyOf.has(kind) || this.#isRead(seen)) touched.names.add(seen)
     if (kind === 'route') this.#reindexRoute(key, before as Route | undefined, value, touched)
-    if (kind === 'instance') for (const process of new Set([(before as Instance | undefined)?.process, value?.process])) if (process) this.#touchRoutesOf(process, touched)
+    if (kind === 'instance') {
+      const [was, is] = [(before as Instance | undefined)?.process, value?.process]
+      for (const process of was === is ? [is] : [was, is]) if (process) this.#touchRoutesOf(process, touched)
+    }
     if (kind === 'resource') {
       if (before) this.#mentions.delete(before as Resource)
       if (value) this.#mentions.add(value)

@@ -7,8 +7,6 @@ import { name } from '../../mesh/rules/names.ts'
 export function servingOf(route: Pick<Route, 'destinations'>, model: Source): Serving {
   return servingIn(route, {
     process: (guid) => model.get('process', guid),
-    instances: function* (process) {
-      for (const guid of model.keysOf(name.instances(process))) yield [guid, model.get('instance', guid) as Instance]
-    },
+    instances: (process) => Array.from(model.keysOf(name.instances(process)), (guid) => [guid, model.get('instance', guid) as Instance]),
   })
 }

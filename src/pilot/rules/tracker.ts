@@ -33,7 +33,7 @@ export class Tracker {
 
   /** Whether anything depends on a name. */
   isRead(name: string): boolean {
-    return this.#readers.has(name)
+    return this.#readers.size > 0 && this.#readers.has(name)
   }
 
   /** The units that read one of `names`. */

@@ -1,7 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf'
 import { Cluster_DiscoveryType, ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
-import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
-import { encodedResource, encodeResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
+import { encodedResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
 import { readLocality } from '../../mesh/locality.ts'
 import type { RuleCluster } from '../rules/clusters.ts'
 import type { ClientCredentials } from '../rules/client-credentials.ts'
@@ -10,8 +9,9 @@ import { portOf } from '../rules/services.ts'
 import { externalTls } from './external-tls.ts'
 import { together, type Context } from './feature.ts'
 import { features } from './features.ts'
+import { assignmentOf } from './lb-endpoints.ts'
 import { localitySetting, placedAssignment } from './localities.ts'
-import { edsOverAds, socketAddress } from './proto.ts'
+import { edsOverAds } from './proto.ts'
 import { protocolOf } from './traits.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
@@ -31,15 +31,12 @@ export function entryCluster({ name, policy, service, port }: EntryCluster, { en
   }
   const own = features.filter((feature) => feature !== upstreamTls)
   const fields = own.flatMap((feature) => feature.cluster?.({ protocol, loadBalancing: context.settings.loadBalancing, policy }, context) ?? [])
-  const lbEndpoints = endpoints.map((endpoint) => ({
-    hostIdentifier: { case: 'endpoint' as const, value: { hostname: endpoint.name, address: socketAddress(endpoint.address, endpoint.port) } },
-    ...(endpoint.weight ? { loadBalancingWeight: endpoint.weight } : {}),
-  }))
+  const lbEndpoints = endpoints.map(({ name, address, port, weight }) => ({ name, address, port, weight }))
   const zones = localitySetting(policy)
   const { region } = context.settings
   const assignment = zones
-    ? placedAssignment(name, { clusterName: name }, endpoints.map(({ locality, labels }, position) => ({ locality: readLocality(locality ?? ''), labels, endpoint: lbEndpoints[position]! })), zones, region)
-    : encodeResource(ClusterLoadAssignmentSchema, name, create(ClusterLoadAssignmentSchema, { clusterName: name, endpoints: lbEndpoints.length ? [{ lbEndpoints }] : [] }))
+    ? placedAssignment(name, [], endpoints.map(({ locality, labels }, position) => ({ locality: readLocality(locality ?? ''), labels, endpoint: lbEndpoints[position]! })), zones, region)
+    : assignmentOf(name, lbEndpoints.length ? [{ endpoints: lbEndpoints }] : [])
   return [
     encodedResource(typeUrls.cluster, name, toBinary(ClusterSchema, create(ClusterSchema, together([base, ...fields])))),
     assignment,

@@ -1,14 +1,11 @@
 import { hash } from 'node:crypto'
-import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import type { Node } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
-import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
-import type { LbEndpointSchema, LocalityLbEndpointsSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_components_pb.js'
-import { encodeResource, type Resource } from '../../common/xds/resources.ts'
+import type { Resource } from '../../common/xds/resources.ts'
 import { distance, isWithin, type Locality } from '../../mesh/locality.ts'
 import type { Policy } from '../rules/policies.ts'
+import { assignmentOf, type LbEndpoint, type LbGroup } from './lb-endpoints.ts'
 
 type Setting = NonNullable<NonNullable<Policy['loadBalancer']>['localityLbSetting']>
-type LbEndpoint = Extract<MessageInitShape<typeof LbEndpointSchema>, { $typeName?: never }>
 
 /** What is known of who asks or is asked. */
 interface Placed {
@@ -20,8 +17,6 @@ interface Placed {
 export interface PlacedEndpoint extends Placed {
   endpoint: LbEndpoint
 }
-
-type Assignment = Omit<Extract<MessageInitShape<typeof ClusterLoadAssignmentSchema>, { $typeName?: never }>, 'endpoints'>
 
 /** What a policy says of zones, where it says anything that has an effect: without outlier detection nothing ever fails over. */
 export function localitySetting({ loadBalancer, outlierDetection }: Policy = {}): Setting | undefined {
@@ -37,8 +32,8 @@ export const isDistributed = (policy: Policy | undefined): boolean => (localityS
  * The endpoints of a cluster that are sought by zone: each router has them in an order of its own, by where it is. One that does not know that has them all
  * alike. Istio: DestinationRule localityLbSetting (pilot/pkg/networking/core/loadbalancer).
  */
-export function placedAssignment(name: string, assignment: Assignment, endpoints: PlacedEndpoint[], setting: Setting, region: string): Resource {
-  const encode = (parts: LocalityEndpoints[]): Resource => encodeResource(ClusterLoadAssignmentSchema, name, create(ClusterLoadAssignmentSchema, { ...assignment, endpoints: parts }))
+export function placedAssignment(name: string, named: string[], endpoints: PlacedEndpoint[], setting: Setting, region: string): Resource {
+  const encode = (groups: LbGroup[]): Resource => assignmentOf(name, groups, named)
   const common = encode(grouped(endpoints.map((endpoint) => ({ ...endpoint, priority: 0 }))))
   const made = new Map<string, Resource>()
   const forNode = (node: Node): Resource => {
@@ -58,24 +53,22 @@ function placeOf({ locality, metadata }: Node, region: string): Placed | undefin
   return { locality: { region: locality.region || region, zone: locality.zone, subZone: locality.subZone }, labels: (metadata?.['labels'] ?? {}) as Record<string, string> }
 }
 
-type LocalityEndpoints = Extract<MessageInitShape<typeof LocalityLbEndpointsSchema>, { $typeName?: never }>
-
-const weightOf = (endpoints: { endpoint: LbEndpoint }[]): number => endpoints.reduce((sum, { endpoint }) => sum + (endpoint.loadBalancingWeight ?? 1), 0)
+const weightOf = (endpoints: { endpoint: LbEndpoint }[]): number => endpoints.reduce((sum, { endpoint }) => sum + (endpoint.weight ?? 1), 0)
 
 const key = ({ region, zone, subZone }: Locality): string => [region, zone, subZone].join('/')
 
 /** One part for each locality of a priority, with the weight that its endpoints have together. */
-function grouped(endpoints: (PlacedEndpoint & { priority: number })[]): LocalityEndpoints[] {
+function grouped(endpoints: (PlacedEndpoint & { priority: number })[]): LbGroup[] {
   const groups = [...Map.groupBy(endpoints, ({ locality, priority }) => `${priority} ${key(locality)}`)].sort(([a], [b]) => (a < b ? -1 : 1))
   return groups.map(([, group]) => part(group, group[0]!.priority, weightOf(group)))
 }
 
-function part(group: PlacedEndpoint[], priority: number, weight: number): LocalityEndpoints {
-  return { locality: group[0]!.locality, priority, loadBalancingWeight: weight, lbEndpoints: group.map(({ endpoint }) => endpoint) }
+function part(group: PlacedEndpoint[], priority: number, weight: number): LbGroup {
+  return { place: { locality: group[0]!.locality, priority, weight }, endpoints: group.map(({ endpoint }) => endpoint) }
 }
 
 /** The shares of the first entry that is for the router's locality; where there is none, all endpoints alike. Localities without a share get nothing. */
-function distributed(endpoints: PlacedEndpoint[], from: Locality, distribute: NonNullable<Setting['distribute']>): LocalityEndpoints[] {
+function distributed(endpoints: PlacedEndpoint[], from: Locality, distribute: NonNullable<Setting['distribute']>): LbGroup[] {
   const entry = distribute.find((one) => isWithin(from, one.from ?? ''))
   if (!entry) return grouped(endpoints.map((endpoint) => ({ ...endpoint, priority: 0 })))
   const localities = [...Map.groupBy(endpoints, ({ locality }) => key(locality)).values()]
@@ -87,7 +80,7 @@ function distributed(endpoints: PlacedEndpoint[], from: Locality, distribute: No
 }
 
 /** By how near endpoints are, or how much of `failoverPriority` they have in common with the router; the next are asked as those before fail. */
-function ordered(endpoints: PlacedEndpoint[], router: Placed, { failover = [], failoverPriority = [] }: Setting): LocalityEndpoints[] {
+function ordered(endpoints: PlacedEndpoint[], router: Placed, { failover = [], failoverPriority = [] }: Setting): LbGroup[] {
   const byNearness = !failoverPriority.length || failover.length > 0
   const ranks = endpoints.map((endpoint) => unlike(endpoint, router, failoverPriority) * 5 + (byNearness ? remoteness(endpoint.locality, router.locality, failover) : 0))
   const levels = [...new Set(ranks)].sort((a, b) => a - b)

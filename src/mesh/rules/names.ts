@@ -7,34 +7,44 @@ import { gatewayKey, hostsOfServer } from '../istio/gateways.ts'
  * The names under which a record is found by others: the model's index leads from each to the records that have it. What reads
  * a name depends on all of them.
  */
-export function namesOf<K extends Kind>(kind: K, value: Records[K]): string[] {
-  return (names[kind] as (value: Records[K]) => string[])(value)
+export function namesOf<K extends Kind>(kind: K, value: Records[K]): Name[] {
+  return (names[kind] as (value: Records[K]) => Name[])(value)
 }
+
+/** What kind of name it is, and what is called so. */
+export type Name = readonly [kind: string, called: string]
+
+/** A name as one text. */
+export const nameText = ([kind, called]: Name): string => `${kind} ${called}`
 
 /** A name of the model's index. */
 export const name = {
   /** Routes of a host, on any exposure and path. */
-  host: (host: string) => `host ${host}`,
+  host: (host: string): Name => ['host', host],
   /** Apps of a space whose label `app`, or whose name, is that, in lower case. */
-  service: (space: string, called: string) => `service ${space}/${called}`,
+  service: (space: string, called: string): Name => ['service', `${space}/${called}`],
   /** Apps with a label. */
-  label: (label: string, value: string) => `label ${label}=${value}`,
+  label: (label: string, value: string): Name => ['label', `${label}=${value}`],
   /** Processes of an app. */
-  processes: (app: string) => `processes ${app}`,
+  processes: (app: string): Name => ['processes', app],
   /** Instances of a process. */
-  instances: (process: string) => `instances ${process}`,
+  instances: (process: string): Name => ['instances', process],
   /** Spaces by their name in lower case. */
-  spaces: (name: string) => `spaces ${name}`,
+  spaces: (name: string): Name => ['spaces', name],
   /** Spaces of an organization. */
-  spacesIn: (organization: string) => `spaces in ${organization}`,
+  spacesIn: (organization: string): Name => ['spaces in', organization],
   /** Routes that send to an app. */
-  destination: (app: string) => `destination ${app}`,
+  destination: (app: string): Name => ['destination', app],
   /** Resources of a kind that name a host, in lower case. */
-  resources: (kind: Records['resource']['kind'], host: string) => `${kind} ${host}`,
+  resources: (kind: Records['resource']['kind'], host: string): Name => [kind, host],
   /** VirtualServices that are bound to a Gateway, by its key. */
-  bound: (gateway: string) => `bound ${gateway}`,
+  bound: (gateway: string): Name => ['bound', gateway],
   /** Routes that a space owns. */
-  owned: (space: string) => `owned ${space}`,
+  owned: (space: string): Name => ['owned', space],
+} satisfies Record<string, (...parts: never[]) => Name>
+
+/** What is read beside records and their names, each as one text. */
+export const fact = {
   /** What DNS has for a name. */
   address: (host: string) => `address ${host}`,
   /** Whether a host is one of too many beneath a wildcard of the operator's. */
@@ -43,16 +53,16 @@ export const name = {
   crowded: (wildcard: string) => `crowded ${wildcard}`,
 } as const
 
-const names: { [K in Kind]: (value: Records[K]) => string[] } = {
+const names: { [K in Kind]: (value: Records[K]) => Name[] } = {
   organization: () => [],
   space: (space) => [name.spaces(space.name.toLowerCase()), name.spacesIn(space.organization)],
   app: ({ space, name: called, labels }) => [
-    ...new Set([called, labels['app']].flatMap((one) => (one === undefined ? [] : name.service(space, one.toLowerCase())))),
+    ...[...new Set([called, labels['app']].flatMap((one) => one?.toLowerCase() ?? []))].map((one) => name.service(space, one)),
     ...Object.entries(labels).map(([label, value]) => name.label(label, value)),
   ],
   process: ({ app }) => [name.processes(app)],
   instance: ({ process }) => [name.instances(process)],
-  route: ({ host, space, destinations }) => [name.host(host), name.owned(space), ...new Set(destinations.map(({ app }) => name.destination(app)))],
+  route: ({ host, space, destinations }) => [name.host(host), name.owned(space), ...[...new Set(destinations.map(({ app }) => app))].map(name.destination)],
   secret: () => [],
   resource: (resource) => [...hostsOf(resource).map((host) => name.resources(resource.kind, host)), ...(resource.kind === 'VirtualService' ? gatewaysOf(resource).map(name.bound) : [])],
 }

@@ -1,5 +1,5 @@
 import type { Change, Kind, Records } from '../records.ts'
-import { namesOf } from './names.ts'
+import { nameText, namesOf } from './names.ts'
 import type { Source } from './source.ts'
 
 /** Some records, to read rules from. Names of external services lead nowhere; `exceeded` are wildcards that do not shape the host that is looked at. */
@@ -9,11 +9,11 @@ export function recordSource(records: Iterable<Change>, exceeded: ReadonlySet<st
   for (const { kind, key, value } of records) {
     if (!value) continue
     values.set(`${kind} ${key}`, value)
-    for (const name of namesOf(kind, value)) keys.set(name, [...(keys.get(name) ?? []), key])
+    for (const name of namesOf(kind, value).map(nameText)) keys.set(name, [...(keys.get(name) ?? []), key])
   }
   return {
     get: <K extends Kind>(kind: K, key: string) => values.get(`${kind} ${key}`) as Records[K] | undefined,
-    keysOf: (name) => keys.get(name) ?? [],
+    keysOf: (name) => keys.get(nameText(name)) ?? [],
     addressesOf: () => undefined,
     exceeds: (wildcard) => exceeded.has(wildcard),
   }

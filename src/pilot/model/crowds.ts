@@ -2,7 +2,7 @@ import type { Resource } from '../../mesh/istio/types.ts'
 import { matches } from '../../mesh/rules/gateways.ts'
 import { systemNamespace } from '../../mesh/istio/kinds.ts'
 import { mostBeneath } from '../../mesh/rules/hosts.ts'
-import { hostsOf, name } from '../../mesh/rules/names.ts'
+import { fact, hostsOf } from '../../mesh/rules/names.ts'
 
 interface Crowd {
   /** How many hosts of resources are written so. */
@@ -11,7 +11,7 @@ interface Crowd {
   hosts: string[]
 }
 
-/** What changed of which hosts the operator's wildcards shape, as names of the index. */
+/** What changed of which hosts the operator's wildcards shape, as facts. */
 export type Touch = (name: string) => unknown
 
 /** The hosts beneath each wildcard of the operator's, of which it shapes the first `mostBeneath` by name: the same on every pilot, whatever came first. */
@@ -60,8 +60,8 @@ export class Crowds {
 /** When a host comes or goes within the bound, one crosses it: that which stands first behind it while both are there. */
 function moved(wildcard: string, hosts: string[], position: number, touch: Touch): void {
   if (hosts.length <= mostBeneath) return
-  if (position < mostBeneath) touch(name.beyond(hosts[mostBeneath]!))
-  if (hosts.length === mostBeneath + 1) touch(name.crowded(wildcard))
+  if (position < mostBeneath) touch(fact.beyond(hosts[mostBeneath]!))
+  if (hosts.length === mostBeneath + 1) touch(fact.crowded(wildcard))
 }
 
 const isBeneath = (host: string, wildcard: string): boolean => host !== wildcard && matches(wildcard, host)

@@ -6,7 +6,8 @@ import type { Source } from '../../mesh/rules/source.ts'
 import { recordFault, type Fault } from './fault.ts'
 import { Crowds } from './crowds.ts'
 import { Mentions } from './mentions.ts'
-import { hostsOf, name, namesOf, recordName } from '../../mesh/rules/names.ts'
+import { NameIndex } from './name-index.ts'
+import { fact, hostsOf, name, namesOf, nameText, recordName, type Name } from '../../mesh/rules/names.ts'
 
 /** What a set of changes touches. */
 export interface Touched {
@@ -34,8 +35,7 @@ export class Model implements Source {
     resource: new Map(),
     secret: new Map(),
   }
-  /** Name → the keys of the records that have it. */
-  readonly #names = new Multimap()
+  readonly #names = new NameIndex()
   /** Name of an external service → the addresses that DNS has for it. */
   readonly #addresses = new Map<string, readonly string[]>()
   /** Process → the routes that send to it. */
@@ -68,7 +68,7 @@ export class Model implements Source {
   }
 
   /** Keys of the records that have a name of the index. */
-  keysOf(name: string): Iterable<string> {
+  keysOf(name: Name): Iterable<string> {
     return this.#names.get(name)
   }
 
@@ -84,7 +84,7 @@ export class Model implements Source {
   /** Notes what DNS has for a name of an external service. */
   resolved(host: string, addresses: readonly string[]): Touched {
     this.#addresses.set(host, addresses)
-    return { ...nothingTouched(), names: new Set([name.address(host)]) }
+    return { ...nothingTouched(), names: new Set([fact.address(host)]) }
   }
 
   all<K extends Kind>(kind: K): ReadonlyMap<string, Records[K]> {
@@ -138,7 +138,7 @@ export class Model implements Source {
     const [had, has] = [before ? namesOf(kind, before) : [], value ? namesOf(kind, value) : []]
     for (const name of had) this.#names.delete(name, key)
     for (const name of has) this.#names.add(name, key)
-    for (const names of [[recordName(kind, key)], had, has]) for (const seen of names) if (!manyOf.has(kind) || this.#isRead(seen)) touched.names.add(seen)
+    for (const seen of [recordName(kind, key), ...had.map(nameText), ...has.map(nameText)]) if (!manyOf.has(kind) || this.#isRead(seen)) touched.names.add(seen)
     if (kind === 'route') this.#reindexRoute(key, before as Route | undefined, value, touched)
     if (kind === 'instance') {
       const [was, is] = [(before as Instance | undefined)?.process, value?.process]

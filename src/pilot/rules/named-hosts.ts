@@ -1,7 +1,7 @@
 import { reachNamed } from '../../mesh/istio/ownership.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
 import type { Model, Touched } from '../model/model.ts'
-import { name } from '../../mesh/rules/names.ts'
+import { fact, name, type Name } from '../../mesh/rules/names.ts'
 import { directoryOf } from '../../mesh/rules/directory.ts'
 import { matches } from '../../mesh/rules/gateways.ts'
 
@@ -32,15 +32,15 @@ export class NamedHosts {
   /** Keys of the routes that may answer for other services than before: by what an app, its space or its organization is called. */
   renamed({ names }: Touched): Set<string> {
     const routes = new Set<string>()
-    const add = (having: string): void => {
+    const add = (having: Name): void => {
       for (const key of this.#model.keysOf(having)) routes.add(key)
     }
     for (const touched of names) {
-      const key = touched.slice(touched.indexOf(' ') + 1)
-      if (touched.startsWith('service ')) for (const app of this.#model.keysOf(touched)) add(name.destination(app))
-      else if (touched.startsWith('app ')) add(name.destination(key))
-      else if (touched.startsWith('space ')) add(name.owned(key))
-      else if (touched.startsWith('organization ')) for (const space of this.#model.keysOf(name.spacesIn(key))) add(name.owned(space))
+      const [kind, key] = [touched.slice(0, touched.indexOf(' ')), touched.slice(touched.indexOf(' ') + 1)]
+      if (kind === 'service') for (const app of this.#model.keysOf([kind, key])) add(name.destination(app))
+      else if (kind === 'app') add(name.destination(key))
+      else if (kind === 'space') add(name.owned(key))
+      else if (kind === 'organization') for (const space of this.#model.keysOf(name.spacesIn(key))) add(name.owned(space))
     }
     return routes
   }
@@ -51,5 +51,5 @@ export class NamedHosts {
   }
 }
 
-const beyond = name.beyond('')
+const beyond = fact.beyond('')
 const isPattern = (host: string): boolean => host.startsWith('*')

@@ -1,7 +1,7 @@
 import { Multimap } from '../../common/multimap.ts'
 import type { Kind, Records } from '../../mesh/records.ts'
 import type { Source } from '../../mesh/rules/source.ts'
-import { name, recordName } from '../../mesh/rules/names.ts'
+import { fact, nameText, recordName, type Name } from '../../mesh/rules/names.ts'
 
 /** Knows which unit of output read which part of the model, so that a change leads to the units that it can alter, and to no other. */
 export class Tracker {
@@ -58,17 +58,17 @@ class View implements Source {
   }
 
   addressesOf(host: string): readonly string[] | undefined {
-    this.#read.add(name.address(host))
+    this.#read.add(fact.address(host))
     return this.#model.addressesOf(host)
   }
 
   exceeds(wildcard: string, host?: string): boolean {
-    this.#read.add(host === undefined ? name.crowded(wildcard) : name.beyond(host))
+    this.#read.add(host === undefined ? fact.crowded(wildcard) : fact.beyond(host))
     return this.#model.exceeds(wildcard, host)
   }
 
-  keysOf(key: string): Iterable<string> {
-    this.#read.add(key)
-    return this.#model.keysOf(key)
+  keysOf(name: Name): Iterable<string> {
+    this.#read.add(nameText(name))
+    return this.#model.keysOf(name)
   }
 }

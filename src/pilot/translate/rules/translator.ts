@@ -5,7 +5,7 @@ import { resourceKey, type Exposure, type Route } from '../../../mesh/records.ts
 import type { Fault } from '../../model/fault.ts'
 import type { Source } from '../../../mesh/rules/source.ts'
 import type { Model, Touched } from '../../model/model.ts'
-import { name } from '../../../mesh/rules/names.ts'
+import { fact } from '../../../mesh/rules/names.ts'
 import { servingOf } from '../../model/serving.ts'
 import { isRuleCluster } from '../../../mesh/rules/cluster-name.ts'
 import { clusterSources, ruleCluster, type RuleCluster } from '../../rules/clusters.ts'
@@ -300,7 +300,7 @@ export class RuleTranslator {
     for (const resource of this.#model.all('resource').values()) {
       if (resource.kind !== 'ServiceEntry') continue
       const names = [...(resource.spec.hosts ?? []), ...(resource.spec.endpoints ?? []).map(({ address = '' }) => address)]
-      for (const host of names) if (this.#tracker.isRead(name.address(host))) yield host
+      for (const host of names) if (this.#tracker.isRead(fact.address(host))) yield host
     }
   }
 

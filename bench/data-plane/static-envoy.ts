@@ -13,8 +13,8 @@ const fields = {
   time: '%START_TIME%', request_id: '%STREAM_ID%', client: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%', forwarded_for: '%REQ(X-FORWARDED-FOR)%', method: '%REQ(:METHOD)%',
   scheme: '%REQ(X-FORWARDED-PROTO)%', host: '%REQ(:AUTHORITY)%', path: '%PATH(NQ)%', protocol: '%PROTOCOL%', tls: '%DOWNSTREAM_TLS_VERSION%', user_agent: '%REQ(USER-AGENT)%',
   status: '%RESPONSE_CODE%', flags: '%RESPONSE_FLAGS%', details: '%RESPONSE_CODE_DETAILS%', failure: '%UPSTREAM_TRANSPORT_FAILURE_REASON%', bytes_received: '%BYTES_RECEIVED%',
-  bytes_sent: '%BYTES_SENT%', duration_ms: '%DURATION%', attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%', route: '%UPSTREAM_CLUSTER%', app: '%CLUSTER_METADATA(mesh:app)%',
-  instance: '%UPSTREAM_HOST_NAME%', instance_index: '%UPSTREAM_METADATA(mesh:i)%', upstream: '%UPSTREAM_HOST%', traceparent: '%REQ(TRACEPARENT)%', tracestate: '%REQ(TRACESTATE)%',
+  bytes_sent: '%BYTES_SENT%', duration_ms: '%DURATION%', attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%', route: '%UPSTREAM_CLUSTER%', app: '%REQ(X-CF-APPLICATIONID)%',
+  instance: '%UPSTREAM_HOST_NAME%', instance_index: '%REQ(X-CF-INSTANCEINDEX)%', upstream: '%UPSTREAM_HOST%', traceparent: '%REQ(TRACEPARENT)%', tracestate: '%REQ(TRACESTATE)%',
   b3: '%REQ(B3)%', b3_trace_id: '%REQ(X-B3-TRACEID)%', b3_span_id: '%REQ(X-B3-SPANID)%',
 }
 
@@ -67,7 +67,7 @@ function configuration({ instances, port, files, folder }: Backend, host: string
     early_header_mutation_extensions: [
       { name: 'headers', typed_config: { '@type': type('extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation'), mutations: ['x-envoy-', 'x-mesh-', 'x-cf-'].map(removeAll) } },
     ],
-    access_log: [{ name: 'envoy.access_loggers.file', typed_config: { '@type': type('extensions.access_loggers.file.v3.FileAccessLog'), path: join(folder, 'static.access.log'), log_format: { json_format: fields, omit_empty_values: true } } }],
+    access_log: [{ name: 'envoy.access_loggers.file', typed_config: { '@type': type('extensions.access_loggers.file.v3.FileAccessLog'), path: join(folder, 'static.access.log'), log_format: { json_format: fields } } }],
     route_config: { virtual_hosts: [{ name: 'app', domains: [host], routes: [{ match: { prefix: '/' }, route: { cluster: 'app', timeout: '900s' } }] }] },
     http_filters: [
       ...(withTrace ? [unless(['b3', 'x-b3-traceid', 'traceparent'], mutation({ request_mutations: trace }))] : []),

@@ -37,6 +37,8 @@ export class Exchange {
   readonly scheme: string
   readonly protocol: string
   readonly headers: Headers
+  /** What the last try's were once its instance was known: the access log shows these. */
+  sentHeaders: Headers | undefined
   /** Path and query as the client sent them. */
   readonly originalPath: string
   readonly peer: Peer
@@ -140,7 +142,7 @@ export class Exchange {
       case 'x-envoy-original-path': return this.path === this.originalPath ? undefined : this.originalPath
       case 'upgrade': return this.#head.upgrade
       case 'transfer-encoding': return this.#body && !this.#body.sized && this.protocol !== 'HTTP/2' ? 'chunked' : undefined
-      default: return this.headers.getAll(name)
+      default: return (this.sentHeaders ?? this.headers).getAll(name)
     }
   }
 

@@ -185,6 +185,7 @@ export class Forward implements AttemptEvents {
     endpoint.active++
     const headers = exchange.headers.copy()
     for (const filter of config.chain.upstream) filter.request?.(headers, exchange)
+    exchange.sentHeaders = headers
     const { method, path, authority, scheme } = exchange
     const { body, expectContinue, upgrade } = this.#payload
     const limit = this.#action.retries?.perTryTimeout

@@ -27,9 +27,9 @@ const fields = {
   duration_ms: '%DURATION%',
   attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
   route: '%UPSTREAM_CLUSTER%',
-  app: appGuid,
+  app: '%REQ(X-CF-APPLICATIONID)%',
   instance: '%UPSTREAM_HOST_NAME%',
-  instance_index: '%UPSTREAM_METADATA(mesh:i)%',
+  instance_index: '%REQ(X-CF-INSTANCEINDEX)%',
   upstream: '%UPSTREAM_HOST%',
   traceparent: '%REQ(TRACEPARENT)%',
   tracestate: '%REQ(TRACESTATE)%',
@@ -38,21 +38,33 @@ const fields = {
   b3_span_id: '%REQ(X-B3-SPANID)%',
 }
 
-const accessLogFormat = { case: 'logFormat' as const, value: { format: { case: 'jsonFormat' as const, value: fields }, omitEmptyValues: true } }
+/** A connection that is passed on as it is has no headers: of it the endpoint tells the app, and what it has not is left out. */
+const connectionFields = { ...fields, app: appGuid, instance_index: '%UPSTREAM_METADATA(mesh:i)%' }
+
+/**
+ * Lines of `fields`. What a request has not is null: to leave it out, Envoy builds the whole line as a message first, and to read an endpoint's
+ * metadata costs it twice what the header costs that was made of them (docs/benchmarks.md).
+ */
+const requests = { format: { case: 'jsonFormat' as const, value: fields } }
+const connections = { format: { case: 'jsonFormat' as const, value: connectionFields }, omitEmptyValues: true }
+
+type Format = typeof requests | typeof connections
 
 /** Standard output has a logger of its own: as a socket, which a supervisor gives its child, it cannot be opened as `/dev/stdout`. */
-const stdout = {
+const stdout = (value: Format) => ({
   name: 'envoy.access_loggers.stdout',
-  configType: { case: 'typedConfig' as const, value: packed(StdoutAccessLogSchema, { accessLogFormat }) },
-}
-const file = (path: string) => ({
+  configType: { case: 'typedConfig' as const, value: packed(StdoutAccessLogSchema, { accessLogFormat: { case: 'logFormat', value } }) },
+})
+const file = (path: string, value: Format) => ({
   name: 'envoy.access_loggers.file',
-  configType: { case: 'typedConfig' as const, value: packed(FileAccessLogSchema, { path, accessLogFormat }) },
+  configType: { case: 'typedConfig' as const, value: packed(FileAccessLogSchema, { path, accessLogFormat: { case: 'logFormat', value } }) },
 })
 
-/** The access log, where the router's node asks for one. */
-export const accessLogOf = ({ accessLog }: RouterNode) => (accessLog === '' ? [] : [accessLog === '/dev/stdout' ? stdout : file(accessLog)])
+const logOf = ({ accessLog }: RouterNode, format: Format) => (accessLog === '' ? [] : [accessLog === '/dev/stdout' ? stdout(format) : file(accessLog, format)])
+
+/** The access log of connections, where the router's node asks for one. */
+export const connectionLog = (node: RouterNode) => logOf(node, connections)
 
 export const accessLog: Feature = {
-  manager: ({ node }) => (node.accessLog === '' ? {} : { accessLog: accessLogOf(node) }),
+  manager: ({ node }) => (node.accessLog === '' ? {} : { accessLog: logOf(node, requests) }),
 }

@@ -22,48 +22,43 @@ export const platformSpecifier = (exposure: Exposure) => ({
 })
 
 /**
- * The path comes normalised from Envoy, with its query; no cluster is named where no route exists, which is answered 404. A host that is
- * in normal form already, as nearly all are, is looked at once; wildcards are worked out only where no host has the name.
+ * The path comes normalised from Envoy, with its query; no cluster is named where no route exists, which is answered 404. Nearly all hosts
+ * have no routes with paths, so that prefixes are worked out from the shortest on and as few strings made as can be; wildcards
+ * are worked out only where no host has the name.
  */
 function lua(exposure: Exposure): string {
-  return `local byte, find, sub = string.byte, string.find, string.sub
+  return `local byte, find, gsub, lower, sub = string.byte, string.find, string.gsub, string.lower, string.sub
 
-local function lookup(handle, host, paths, count)
-  local root = "${exposure}/" .. host
-  for i = count, 1, -1 do
-    local key = root .. paths[i]
-    if handle:getCluster(key) ~= nil then return key end
-  end
-  if handle:getCluster(root) ~= nil then return root end
-end
-
-local function prefixes(path)
-  local paths, count, start = {}, 0, 1
-  local query = find(path, "?", 1, true)
-  if query then path = sub(path, 1, query - 1) end
-  while start and byte(path, start) == 47 and count < ${limits.segments} do
-    local slash = find(path, "/", start + 1, true)
-    local stop = slash or #path + 1
-    if stop > start + 1 then
+local function lookup(handle, root, path)
+  local target, found = root .. path, nil
+  local start, count = #root + 1, 0
+  while start and byte(target, start) == 47 and count < ${limits.segments} do
+    local slash = find(target, "/", start + 1, true)
+    if slash ~= start + 1 and start < #target then
       count = count + 1
-      paths[count] = sub(path, 1, stop - 1)
+      local key = slash and sub(target, 1, slash - 1) or target
+      if handle:getCluster(key) ~= nil then found = key end
     end
     start = slash
   end
-  return paths, count
+  if found then return found end
+  if handle:getCluster(root) ~= nil then return root end
+end
+
+local function normal(authority)
+  local host = lower(authority)
+  if find(host, ":", 1, true) then host = gsub(host, ":%d*$", "") end
+  if byte(host, -1) == 46 then host = sub(host, 1, -2) end
+  return host
 end
 
 function envoy_on_route(handle)
   local headers = handle:headers()
-  local host = headers:get(":authority") or ""
-  if find(host, "[^%l%d.-]") then
-    host = host:lower():gsub(":%d*$", "")
-    if find(host, "/", 1, true) then return "" end
-  end
-  if byte(host, -1) == 46 then host = sub(host, 1, -2) end
-  if host == "" then return "" end
-  local paths, count = prefixes(headers:get(":path") or "")
-  local found = lookup(handle, host, paths, count)
+  local host, path = normal(headers:get(":authority") or ""), headers:get(":path") or ""
+  if host == "" or find(host, "/", 1, true) then return "" end
+  local query = find(path, "?", 1, true)
+  if query then path = sub(path, 1, query - 1) end
+  local found = lookup(handle, "${exposure}/" .. host, path)
   if found then return found end
   local dots, labels = {}, 0
   for dot in host:gmatch("()%.") do
@@ -71,7 +66,7 @@ function envoy_on_route(handle)
     dots[labels] = dot
   end
   for i = math.max(1, labels - ${limits.labels - 1}), labels do
-    found = lookup(handle, "*" .. sub(host, dots[i]), paths, count)
+    found = lookup(handle, "${exposure}/*" .. sub(host, dots[i]), path)
     if found then return found end
   end
   return ""

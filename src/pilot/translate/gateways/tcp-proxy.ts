@@ -1,7 +1,7 @@
 import { TcpProxySchema } from '../../../common/proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js'
 import type { TcpTarget } from '../../rules/gateway-chains.ts'
 import { nowhere } from '../../rules/rule-host.ts'
-import { accessLogOf } from '../access-log.ts'
+import { connectionLog } from '../access-log.ts'
 import { duration, packed } from '../proto.ts'
 import type { RouterNode } from '../router-node.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -17,7 +17,7 @@ export function tcpProxy(targets: TcpTarget[], statPrefix: string, node: RouterN
       value: packed(TcpProxySchema, {
         statPrefix,
         idleTimeout: duration(idle),
-        accessLog: accessLogOf(node),
+        accessLog: connectionLog(node),
         clusterSpecifier: others.length
           ? { case: 'weightedClusters', value: { clusters: targets.map(({ cluster, weight }) => ({ name: cluster, weight })) } }
           : { case: 'cluster', value: first?.cluster ?? nowhere },

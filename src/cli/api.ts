@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { Agent, request, type Dispatcher } from 'undici'
-import { messageOf, Problem, type ProblemBody } from '../common/problem.ts'
+import { messageOf, type ProblemBody } from '../common/problem.ts'
 import type { TokenContext, Tokens } from './session/tokens.ts'
-import { FileUnreadable, NotCopilot, Unreachable, Usage } from './problems.ts'
+import { FileUnreadable, NotCopilot, NotLoggedIn, Refused, Unreachable, Usage } from './problems.ts'
 
 export interface ApiOptions {
   /** copilot's address. */
@@ -119,9 +119,10 @@ export class Api {
   }
 
   #refuse(status: number, text: string): never {
-    const { code, message, path } = (parse(text) ?? {}) as Partial<ProblemBody>
+    const { code, message, ...more } = (parse(text) ?? {}) as Partial<ProblemBody>
     if (!code || !message) throw NotCopilot(this.#base, status)
-    throw new Problem(code, status, message, path)
+    if (code === 'MESH_TOKEN_MISSING') throw NotLoggedIn(this.#base)
+    throw new Refused({ code, message, ...more }, status)
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { messageOf } from '../common/problem.ts'
+import { messageOf, Problem } from '../common/problem.ts'
 import type { Api } from './api.ts'
 import { exitCodeOf, exitCodes } from './exit.ts'
 import type { Output } from './output.ts'
@@ -59,6 +59,21 @@ export async function present<Data>(command: Command, cli: Cli, { read, show, ex
       cli.err.write(`meshctl: ${messageOf(error)}`)
     }
   }
+}
+
+/** Does something for each target, whatever becomes of the others, and says which of them were refused. Throws what no target can mend, as that nobody answers. */
+export async function each<Target, Outcome>(targets: Target[], act: (target: Target) => Promise<Outcome>, cli: Cli): Promise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (const target of targets) {
+    try {
+      outcomes.push(await act(target))
+    } catch (error) {
+      if (!(error instanceof Problem) || exitCodeOf(error) !== exitCodes.refused) throw error
+      cli.err.write(`meshctl: ${error.message}`)
+      cli.exitCode = exitCodes.refused
+    }
+  }
+  return outcomes
 }
 
 export const watchOption = ['-w, --watch', 'show it again whenever it changes, until Ctrl-C'] as const

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { parseAllDocuments } from 'yaml'
 import { messageOf } from '../common/problem.ts'
 import { kindInfo, kindNamed, resourceKinds } from '../mesh/istio/kinds.ts'
 import type { Cli } from './cli.ts'
@@ -28,9 +27,6 @@ export function readSources(files: string[]): Source[] {
   }
 }
 
-/** The documents of a text as they are, where its YAML is right. */
-export const documentsOf = ({ text }: Source): unknown[] => [parseAllDocuments(text)].flat().map((document) => document.toJS() as unknown).filter((value) => value !== null && value !== undefined)
-
 export const namespaceOption = ['-n, --namespace <space>', 'name or guid of the space, or ORGANIZATION/SPACE; else MESH_NAMESPACE, else that of `cf target`, else that of the running `npm start`'] as const
 export const fileOption = ['-f, --filename <path>', 'a file, a folder, or - for standard input; can be given several times', (path: string, before: string[] = []): string[] => [...before, path]] as const
 
@@ -41,8 +37,8 @@ export function namespaceOf(command: Command, environment: NodeJS.ProcessEnv): s
 
 /** The path of a resource at copilot's API, from `vs/NAME`. */
 export function pathOf(target: string, namespace: string): string {
-  const [kind = '', name = ''] = target.split('/')
-  if (!kindNamed(kind) || !name) throw Usage(`${target} is no resource; write KIND/NAME with one of ${resourceKinds.map((known) => kindInfo[known].short).join(', ')}, as vs/canary`)
+  const [kind = '', name = '', ...more] = target.split('/')
+  if (!kindNamed(kind) || !name || more.length) throw Usage(`${target} is no resource; write KIND/NAME with one of ${resourceKinds.map((known) => kindInfo[known].short).join(', ')}, as vs/canary`)
   return `/v1/resources/${kindNamed(kind)!.toLowerCase()}/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`
 }
 

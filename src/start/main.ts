@@ -4,7 +4,7 @@ import { messageOf, Problem, problem } from '../common/problem.ts'
 import { version } from '../common/version.ts'
 import { configure } from './configuration.ts'
 import { clearLeftovers, endContainers, removePids, writePids } from './leftovers.ts'
-import { readOptions, type StartOptions } from './options.ts'
+import { defaultData, readOptions, type StartOptions } from './options.ts'
 import { Ports } from './ports.ts'
 import { answers, populate } from './populate.ts'
 import { paint, step } from './progress.ts'
@@ -89,6 +89,7 @@ function stopOnce(options: StartOptions, running: SupervisedProgram[]): () => Pr
 
 function tell({ urls, credentials, domains, routers, caFile, organization, space }: Omit<Ready, 'pids'>, options: StartOptions): void {
   const [router] = routers
+  const meshctl = options.data === defaultData ? 'npx meshctl' : `MESH_DATA='${options.data}' npx meshctl`
   const lines: [string, string][] = [
     ['Cloud Controller', `${urls.cloudController}  (also ${urls.cloudControllerTls})`],
     ['user, password', `${credentials.user}  ${credentials.password}`],
@@ -102,9 +103,9 @@ function tell({ urls, credentials, domains, routers, caFile, organization, space
   for (const [name, value] of lines) process.stdout.write(`  ${name.padEnd(17)} ${value}\n`)
   process.stdout.write(`
 Try:
-  ${options.sample ? `curl http://hello.${domains.mesh}:${router?.http}/` : 'npx meshctl dev push myapp --path FOLDER'}
+  ${options.sample ? `curl http://hello.${domains.mesh}:${router?.http}/` : `${meshctl} dev push myapp --path FOLDER`}
   cf api ${urls.cloudController} && cf auth ${credentials.user} '${credentials.password}' && cf target -o ${organization} -s ${space}
-  npx meshctl routes
+  ${meshctl} routes
 
 Ctrl-C stops everything; state survives.
 `)

@@ -3,6 +3,9 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { logLevels, type LogLevel } from '../common/log.ts'
 import { version } from '../common/version.ts'
 
+/** The data folder where none is named; meshctl looks there by itself. */
+export const defaultData = resolve('.mesh')
+
 export interface StartOptions {
   data: string
   fresh: boolean
@@ -23,7 +26,7 @@ export function readOptions(argv: string[]): StartOptions {
   const command = new Command('npm start --')
     .description('Brings up an embedded Cloud Foundry and the mesh on this machine, for development and demonstrations.')
     .version(version)
-    .option('--data <dir>', 'folder for state, certificates, configuration and logs', (folder: string) => resolve(folder), resolve('.mesh'))
+    .option('--data <dir>', 'folder for state, certificates, configuration and logs', (folder: string) => resolve(folder), defaultData)
     .option('--fresh', 'forget what the data folder holds and begin anew', false)
     .addOption(new Option('--engine <engine>', 'what proxies the traffic; envoy needs its binary: npm run envoy').choices(['embedded', 'envoy']).default('embedded'))
     .option('--routers <n>', 'number of routers; each further one has ports of its own, see ready.json', routerCount, 1)

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
 import tap, { test } from 'tap'
 import { Copilot } from '../copilot/harness.ts'
@@ -38,7 +38,7 @@ const file = join(home, 'session.json')
 const meshctl = (args: string[], more: NodeJS.ProcessEnv = {}) => run(args, { MESHCTL_HOME: home, MESH_DATA: '', CF_HOME: join(home, 'cf'), ...more })
 
 test('a login is kept for its owner alone, without the password, and names the copilot from then on', async (t) => {
-  t.match(await meshctl(['status', '--api', copilot.api]), { code: 1, err: /send a UAA access token/ })
+  t.match(await meshctl(['status', '--api', copilot.api]), { code: 1, err: /log in with `meshctl login --api/ })
   t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann', '-p', 'wrong']), { code: 1, err: /Bad credentials/ })
   t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann'], { MESH_PASSWORD: 'right' }), { code: 0, out: `logged in to ${copilot.api} as ann\n` })
   t.equal(statSync(file).mode & 0o777, 0o600)
@@ -56,6 +56,26 @@ test('a token that expires is renewed, and the new one kept', async (t) => {
   t.not(readFileSync(file, 'utf8'), before)
 })
 
+test('an address is the same with a slash at its end, and a file of CAs is found from every folder', async (t) => {
+  t.match(await meshctl(['routes', '--api', `${copilot.api}/`]), { code: 0, out: /hello\.mesh\.test/ })
+  writeFileSync(join(home, 'ca.crt'), '')
+  t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann', '-p', 'right', '--ca', relative(process.cwd(), join(home, 'ca.crt'))]), { code: 0 })
+  t.match(JSON.parse(readFileSync(file, 'utf8')), { ca: join(home, 'ca.crt') })
+})
+
+test('who names no space anywhere is told so', async (t) => {
+  t.match(await meshctl(['get', 'vs'], { MESH_DATA: undefined }), { code: 1, err: /no space is named: write -n SPACE/ })
+})
+
+test('a file of a login that cannot be read is none', async (t) => {
+  const kept = readFileSync(file, 'utf8')
+  for (const broken of ['{}', 'null', '{']) {
+    writeFileSync(file, broken)
+    t.match(await meshctl(['routes', '--api', copilot.api]), { code: 1, err: /log in with `meshctl login --api/ }, broken)
+  }
+  writeFileSync(file, kept)
+})
+
 test('logout forgets it', async (t) => {
   t.match(await meshctl(['logout']), { code: 0, out: 'logged out\n' })
   t.match(await meshctl(['logout']), { code: 0, out: 'nobody was logged in\n' })
@@ -71,5 +91,5 @@ test("else the cf CLI's tokens and target are used, for the copilot of the same 
   config({ AccessToken: `bearer ${await keys.token(claims, { issuer: `${url}/oauth/token`, expires: '-1m' })}`, UaaEndpoint: url })
   t.match(await meshctl(['get', 'vs', '--api', copilot.api]), { code: 0 }, 'renewed')
   config({ AccessToken: 'bearer a.b.c', UaaEndpoint: 'https://uaa.elsewhere.test' })
-  t.match(await meshctl(['get', 'vs', '--api', copilot.api]), { code: 1, err: /send a UAA access token/ }, 'shown to no other')
+  t.match(await meshctl(['get', 'vs', '--api', copilot.api]), { code: 1, err: /log in with `meshctl login --api/ }, 'shown to no other')
 })

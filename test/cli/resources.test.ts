@@ -53,6 +53,25 @@ test('diff shows what applying would change, and ends with 1 where it is anythin
   t.match(await meshctl('wait', 'vs/canary', '--timeout', '1s'), { code: 1, err: /there is no virtualservice\/space\/canary/ })
 })
 
+test('of several that are deleted each is told of, whatever becomes of the others', async (t) => {
+  await meshctl('apply', '-f', file('a.yaml', [90, 10]))
+  t.match(await meshctl('delete', 'vs/never', 'vs/canary', 'vs/neither'), { code: 1, out: 'vs/canary deleted\n', err: /no virtualservice\/space\/never\n[^]*no virtualservice\/space\/neither\n/ })
+  t.match(await meshctl('delete', 'vs/canary/3'), { code: 2, err: /vs\/canary\/3 is no resource/ })
+  t.match(await meshctl('secret', 'delete', 'never', 'neither'), { code: 1, out: '', err: /never[^]*neither/ })
+})
+
+test('files without any resource are refused, a List is read as its items', async (t) => {
+  const path = join(folder, 'some.yaml')
+  writeFileSync(path, '---\n# nothing\n---\n')
+  for (const command of ['apply', 'diff', 'validate']) t.match(await meshctl(command, '-f', path), { code: 1, out: '', err: `meshctl: -f: there is no resource in ${path}\n` }, command)
+  const item = '- apiVersion: networking.istio.io/v1\n  kind: VirtualService\n  metadata: {name: listed, namespace: NAMESPACE}\n  spec: {hosts: [hello.mesh.test], http: [{route: [{destination: {host: hello}}]}]}\n'
+  writeFileSync(path, `kind: List\nitems:\n${item.replace('NAMESPACE', 'dev')}`)
+  t.match(await meshctl('apply', '-f', path), { code: 0, out: 'vs/listed created\n' })
+  t.match(await meshctl('delete', 'vs/listed'), { code: 0 })
+  writeFileSync(path, `kind: List\nitems:\n${item.replace('NAMESPACE', 'dev')}${item.replace('NAMESPACE', 'nowhere')}`)
+  t.match(await meshctl('apply', '-f', path), { code: 1, out: '', err: `${path}:9: metadata.namespace: there is no space with the name or guid nowhere\n` }, 'what copilot finds has file and line, too')
+})
+
 test('secrets are set, listed and deleted, and never shown', async (t) => {
   const { certificate, key } = issueCertificate(createAuthority('ca'), { commonName: 'shop.test', dns: ['shop.test'] })
   const write = (name: string, text: string): string => {

@@ -1,4 +1,4 @@
-import { apiOf, examples, type Register } from '../cli.ts'
+import { apiOf, each, examples, type Register } from '../cli.ts'
 import { namespaceOf, namespaceOption, pathOf, showOutcome, type ApplyOutcome } from '../resources.ts'
 
 /** `delete KIND/NAME…`. */
@@ -13,10 +13,13 @@ export const deleteResources: Register = (program, cli) => {
       const namespace = namespaceOf(command, cli.environment)
       const paths = targets.map((target) => pathOf(target, namespace))
       const api = apiOf(command, cli)
-      const outcomes = []
-      for (const path of paths) outcomes.push(await api.delete<ApplyOutcome>(path, { dryRun }))
-      if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(outcomes)
-      for (const outcome of outcomes) showOutcome(outcome, cli, dryRun)
+      const json = command.optsWithGlobals<{ json?: boolean }>().json
+      const outcomes = await each(paths, async (path) => {
+        const outcome = await api.delete<ApplyOutcome>(path, { dryRun })
+        if (!json) showOutcome(outcome, cli, dryRun)
+        return outcome
+      }, cli)
+      if (json) cli.out.json(outcomes)
     })
   examples(command, [
     ['delete vs/canary dr/hello', 'two resources of the space'],

@@ -7,8 +7,8 @@ import { messageOf } from '../../common/problem.ts'
 import { apiOf, examples, type Cli, type Register } from '../cli.ts'
 import { exitCodes } from '../exit.ts'
 import { NoDiff } from '../problems.ts'
-import { documentsOf, fileOption, namespaceOf, namespaceOption, readSources, shortKey, type ApplyOutcome } from '../resources.ts'
-import { showErrors } from './apply.ts'
+import { applyDocuments, readDocuments, showErrors } from '../documents.ts'
+import { fileOption, namespaceOf, namespaceOption, shortKey, type ApplyOutcome } from '../resources.ts'
 
 /** `diff -f FILE`. */
 export const diff: Register = (program, cli) => {
@@ -18,10 +18,11 @@ export const diff: Register = (program, cli) => {
     .requiredOption(...fileOption)
     .option(...namespaceOption)
     .action(async ({ filename }: { filename: string[] }) => {
-      const sources = readSources(filename)
       const namespace = namespaceOf(command, cli.environment)
-      if (!showErrors(sources, namespace, cli)) return
-      const { items } = await apiOf(command, cli).post<{ items: ApplyOutcome[] }>('/v1/resources/apply', { documents: sources.flatMap(documentsOf), namespace, dryRun: true })
+      const documents = readDocuments(filename, namespace)
+      if (!showErrors(documents, cli)) return
+      const items = await applyDocuments(apiOf(command, cli), documents, { namespace, dryRun: true }, cli)
+      if (!items) return
       const different = items.filter(({ outcome }) => outcome !== 'unchanged')
       if (different.length) cli.exitCode = exitCodes.refused
       if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(items)

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { Agent } from 'undici'
@@ -25,7 +26,9 @@ export const login: Register = (program, cli) => {
     .action(async (options: Options) => {
       const given = command.optsWithGlobals<{ api?: string; ca?: string }>()
       const url = (given.api ?? cli.environment['MESH_API'] ?? readLogin(cli.environment)?.api ?? readReady(cli.environment).urls.copilot).replace(/\/+$/, '')
-      const ca = given.ca ?? cli.environment['MESH_CA']
+      const file = given.ca ?? cli.environment['MESH_CA']
+      // It is read from whatever folder a command is run in later.
+      const ca = file === undefined ? undefined : resolve(file)
       const { login: uaa } = await new Api({ url, ca }).get<{ login?: string }>('/v1/info')
       if (!uaa) throw NoLogin(url)
       const { user, form } = await credentials(options, cli)

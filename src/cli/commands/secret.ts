@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { messageOf } from '../../common/problem.ts'
-import { apiOf, examples, type Cli, type Register } from '../cli.ts'
+import { apiOf, each, examples, type Cli, type Register } from '../cli.ts'
 import { FileUnreadable, Usage } from '../problems.ts'
 import { namespaceOf, namespaceOption } from '../resources.ts'
 import { count } from '../words.ts'
@@ -98,12 +98,15 @@ function deleteSecret(group: Command, cli: Cli): void {
     .action(async (names: string[]) => {
       const namespace = namespaceOf(command, cli.environment)
       const api = apiOf(command, cli)
-      const outcomes: Outcome[] = []
-      for (const name of names) outcomes.push(await api.delete<Outcome>(pathOf(namespace, name)))
-      if (isJson(command)) return cli.out.json(outcomes)
-      names.forEach((name, position) => cli.out.write(`secret/${name} ${outcomes[position]!.outcome}`))
+      const json = isJson(command)
+      const outcomes = await each(names, async (name) => {
+        const outcome = await api.delete<Outcome>(pathOf(namespace, name))
+        if (!json) cli.out.write(`secret/${name} ${outcome.outcome}`)
+        return outcome
+      }, cli)
+      if (json) cli.out.json(outcomes)
     })
-  examples(command, [['secret delete shop', 'routers that use it go on with what they have until their Gateway changes']])
+  examples(command, [['secret delete shop', 'a Gateway that names it is Degraded, and its hosts have the certificate of the operator']])
 }
 
 const isJson = (command: Command): boolean => Boolean(command.optsWithGlobals<{ json?: boolean }>().json)

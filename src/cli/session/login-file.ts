@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -21,7 +21,8 @@ export const loginFile = (environment: NodeJS.ProcessEnv): string => join(enviro
 /** The login that is kept; undefined where there is none that can be read. */
 export function readLogin(environment: NodeJS.ProcessEnv): Login | undefined {
   try {
-    return JSON.parse(readFileSync(loginFile(environment), 'utf8')) as Login
+    const kept = JSON.parse(readFileSync(loginFile(environment), 'utf8')) as Partial<Login> | null
+    return kept?.api && kept.uaa && kept.accessToken ? (kept as Login) : undefined
   } catch {
     return undefined
   }
@@ -38,7 +39,7 @@ export function writeLogin(environment: NodeJS.ProcessEnv, login: Login): void {
 
 /** False where there was none. */
 export function removeLogin(environment: NodeJS.ProcessEnv): boolean {
-  const existed = readLogin(environment) !== undefined
+  const existed = existsSync(loginFile(environment))
   rmSync(loginFile(environment), { force: true })
   return existed
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { Api } from '../api.ts'
+import { NoSpace } from '../problems.ts'
 import { findReady, readReady, type Ready } from '../ready.ts'
 import { readCfConfig } from './cf-config.ts'
 import { readLogin, type Login } from './login-file.ts'
@@ -25,7 +26,7 @@ export function apiOf(command: Command, { environment }: { environment: NodeJS.P
 function find(command: Command, environment: NodeJS.ProcessEnv): Named {
   const options = command.optsWithGlobals<{ api?: string; ca?: string }>()
   const ca = options.ca ?? environment['MESH_CA']
-  const url = options.api ?? environment['MESH_API']
+  const url = (options.api ?? environment['MESH_API'])?.replace(/\/+$/, '')
   const login = readLogin(environment)
   const started = findReady(environment)
   if (url !== undefined) return { url, ca: ca ?? (login?.api === url ? login.ca : undefined), login: login?.api === url ? login : undefined, started: started?.urls.copilot === url ? started : undefined }
@@ -41,7 +42,7 @@ function tokens(context: TokenContext, { login, started }: Pick<Named, 'login' |
   return ofCf(readCfConfig(environment), context)
 }
 
-/** The space that a command is meant for, where it names none: MESH_NAMESPACE, that of `cf target`, that of the running `npm start`. */
+/** The space that a command is meant for, where it names none: MESH_NAMESPACE, that of `cf target`, that of the running `npm start`. Throws `MESHCTL_NO_SPACE`. */
 export function targetedSpace(command: Command, environment: NodeJS.ProcessEnv): string {
   const named = environment['MESH_NAMESPACE']
   if (named) return named
@@ -50,5 +51,7 @@ export function targetedSpace(command: Command, environment: NodeJS.ProcessEnv):
   // The cf CLI may target another Cloud Foundry than the one that `npm start` runs.
   const same = !started || [started.urls.cloudController, started.urls.cloudControllerTls].includes(target ?? '')
   if (space?.GUID && same) return space.GUID
-  return (started ?? readReady(environment)).space
+  const ready = started ?? findReady(environment)
+  if (!ready) throw NoSpace()
+  return ready.space
 }

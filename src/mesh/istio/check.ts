@@ -36,14 +36,8 @@ export type Draft = Resource extends infer Each ? (Each extends Resource ? Omit<
 
 /** Reads and checks all documents of a YAML or JSON text. `namespace` is that of those which name none. */
 export function checkText(text: string, namespace: string, bounds: Bounds = defaultBounds): Checked[] {
-  return parseDocuments(text).flatMap(({ value, line, findings, lineOf }): Checked[] => {
-    if (findings.length) return [{ findings, line, lineOf }]
-    if (isList(value)) return value.items.map((item, position) => ({ ...checkDocument(item, namespace, bounds), line: lineOf(`items[${position}]`), lineOf: (path) => lineOf(`items[${position}].${path}`) }))
-    return [{ ...checkDocument(value, namespace, bounds), line, lineOf }]
-  })
+  return parseDocuments(text).map(({ value, line, findings, lineOf }): Checked => (findings.length ? { findings, line, lineOf } : { ...checkDocument(value, namespace, bounds), line, lineOf }))
 }
-
-const isList = (value: unknown): value is { items: unknown[] } => typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'List' && Array.isArray((value as { items?: unknown }).items)
 
 /** Checks one resource: its kind, shape and sense. All errors are found at once. */
 export function checkDocument(given: unknown, namespace: string, bounds: Bounds = defaultBounds): Checked {
@@ -144,7 +138,8 @@ function readMetadata(given: unknown, namespace: string, findings: Findings): Dr
     findings.error(within('metadata', name), `there is no such field${meant ? `; did you mean ${meant}?` : ''}`, codes.unknown)
   }
   const { name, namespace: own = namespace } = metadata
-  if (typeof name !== 'string') findings.error('metadata.name', 'is required')
+  if (name === undefined || name === null) findings.error('metadata.name', 'is required')
+  else if (typeof name !== 'string') findings.error('metadata.name', `must be a string${typeof name === 'number' || typeof name === 'boolean' ? `; write "${name}"` : ''}`, codes.type)
   else findings.fault('metadata.name', nameFault(name))
   if (typeof own !== 'string' || !own) findings.error('metadata.namespace', 'must be the name or guid of a space', codes.type)
   const [labels, annotations] = (['labels', 'annotations'] as const).map((field) => readStrings(metadata[field], `metadata.${field}`, findings))

@@ -7,6 +7,8 @@ export interface Finding {
   path: string
   /** What is wrong and what to write instead, without the path. */
   message: string
+  /** The line of the file, where it is of no field: what is no YAML. */
+  line?: number
 }
 
 /** The codes of findings. Those that are about one space's rights are answered 403, all others 422. */

@@ -1,7 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit, type Document, type Node } from 'yaml'
 import { codes, type Finding } from './finding.ts'
 
-/** One document of a file. */
+/** One document of a file, or one item of a `List` in it. */
 export interface ParsedDocument {
   /** Its value, where the YAML is right. */
   value?: unknown
@@ -12,37 +12,59 @@ export interface ParsedDocument {
   lineOf: (path: string) => number
 }
 
-/**
- * The documents of a YAML or JSON text, without those that are empty. Duplicate keys, bad indentation and the like are findings. Aliases are
- * refused, since a few of them make a document of any size.
- */
+/** What is wrong with the YAML of one document that is told at most: the first error mostly brings the others. */
+const mostErrors = 10
+/** How far aliases may swell a document, as the library counts it: a few of them make one of any size. */
+const maxAliasCount = 100
+
+/** The documents of a YAML or JSON text, without those that are empty; of a `List` its items. Duplicate keys, bad indentation and the like are findings. */
 export function parseDocuments(text: string): ParsedDocument[] {
   const lineCounter = new LineCounter()
-  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false, uniqueKeys: true, version: '1.1', merge: false, schema: 'core' })
+  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false, uniqueKeys: true, version: '1.1', merge: true, schema: 'core' })
   if (!Array.isArray(documents)) return []
-  return documents.filter((document) => document.contents !== null && !(isScalar(document.contents) && document.contents.value === null) || document.errors.length).map((document) => read(document, lineCounter))
+  return documents.filter((document) => document.contents !== null && !(isScalar(document.contents) && document.contents.value === null) || document.errors.length).flatMap((document) => itemsOf(read(document, lineCounter)))
 }
 
 function read(document: Document.Parsed, lineCounter: LineCounter): ParsedDocument {
   const lineAt = (offset: number | undefined): number => lineCounter.linePos(offset ?? 0).line
   const line = lineAt(document.contents?.range[0] ?? document.range[0])
-  const findings: Finding[] = document.errors.map(({ message, pos }) => ({ severity: 'error', code: codes.yaml, path: '', message: `line ${lineAt(pos[0])}: ${message}` }))
+  const findings: Finding[] = []
+  const error = (at: number, message: string): unknown => findings.push({ severity: 'error', code: codes.yaml, path: '', message, line: at })
+  for (const { message, pos } of document.errors.slice(0, mostErrors)) error(lineAt(pos[0]), message)
+  if (document.errors.length > mostErrors) error(line, `and ${document.errors.length - mostErrors} more errors in the YAML of this document`)
   visit(document, {
     Alias: (_key, node) => {
-      findings.push({ severity: 'error', code: codes.yaml, path: '', message: `line ${lineAt(node.range?.[0])}: aliases are not accepted; write the value itself` })
+      if (!node.resolve(document)) error(lineAt(node.range?.[0]), `there is no anchor &${node.source} before *${node.source}`)
     },
   })
-  const lineOf = (path: string): number => lineAt(nodeAt(document.contents, path)?.range?.[0])
-  return { line, findings, lineOf, ...(!findings.length && { value: withoutNulls(document.toJS()) }) }
+  const lineOf = (path: string): number => lineAt(nodeAt(document, path)?.range?.[0])
+  const wrong = { line, findings, lineOf }
+  if (findings.length) return wrong
+  try {
+    return { ...wrong, value: withoutNulls(document.toJS({ maxAliasCount })) }
+  } catch (thrown) {
+    error(line, thrown instanceof ReferenceError ? 'its aliases (*NAME) make too much of it; write the values themselves' : (thrown as Error).message)
+    return wrong
+  }
 }
 
-function nodeAt(root: Node | null, path: string): Node | null {
-  let node = root
+/** What `kubectl get -o yaml` makes of several resources is as many documents. */
+function itemsOf(document: ParsedDocument): ParsedDocument[] {
+  const { value, lineOf } = document
+  if (!isList(value)) return [document]
+  return value.items.map((item, position) => ({ value: item, findings: [], line: lineOf(`items[${position}]`), lineOf: (path) => lineOf(`items[${position}]${path && `.${path}`}`) }))
+}
+
+const isList = (value: unknown): value is { items: unknown[] } => typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'List' && Array.isArray((value as { items?: unknown }).items)
+
+function nodeAt(document: Document.Parsed, path: string): Node | null {
+  let node: Node | null = document.contents
   for (const [, name, index, quoted] of path.matchAll(/([\w-]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]/g)) {
     let inner: unknown
     if (isMap(node)) inner = node.items.find(({ key }) => isScalar(key) && String(key.value) === (name ?? (quoted && JSON.parse(quoted))))?.value
     else if (isSeq(node)) inner = node.items[Number(index)]
-    if (!inner || isAlias(inner)) break
+    if (isAlias(inner)) inner = inner.resolve(document)
+    if (!inner) break
     node = inner as Node
   }
   return node

@@ -73,9 +73,31 @@ test('tls and tcp rules that no Gateway is named for are warned of', (t) => {
   t.end()
 })
 
-test('YAML that is none, aliases and duplicate keys are refused with their line', (t) => {
-  t.match(checkText('a: [', 'space')[0]!.findings[0], { code: 'MESH_YAML_INVALID', message: /^line 1/ })
-  t.match(checkText('a: &x 1\nb: *x', 'space')[0]!.findings[0], { message: /line 2: aliases/ })
-  t.match(checkText('a: 1\na: 2', 'space')[0]!.findings[0], { message: /line 2/ })
+test('YAML that is none, unknown aliases and duplicate keys are refused with their line', (t) => {
+  const faults = (text: string) => checkText(text, 'space').flatMap(({ findings }) => findings)
+  t.match(faults('a: ['), [{ code: 'MESH_YAML_INVALID', line: 1 }])
+  t.match(faults('a: 1\nb: *x'), [{ line: 2, message: 'there is no anchor &x before *x' }])
+  t.match(faults('a: 1\na: 2'), [{ line: 2 }])
+  const swollen = ['a: &a [x, x, x, x, x, x, x, x, x, x]', ...['b', 'c', 'd'].map((name, level) => `${name}: &${name} [${Array.from({ length: 10 }, () => `*${'abc'[level]}`).join(', ')}]`)].join('\n')
+  t.match(faults(swollen), [{ line: 1, message: /^its aliases/ }])
+  const many = faults(`a: ${'['.repeat(50)}`)
+  t.equal(many.length, 11)
+  t.match(many.at(-1), { message: 'and 40 more errors in the YAML of this document' })
+  t.end()
+})
+
+test('aliases stand for what they name, and errors within for its line', (t) => {
+  const [first] = checkText(`${head('VirtualService')}  hosts: [a.test]\n  http:\n  - match: [{uri: {prefix: /a}}]\n    route: &r\n    - {destination: {host: a}}\n  - route: *r\n`, 'space')
+  t.match(first, { findings: [], resource: { spec: { http: [{ route: [{ destination: { host: 'a' } }] }, { route: [{ destination: { host: 'a' } }] }] } } })
+  const [wrong] = checkText(`${head('VirtualService')}  hosts: [a.test]\n  http:\n  - <<: {timeout: 1s}\n    route: &r\n    - {destination: {host: a}, wieght: 1}\n  - route: *r\n`, 'space')
+  const { findings, lineOf } = wrong!
+  const errors = findings.filter(({ severity }) => severity === 'error')
+  t.same(errors.map(({ path }) => path), ['spec.http[0].route[0].wieght', 'spec.http[1].route[0].wieght'])
+  t.equal(lineOf(errors[1]!.path), lineOf(errors[0]!.path))
+  t.end()
+})
+
+test('a name that YAML reads as a number is to be quoted', (t) => {
+  t.match(checkText(head('VirtualService').replace(/name: \w+/, 'name: 5'), 'space')[0]!.findings[0], { path: 'metadata.name', message: 'must be a string; write "5"' })
   t.end()
 })

@@ -149,7 +149,7 @@ export class DeltaClient implements Part {
 
   async #apply(update: ResourceUpdate): Promise<Refusal[]> {
     const refusals = await this.#options.apply(update)
-    for (const { typeUrl } of update.changed) this.#metrics.received.inc({ type: typeName(typeUrl) })
+    for (const [typeUrl, ofType] of Map.groupBy(update.changed, (resource) => resource.typeUrl)) this.#metrics.received.inc({ type: typeName(typeUrl) }, ofType.length)
     return refusals
   }
 }

@@ -151,10 +151,10 @@ export class Agent implements Part {
     const { changed, refused: unreadable } = this.#files.read(update.changed, update.removed)
     const refusals = [...unreadable, ...(await this.#engine.apply({ changed, removed: update.removed }))]
     const refused = new Set(refusals.map(key))
-    const accepted = { changed: update.changed.filter((resource) => !refused.has(key(resource))), removed: update.removed }
+    const accepted = { changed: refused.size ? update.changed.filter((resource) => !refused.has(key(resource))) : update.changed, removed: update.removed }
     for (const { typeUrl, name, version } of accepted.changed) this.#versions.get(typeUrl)?.set(name, version)
     for (const { typeUrl, name } of accepted.removed) this.#versions.get(typeUrl)?.delete(name)
-    for (const resource of [...accepted.changed, ...accepted.removed]) this.#refused.delete(key(resource))
+    if (this.#refused.size) for (const resource of [...accepted.changed, ...accepted.removed]) this.#refused.delete(key(resource))
     this.#refuse(refusals)
     this.#confirm()
     this.#store?.write(accepted)

@@ -4,8 +4,8 @@ import type { Refusal, Resource, ResourceUpdate } from '../../common/xds/resourc
 interface Trial {
   /** What Envoy is known to use; undefined if nothing of that name. */
   good: Resource | undefined
-  /** Refusals since the trial began, by version. */
-  refused: Map<string, Refusal>
+  /** Refusals since the trial began, by version, if any. */
+  refused: Map<string, Refusal> | undefined
 }
 
 /**
@@ -14,7 +14,8 @@ interface Trial {
  */
 export class LastGood {
   readonly #cache: ResourceCache
-  readonly #trials = new Map<string, Trial>()
+  /** By type and name. */
+  readonly #trials = new Map<string, Map<string, Trial>>()
 
   constructor(cache: ResourceCache) {
     this.#cache = cache
@@ -22,10 +23,10 @@ export class LastGood {
 
   apply(update: ResourceUpdate): void {
     for (const { typeUrl, name } of update.changed) {
-      const id = key(typeUrl, name)
-      if (!this.#trials.has(id)) this.#trials.set(id, { good: this.#cache.get(typeUrl, name), refused: new Map() })
+      const trials = this.#trialsOf(typeUrl)
+      if (!trials.has(name)) trials.set(name, { good: this.#cache.get(typeUrl, name), refused: undefined })
     }
-    for (const { typeUrl, name } of update.removed) this.#trials.delete(key(typeUrl, name))
+    for (const { typeUrl, name } of update.removed) this.#trialsOf(typeUrl).delete(name)
     this.#cache.apply(update)
   }
 
@@ -33,8 +34,8 @@ export class LastGood {
   refuse(refusals: Refusal[]): Refusal[] {
     return refusals.filter((refusal) => {
       const { typeUrl, name, version } = refusal
-      const trial = this.#trials.get(key(typeUrl, name))
-      trial?.refused.set(version, refusal)
+      const trial = this.#trialsOf(typeUrl).get(name)
+      if (trial) (trial.refused ??= new Map()).set(version, refusal)
       if (this.#cache.get(typeUrl, name)?.version === version) {
         this.#cache.apply(trial?.good ? { changed: [trial.good], removed: [] } : { changed: [], removed: [{ typeUrl, name }] })
       }
@@ -44,19 +45,27 @@ export class LastGood {
 
   /** Ends the trial of resources that Envoy has had time to answer. Returns those that it refused. */
   settle(resources: Resource[]): Refusal[] {
-    const latest = new Map(resources.map((resource) => [key(resource.typeUrl, resource.name), resource]))
-    return [...latest].flatMap(([id, resource]) => {
-      const trial = this.#trials.get(id)
-      if (!trial) return []
-      const refusal = trial.refused.get(resource.version)
-      const current = this.#cache.get(resource.typeUrl, resource.name)
-      if (!refusal) trial.good = resource
-      if (!current || current.version === trial.good?.version) this.#trials.delete(id)
-      return refusal ? [refusal] : []
-    })
+    const found: Refusal[] = []
+    const goesOn = new Set<Trial>()
+    // Of one that is there twice the last counts.
+    for (const resource of resources.toReversed()) {
+      const { typeUrl, name, version } = resource
+      const trials = this.#trialsOf(typeUrl)
+      const trial = trials.get(name)
+      if (!trial || goesOn.has(trial)) continue
+      const refusal = trial.refused?.get(version)
+      const current = this.#cache.get(typeUrl, name)
+      if (refusal) found.push(refusal)
+      else trial.good = resource
+      if (!current || current.version === trial.good?.version) trials.delete(name)
+      else goesOn.add(trial)
+    }
+    return found
   }
-}
 
-function key(typeUrl: string, name: string): string {
-  return `${typeUrl} ${name}`
+  #trialsOf(typeUrl: string): Map<string, Trial> {
+    let trials = this.#trials.get(typeUrl)
+    if (!trials) this.#trials.set(typeUrl, (trials = new Map()))
+    return trials
+  }
 }

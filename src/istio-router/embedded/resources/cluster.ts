@@ -1,5 +1,6 @@
 import { fromBinary, type JsonObject } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
+import { BinaryReader } from '@bufbuild/protobuf/wire'
 import { Cluster_DiscoveryType, Cluster_DnsLookupFamily, ClusterSchema, type Cluster } from '../../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
 import { RoutingPriority } from '../../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { HttpProtocolOptionsSchema } from '../../../common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
@@ -10,7 +11,7 @@ import { compileOutliers, type OutlierConfig } from './outliers.ts'
 import { Unsupported, millis, requireSupported, unpack, type Supported } from './support.ts'
 import { compileUpstreamTls, type UpstreamTls } from './upstream-tls.ts'
 
-/** A cluster, ready for use. What many clusters have in common (`tls`, `http`) is one object for all of them. */
+/** A cluster, ready for use. What many clusters have in common is one object for all of them. */
 export interface ClusterConfig {
   name: string
   /** Name of its ClusterLoadAssignment. */
@@ -105,13 +106,35 @@ const http1: UpstreamHttp = { version: 1, idleTimeout: 3_600_000, maxRequests: I
 const unlimited = 4_294_967_295
 const defaultLimits: Limits = { connections: 1024, pending: 1024, requests: 1024, retries: 3, budget: undefined }
 
+/** What clusters have of their own; platform routes' clusters are alike in all else. */
+const ownFields = new Set([ClusterSchema.field.name.number, ClusterSchema.field.metadata.number])
+
 /** Compiles an `envoy.config.cluster.v3.Cluster`. Throws `Unsupported`. */
 export function compileCluster(bytes: Uint8Array): ClusterConfig {
+  const [own, rest] = apart(bytes, ownFields)
+  const { name, metadata } = fromBinary(ClusterSchema, own)
+  const variant = memoized(`cluster ${rest.toString('latin1')}`, () => compileVariant(rest))
+  return { ...variant, name, service: variant.service || name, metadata: metadata?.filterMetadata ?? {} }
+}
+
+/** The bytes of the fields that are meant, and those of all others. */
+function apart(bytes: Uint8Array, meant: ReadonlySet<number>): [Buffer, Buffer] {
+  const parts: [Uint8Array[], Uint8Array[]] = [[], []]
+  const reader = new BinaryReader(bytes)
+  while (reader.pos < reader.len) {
+    const start = reader.pos
+    const [field, wireType] = reader.tag()
+    reader.skip(wireType, field)
+    parts[meant.has(field) ? 0 : 1].push(bytes.subarray(start, reader.pos))
+  }
+  return [Buffer.concat(parts[0]), Buffer.concat(parts[1])]
+}
+
+function compileVariant(bytes: Uint8Array): Omit<ClusterConfig, 'name' | 'metadata'> {
   const cluster = fromBinary(ClusterSchema, bytes)
   requireSupported(ClusterSchema, cluster, supported)
   return {
-    name: cluster.name,
-    service: cluster.edsClusterConfig?.serviceName || cluster.name,
+    service: cluster.edsClusterConfig?.serviceName ?? '',
     ...compileDiscovery(cluster),
     balancer: compileBalancing(cluster),
     outliers: compileOutliers(cluster.outlierDetection),
@@ -121,7 +144,6 @@ export function compileCluster(bytes: Uint8Array): ClusterConfig {
     tls: shared(cluster.transportSocket?.configType.value, compileTransport),
     http: shared(cluster.typedExtensionProtocolOptions[httpOptions], compileHttp) ?? http1,
     limits: compileLimits(cluster),
-    metadata: cluster.metadata?.filterMetadata ?? {},
   }
 }
 
@@ -191,10 +213,12 @@ const memo = new Map<string, unknown>()
 
 /** Compiles `any` once for all clusters that have the very same bytes, so that 100,000 clusters share one object. */
 function shared<T>(any: Any | undefined, compile: (any: Any) => T): T | undefined {
-  if (!any) return undefined
-  const key = `${any.typeUrl} ${Buffer.from(any.value.buffer, any.value.byteOffset, any.value.byteLength).toString('latin1')}`
+  return any && memoized(`${any.typeUrl} ${Buffer.from(any.value.buffer, any.value.byteOffset, any.value.byteLength).toString('latin1')}`, () => compile(any))
+}
+
+function memoized<T>(key: string, compile: () => T): T {
   if (memo.has(key)) return memo.get(key) as T
-  const compiled = compile(any)
+  const compiled = compile()
   if (memo.size >= 1000) memo.clear()
   memo.set(key, compiled)
   return compiled

@@ -94,6 +94,7 @@ export const SecretSealed = problem('MESH_SECRET_SEALED', 503, (name: string, wh
 export const SecretUnknown = problem('MESH_SECRET_UNKNOWN', 404, (name: string) => `there is no secret ${name}; \`meshctl secret list\` shows those that there are`)
 export const TooManySecrets = problem('MESH_TOO_MANY_SECRETS', 422, (namespace: string, found: number, most: number) => `${namespace} would have ${found} secrets; it can have ${most}`)
 
+export const KindUnknown = problem('MESH_KIND_UNKNOWN', 422, (kind: string, known: readonly string[]) => `kind: ${JSON.stringify(kind)} is none of ${known.join(', ')}`, () => 'kind')
 export const ResourceUnknown = problem('MESH_RESOURCE_UNKNOWN', 404, (name: string) => `there is no ${name}`)
 export const VersionConflict = problem('MESH_VERSION_CONFLICT', 409, (key: string, expected: number, found: number) =>
   expected ? `${key} was changed meanwhile: it has version ${found}, not ${expected}; read it again` : `${key} exists already`,
@@ -101,7 +102,7 @@ export const VersionConflict = problem('MESH_VERSION_CONFLICT', 409, (key: strin
 export const TooManyResources = problem('MESH_TOO_MANY_RESOURCES', 422, (namespace: string, found: number, most: number) => `${namespace} would have ${found} resources; it can have ${most}`)
 export const VersionForgotten = problem('MESH_VERSION_FORGOTTEN', 410, (version: number) => `what followed version ${version} is not known any more; list the resources again and watch from the version of that list`)
 export const SelectorInvalid = problem('MESH_SELECTOR_INVALID', 422, (term: string) => `selector: ${JSON.stringify(term)} is none of a=b, a!=b, a in (b,c), a notin (b,c), a, !a`, () => 'selector')
-export const VersionMalformed = problem('MESH_VERSION_MALFORMED', 422, (given: string) => `metadata.resourceVersion: ${JSON.stringify(given)} is no version; send what was read, or leave it out`, () => 'metadata.resourceVersion')
+export const VersionMalformed = problem('MESH_VERSION_MALFORMED', 422, (given: unknown) => `metadata.resourceVersion: ${JSON.stringify(given)} is no version; send the string that was read, or leave it out`, () => 'metadata.resourceVersion')
 export const IdentityDiffers = problem('MESH_IDENTITY_DIFFERS', 422, (given: string, addressed: string) => `the body is ${given}, the address names ${addressed}; they must be the same`)
 export const Frozen = problem('MESH_FROZEN', 423, (author: string, since: string) => `${author} has frozen all configuration at ${since}: nothing can be applied or deleted until an operator says \`meshctl unfreeze\``)
 export const NameTwice = problem('MESH_NAME_TWICE', 422, (key: string) => `${key} stands there twice; leave one of them out`)

@@ -166,6 +166,14 @@ test('the API describes itself', async (t) => {
   t.match(body.openapi, /^3\./)
   for (const path of ['/v1/routes', '/v1/trace', '/v1/services', '/v1/apps', '/v1/instances', '/v1/components', '/v1/routers', '/v1/status', '/v1/sync/accept']) t.ok(body.paths[path], path)
   t.equal((await request(`${copilot.api}/docs/`)).statusCode, 200)
+  const operations = Object.values(body.paths as Record<string, Record<string, { parameters?: { name: string; required: boolean; in: string }[]; responses: object }>>).flatMap((operations) => Object.values(operations))
+  t.ok(operations.every(({ responses }) => 'default' in responses), 'each says what a refusal looks like')
+  const asked = operations.flatMap(({ parameters = [] }) => parameters.filter((one) => one.in === 'query' && one.required).map(({ name }) => name))
+  t.strictSame([...new Set(asked)], ['host'], 'what has a default may be left out')
+  t.match(body.components.schemas.Problem.properties, { code: {}, message: {}, path: {}, problems: {} })
+  t.same(body.paths['/v1/routes/{rest}'].get.parameters.filter((one: { in: string }) => one.in === 'path').map(({ name }: { name: string }) => name), ['rest'])
+  t.ok(body.paths['/v1/resources/{kind}/{namespace}/{name}'].patch.requestBody.content['application/merge-patch+json'])
+  t.notOk(body.security, 'nobody logs in here')
 })
 
 test('a page of a foreign site cannot use the API through a browser on this machine', async (t) => {

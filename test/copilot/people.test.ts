@@ -38,7 +38,7 @@ test('developers write in their space, auditors read, operators manage all', asy
     t.match(await as(person(name), 'POST', `${one}/rollback`, { to: 1 }), { status: 403 }, name)
     t.match(await as(person(name), 'PUT', one, rule('hello.mesh.test')), { status: 403 }, name)
   }
-  t.match(await apply(person('dev'), rule('shop.mesh.test'), 'prod'), { status: 403, body: { code: 'MESH_NOT_IN_SPACE' } })
+  t.match(await apply(person('dev'), rule('shop.mesh.test'), 'prod'), { status: 403, body: { code: 'MESH_NOT_IN_SPACE', message: /you may not change prod;/ } }, 'called as he called it')
   t.match(await apply(person('dev'), rule('hello.mesh.test', { namespace: 'mesh-system' })), { status: 403, body: { message: /mesh\.admin/ } })
   t.match(await apply(operator, rule('shop.mesh.test'), 'prod'), { status: 200 })
   t.match(await apply(operator, rule('hello.mesh.test', { namespace: 'mesh-system' })), { status: 200 })

@@ -43,6 +43,7 @@ test('a secret is set, listed without what is secret of it, told to pilot alone,
 })
 
 test('a secret that routers could not use is refused, with every fault of it', async (t) => {
+  t.match(await send('Bad%20Name', content), { status: 422, body: { path: 'name', message: /^name: "Bad Name" is no name: small letters, digits/ } })
   const faults = async (body: object): Promise<string> => {
     const { status, body: answer } = await send('wrong', body)
     t.equal(status, 422)

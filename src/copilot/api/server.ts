@@ -9,6 +9,7 @@ import { describeFault } from '../../common/config.ts'
 import type { Logger } from '../../common/log.ts'
 import { Problem } from '../../common/problem.ts'
 import { version } from '../../common/version.ts'
+import { complete } from './openapi.ts'
 import { BodyTooLarge, BodyType, BodyUnreadable, Faults, PathUnknown, Unforeseen } from '../problems.ts'
 
 /** Gives handlers the types of their TypeBox schemas. */
@@ -26,13 +27,15 @@ export interface ApiOptions {
   https?: ServerOptions
   /** Largest JSON body, bytes. */
   bodyLimit: number
+  /** Whether a token of UAA is asked for, where the schema of a route says nothing else of `security`. */
+  tokens?: boolean
 }
 
 const bodies = new Ajv({ allErrors: true, strict: false, useDefaults: true })
 const strings = new Ajv({ allErrors: true, strict: false, useDefaults: true, coerceTypes: true })
 
 /** A fastify server as all of copilot's are: problems as bodies, every fault of a request at once, OpenAPI at `/docs`. */
-export async function createApi({ log, title, https, bodyLimit }: ApiOptions): Promise<Api> {
+export async function createApi({ log, title, https, bodyLimit, tokens = false }: ApiOptions): Promise<Api> {
   const options = { loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), bodyLimit, requestTimeout: 600_000, forceCloseConnections: 'idle', ...(https ? { https } : {}) }
   const server = fastify(options as unknown as FastifyServerOptions).withTypeProvider<TypeBoxProvider>() as unknown as Api
   // JSON alone: a page of a foreign site can make a browser send a text, but not JSON.
@@ -50,7 +53,10 @@ export async function createApi({ log, title, https, bodyLimit }: ApiOptions): P
   server.setNotFoundHandler((request) => {
     throw PathUnknown(request.method, request.url.split('?')[0]!)
   })
-  await server.register(swagger, { openapi: { openapi: '3.1.0', info: { title, version } } })
+  await server.register(swagger, {
+    openapi: { openapi: '3.1.0', info: { title, version } },
+    transformObject: (given) => ('openapiObject' in given ? (complete(given.openapiObject as Parameters<typeof complete>[0], { tokens }) as typeof given.openapiObject) : given.swaggerObject),
+  })
   await server.register(swaggerUi, { routePrefix: '/docs' })
   return server
 }

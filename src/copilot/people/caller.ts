@@ -57,19 +57,19 @@ export class Caller {
     return (await this.readable())?.has(namespace) ?? true
   }
 
-  /** Throws `MESH_NOT_IN_SPACE`. */
-  async requireRead(namespace: string): Promise<void> {
-    if (!(await this.mayRead(namespace))) throw NotInSpace('read', namespace, 'a role in that space')
+  /** `written` is what he called the space. Throws `MESH_NOT_IN_SPACE`. */
+  async requireRead(namespace: string, written = namespace): Promise<void> {
+    if (!(await this.mayRead(namespace))) throw NotInSpace('read', written, 'a role in that space')
   }
 
   /**
-   * Throws `MESH_NOT_IN_SPACE`, `MESH_ORGANIZATION_SUSPENDED` as Cloud Controller does for its own (CF-OrgSuspended), and `MESH_ROLES_UNKNOWN` where that
+   * `written` is what he called the space. Throws `MESH_NOT_IN_SPACE`, `MESH_ORGANIZATION_SUSPENDED` as Cloud Controller does for its own (CF-OrgSuspended), and `MESH_ROLES_UNKNOWN` where that
    * cannot tell.
    */
-  async requireWrite(namespace: string): Promise<void> {
+  async requireWrite(namespace: string, written = namespace): Promise<void> {
     if (this.operator) return
     if (namespace === systemNamespace) throw NotInSpace('change', namespace, 'the scope mesh.admin or cloud_controller.admin')
-    if (!(await this.#options.roles(true)).write.has(namespace)) throw NotInSpace('change', namespace, 'the role space_developer there')
+    if (!(await this.#options.roles(true)).write.has(namespace)) throw NotInSpace('change', written, 'the role space_developer there')
     const organization = await this.#options.suspended(namespace)
     if (organization !== undefined) throw OrganizationSuspended(organization)
   }

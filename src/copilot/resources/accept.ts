@@ -43,8 +43,9 @@ export async function accept(store: Store, documents: unknown[], namespace: stri
 async function place(store: Store, { resource, findings }: Checked, caller: Caller): Promise<void> {
   if (!resource) return
   try {
-    const namespace = await resolveNamespace(store, resource.metadata.namespace, caller)
-    await caller.requireWrite(namespace)
+    const written = resource.metadata.namespace
+    const namespace = await resolveNamespace(store, written, caller)
+    await caller.requireWrite(namespace, written)
     resource.metadata.namespace = namespace
   } catch (error) {
     // What the caller can mend stands among the other errors; that nobody can tell his roles is another matter.
@@ -81,5 +82,5 @@ function expectation(document: unknown): { expected?: number } {
 /** Throws `MESH_VERSION_MALFORMED`. */
 export function readVersion(given: unknown): number {
   if (typeof given === 'string' && /^\d{1,15}$/.test(given)) return Number(given)
-  throw VersionMalformed(String(given))
+  throw VersionMalformed(given)
 }

@@ -6,7 +6,8 @@ import type { Api } from '../api/server.ts'
 import type { Copilot } from '../copilot.ts'
 import { callerOf, type Caller } from '../people/caller.ts'
 import { resolveNamespace } from '../people/namespaces.ts'
-import { IdentityDiffers, VersionConflict, VersionUnknown } from '../problems.ts'
+import { IdentityDiffers, ResourceUnknown, VersionConflict, VersionUnknown } from '../problems.ts'
+import type { ResourceVersion } from '../store/store.ts'
 import { readVersion } from './accept.ts'
 import { mergePatch } from './merge-patch.ts'
 import type { Resources } from './resources.ts'
@@ -51,8 +52,15 @@ export function resources(api: Api, { store, resources: kept }: Pick<Copilot, 's
   /** The key of a resource that the caller may read. */
   const readable = async (params: Named, request: object): Promise<string> => {
     const { key, namespace } = await address(params, callerOf(request))
-    await callerOf(request).requireRead(namespace)
+    await callerOf(request).requireRead(namespace, params.namespace)
     return key
+  }
+
+  /** What is kept of it, also of one that was deleted. Throws `MESH_RESOURCE_UNKNOWN`. */
+  const versionsOf = async (key: string): Promise<ResourceVersion[]> => {
+    const versions = await store.resourceVersions(key)
+    if (!versions.length) throw ResourceUnknown(key)
+    return versions
   }
 
   api.post('/v1/resources/apply', { config, schema: { summary: 'Apply resources, all or none', querystring: DryRun, body: Apply, response: { 200: Type.Object({ items: Type.Array(Outcome) }) } } }, async (request) => {
@@ -75,10 +83,10 @@ export function resources(api: Api, { store, resources: kept }: Pick<Copilot, 's
 
   void api.register(async (scope: Api) => {
     scope.addContentTypeParser('application/merge-patch+json', { parseAs: 'string' }, scope.getDefaultJsonParser('error', 'ignore'))
-    scope.patch(one, { config, schema: { summary: 'Change parts of a resource', params: Named, querystring: DryRun, body: Patch, response: { 200: Outcome } } }, async (request) => {
+    scope.patch(one, { config, schema: { summary: 'Change parts of a resource', consumes: ['application/merge-patch+json', 'application/json'], params: Named, querystring: DryRun, body: Patch, response: { 200: Outcome } } }, async (request) => {
       const caller = callerOf(request)
       const { key, namespace } = await address(request.params, caller)
-      await caller.requireWrite(namespace)
+      await caller.requireWrite(namespace, request.params.namespace)
       for (let left = attempts; ; left--) {
         const { value, version } = await kept.read(key)
         const patched = mergePatch({ ...(JSON.parse(value) as object) }, request.body) as { metadata?: { resourceVersion?: string } }
@@ -98,20 +106,20 @@ export function resources(api: Api, { store, resources: kept }: Pick<Copilot, 's
   api.delete(one, { config, schema: { summary: 'Delete a resource', params: Named, querystring: Deletion, response: { 200: Outcome } } }, async (request) => {
     const caller = callerOf(request)
     const { key, namespace } = await address(request.params, caller)
-    await caller.requireWrite(namespace)
+    await caller.requireWrite(namespace, request.params.namespace)
     const { resourceVersion } = request.query
     return kept.delete(caller, key, { dryRun: request.query.dryRun, ...(resourceVersion !== undefined && { expected: readVersion(resourceVersion) }) })
   })
 
   api.get(`${one}/history`, { config, schema: { summary: 'Accepted versions, the newest first', params: Named, response: { 200: Type.Object({ items: Type.Array(Version) }) } } }, async (request) => ({
-    items: (await store.resourceVersions(await readable(request.params, request))).map(({ generation, author, at, value }) => ({ generation, author, at: new Date(at).toISOString(), spec: (JSON.parse(value) as { spec: object }).spec })),
+    items: (await versionsOf(await readable(request.params, request))).map(({ generation, author, at, value }) => ({ generation, author, at: new Date(at).toISOString(), spec: (JSON.parse(value) as { spec: object }).spec })),
   }))
 
   api.post(`${one}/rollback`, { config, schema: { summary: 'Make an earlier version the newest', params: Named, querystring: DryRun, body: To, response: { 200: Outcome } } }, async (request) => {
     const caller = callerOf(request)
     const { key, namespace } = await address(request.params, caller)
-    await caller.requireWrite(namespace)
-    const versions = await store.resourceVersions(key)
+    await caller.requireWrite(namespace, request.params.namespace)
+    const versions = await versionsOf(key)
     const wanted = versions.find(({ generation }) => generation === request.body.to)
     if (!wanted) throw VersionUnknown(key, request.body.to, versions.map(({ generation }) => generation))
     const [outcome] = await kept.apply(caller, [JSON.parse(wanted.value) as Resource], namespace, request.query.dryRun)

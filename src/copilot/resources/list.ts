@@ -1,10 +1,10 @@
 import { Type } from 'typebox'
-import { kindNamed } from '../../mesh/istio/kinds.ts'
+import { kindNamed, resourceKinds } from '../../mesh/istio/kinds.ts'
 import type { Api } from '../api/server.ts'
 import type { Copilot } from '../copilot.ts'
 import { callerOf } from '../people/caller.ts'
 import { resolveNamespace } from '../people/namespaces.ts'
-import { VersionForgotten } from '../problems.ts'
+import { KindUnknown, VersionForgotten } from '../problems.ts'
 import { stream } from '../stream.ts'
 import { readVersion } from './accept.ts'
 import type { Resources } from './resources.ts'
@@ -25,14 +25,19 @@ const Query = Type.Object(
 )
 const List = Type.Object({ items: Type.Array(ResourceView), resourceVersion: Type.String({ description: 'From which a watch goes on' }) })
 
+/** Throws `MESH_KIND_UNKNOWN`. */
+function unknown(kind: string): never {
+  throw KindUnknown(kind, resourceKinds)
+}
+
 /** Resources by kind, space and labels, once or as they change. */
 export function resourceList(api: Api, { store, components, watchers, config, resources }: Pick<Copilot, 'store' | 'components' | 'watchers' | 'config'> & { resources: Resources }): void {
   api.get('/v1/resources', { config: { decides: true }, schema: { summary: 'Resources with their conditions', querystring: Query, response: { 200: List } } }, async (request, reply) => {
     const { query } = request
     const caller = callerOf(request)
-    const kinds = query.kind?.split(',').map((kind) => (kindNamed(kind) ?? kind).toLowerCase())
+    const kinds = query.kind?.split(',').map((kind) => (kindNamed(kind) ?? unknown(kind)).toLowerCase())
     const namespace = query.namespace === undefined ? undefined : await resolveNamespace(store, query.namespace, caller)
-    if (namespace !== undefined) await caller.requireRead(namespace)
+    if (namespace !== undefined) await caller.requireRead(namespace, query.namespace)
     const sight = await caller.readable()
     const selects = parseSelector(query.selector)
     const concerns = (key: string): boolean => {

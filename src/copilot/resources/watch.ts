@@ -1,4 +1,5 @@
 import { addAbortListener } from 'node:events'
+import { kindNamed } from '../../mesh/istio/kinds.ts'
 import { Bell } from '../../common/bell.ts'
 import type { Components } from '../components.ts'
 import type { ResourceEvent, Store, StoredResource } from '../store/store.ts'
@@ -65,8 +66,8 @@ const isThere = (event: ResourceEvent): event is ResourceEvent & StoredResource 
 
 /** What is left of a resource that is no longer there, or no longer among those that were asked for. */
 function tombstone({ key, version }: ResourceEvent): object {
-  const [kind, namespace, name] = key.split('/')
-  return { kind, metadata: { name, namespace, resourceVersion: String(version) } }
+  const [kind = '', namespace, name] = key.split('/')
+  return { kind: kindNamed(kind), metadata: { name, namespace, resourceVersion: String(version) } }
 }
 
 const line = (value: object): string => `${JSON.stringify(value)}\n`

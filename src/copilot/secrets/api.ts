@@ -1,15 +1,16 @@
 import { Type } from 'typebox'
+import { nameFault } from '../../mesh/istio/values.ts'
 import type { Api } from '../api/server.ts'
 import type { Copilot } from '../copilot.ts'
 import { callerOf } from '../people/caller.ts'
 import { resolveNamespace } from '../people/namespaces.ts'
-import { SecretUnknown } from '../problems.ts'
+import { Faults, SecretUnknown } from '../problems.ts'
 import type { ShownSecret } from './secrets.ts'
 
 const closed = { additionalProperties: false } as const
 const Pem = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 262_144, description: `PEM: ${description}` }))
 const Named = Type.Object(
-  { namespace: Type.String({ description: 'Name or guid of the space, ORGANIZATION/SPACE, or mesh-system' }), name: Type.String({ pattern: '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$' }) },
+  { namespace: Type.String({ description: 'Name or guid of the space, ORGANIZATION/SPACE, or mesh-system' }), name: Type.String() },
   closed,
 )
 const Content = Type.Object(
@@ -46,7 +47,9 @@ export function secrets(api: Api, { store, secrets: kept, audit, config }: Copil
     const caller = callerOf(request)
     const { name } = request.params
     const namespace = await resolveNamespace(store, request.params.namespace, caller)
-    await caller.requireWrite(namespace)
+    await caller.requireWrite(namespace, request.params.namespace)
+    const fault = nameFault(name)
+    if (fault !== undefined) throw new Faults([`name: ${fault}`])
     const [before] = await kept.list({ namespace, name })
     const { outcome, secret, warnings } = await kept.set(namespace, name, request.body, caller.name, config.limits.secrets)
     if (outcome !== 'unchanged') audit({ author: caller.name, action: outcome, subject: `secret/${namespace}/${name}`, ...(before && { before: told(before) }), after: told(secret) })
@@ -59,7 +62,7 @@ export function secrets(api: Api, { store, secrets: kept, audit, config }: Copil
     async (request) => {
       const caller = callerOf(request)
       const namespace = request.query.namespace === undefined ? undefined : await resolveNamespace(store, request.query.namespace, caller)
-      if (namespace !== undefined) await caller.requireRead(namespace)
+      if (namespace !== undefined) await caller.requireRead(namespace, request.query.namespace)
       const found = await kept.list(namespace === undefined ? {} : { namespace })
       const may = new Map(await Promise.all([...new Set(found.map((one) => one.namespace))].map(async (one) => [one, await caller.mayRead(one)] as const)))
       return { items: found.filter((one) => may.get(one.namespace)) }
@@ -69,7 +72,7 @@ export function secrets(api: Api, { store, secrets: kept, audit, config }: Copil
   api.get('/v1/secrets/:namespace/:name', { config: decides, schema: { summary: 'A secret without what is secret of it', params: Named, response: { 200: View } } }, async (request) => {
     const caller = callerOf(request)
     const namespace = await resolveNamespace(store, request.params.namespace, caller)
-    await caller.requireRead(namespace)
+    await caller.requireRead(namespace, request.params.namespace)
     const [found] = await kept.list({ namespace, name: request.params.name })
     if (!found) throw SecretUnknown(`${request.params.namespace}/${request.params.name}`)
     return found
@@ -79,7 +82,7 @@ export function secrets(api: Api, { store, secrets: kept, audit, config }: Copil
     const caller = callerOf(request)
     const { name } = request.params
     const namespace = await resolveNamespace(store, request.params.namespace, caller)
-    await caller.requireWrite(namespace)
+    await caller.requireWrite(namespace, request.params.namespace)
     const [before] = await kept.list({ namespace, name })
     await kept.delete(namespace, name)
     audit({ author: caller.name, action: 'deleted', subject: `secret/${namespace}/${name}`, ...(before && { before: told(before) }) })

@@ -27,7 +27,7 @@ export async function peopleApi(copilot: Copilot): Promise<Part> {
   const { listen, tls, uaa, cloudController } = config.api
   // Nobody is asked for a certificate, so no CA is needed.
   const files = tls && { ...tls, ca: tls.certificate }
-  const api = await createApi({ log, title: 'copilot', https: files && readTls(files), bodyLimit: config.limits.bodyBytes })
+  const api = await createApi({ log, title: 'copilot', https: files && readTls(files), bodyLimit: config.limits.bodyBytes, tokens: uaa !== undefined })
   measured(api)
   const guard = uaa ? tokenGuard(uaa, cloudController, copilot.store) : loopbackGuard
   await api.register(async (scope: Api) => info(scope, copilot))

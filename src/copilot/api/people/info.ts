@@ -11,7 +11,7 @@ const Info = Type.Object({
 /** What a client must know before it has a token. */
 export function info(api: Api, { config }: Pick<Copilot, 'config'>): void {
   const { uaa } = config.api
-  api.get('/v1/info', { schema: { summary: 'Version, and where to log in', response: { 200: Info } } }, async () => ({
+  api.get('/v1/info', { schema: { summary: 'Version, and where to log in', security: [], response: { 200: Info } } }, async () => ({
     version,
     ...(uaa && { login: uaa.issuer.replace(/\/oauth\/token\/?$/, '') }),
   }))

@@ -9,7 +9,7 @@ const headersOf = (body: string): Record<string, string> => JSON.parse(body) as 
 
 behaviour('a trace is begun for a request that belongs to none, and stands in the access log', async ({ t, router, mesh }) => {
   const { host } = await mesh.serve({ handler: echo })
-  const seen = [headersOf((await ask(router.http, host)).body), headersOf((await ask(router.http, host)).body)]
+  const seen = [headersOf((await ask(router.http, host)).body), headersOf((await ask(router.http, host, { method: 'POST', body: 'with a body' })).body)]
   for (const headers of seen) {
     const [trace, span] = [headers['x-b3-traceid'] ?? '', headers['x-b3-spanid'] ?? '']
     t.match(trace, /^[0-9a-f]{32}$/)

@@ -35,7 +35,7 @@ test('a rule changes the buckets that it stands in and no other', (t) => {
 test('a real Envoy finds hosts in their buckets, and all others as ever', { skip: envoyAbsent }, async (t) => {
   const rig = await Rig.start({ settings, listeners: [{ exposure: 'pub' }, { exposure: 'int' }] })
   t.teardown(() => rig.stop())
-  const app = await TestInstance.start({ identities: instanceAuthority, routerCa: routerAuthority.certificate, handler: (request, response) => response.end(`app ${request.url} ${Object.keys(request.headers).filter((name) => name.startsWith('x-mesh')).join()}`) })
+  const app = await TestInstance.start({ identities: instanceAuthority, routerCa: routerAuthority.certificate, handler: (request, response) => response.setHeader('x-traces', `${request.headers['b3']} ${request.headers['traceparent']}`).end(`app ${request.url} ${Object.keys(request.headers).filter((name) => name.startsWith('x-mesh')).join()}`) })
   t.teardown(() => app.stop())
   const translator = new Translator(settings)
   rig.cache.apply({ changed: translator.constants, removed: [] })
@@ -68,6 +68,7 @@ test('a real Envoy finds hosts in their buckets, and all others as ever', { skip
   t.same([await status('plain.test', '/rule'), await status('other.test', '/rule'), await status('nobody.example')], [200, 419, 404])
   t.equal(await status('a.test', '/rule', { headers: { 'x-mesh-bucket': `pub/${bucketOf('plain.test')}` } }), 418, 'what a client sends is replaced')
   t.equal((await ask(internal, 'back.test')).status, 200)
+  t.match((await ask(port, 'plain.test')).headers, { 'x-traces': /^([0-9a-f]{32}-[0-9a-f]{16}) 00-\1-01$/ }, 'a trace is begun, though the route was not known when the filters were chosen')
   t.same([(await ask(internal, 'a.test')).status, await status('back.test', '/rule'), (await ask(port, 'back.test', { headers: { 'x-mesh-bucket': `int/${bucketOf('back.test')}` } })).status], [404, 419, 404])
 
   const seed = Date.now()

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { Any } from '@bufbuild/protobuf/wkt'
 import type { ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
 import type { HeaderMutationSchema } from '../../common/proto/gen/envoy/config/common/mutation_rules/v3/mutation_rules_pb.js'
 import type { HeaderMatcherSchema, RouteActionSchema } from '../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
@@ -46,8 +47,11 @@ export interface Feature {
   manager?(context: ListenerContext): ManagerInit
   /** A filter that each request passes before it is routed, if any. */
   filter?(context: ListenerContext): FilterInit | undefined
-  /** What a plain request is like, for which the feature's filter does nothing: it is left out of the chain of requests that are plain to all features. */
-  plain?(context: Context): { filter: string; headers: HeaderMatcherInit[] } | undefined
+  /**
+   * What a plain request is like, for which the feature's filter does nothing: it is left out of the chain of requests that are plain to all
+   * features. With `config`, what such a request's route says to it, it is for plain requests alone, and disabled where the listener names it.
+   */
+  plain?(context: Context): { filter: string; headers: HeaderMatcherInit[]; config?: Any } | undefined
   /** A filter that each attempt passes once its instance is chosen. */
   upstreamFilter?(context: Context): FilterInit
   /** Fields of a constant route's action. */

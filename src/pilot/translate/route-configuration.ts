@@ -52,7 +52,7 @@ const filterOff = packed(FilterConfigSchema, { disabled: true })
 export function constantRoutes(exposure: Exposure, context: Context, { path, cluster }: { path: string; cluster?: string } = { path: '' }) {
   const pathSpecifier = path === '' ? { case: 'prefix' as const, value: '/' } : { case: 'pathSeparatedPrefix' as const, value: path }
   const plain = features.flatMap((feature) => feature.plain?.(context) ?? [])
-  const typedPerFilterConfig = Object.fromEntries(plain.map(({ filter }) => [filter, filterOff]))
+  const typedPerFilterConfig = Object.fromEntries(plain.map(({ filter, config }) => [filter, config ?? filterOff]))
   const plainRoute = { name: 'idempotent' as const, streams: false, match: { headers: [...bodiless, ...plain.flatMap(({ headers }) => headers)] }, typedPerFilterConfig }
   return [plainRoute, ...matches].map(({ name, streams, match, ...filters }) => ({
     name,

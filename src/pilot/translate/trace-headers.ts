@@ -1,9 +1,10 @@
 import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
-import { HeaderMutationSchema } from '../../common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
+import { HeaderMutationPerRouteSchema, HeaderMutationSchema } from '../../common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
 import type { Feature, HeaderMutationInit } from './feature.ts'
 import { anyOf, not, onlyWhere, requestHeader } from './only-where.ts'
-import { packed } from './proto.ts'
+import { named, packed } from './proto.ts'
 import { absent } from './header-match.ts'
+import type { TranslationSettings } from './settings.ts'
 
 const header = (key: string, value: string, appendAction: Append): HeaderMutationInit => ({ action: { case: 'append', value: { header: { key, value }, appendAction } } })
 const set = (key: string, value: string): HeaderMutationInit => header(key, value, Append.OVERWRITE_IF_EXISTS_OR_ADD)
@@ -23,7 +24,13 @@ const mutations = (requestMutations: HeaderMutationInit[]) => packed(HeaderMutat
 /** Between the two: the trace that was begun for B3, as `TRACE-SPAN`; it stays in the router, as all of `x-mesh-`. */
 const begun = 'x-mesh-trace'
 
+const b3Filter = 'mesh.trace-b3'
 const w3cFilter = 'mesh.trace-w3c'
+const plainFilter = 'mesh.trace-plain'
+const ids = '%REQ(X-B3-TRACEID)%-%REQ(X-B3-SPANID)%'
+const beginB3 = [makeRandom, set('X-B3-TraceId', newTrace), set('X-B3-SpanId', newSpan), set('b3', ids)]
+
+const both = ({ traceHeaders: { b3, w3c } }: TranslationSettings): boolean => b3 && w3c
 
 const readable = '[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?'
 
@@ -32,21 +39,15 @@ const readable = '[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?'
  * to the apps. It stands in W3C's header too, where a request has none there.
  */
 export const b3TraceHeaders: Feature = {
-  filter({ settings: { traceHeaders } }) {
-    if (!traceHeaders.b3) return undefined
-    const ids = '%REQ(X-B3-TRACEID)%-%REQ(X-B3-SPANID)%'
-    return onlyWhere(
-      'mesh.trace-b3',
-      not(anyOf(requestHeader('b3'), requestHeader('x-b3-traceid'))),
-      mutations([
-        makeRandom,
-        set('X-B3-TraceId', newTrace),
-        set('X-B3-SpanId', newSpan),
-        set('b3', ids),
-        ...(traceHeaders.w3c ? [set(begun, ids), add('traceparent', `00-${ids}-01`)] : []),
-      ]),
-    )
-  },
+  filter: ({ settings: { traceHeaders } }) =>
+    traceHeaders.b3
+      ? onlyWhere(
+          b3Filter,
+          not(anyOf(requestHeader('b3'), requestHeader('x-b3-traceid'))),
+          mutations([...beginB3, ...(traceHeaders.w3c ? [set(begun, ids), add('traceparent', `00-${ids}-01`)] : [])]),
+        )
+      : undefined,
+  plain: ({ settings }) => (both(settings) ? { filter: b3Filter, headers: [] } : undefined),
 }
 
 /** Begins a trace in W3C's header (https://www.w3.org/TR/trace-context) where a request has none that can be read: the one begun for B3, else another. */
@@ -59,6 +60,12 @@ export const w3cTraceHeaders: Feature = {
           mutations([makeRandom, add(begun, `${newTrace}-${newSpan}`), set('traceparent', `00-%REQ(${begun})%-01`)]),
         )
       : undefined,
-  // Without any trace headers, the filter before has written this one.
-  plain: ({ settings: { traceHeaders } }) => (traceHeaders.b3 && traceHeaders.w3c ? { filter: w3cFilter, headers: ['traceparent', 'b3', 'x-b3-traceid'].map(absent) } : undefined),
+  plain: ({ settings }) => (both(settings) ? { filter: w3cFilter, headers: [] } : undefined),
+}
+
+/** Begins a trace in both for requests whose route has found that they have neither, in place of the two filters, each of which looks for itself. */
+export const plainTraceHeaders: Feature = {
+  filter: ({ settings }) => (both(settings) ? { ...named(plainFilter, mutations([...beginB3, set('traceparent', '00-%REQ(b3)%-01')])), disabled: true } : undefined),
+  plain: ({ settings }) =>
+    both(settings) ? { filter: plainFilter, headers: ['traceparent', 'b3', 'x-b3-traceid'].map(absent), config: packed(HeaderMutationPerRouteSchema, {}) } : undefined,
 }

@@ -20,7 +20,7 @@ import { MaglevSchema } from '../../../src/common/proto/gen/envoy/extensions/loa
 import { RingHashSchema } from '../../../src/common/proto/gen/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb.js'
 import { PreviousPrioritiesConfigSchema } from '../../../src/common/proto/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js'
 import { ConfigSchema as HeaderToMetadataSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/header_to_metadata/v3/header_to_metadata_pb.js'
-import { HeaderMutationSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
+import { HeaderMutationPerRouteSchema, HeaderMutationSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
 import { RouterSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/router/v3/router_pb.js'
 import { UpstreamCodecSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js'
 import { ProxyProtocolSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js'
@@ -76,6 +76,7 @@ const registry = createRegistry(
   EarlyHeaderMutationSchema,
   ExtensionWithMatcherSchema,
   FileAccessLogSchema,
+  HeaderMutationPerRouteSchema,
   HeaderMutationSchema,
   HeaderToMetadataSchema,
   HttpConnectionManagerSchema,

@@ -23,4 +23,6 @@ export interface FilterType {
   perRoute?: (config: Any, path: string) => HttpFilter
   /** Whether it looks itself for what it is for, and so does nothing where pilot has a route switch it off. */
   onlyWhere?: true
+  /** Whether other filters of this engine do what it does, so that a route need not switch it on. */
+  elsewhere?: true
 }

@@ -8,7 +8,7 @@ import type { FilterType, HttpFilter } from './filter.ts'
 import { cors } from './cors.ts'
 import { fault } from './fault.ts'
 import { headerMutation } from './header-mutation.ts'
-import { b3TraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
+import { b3TraceHeaders, plainTraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
 import { namedInstances } from './named-instances.ts'
 import { localRateLimit } from './local-rate-limit.ts'
 import { routingBucket } from './routing-bucket.ts'
@@ -16,7 +16,7 @@ import { stickySessions } from './sticky-sessions.ts'
 import { upstreamCodec } from './upstream-codec.ts'
 
 /** Every kind of filter that this engine knows, beside the router itself, which ends each chain. */
-export const filterTypes: FilterType[] = [headerMutation, upstreamCodec, b3TraceHeaders, w3cTraceHeaders, routingBucket, namedInstances, stickySessions, cors, fault, localRateLimit]
+export const filterTypes: FilterType[] = [headerMutation, upstreamCodec, b3TraceHeaders, w3cTraceHeaders, plainTraceHeaders, routingBucket, namedInstances, stickySessions, cors, fault, localRateLimit]
 
 const byName = new Map(filterTypes.map((type) => [type.name, type]))
 /** A filter's kind; what stands behind a slash in its name is its own matter. */
@@ -60,7 +60,10 @@ function compileFilter(message: HttpFilterMessage, index: number): HttpFilter[] 
 
 /** Compiles what a route or virtual host says to filters, by the filters' names; undefined where it says nothing. Throws `Unsupported`. */
 export function compilePerRoute(configs: Record<string, Any>, path: string): Map<string, HttpFilter> | undefined {
-  const entries = Object.entries(configs).filter(([name, config]) => !(typeOf(name)?.onlyWhere && isOff(config, `${path}[${name}]`)))
+  const entries = Object.entries(configs).filter(([name, config]) => {
+    const type = typeOf(name)
+    return !type?.elsewhere && !(type?.onlyWhere && isOff(config, `${path}[${name}]`))
+  })
   if (entries.length === 0) return undefined
   return new Map(entries.map(([name, config]) => {
     const compile = typeOf(name)?.perRoute

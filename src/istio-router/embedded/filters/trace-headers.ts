@@ -22,6 +22,7 @@ function randomIds(): string {
 /** Begins a trace in B3's headers where a request belongs to none; in Envoy a header mutation behind a matcher. */
 export const b3TraceHeaders: FilterType = {
   name: 'mesh.trace-b3',
+  onlyWhere: true,
   compile: () => ({
     request(headers) {
       if (headers.has('b3') || headers.has('x-b3-traceid')) return true
@@ -46,3 +47,6 @@ export const w3cTraceHeaders: FilterType = {
     },
   }),
 }
+
+/** What Envoy begins a trace by for a request that its route has found to have none. */
+export const plainTraceHeaders: FilterType = { name: 'mesh.trace-plain', elsewhere: true, compile: () => ({}) }

@@ -1,5 +1,6 @@
 import { analyseAlone } from '../mesh/istio/analyse-alone.ts'
-import { checkText, type Checked } from '../mesh/istio/check.ts'
+import { checkText, defaultBounds, widestBounds, type Checked } from '../mesh/istio/check.ts'
+import { codes, type Finding } from '../mesh/istio/finding.ts'
 import { parseDocuments } from '../mesh/istio/parse.ts'
 import type { Api } from './api.ts'
 import type { Cli } from './cli.ts'
@@ -7,17 +8,24 @@ import { exitCodes } from './exit.ts'
 import { NoDocuments, Refused } from './problems.ts'
 import { readSources, type ApplyOutcome } from './resources.ts'
 
-/** A document of a file, as it is there. */
+/** A document of a file, as it is there, with what is wrong with it wherever it is applied. */
 export interface FileDocument extends Checked {
   file: string
   value?: unknown
+  /** What is wrong with it unless the operator allows more than he does by default. */
+  bounded: Finding[]
 }
 
 /** The documents of files, checked without copilot. Throws `MESHCTL_NO_DOCUMENTS` where there are none. */
 export function readDocuments(files: string[], namespace: string): FileDocument[] {
   const documents = readSources(files).flatMap(({ name, text }) => {
     const values = parseDocuments(text)
-    return checkText(text, namespace).map((checked, position) => ({ ...checked, file: name, value: values[position]?.value }))
+    const narrow = checkText(text, namespace, defaultBounds)
+    return checkText(text, namespace, widestBounds).map((checked, position) => {
+      const known = new Set(checked.findings.map(({ path, message }) => `${path} ${message}`))
+      const bounded = narrow[position]!.findings.filter(({ severity, path, message }) => severity === 'error' && !known.has(`${path} ${message}`))
+      return { ...checked, file: name, value: values[position]?.value, bounded }
+    })
   })
   if (!documents.length) throw NoDocuments(files)
   return documents
@@ -34,14 +42,20 @@ export function showErrors(documents: FileDocument[], cli: Cli): boolean {
 /** Says what is to be warned of, as far as the files tell it. */
 export function showWarnings(documents: FileDocument[], cli: Cli): void {
   const together = analyseAlone(documents.flatMap(({ resource }) => resource ?? []))
-  for (const { file, findings, lineOf, resource } of documents) {
+  for (const { file, findings, lineOf, resource, bounded } of documents) {
+    for (const { path, message } of bounded) cli.err.write(`${file}:${lineOf(path)}: warning: ${path}: ${message}; refused unless the operator's configuration allows it`)
     const warnings = [...findings, ...(resource ? together.get(resource)! : [])].filter(({ severity }) => severity === 'warning')
     for (const { path, message } of warnings) cli.err.write(`${file}:${lineOf(path)}: warning: ${path}: ${message}`)
   }
 }
 
-/** Applies documents; undefined where copilot refuses some of them, which is then said with file, line and path. */
+/** Applies documents; undefined where some of them are no YAML, or copilot refuses them, which is then said with file, line and path. */
 export async function applyDocuments(api: Api, documents: FileDocument[], { namespace, dryRun }: { namespace: string; dryRun: boolean }, cli: Cli): Promise<ApplyOutcome[] | undefined> {
+  // Of the rest copilot tells all at once; what it allows is the operator's word.
+  if (documents.some(({ findings }) => findings.some(({ code }) => code === codes.yaml))) {
+    showErrors(documents, cli)
+    return undefined
+  }
   try {
     return (await api.post<{ items: ApplyOutcome[] }>('/v1/resources/apply', { documents: documents.map(({ value }) => value), namespace, dryRun })).items
   } catch (error) {

@@ -19,6 +19,7 @@ export class Faults extends Problem {
 
 export const PathUnknown = problem('MESH_PATH_UNKNOWN', 404, (method: string, url: string) => `there is no ${method} ${url}; /docs lists what there is`)
 export const BodyTooLarge = problem('MESH_BODY_TOO_LARGE', 413, (limit: number) => `the body is larger than ${limit} bytes`)
+export const BodyTooDeep = problem('MESH_BODY_TOO_DEEP', 422, (levels: number) => `the body is nested deeper than ${levels} levels`)
 export const BodyType = problem('MESH_BODY_TYPE', 415, () => 'this type of body is not understood here; send application/json')
 export const BodyUnreadable = problem('MESH_BODY_UNREADABLE', 400, (why: string) => `the body cannot be read: ${why}`)
 

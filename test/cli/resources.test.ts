@@ -72,6 +72,26 @@ test('files without any resource are refused, a List is read as its items', asyn
   t.match(await meshctl('apply', '-f', path), { code: 1, out: '', err: `${path}:9: metadata.namespace: there is no space with the name or guid nowhere\n` }, 'what copilot finds has file and line, too')
 })
 
+test('what an operator can allow is refused by copilot alone', async (t) => {
+  const entry = (address: string, namespace = 'dev'): string => {
+    const path = join(folder, 'entry.yaml')
+    writeFileSync(path, `apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: db, namespace: ${namespace}}\nspec:\n  hosts: [db.test]\n  resolution: STATIC\n  ports: [{number: 80, name: http, protocol: HTTP}]\n  endpoints:\n  - address: ${address}\n`)
+    return path
+  }
+  const open = await Copilot.start(t, { egressAllowed: ['10.1.0.0/16'] })
+  await open.put('e1', hello)
+  const there = (...args: string[]) => run(args, { MESH_API: open.api, MESH_NAMESPACE: 'dev' })
+  t.match(await there('diff', '-f', entry('10.1.2.3')), { code: 1, out: /\+kind: ServiceEntry/, err: '' })
+  t.match(await there('apply', '-f', entry('10.1.2.3')), { code: 0, out: 'se/db created\n' })
+  t.match(await there('apply', '-f', entry('10.2.0.1')), { code: 1, out: '', err: /entry\.yaml:9: spec\.endpoints\[0\]\.address: 10\.2\.0\.1 is a private address/ })
+  t.match(await meshctl('apply', '-f', entry('10.1.2.3')), { code: 1, err: /is a private address/ }, 'where he allows nothing')
+  t.match(await run(['validate', '-f', entry('10.1.2.3')]), { code: 0, out: 'valid\n', err: /warning: spec\.endpoints\[0\]\.address: 10\.1\.2\.3 is a private address[^]*refused unless the operator's configuration allows it/ })
+  const tcp = join(folder, 'tcp.yaml')
+  writeFileSync(tcp, 'apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: db}\nspec: {servers: [{port: {number: 5432, name: db, protocol: TCP}, hosts: ["*"]}]}\n')
+  t.match(await run(['validate', '-f', tcp]), { code: 1, err: /TCP ports are the operator's/ })
+  t.match(await run(['validate', '-f', tcp, '-n', 'mesh-system']), { code: 0, out: 'valid\n', err: '' })
+})
+
 test('secrets are set, listed and deleted, and never shown', async (t) => {
   const { certificate, key } = issueCertificate(createAuthority('ca'), { commonName: 'shop.test', dns: ['shop.test'] })
   const write = (name: string, text: string): string => {
@@ -135,4 +155,7 @@ test('explain has something to say of every field of every kind', async (t) => {
 test('explain', async (t) => {
   t.match(await meshctl('explain', 'virtualservice.spec.http.retries'), { code: 0, out: /perTryTimeout <string>/ })
   t.match(await meshctl('explain', 'vs.http.retrys'), { code: 2, err: /did you mean retries/ })
+  t.match(await meshctl('explain', 'vs.spec.http.'), { code: 0, out: /^VirtualService\.spec\.http: / })
+  t.match(await meshctl('explain', 'vs.metadata.labels'), { code: 2, err: /what stands beneath spec is explained/ })
+  for (const name of ['constructor', '__proto__', 'toString']) t.match(await meshctl('explain', `vs.spec.${name}`), { code: 2, err: /there is no field/ }, name)
 })

@@ -161,6 +161,11 @@ test('components report, are lost, hold syncs, and an operator releases one', as
   t.match(await ask('POST', `${copilot.api}/v1/sync/accept`, {}), { status: 409, body: { code: 'MESH_SEVERAL_HELD', message: /cf h1, b h3/ } })
 })
 
+test('a body that is nested too deeply is refused as such', async (t) => {
+  const nested = (levels: number): string => `{"namespace": "dev", "documents": ${'['.repeat(levels)}${']'.repeat(levels)}}`
+  for (const levels of [300, 20_000]) t.match(await ask('POST', `${copilot.api}/v1/resources/apply`, nested(levels), { headers: { 'content-type': 'application/json' } }), { status: 422, body: { code: 'MESH_BODY_TOO_DEEP' } }, `${levels} levels`)
+})
+
 test('the API describes itself', async (t) => {
   const { body } = await copilot.get('/docs/json')
   t.match(body.openapi, /^3\./)

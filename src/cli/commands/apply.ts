@@ -1,5 +1,5 @@
 import { apiOf, examples, type Register } from '../cli.ts'
-import { applyDocuments, readDocuments, showErrors } from '../documents.ts'
+import { applyDocuments, readDocuments } from '../documents.ts'
 import { fileOption, namespaceOf, namespaceOption, showOutcome } from '../resources.ts'
 
 /** `apply -f FILE`. */
@@ -13,7 +13,6 @@ export const apply: Register = (program, cli) => {
     .action(async ({ filename, dryRun = false }: { filename: string[]; dryRun?: boolean }) => {
       const namespace = namespaceOf(command, cli.environment)
       const documents = readDocuments(filename, namespace)
-      if (!showErrors(documents, cli)) return
       const items = await applyDocuments(apiOf(command, cli), documents, { namespace, dryRun }, cli)
       if (!items) return
       if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(items)

@@ -7,7 +7,7 @@ import { messageOf } from '../../common/problem.ts'
 import { apiOf, examples, type Cli, type Register } from '../cli.ts'
 import { exitCodes } from '../exit.ts'
 import { NoDiff } from '../problems.ts'
-import { applyDocuments, readDocuments, showErrors } from '../documents.ts'
+import { applyDocuments, readDocuments } from '../documents.ts'
 import { fileOption, namespaceOf, namespaceOption, shortKey, type ApplyOutcome } from '../resources.ts'
 
 /** `diff -f FILE`. */
@@ -20,7 +20,6 @@ export const diff: Register = (program, cli) => {
     .action(async ({ filename }: { filename: string[] }) => {
       const namespace = namespaceOf(command, cli.environment)
       const documents = readDocuments(filename, namespace)
-      if (!showErrors(documents, cli)) return
       const items = await applyDocuments(apiOf(command, cli), documents, { namespace, dryRun: true }, cli)
       if (!items) return
       const different = items.filter(({ outcome }) => outcome !== 'unchanged')

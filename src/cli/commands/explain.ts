@@ -15,17 +15,20 @@ export const explain: Register = (program, cli) => {
   examples(command, [['explain virtualservice.spec.http.retries', 'its fields'], ['explain dr.trafficPolicy.outlierDetection', 'in short']])
 }
 
+const outside = ['apiVersion', 'kind', 'metadata', 'status']
+
 /** What there is to say of the field at a path, as `vs.spec.http.retries`. Throws `MESHCTL_USAGE`. */
 export function explained(path: string): string {
-  const [first = '', ...names] = path.replaceAll(/\[\d*\]/g, '').split('.')
+  const [first = '', ...names] = path.replaceAll(/\[\d*\]/g, '').replace(/\.+$/, '').split('.')
   const kind = kindNamed(first)
   if (!kind) throw Usage(`${first} is no kind; there are ${resourceKinds.map((known) => kindInfo[known].short).join(', ')}`)
   if (names[0] === 'spec') names.shift()
+  else if (outside.includes(names[0] ?? '')) throw Usage(`${path}: what stands beneath spec is explained; metadata has name, namespace, labels and annotations`)
   let field: Field = specs[kind]
   let pattern = ''
   for (const name of names) {
     const known = field.fields ?? {}
-    const inner = known[name]
+    const inner = Object.hasOwn(known, name) ? known[name] : undefined
     if (!inner) {
       const meant = nearest(name, Object.keys(known))
       throw Usage(`${path}: there is no field ${name}${meant ? `; did you mean ${meant}?` : ''}`)

@@ -8,11 +8,15 @@ export const validate: Register = (program, cli) => {
     .command('validate')
     .summary('check resources without asking copilot')
     .requiredOption(...fileOption)
-    .action(({ filename }: { filename: string[] }) => {
-      const documents = readDocuments(filename, 'default')
+    .option('-n, --namespace <space>', 'as it is for a space, or for the operator (mesh-system); else MESH_NAMESPACE, else a space')
+    .action(({ filename, namespace = cli.environment['MESH_NAMESPACE'] ?? 'default' }: { filename: string[]; namespace?: string }) => {
+      const documents = readDocuments(filename, namespace || 'default')
       const right = showErrors(documents, cli)
       showWarnings(documents, cli)
       if (right) cli.out.write('valid')
     })
-  examples(command, [['validate -f canary.yaml', 'every error with its line and field']])
+  examples(command, [
+    ['validate -f canary.yaml', 'every error with its line and field'],
+    ['validate -f mesh.yaml -n mesh-system', "what is the operator's alone is no error"],
+  ])
 }

@@ -19,6 +19,9 @@ export interface Bounds extends Limits {
 
 export const defaultBounds: Bounds = { regexLength: 1024, headerBytes: 8192, egress: { allowed: [] } }
 
+/** What an operator can allow at most. What keeps to it and not to the bounds of a copilot, that copilot alone can refuse. */
+export const widestBounds: Bounds = { regexLength: Infinity, headerBytes: Infinity, egress: { allowed: ['0.0.0.0/0', '::/0'] } }
+
 /** A document that was read: the resource where nothing is wrong with it. */
 export interface Checked {
   resource?: Draft

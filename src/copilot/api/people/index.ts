@@ -2,6 +2,7 @@ import type { Part } from '../../../common/lifecycle.ts'
 import { readTls } from '../../../common/tls.ts'
 import type { Copilot } from '../../copilot.ts'
 import { served } from '../part.ts'
+import { BodyTooDeep } from '../../problems.ts'
 import { createApi, type Api } from '../server.ts'
 import { apps } from './apps.ts'
 import { loopbackGuard, tokenGuard } from './auth.ts'
@@ -21,6 +22,14 @@ import { switches } from './switches.ts'
 import { sync } from './sync.ts'
 import { trace } from './trace.ts'
 
+/** How deep a body may be nested; resources are some twenty levels deep. */
+const deepest = 200
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1))
+}
+
 /** What people use, and meshctl and the console for them. */
 export async function peopleApi(copilot: Copilot): Promise<Part> {
   const { config, log, measured } = copilot
@@ -33,6 +42,10 @@ export async function peopleApi(copilot: Copilot): Promise<Part> {
   await api.register(async (scope: Api) => info(scope, copilot))
   await api.register(async (scope: Api) => {
     scope.addHook('onRequest', async (request) => identify(request, await guard(request)))
+    // What people send is walked through by functions that call themselves.
+    scope.addHook('preValidation', async ({ body }) => {
+      if (isDeeper(body, deepest)) throw BodyTooDeep(deepest)
+    })
     for (const add of [status, routes, trace, services, apps, instances, componentList, routers, ejections, sync, switches, resourceList, resources, secrets]) add(scope, copilot)
   })
   return served('api', api, { listen, tls: files })

@@ -51,6 +51,24 @@ test('the difference to a snapshot leads to it, and to none once there', (t) => 
   t.end()
 })
 
+test('records that share what they have in common are what they were', (t) => {
+  fc.assert(
+    fc.property(fc.array(someChange, { maxLength: 40 }), (changes) => {
+      const [apart, together] = [new Model(), new Model()]
+      together.share(true)
+      apart.apply(structuredClone(changes))
+      together.apply(structuredClone(changes))
+      for (const kind of ['app', 'process', 'instance', 'route'] as const) t.same(together.all(kind), apart.all(kind))
+    }),
+    { numRuns: 50 },
+  )
+  const model = new Model()
+  model.share(true)
+  const broken = [{ kind: 'route', key: 'pub/x', value: { host: 'x' } }, { kind: 'app', key: 'a', value: {} }, { kind: 'instance', key: 'i', value: { ports: [] } }] as unknown as Change[]
+  t.doesNotThrow(() => model.apply(broken), 'nor does it matter what they lack')
+  t.end()
+})
+
 const world: Change[] = [
   process('p', 2),
   process('q', 1),

@@ -51,6 +51,7 @@ export class Publisher implements Follower {
   begin(): void {
     this.#held = []
     this.#filling = this.#translator.model.empty
+    this.#translator.model.share(true)
   }
 
   /** Where there is nothing yet the platform's records are translated as they come. All others are compared with what there is once all are here. */
@@ -64,13 +65,18 @@ export class Publisher implements Follower {
     const rest = [...this.#held, ...changes]
     this.#held = []
     await this.#publish(this.#filling ? rest : inOrder(this.#translator.model.difference(rest)), () => this.#translator.constants)
-    this.#filling = false
+    this.#end()
     this.#whole = true
   }
 
   abandon(): void {
     this.#held = []
+    this.#end()
+  }
+
+  #end(): void {
     this.#filling = false
+    this.#translator.model.share(false)
   }
 
   async apply(changes: Change[]): Promise<void> {

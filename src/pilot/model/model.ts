@@ -7,6 +7,7 @@ import { recordFault, type Fault } from './fault.ts'
 import { Crowds } from './crowds.ts'
 import { Mentions } from './mentions.ts'
 import { NameIndex } from './name-index.ts'
+import { Sharing } from './sharing.ts'
 import { fact, hostsOf, name, namesOf, nameText, recordName, type Name } from '../../mesh/rules/names.ts'
 
 /** What a set of changes touches. */
@@ -43,10 +44,16 @@ export class Model implements Source {
   readonly #mentions = new Mentions()
   readonly #crowds = new Crowds()
   #isRead: (name: string) => boolean = () => true
+  #sharing: Sharing | undefined
 
   /** Has the model ask whether a name is read, so that changes of what nobody reads, as of most of 100,000 routes, need not be told. */
   readBy(isRead: (name: string) => boolean): void {
     this.#isRead = isRead
+  }
+
+  /** Has the records that are applied from now on share what they have in common, or no longer. */
+  share(sharing: boolean): void {
+    this.#sharing = sharing ? new Sharing() : undefined
   }
 
   /** Whether a resource of that kind may name the route; false where none does. */
@@ -123,14 +130,16 @@ export class Model implements Source {
   }
 
   #applyOne(change: Change, touched: Touched): void {
-    const { kind, key, value } = change
+    const { kind, value } = change
     const records = this.#records[kind] as Map<string, Records[Kind]> | undefined
     if (!records) return
     const reason = recordFault(change)
     if (reason !== undefined) {
-      this.faults.set(nameOf(change), { kind, key, reason })
+      this.faults.set(nameOf(change), { kind, key: change.key, reason })
       return
     }
+    this.#sharing?.take(change)
+    const { key } = change
     if (this.faults.size) this.faults.delete(nameOf(change))
     const before = records.get(key)
     if (value === null) records.delete(key)

@@ -138,7 +138,7 @@ export function readCa(file: string): Buffer {
   try {
     return readFileSync(file)
   } catch (error) {
-    throw FileUnreadable('--ca', file, messageOf(error))
+    throw FileUnreadable('--api-ca', file, messageOf(error))
   }
 }
 

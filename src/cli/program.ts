@@ -12,7 +12,7 @@ export function createProgram(cli: Cli): Command {
     .description('Looks into the mesh and steers it, through the API of its copilot.')
     .version(version, '-V, --version')
     .option('--api <url>', "copilot's address; else MESH_API, else that of `meshctl login`, else the running `npm start`")
-    .option('--ca <file>', 'CAs of an https address, PEM; else MESH_CA')
+    .option('--api-ca <file>', "CAs of copilot's https address, PEM; else MESH_CA")
     .option('--json', 'for programs: JSON instead of tables')
     .showHelpAfterError('(add --help for how it is used)')
     .configureHelp({ showGlobalOptions: true })

@@ -28,7 +28,7 @@ test("the runbook's commands", { skip: rubyAbsent ?? envoyAbsent, timeout: 500_0
   const curl = (...args: string[]): Promise<string> => control.run('curl', ['--silent', '--fail', ...args])
 
   await t.test('meshctl logs in at copilot by UAA and answers', async (t) => {
-    t.match(await meshctl('login', '--api', `https://copilot.service.cf.internal:${ports.api}`, '--ca', trust, '--user', 'admin'), /logged in to .* as admin/)
+    t.match(await meshctl('login', '--api', `https://copilot.service.cf.internal:${ports.api}`, '--api-ca', trust, '--user', 'admin'), /logged in to .* as admin/)
     t.match(await meshctl('status'), /^pilot .* ready [^]*^route-syncer .* ready /m)
     t.match(await meshctl('routes'), hello)
     t.match(await meshctl('routers'), serving[0]!.instance.id)

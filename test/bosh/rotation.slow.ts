@@ -70,7 +70,7 @@ test('what is to be rotated', { skip: rubyAbsent ?? envoyAbsent, timeout: 850_00
 
   await t.test('the key of secrets is rotated', async (t) => {
     writeFileSync(trust, pair('mesh_copilot_tls').ca + String(deployment.variables['cf_uaa_ca']))
-    await meshctl('login', '--api', `https://copilot.service.cf.internal:${ports.api}`, '--ca', trust, '--user', 'admin')
+    await meshctl('login', '--api', `https://copilot.service.cf.internal:${ports.api}`, '--api-ca', trust, '--user', 'admin')
     const { certificate, private_key } = pair('mesh_ingress_tls')
     writeFileSync(join(folder, 'shop.crt'), certificate)
     writeFileSync(join(folder, 'shop.key'), private_key)

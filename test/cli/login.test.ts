@@ -59,7 +59,7 @@ test('a token that expires is renewed, and the new one kept', async (t) => {
 test('an address is the same with a slash at its end, and a file of CAs is found from every folder', async (t) => {
   t.match(await meshctl(['routes', '--api', `${copilot.api}/`]), { code: 0, out: /hello\.mesh\.test/ })
   writeFileSync(join(home, 'ca.crt'), '')
-  t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann', '-p', 'right', '--ca', relative(process.cwd(), join(home, 'ca.crt'))]), { code: 0 })
+  t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann', '-p', 'right', '--api-ca', relative(process.cwd(), join(home, 'ca.crt'))]), { code: 0 })
   t.match(JSON.parse(readFileSync(file, 'utf8')), { ca: join(home, 'ca.crt') })
 })
 

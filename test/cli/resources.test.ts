@@ -102,6 +102,11 @@ test('secrets are set, listed and deleted, and never shown', async (t) => {
   t.match(await meshctl('secret', 'set', 'shop', '--cert', cert, '--key', keyFile), { code: 0, out: /^secret\/shop created: shop\.test, until \d{4}-/ })
   t.match(await meshctl('secret', 'list'), { code: 0, out: /shop +shop\.test +\d{4}-\d\d-\d\d +operator/ })
   t.match(await meshctl('secret', 'set', 'shop', '--cert', cert), { code: 1, err: /key: is required/ })
+  const partsOf = async () => (JSON.parse((await copilot.snapshot()).records.get('secret space/shop')!) as { holds: string[] }).holds
+  t.match(await meshctl('secret', 'set', 'shop', '--cert', cert, '--key', keyFile, '--ca', cert), { code: 0, out: /configured/ })
+  t.strictSame(await partsOf(), ['keypair', 'ca'], 'the CAs of clients, too')
+  t.match(await meshctl('secret', 'set', 'shop', '--ca', cert), { code: 0, out: /configured/ })
+  t.strictSame(await partsOf(), ['ca'])
   t.match(await meshctl('secret', 'set', 'shop'), { code: 2, err: /give --cert and --key, or --ca alone/ })
   t.match(await meshctl('secret', 'set', 'shop', '--cert', '/nowhere'), { code: 1, err: /--cert: cannot read \/nowhere/ })
   t.match(await meshctl('secret', 'delete', 'shop'), { code: 0, out: 'secret/shop deleted\n' })

@@ -24,9 +24,9 @@ export const login: Register = (program, cli) => {
     .option('-p, --password <password>', 'better left out: MESH_PASSWORD, or typed where it is asked for')
     .option('--sso-passcode <code>', 'one-time code of a single sign-on, from UAA at /passcode')
     .action(async (options: Options) => {
-      const given = command.optsWithGlobals<{ api?: string; ca?: string }>()
+      const given = command.optsWithGlobals<{ api?: string; apiCa?: string }>()
       const url = (given.api ?? cli.environment['MESH_API'] ?? readLogin(cli.environment)?.api ?? readReady(cli.environment).urls.copilot).replace(/\/+$/, '')
-      const file = given.ca ?? cli.environment['MESH_CA']
+      const file = given.apiCa ?? cli.environment['MESH_CA']
       // It is read from whatever folder a command is run in later.
       const ca = file === undefined ? undefined : resolve(file)
       const { login: uaa } = await new Api({ url, ca }).get<{ login?: string }>('/v1/info')

@@ -24,8 +24,8 @@ export function apiOf(command: Command, { environment }: { environment: NodeJS.P
 }
 
 function find(command: Command, environment: NodeJS.ProcessEnv): Named {
-  const options = command.optsWithGlobals<{ api?: string; ca?: string }>()
-  const ca = options.ca ?? environment['MESH_CA']
+  const options = command.optsWithGlobals<{ api?: string; apiCa?: string }>()
+  const ca = options.apiCa ?? environment['MESH_CA']
   const url = (options.api ?? environment['MESH_API'])?.replace(/\/+$/, '')
   const login = readLogin(environment)
   const started = findReady(environment)

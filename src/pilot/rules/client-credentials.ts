@@ -1,6 +1,6 @@
 import { secretKey } from '../../mesh/records.ts'
 import type { Source } from '../../mesh/rules/source.ts'
-import type { Credential } from './credentials.ts'
+import { secretFault, type Credential } from './credentials.ts'
 import type { Policy } from './policies.ts'
 
 /** What an external service is shown, and by which CAs it is checked, where a DestinationRule names a secret of its namespace; both parts under their names in SDS. */
@@ -14,15 +14,10 @@ export function clientCredentials(view: Source, tls: Policy['tls'], namespace: s
   const { credentialName, mode, insecureSkipVerify } = tls ?? {}
   if (!credentialName || (mode !== 'SIMPLE' && mode !== 'MUTUAL')) return {}
   const secret = secretKey(namespace, credentialName)
-  const record = view.get('secret', secret)
-  if (!record) {
-    faults.push(`there is no secret ${secret}; \`meshctl secret set\` makes it`)
-    return {}
-  }
   const wanted = [...(mode === 'MUTUAL' ? ['keypair' as const] : []), ...(insecureSkipVerify ? [] : ['ca' as const])]
-  const lacking = wanted.filter((part) => record.holds && !record.holds.includes(part))
-  for (const part of lacking) faults.push(`the secret ${secret} has no ${part === 'ca' ? 'CAs (--ca)' : 'certificate (--cert, --key)'}`)
-  if (lacking.length) return {}
+  const lacking = new Set(wanted.flatMap((part) => secretFault(view, secret, part) ?? []))
+  faults.push(...lacking)
+  if (lacking.size) return {}
   return {
     ...(wanted.includes('keypair') ? { keypair: { name: `egress/${secret}`, secret, part: 'keypair' } } : {}),
     ...(wanted.includes('ca') ? { ca: { name: `egress-ca/${secret}`, secret, part: 'ca' } } : {}),

@@ -27,6 +27,14 @@ export interface ServerTls {
 
 export type TlsVersion = 'TLSV1_0' | 'TLSV1_1' | 'TLSV1_2' | 'TLSV1_3'
 
+/** Why a secret of copilot's does not do for that part; undefined where it does. */
+export function secretFault(view: Source, secret: string, part: 'keypair' | 'ca'): string | undefined {
+  const record = view.get('secret', secret)
+  if (!record) return `there is no secret ${secret}; \`meshctl secret set\` makes it`
+  if (!record.holds || record.holds.includes(part)) return undefined
+  return `the secret ${secret} has no ${part === 'ca' ? 'CAs (--ca)' : 'certificate (--cert, --key)'}`
+}
+
 /** Reads the `tls` of a server that ends TLS. What is missing is told in `faults`. */
 export function serverTls(view: Source, { tls = {} }: Server, namespace: string, faults: string[]): ServerTls | undefined {
   const { mode = 'SIMPLE', credentialName, credentialNames = [], serverCertificate, privateKey, tlsCertificates = [], caCertificates, caCrl, caCertCredentialName } = tls
@@ -43,9 +51,9 @@ export function serverTls(view: Source, { tls = {} }: Server, namespace: string,
       ? undefined
       : { name: `gateway-ca/${caSecret}`, secret: caSecret, part: 'ca' }
   const mutual = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL'
-  const missing = [...keypairs, ...(mutual && ca ? [ca] : [])].filter((one) => 'secret' in one && !view.get('secret', one.secret))
-  for (const one of missing) if ('secret' in one) faults.push(`there is no secret ${one.secret}; \`meshctl secret set\` makes it`)
-  if (missing.length || !keypairs.length || (mutual && !ca)) return undefined
+  const missing = new Set([...keypairs, ...(mutual && ca ? [ca] : [])].flatMap((one) => ('secret' in one ? (secretFault(view, one.secret, one.part) ?? []) : [])))
+  faults.push(...missing)
+  if (missing.size || !keypairs.length || (mutual && !ca)) return undefined
   const { minProtocolVersion: minimum, maxProtocolVersion: maximum } = tls
   return {
     keypairs,

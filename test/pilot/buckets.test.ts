@@ -35,7 +35,7 @@ test('a rule changes the buckets that it stands in and no other', (t) => {
 test('a real Envoy finds hosts in their buckets, and all others as ever', { skip: envoyAbsent }, async (t) => {
   const rig = await Rig.start({ settings, listeners: [{ exposure: 'pub' }, { exposure: 'int' }] })
   t.teardown(() => rig.stop())
-  const app = await TestInstance.start({ identities: instanceAuthority, routerCa: routerAuthority.certificate, handler: (request, response) => response.setHeader('x-traces', `${request.headers['b3']} ${request.headers['traceparent']}`).end(`app ${request.url} ${Object.keys(request.headers).filter((name) => name.startsWith('x-mesh')).join()}`) })
+  const app = await TestInstance.start({ identities: instanceAuthority, routerCa: routerAuthority.certificate, handler: (request, response) => response.setHeader('x-traces', [request.headers['b3'], request.headers['traceparent']].join(' ')).end(`app ${request.url} ${Object.keys(request.headers).filter((name) => name.startsWith('x-mesh')).join()}`) })
   t.teardown(() => app.stop())
   const translator = new Translator(settings)
   rig.cache.apply({ changed: translator.constants, removed: [] })

@@ -258,6 +258,6 @@ export class Forward implements AttemptEvents {
 }
 
 /** Most of a body that is kept for further tries, bytes (Envoy's buffer limit). */
-const keptLimit = 65_536
+const keptLimit = 131_072
 
 const reasons = { UF: 'connection failure', UC: 'connection termination', UR: 'remote reset', UPE: 'protocol error' }

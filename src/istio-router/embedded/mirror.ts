@@ -14,7 +14,7 @@ export interface Copies {
 }
 
 /** Most of a body that is kept for copies, in bytes; a request with more is not mirrored (Envoy's buffer limit). */
-const limit = 65_536
+const limit = 131_072
 /** Time that a copy has for its answer, milliseconds. */
 const patience = 15_000
 

@@ -58,6 +58,9 @@ test('when an organization goes with its spaces their rules say so, and come bac
   const gone = [...hello].reverse().map(({ kind, key }) => ({ kind, key, value: null })) as Parameters<typeof copilot.change>[1]
   await copilot.change('e1', gone)
   t.match((await copilot.get('/v1/resources')).body.items.find(({ metadata }: any) => metadata.name === 'left').status.conditions[2], { status: 'True', reason: 'SpaceGone' })
+  t.match(await copilot.get('/v1/resources/vs/space/left'), { status: 200 }, 'by the guid of the space, which nothing else knows any more')
+  t.match(await copilot.get('/v1/resources/vs/dev/left'), { status: 404, body: { code: 'MESH_NAME_UNKNOWN' } })
+  t.match(await remove('vs/space/left?dryRun=true'), { status: 200, body: { outcome: 'deleted' } })
   await copilot.change('e1', [...hello])
   t.match(await stood('vs/dev/left'), { degraded: 'False', warnings: [] })
   await remove('vs/dev/left')

@@ -26,7 +26,7 @@ function show({ version, revision, records, store, sources, switches, held, conf
     components.length ? [showComponents(components, out)] : [out.style('yellow', 'no component has reported yet')],
     sources.length ? sources.map(({ name, age, syncedAt }) => `source ${name}: last change ${span(age)} ago, last full sync ${since(syncedAt)} ago`) : ['no source has sent anything yet'],
     switches.frozen ? [out.style('yellow', `frozen by ${switches.frozen.author} ${since(switches.frozen.since)} ago: nothing can be applied or deleted until \`meshctl unfreeze\``)] : [],
-    switches.ignored.map(({ space, author, since: from }) => out.style('yellow', `ignored by ${author} ${since(from)} ago: the rules of space ${nameOf(space)}; \`meshctl ignore-space ${nameOf(space)} --undo\` ends that`)),
+    switches.ignored.map(({ space, author, since: from }) => out.style('yellow', `ignored by ${author} ${since(from)} ago: the rules of space ${nameOf(space)}; \`meshctl ignore-space ${space.guid} --undo\` ends that`)),
     held.flatMap((sync) => [
       out.style('yellow', `held: a sync of ${sync.source} that would remove ${removals(sync)} (${since(sync.since)} ago): ${sync.reason}`),
       `  if they are to go: meshctl sync accept ${sync.id}`,

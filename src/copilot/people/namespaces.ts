@@ -4,18 +4,24 @@ import type { Store } from '../store/store.ts'
 import type { Caller } from './caller.ts'
 
 /**
- * The namespace that people write as the guid or name of a space, as `ORGANIZATION/SPACE`, or as the operator's own. Of several spaces of one
- * name, those count that the caller may read. Throws `MESH_NAME_UNKNOWN`, `MESH_SPACE_AMBIGUOUS`.
+ * The namespace that people write as the guid or name of a space, as `ORGANIZATION/SPACE`, or as the operator's own; a space that is gone is still
+ * known by its guid as long as anything is left of it. Of several spaces of one name, those count that the caller may read. Throws `MESH_NAME_UNKNOWN`, `MESH_SPACE_AMBIGUOUS`.
  */
 export async function resolveNamespace(store: Store, written: string, caller: Caller): Promise<string> {
   if (written === systemNamespace) return written
   const [byGuid] = await store.list('space', { keys: [written] })
   if (byGuid) return byGuid.key
   const found = await named(store, written)
+  if (!found.length && (await isLeft(store, written))) return written
   if (!found.length) throw NameUnknown('space', written)
   const seen = found.length === 1 ? found : await readable(found, caller)
   if (seen.length > 1) throw SpaceAmbiguous(written, seen)
   return seen[0] ?? found[0]!
+}
+
+/** Whether a space that is gone has left rules or secrets. */
+async function isLeft(store: Store, namespace: string): Promise<boolean> {
+  return (await store.resources({ namespace })).length > 0 || (await store.secrets({ namespace })).length > 0
 }
 
 /** The name of a space's organization, where it is suspended. */

@@ -17,7 +17,8 @@ export async function entryNamespace(store: Store, host: string): Promise<string
   return externalHost(recordSource(seen), host)?.route.space
 }
 
-const ignoredSpaces = async (store: Store): Promise<Set<string>> => new Set((await store.switches()).filter(({ name }) => name === 'ignore').map(({ subject }) => subject))
+/** The namespaces whose rules an operator has ignored. */
+export const ignoredSpaces = async (store: Store): Promise<Set<string>> => new Set((await store.switches()).filter(({ name }) => name === 'ignore').map(({ subject }) => subject))
 
 /** What the rules of a route are read from: the resources of its space and of the operator that are in force, and what their names mean. */
 export async function loadRules(store: Store, route: Pick<Route, 'space'> & Partial<Pick<Route, 'host'>>): Promise<Source> {

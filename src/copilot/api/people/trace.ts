@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { analyse } from '../../../mesh/istio/analyse.ts'
 import { codes } from '../../../mesh/istio/finding.ts'
+import { systemNamespace } from '../../../mesh/istio/kinds.ts'
 import { normalizeHost } from '../../../mesh/host.ts'
 import { candidates } from '../../../mesh/matching.ts'
 import { normalizePath, splitTarget } from '../../../mesh/path.ts'
@@ -11,7 +12,7 @@ import type { Source } from '../../../mesh/rules/source.ts'
 import { noRuleOf, parseHeaders, rulesOf, traceRules, type Trace as RuleTrace } from '../../../mesh/rules/trace.ts'
 import type { Copilot } from '../../copilot.ts'
 import { callerOf } from '../../people/caller.ts'
-import { entryNamespace, loadRules } from '../../resources/rules.ts'
+import { entryNamespace, ignoredSpaces, loadRules } from '../../resources/rules.ts'
 import { loadWorld } from '../../resources/world.ts'
 import type { Store } from '../../store/store.ts'
 import { RouteView, showRoutes } from '../../views/route.ts'
@@ -93,7 +94,7 @@ export function trace(api: Api, { store, components }: Copilot): void {
 
     const [route] = await showRoutes(store, [existing.get(winner)!], components.conflicts())
     await callerOf(request).requireRead(route!.space.guid)
-    const why = `${winner} is the most specific route that exists`
+    const why = `${winner} is the most specific route that exists${await leftOut(store, route!.space.guid)}`
     const record = existing.get(winner)!.value
     const source = await loadRules(store, record)
     const { limits, redirect } = traceHost(source, record, asked)
@@ -107,6 +108,13 @@ export function trace(api: Api, { store, components }: Copilot): void {
     if (route!.state === 'no-instances') return { ...found, status: 503, why: `${why}, and none of its instances is running` }
     return { ...found, why }
   })
+}
+
+/** Whose rules are not looked at, as an operator has switched. */
+async function leftOut(store: Store, space: string): Promise<string> {
+  const ignored = await ignoredSpaces(store)
+  const whose = [...(ignored.has(space) ? ['its space'] : []), ...(ignored.has(systemNamespace) ? [systemNamespace] : [])]
+  return whose.length ? `; an operator has the rules of ${whose.join(' and of ')} ignored` : ''
 }
 
 /** What the rules of a route, or of a host outside, make of a request. */

@@ -10,7 +10,7 @@ import { typeUrls, type Resource, type ResourceUpdate } from '../../common/xds/r
 const schema = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
-  CREATE TABLE IF NOT EXISTS resource (type TEXT, name TEXT, version TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (type, name)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS resource (type TEXT, name TEXT, version TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (type, name));
   CREATE TABLE IF NOT EXISTS confirmed (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL);
 `
 

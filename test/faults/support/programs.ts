@@ -16,6 +16,9 @@ process.once('exit', () => {
   for (const end of endings) end()
 })
 
+/** As jobs/pilot has it started. */
+const asDeployed = ['--max-semi-space-size=16']
+
 /** One of our programs, which can be killed, paused and started again with the same configuration and ports. */
 export class Program {
   readonly name: string
@@ -49,7 +52,8 @@ export class Program {
 
   start(): void {
     const log = openSync(this.log, 'a')
-    this.#child = spawn(process.execPath, [resolve(import.meta.dirname, `../../../src/${this.#program}/main.ts`), '--config', this.#config], { stdio: ['ignore', log, log] })
+    const flags = this.#program === 'pilot' ? asDeployed : []
+    this.#child = spawn(process.execPath, [...flags, resolve(import.meta.dirname, `../../../src/${this.#program}/main.ts`), '--config', this.#config], { stdio: ['ignore', log, log] })
     closeSync(log)
   }
 

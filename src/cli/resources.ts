@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { messageOf } from '../common/problem.ts'
+import { messageOf, Problem } from '../common/problem.ts'
 import { kindInfo, kindNamed, resourceKinds } from '../mesh/istio/kinds.ts'
 import type { Cli } from './cli.ts'
 import { FileUnreadable, Usage } from './problems.ts'
@@ -17,12 +17,14 @@ export interface Source {
 export function readSources(files: string[]): Source[] {
   try {
     return files.flatMap((file) => {
+      if (/^https?:\/\//.test(file)) throw Usage(`-f: addresses are not read; write curl -sf ${file} | meshctl … -f -`)
       if (file === '-') return [{ name: 'standard input', text: readFileSync(0, 'utf8') }]
       if (!statSync(file).isDirectory()) return [{ name: file, text: readFileSync(file, 'utf8') }]
       const inside = readdirSync(file).filter((name) => /\.(ya?ml|json)$/.test(name)).sort()
       return inside.map((name) => ({ name: join(file, name), text: readFileSync(join(file, name), 'utf8') }))
     })
   } catch (error) {
+    if (error instanceof Problem) throw error
     throw FileUnreadable('-f', files.join(', '), messageOf(error))
   }
 }

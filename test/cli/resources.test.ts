@@ -67,6 +67,10 @@ test('files without any resource are refused, a List is read as its items', asyn
   const item = '- apiVersion: networking.istio.io/v1\n  kind: VirtualService\n  metadata: {name: listed, namespace: NAMESPACE}\n  spec: {hosts: [hello.mesh.test], http: [{route: [{destination: {host: hello}}]}]}\n'
   writeFileSync(path, `kind: List\nitems:\n${item.replace('NAMESPACE', 'dev')}`)
   t.match(await meshctl('apply', '-f', path), { code: 0, out: 'vs/listed created\n' })
+  const got = await meshctl('get', 'vs', '-o', 'json')
+  writeFileSync(path, got.out)
+  t.match(await meshctl('apply', '-f', path), { code: 0, out: 'vs/listed unchanged\n' }, 'what get shows can be applied')
+  t.match(await meshctl('apply', '-f', 'https://example.com/a.yaml'), { code: 2, err: /addresses are not read/ })
   t.match(await meshctl('delete', 'vs/listed'), { code: 0 })
   writeFileSync(path, `kind: List\nitems:\n${item.replace('NAMESPACE', 'dev')}${item.replace('NAMESPACE', 'nowhere')}`)
   t.match(await meshctl('apply', '-f', path), { code: 1, out: '', err: `${path}:9: metadata.namespace: there is no space with the name or guid nowhere\n` }, 'what copilot finds has file and line, too')

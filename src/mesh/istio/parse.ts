@@ -1,7 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit, type Document, type Node } from 'yaml'
 import { codes, type Finding } from './finding.ts'
 
-/** One document of a file, or one item of a `List` in it. */
+/** One document of a file, or one item of a list in it. */
 export interface ParsedDocument {
   /** Its value, where the YAML is right. */
   value?: unknown
@@ -17,7 +17,7 @@ const mostErrors = 10
 /** How far aliases may swell a document, as the library counts it: a few of them make one of any size. */
 const maxAliasCount = 100
 
-/** The documents of a YAML or JSON text, without those that are empty; of a `List` its items. Duplicate keys, bad indentation and the like are findings. */
+/** The documents of a YAML or JSON text, without those that are empty; of a `List`, and of a list, its items. Duplicate keys, bad indentation and the like are findings. */
 export function parseDocuments(text: string): ParsedDocument[] {
   const lineCounter = new LineCounter()
   const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false, uniqueKeys: true, version: '1.1', merge: true, schema: 'core' })
@@ -48,11 +48,12 @@ function read(document: Document.Parsed, lineCounter: LineCounter): ParsedDocume
   }
 }
 
-/** What `kubectl get -o yaml` makes of several resources is as many documents. */
+/** What `kubectl get -o yaml` makes of several resources, and `meshctl get -o json`, is as many documents. */
 function itemsOf(document: ParsedDocument): ParsedDocument[] {
   const { value, lineOf } = document
-  if (!isList(value)) return [document]
-  return value.items.map((item, position) => ({ value: item, findings: [], line: lineOf(`items[${position}]`), lineOf: (path) => lineOf(`items[${position}]${path && `.${path}`}`) }))
+  const [items, path] = Array.isArray(value) ? [value as unknown[], ''] : isList(value) ? [value.items, 'items'] : []
+  if (!items) return [document]
+  return items.map((item, position) => ({ value: item, findings: [], line: lineOf(`${path}[${position}]`), lineOf: (inner) => lineOf(`${path}[${position}]${inner && `.${inner}`}`) }))
 }
 
 const isList = (value: unknown): value is { items: unknown[] } => typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'List' && Array.isArray((value as { items?: unknown }).items)

@@ -164,6 +164,8 @@ test('explain has something to say of every field of every kind', async (t) => {
 test('explain', async (t) => {
   t.match(await meshctl('explain', 'virtualservice.spec.http.retries'), { code: 0, out: /perTryTimeout <string>/ })
   t.match(await meshctl('explain', 'vs.http.retrys'), { code: 2, err: /did you mean retries/ })
+  t.match(await meshctl('explain', 'se.resolution'), { code: 0, out: /Supported by envoy, embedded; DYNAMIC_DNS is refused/ })
+  t.match(await meshctl('explain', 'gw.servers.tls.mode'), { out: /; ISTIO_MUTUAL and AUTO_PASSTHROUGH are refused/ })
   t.match(await meshctl('explain', 'vs.spec.http.'), { code: 0, out: /^VirtualService\.spec\.http: / })
   t.match(await meshctl('explain', 'vs.metadata.labels'), { code: 2, err: /what stands beneath spec is explained/ })
   for (const name of ['constructor', '__proto__', 'toString']) t.match(await meshctl('explain', `vs.spec.${name}`), { code: 2, err: /there is no field/ }, name)

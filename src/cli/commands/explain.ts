@@ -44,7 +44,7 @@ export function explained(path: string): string {
   const lines = [
     `${[kind, 'spec', ...names].join('.')}: ${field.values?.join(' | ') ?? (field.of ? `${field.type} of ${field.of.type}s` : field.type)}`,
     field.description ?? '',
-    support?.refused ? `Not supported: ${support.refused}` : support?.ignored ? `Has no effect: ${support.ignored}` : support ? `Supported by ${support.engines.join(', ')}` : '',
+    support?.refused ? `Not supported: ${support.refused}` : support?.ignored ? `Has no effect: ${support.ignored}` : support ? `Supported by ${support.engines.join(', ')}${support.but ? `; ${support.but}` : ''}` : '',
     ...Object.entries(field.fields ?? {}).map(([name, { type, required, description = '' }]) => `  ${name} <${type}>${required ? ' (required)' : ''}  ${description}`),
   ]
   return lines.filter(Boolean).join('\n')

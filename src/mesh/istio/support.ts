@@ -47,8 +47,9 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
       'port.targetPort': refused('it has no meaning for a Gateway, in Istio neither; leave it out'),
     }),
     ...under('servers[].tls', {
-      ...all(both, 'httpsRedirect mode credentialName serverCertificate privateKey caCertificates minProtocolVersion maxProtocolVersion cipherSuites credentialNames subjectAltNames caCertCredentialName'),
+      ...all(both, 'httpsRedirect credentialName serverCertificate privateKey caCertificates minProtocolVersion maxProtocolVersion cipherSuites credentialNames subjectAltNames caCertCredentialName'),
       ...all(both, 'caCrl verifyCertificateHash verifyCertificateSpki tlsCertificates[].serverCertificate tlsCertificates[].privateKey'),
+      mode: { ...both, but: 'ISTIO_MUTUAL and AUTO_PASSTHROUGH are refused: they are for sidecars' },
       'tlsCertificates[].caCertificates': refused('the CAs of clients are the same for all certificates; write tls.caCertificates'),
     }),
   },
@@ -101,7 +102,8 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
       ...all(both, 'baseEjectionTime consecutive5xxErrors consecutiveErrors consecutiveGatewayErrors consecutiveLocalOriginFailures interval'),
       ...all(both, 'maxEjectionPercent minHealthPercent splitExternalLocalOriginErrors'),
     }),
-    ...under('trafficPolicy.tls', all(both, 'mode sni subjectAltNames caCertificates clientCertificate privateKey insecureSkipVerify caCrl credentialName')),
+    'trafficPolicy.tls.mode': { ...both, but: 'ISTIO_MUTUAL has no effect: instances are always asked by mutual TLS with their identity checked' },
+    ...under('trafficPolicy.tls', all(both, 'sni subjectAltNames caCertificates clientCertificate privateKey insecureSkipVerify caCrl credentialName')),
     ...under('trafficPolicy', {
       ...all(both, 'retryBudget.minRetryConcurrency retryBudget.percent'),
       'proxyProtocol.version': refused('neither instances nor external services are spoken to by the PROXY protocol; leave it out'),

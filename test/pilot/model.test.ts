@@ -6,7 +6,7 @@ import type { Change } from '../../src/mesh/records.ts'
 import { Model } from '../../src/pilot/model/model.ts'
 import { servingOf } from '../../src/pilot/model/serving.ts'
 import { Translator } from '../../src/pilot/translate/translator.ts'
-import { destination, instance, process, route, someChange } from './records.ts'
+import { destination, instance, process, resource, route, someChange } from './records.ts'
 import { settingsOf } from './rig.ts'
 
 const names = ({ changed, removed }: ResourceUpdate): string[] => [...changed, ...removed].map(({ typeUrl, name }) => `${typeUrl.split('.').at(-1)} ${name}`).sort()
@@ -36,6 +36,21 @@ test('any sequence of changes leaves what a fresh translation of the final recor
   )
   t.end()
 })
+
+const app = (name: string): Change => ({ kind: 'app', key: 'a', value: { name, space: 'space', labels: {}, annotations: {} } })
+const toApp = destination([], { app: 'a' })
+
+for (const [what, changes] of Object.entries<Change[]>({
+  "the operator's rule for an app of any space": [app('one'), route('h', [toApp]), resource('DestinationRule', 'dr', { host: 'one', trafficPolicy: { connectionPool: { tcp: { maxConnections: 3 } } } }, 'mesh-system')],
+  'a rule for an app that is called as a host is': [route('h', []), app('h'), route('g', [toApp]), resource('VirtualService', 'vs', { hosts: ['h'], http: [{ route: [{ destination: { host: 'h' } }] }] })],
+})) {
+  test(`${what} reaches its routes, whenever it comes`, (t) => {
+    const gradual = translation()
+    for (const change of changes) gradual.cache.apply(gradual.translator.apply([change]))
+    t.same(gradual.versions(), translation(changes).versions())
+    t.end()
+  })
+}
 
 test('the difference to a snapshot leads to it, and to none once there', (t) => {
   fc.assert(

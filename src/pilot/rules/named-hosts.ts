@@ -1,8 +1,7 @@
-import { reachNamed } from '../../mesh/istio/ownership.ts'
+import { systemNamespace } from '../../mesh/istio/kinds.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
 import type { Model, Touched } from '../model/model.ts'
 import { fact, name, type Name } from '../../mesh/rules/names.ts'
-import { directoryOf } from '../../mesh/rules/directory.ts'
 import { matches } from '../../mesh/rules/gateways.ts'
 
 /** Finds the hosts that a change of names or of what is written may concern. */
@@ -18,15 +17,22 @@ export class NamedHosts {
     const all = kinds.flatMap((kind) => [...(resources.get(kind)?.values() ?? [])])
     const patterns = [...new Set(all.flatMap(({ host }) => (isPattern(host) ? [host] : [])))]
     const found = new Set<string>()
-    const directory = directoryOf(this.#model)
     for (const { host, namespace } of all) {
       if (isPattern(host)) continue
       found.add(host)
-      for (const route of reachNamed(host, namespace, directory).routes) found.add(route.host)
+      for (const app of this.#appsCalled(host, namespace)) for (const key of this.#model.keysOf(name.destination(app))) found.add(this.#model.get('route', key)!.host)
     }
     // Wildcards are looked for among all hosts, which a change of such a resource alone costs.
     if (patterns.length) for (const { host } of this.#model.all('route').values()) if (patterns.some((pattern) => matches(pattern, host))) found.add(host)
     return found
+  }
+
+  /** Guids of the apps that a host, `NAME` or `NAME.SPACE…`, may mean by their name or label: any space's for the operator, which a change of such a resource alone costs. */
+  #appsCalled(host: string, namespace: string): Iterable<string> {
+    const [called = ''] = host.split('.', 1)
+    if (namespace !== systemNamespace) return this.#model.keysOf(name.service(namespace, called))
+    const isCalled = (text: string | undefined): boolean => text?.toLowerCase() === called
+    return [...this.#model.all('app')].flatMap(([guid, app]) => (isCalled(app.name) || isCalled(app.labels['app']) ? [guid] : []))
   }
 
   /** Keys of the routes that may answer for other services than before: by what an app, its space or its organization is called. */

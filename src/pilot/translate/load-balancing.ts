@@ -46,13 +46,18 @@ function slowStartOf(balancer: Policy['loadBalancer']) {
   }
 }
 
-/** All ejected, or ill, is 503: with a policy or health checks there is no panic in which the ejected are asked again, unless it sets a share for it. */
+/**
+ * All ejected, or ill, is 503: with a policy or health checks there is no panic in which the ejected are asked again, unless it sets a share for it. Nor are
+ * they asked until Envoy's next round of updates, which comes once a second by default: only the first of several to be ejected would be left out at once.
+ */
 function commonOf(policy: Policy | undefined, checked: boolean): ClusterInit {
-  if (!policy) return checked ? { commonLbConfig: { healthyPanicThreshold: { value: 0 } } } : {}
+  const atOnce = { updateMergeWindow: duration('0s') }
+  if (!policy) return checked ? { commonLbConfig: { ...atOnce, healthyPanicThreshold: { value: 0 } } } : {}
   // With a hash the balancer's own configuration says so.
   const weighted = isDistributed(policy) && !policy.loadBalancer?.consistentHash
   return {
     commonLbConfig: {
+      ...atOnce,
       healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 },
       ...(weighted ? { localityConfigSpecifier: { case: 'localityWeightedLbConfig' as const, value: {} } } : {}),
     },

@@ -61,19 +61,29 @@ export async function present<Data>(command: Command, cli: Cli, { read, show, ex
   }
 }
 
-/** Does something for each target, whatever becomes of the others, and says which of them were refused. Throws what no target can mend, as that nobody answers. */
-export async function each<Target, Outcome>(targets: Target[], act: (target: Target) => Promise<Outcome>, cli: Cli): Promise<Outcome[]> {
+/** What is done to each of several targets. */
+export interface Act<Target, Outcome> {
+  act: (target: Target) => Promise<Outcome>
+  /** For people. */
+  show: (outcome: Outcome, target: Target) => void
+}
+
+/** Does something for each target, whatever becomes of the others, and says what came of it and which were refused. Throws what no target can mend, as that nobody answers. */
+export async function each<Target, Outcome>(command: Command, cli: Cli, targets: Target[], { act, show }: Act<Target, Outcome>): Promise<void> {
+  const { json } = command.optsWithGlobals<GlobalOptions>()
   const outcomes: Outcome[] = []
   for (const target of targets) {
     try {
-      outcomes.push(await act(target))
+      const outcome = await act(target)
+      outcomes.push(outcome)
+      if (!json) show(outcome, target)
     } catch (error) {
       if (!(error instanceof Problem) || exitCodeOf(error) !== exitCodes.refused) throw error
       cli.err.write(`meshctl: ${error.message}`)
       cli.exitCode = exitCodes.refused
     }
   }
-  return outcomes
+  if (json) cli.out.json(outcomes)
 }
 
 export const watchOption = ['-w, --watch', 'show it again whenever it changes, until Ctrl-C'] as const

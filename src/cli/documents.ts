@@ -1,5 +1,5 @@
 import { analyseAlone } from '../mesh/istio/analyse-alone.ts'
-import { checkText, defaultBounds, widestBounds, type Checked } from '../mesh/istio/check.ts'
+import { checkParsed, defaultBounds, widestBounds, type Checked } from '../mesh/istio/check.ts'
 import { codes, type Finding } from '../mesh/istio/finding.ts'
 import { parseDocuments } from '../mesh/istio/parse.ts'
 import type { Api } from './api.ts'
@@ -18,15 +18,14 @@ export interface FileDocument extends Checked {
 
 /** The documents of files, checked without copilot. Throws `MESHCTL_NO_DOCUMENTS` where there are none. */
 export function readDocuments(files: string[], namespace: string): FileDocument[] {
-  const documents = readSources(files).flatMap(({ name, text }) => {
-    const values = parseDocuments(text)
-    const narrow = checkText(text, namespace, defaultBounds)
-    return checkText(text, namespace, widestBounds).map((checked, position) => {
+  const documents = readSources(files).flatMap(({ name, text }) =>
+    parseDocuments(text).map((document): FileDocument => {
+      const checked = checkParsed(document, namespace, widestBounds)
       const known = new Set(checked.findings.map(({ path, message }) => `${path} ${message}`))
-      const bounded = narrow[position]!.findings.filter(({ severity, path, message }) => severity === 'error' && !known.has(`${path} ${message}`))
-      return { ...checked, file: name, value: values[position]?.value, bounded }
-    })
-  })
+      const bounded = checkParsed(document, namespace, defaultBounds).findings.filter(({ severity, path, message }) => severity === 'error' && !known.has(`${path} ${message}`))
+      return { ...checked, file: name, value: document.value, bounded }
+    }),
+  )
   if (!documents.length) throw NoDocuments(files)
   return documents
 }

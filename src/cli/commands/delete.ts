@@ -13,13 +13,7 @@ export const deleteResources: Register = (program, cli) => {
       const namespace = namespaceOf(command, cli.environment)
       const paths = targets.map((target) => pathOf(target, namespace))
       const api = apiOf(command, cli)
-      const json = command.optsWithGlobals<{ json?: boolean }>().json
-      const outcomes = await each(paths, async (path) => {
-        const outcome = await api.delete<ApplyOutcome>(path, { dryRun })
-        if (!json) showOutcome(outcome, cli, dryRun)
-        return outcome
-      }, cli)
-      if (json) cli.out.json(outcomes)
+      await each(command, cli, paths, { act: (path) => api.delete<ApplyOutcome>(path, { dryRun }), show: (outcome) => showOutcome(outcome, cli, dryRun) })
     })
   examples(command, [
     ['delete vs/canary dr/hello', 'two resources of the space'],

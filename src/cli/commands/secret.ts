@@ -98,13 +98,7 @@ function deleteSecret(group: Command, cli: Cli): void {
     .action(async (names: string[]) => {
       const namespace = namespaceOf(command, cli.environment)
       const api = apiOf(command, cli)
-      const json = isJson(command)
-      const outcomes = await each(names, async (name) => {
-        const outcome = await api.delete<Outcome>(pathOf(namespace, name))
-        if (!json) cli.out.write(`secret/${name} ${outcome.outcome}`)
-        return outcome
-      }, cli)
-      if (json) cli.out.json(outcomes)
+      await each(command, cli, names, { act: (name) => api.delete<Outcome>(pathOf(namespace, name)), show: ({ outcome }, name) => cli.out.write(`secret/${name} ${outcome}`) })
     })
   examples(command, [['secret delete shop', 'a Gateway that names it is Degraded, and its hosts have the certificate of the operator']])
 }

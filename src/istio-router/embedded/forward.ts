@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Exchange } from './exchange.ts'
 import type { Failure } from './http/failure.ts'
 import { Headers, isHopByHop, removeNominated } from './http/headers.ts'
+import { keptLimit } from './mirror.ts'
 import type { Action } from './routing/route.ts'
 import type { Attempt, AttemptEvents, RequestBody } from './upstream/attempt.ts'
 import type { Cluster, Endpoint } from './upstream/cluster.ts'
@@ -256,8 +257,5 @@ export class Forward implements AttemptEvents {
     this.#cluster.leave()
   }
 }
-
-/** Most of a body that is kept for further tries, bytes (Envoy's buffer limit). */
-const keptLimit = 131_072
 
 const reasons = { UF: 'connection failure', UC: 'connection termination', UR: 'remote reset', UPE: 'protocol error' }

@@ -13,8 +13,8 @@ export interface Copies {
   drop(): void
 }
 
-/** Most of a body that is kept for copies, in bytes; a request with more is not mirrored (Envoy's buffer limit). */
-const limit = 131_072
+/** Most of a body that is kept for copies or further tries, in bytes; a request with more is not mirrored, nor tried again (Envoy's buffer limit). */
+export const keptLimit = 131_072
 /** Time that a copy has for its answer, milliseconds. */
 const patience = 15_000
 
@@ -39,7 +39,7 @@ export function mirror(exchange: Exchange, mirrors: Mirror[], body: RequestBody 
   return {
     passed(chunk) {
       bytes += chunk.length
-      if (bytes > limit) chunks = undefined
+      if (bytes > keptLimit) chunks = undefined
       chunks?.push(chunk)
     },
     ended() {

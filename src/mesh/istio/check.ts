@@ -7,7 +7,7 @@ import { checkVirtualService } from './check-virtual-service.ts'
 import { codes, Findings, isWithin, within, type Finding } from './finding.ts'
 import { kindInfo, refusedKinds, resourceKinds } from './kinds.ts'
 import { nearest } from './nearest.ts'
-import { parseDocuments, withoutNulls } from './parse.ts'
+import { parseDocuments, withoutNulls, type ParsedDocument } from './parse.ts'
 import { checkStructure } from './structure.ts'
 import type { Metadata, Resource, ResourceKind } from './types.ts'
 import { labelPairFault, nameFault } from './values.ts'
@@ -39,7 +39,12 @@ export type Draft = Resource extends infer Each ? (Each extends Resource ? Omit<
 
 /** Reads and checks all documents of a YAML or JSON text. `namespace` is that of those which name none. */
 export function checkText(text: string, namespace: string, bounds: Bounds = defaultBounds): Checked[] {
-  return parseDocuments(text).map(({ value, line, findings, lineOf }): Checked => (findings.length ? { findings, line, lineOf } : { ...checkDocument(value, namespace, bounds), line, lineOf }))
+  return parseDocuments(text).map((document) => checkParsed(document, namespace, bounds))
+}
+
+/** Checks a document that was read. */
+export function checkParsed({ value, line, findings, lineOf }: ParsedDocument, namespace: string, bounds: Bounds): Checked {
+  return findings.length ? { findings, line, lineOf } : { ...checkDocument(value, namespace, bounds), line, lineOf }
 }
 
 /** Checks one resource: its kind, shape and sense. All errors are found at once. */

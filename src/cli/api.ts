@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { Agent, request, type Dispatcher } from 'undici'
-import { messageOf, type ProblemBody } from '../common/problem.ts'
+import { request, type Dispatcher } from 'undici'
+import type { ProblemBody } from '../common/problem.ts'
+import { connectionProblem, copilotAgent, uaaAgent } from './session/connect.ts'
 import type { TokenContext, Tokens } from './session/tokens.ts'
-import { FileUnreadable, NotCopilot, NotLoggedIn, Refused, Unreachable, Usage } from './problems.ts'
+import { NotCopilot, NotLoggedIn, Refused, Usage } from './problems.ts'
 
 export interface ApiOptions {
   /** copilot's address. */
@@ -15,7 +15,7 @@ export interface ApiOptions {
 
 export type Query = Record<string, string | number | boolean | string[] | undefined>
 
-/** copilot's API for people. Throws its problems, `MESHCTL_UNREACHABLE` and `MESHCTL_NOT_COPILOT`. */
+/** copilot's API for people. Throws its problems, `MESHCTL_UNREACHABLE`, `MESHCTL_UNTRUSTED` and `MESHCTL_NOT_COPILOT`. */
 export class Api {
   readonly #base: string
   readonly #dispatcher: Dispatcher
@@ -24,8 +24,8 @@ export class Api {
   constructor({ url, ca, tokens }: ApiOptions) {
     this.#base = url.replace(/\/+$/, '')
     if (!/^https?:\/\//.test(this.#base) || !URL.canParse(this.#base)) throw Usage(`--api: ${this.#base} is no http:// or https:// address`)
-    this.#dispatcher = new Agent({ connect: { timeout: 5000, ...(ca && { ca: readCa(ca) }) }, headersTimeout: 30_000, bodyTimeout: 30_000 })
-    this.#tokens = tokens?.({ dispatcher: this.#dispatcher, uaa: () => this.#uaa() })
+    this.#dispatcher = copilotAgent(ca)
+    this.#tokens = tokens?.({ dispatcher: uaaAgent(ca), uaa: () => this.#uaa() })
   }
 
   get<Body>(path: string, query: Query = {}): Promise<Body> {
@@ -44,7 +44,7 @@ export class Api {
         for (const line of lines) if (line) yield JSON.parse(line) as Line
       }
     } catch (error) {
-      throw Unreachable(this.#base, reason(error))
+      throw connectionProblem('copilot', this.#base, error)
     }
   }
 
@@ -78,7 +78,7 @@ export class Api {
     try {
       text = await answer.text()
     } catch (error) {
-      throw Unreachable(this.#base, reason(error))
+      throw connectionProblem('copilot', this.#base, error)
     }
     const value = parse(text)
     if (statusCode < 400 && value) return value as Body
@@ -106,7 +106,7 @@ export class Api {
         bodyTimeout,
       })
     } catch (error) {
-      throw Unreachable(this.#base, reason(error))
+      throw connectionProblem('copilot', this.#base, error)
     }
   }
 
@@ -134,23 +134,10 @@ function withQuery(path: string, query: Query): string {
   return search ? `${path}?${search}` : path
 }
 
-export function readCa(file: string): Buffer {
-  try {
-    return readFileSync(file)
-  } catch (error) {
-    throw FileUnreadable('--api-ca', file, messageOf(error))
-  }
-}
-
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
     return undefined
   }
-}
-
-/** Why a connection failed; Node has nothing but a code where it tried several addresses. */
-function reason(error: unknown): string {
-  return messageOf(error) || String((error as { code?: string }).code)
 }

@@ -17,7 +17,9 @@ export const NoApi = problem(
   () => 'no copilot to ask: nothing runs by `npm start` here (no .mesh/ready.json). Start it, or name a copilot with --api URL or MESH_API',
 )
 export const Unreachable = problem('MESHCTL_UNREACHABLE', 503, (url: string, why: string) => `copilot does not answer at ${url} (${why}). Is it running? Name another with --api URL or MESH_API`)
-export const LoginRefused = problem('MESHCTL_LOGIN_REFUSED', 401, (uaa: string, why: string) => `${uaa} gives no token: ${why}. Log in with \`meshctl login\``)
+export const UaaUnreachable = problem('MESHCTL_UAA_UNREACHABLE', 503, (url: string, why: string) => `UAA, where one logs in, does not answer at ${url} (${why}); try again`)
+export const Untrusted = problem('MESHCTL_UNTRUSTED', 502, (whom: string, url: string) => `the certificate of ${whom} at ${url} comes from no CA that is trusted; name a file with its CA by --api-ca FILE or MESH_CA`)
+export const LoginRefused = problem('MESHCTL_LOGIN_REFUSED', 401, (uaa: string, why: string, remedy: string) => `${uaa} gives no token: ${why.replace(/\.$/, '')}. ${remedy}`)
 export const NoLogin = problem('MESHCTL_NO_LOGIN', 422, (url: string) => `${url} asks nobody to log in; everybody on its machine may use it`)
 export const NotLoggedIn = problem('MESHCTL_NOT_LOGGED_IN', 401, (url: string) => `${url} wants to know who you are: log in with \`meshctl login --api ${url}\`, or with the cf CLI to its Cloud Foundry, or give a token as MESH_TOKEN`)
 export const NoSpace = problem('MESHCTL_NO_SPACE', 422, () => 'no space is named: write -n SPACE, set MESH_NAMESPACE, or target one with `cf target -s SPACE`')

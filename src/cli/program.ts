@@ -12,7 +12,7 @@ export function createProgram(cli: Cli): Command {
     .description('Looks into the mesh and steers it, through the API of its copilot.')
     .version(version, '-V, --version')
     .option('--api <url>', "copilot's address; else MESH_API, else that of `meshctl login`, else the running `npm start`")
-    .option('--api-ca <file>', "CAs of copilot's https address, PEM; else MESH_CA")
+    .option('--api-ca <file>', "CAs of copilot's https address, and of UAA's where those are not public, PEM; else MESH_CA")
     .option('--json', 'for programs: JSON instead of tables')
     .showHelpAfterError('(add --help for how it is used)')
     .configureHelp({ showGlobalOptions: true })
@@ -26,7 +26,7 @@ Environment:
   MESH_DATA   data folder of the \`npm start\` that is meant (default: .mesh)
   MESH_TOKEN  UAA access token; else that of meshctl login, of the running npm start, or of the cf CLI
   MESH_NAMESPACE  the space that is meant; else that of cf target
-  MESH_CA     CAs of an https address, PEM
+  MESH_CA     CAs of copilot's https address, and of UAA's where those are not public, PEM
   NO_COLOR    no colours
 
 Exit codes: ${exitCodes.ok} ok, ${exitCodes.refused} refused or different, ${exitCodes.usage} usage, ${exitCodes.unreachable} unreachable`,

@@ -1,13 +1,14 @@
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
-import { Agent } from 'undici'
-import { Api, readCa } from '../api.ts'
+import { Option } from 'commander'
+import { Api } from '../api.ts'
 import { examples, type Cli, type Register } from '../cli.ts'
 import { NoLogin, Usage } from '../problems.ts'
 import { readReady } from '../ready.ts'
 import { readLogin, removeLogin, writeLogin } from '../session/login-file.ts'
-import { askUaa } from '../session/uaa.ts'
+import { askUaa, claimsOf } from '../session/uaa.ts'
+import { uaaAgent } from '../session/connect.ts'
 
 interface Options {
   user?: string
@@ -22,7 +23,7 @@ export const login: Register = (program, cli) => {
     .summary('log in to a copilot by UAA, and use that copilot from now on')
     .option('-u, --user <name>', 'as `cf login` takes it; asked for where absent')
     .option('-p, --password <password>', 'better left out: MESH_PASSWORD, or typed where it is asked for')
-    .option('--sso-passcode <code>', 'one-time code of a single sign-on, from UAA at /passcode')
+    .addOption(new Option('--sso-passcode <code>', 'one-time code of a single sign-on, from UAA at /passcode').conflicts('password'))
     .action(async (options: Options) => {
       const given = command.optsWithGlobals<{ api?: string; apiCa?: string }>()
       const url = (given.api ?? cli.environment['MESH_API'] ?? readLogin(cli.environment)?.api ?? readReady(cli.environment).urls.copilot).replace(/\/+$/, '')
@@ -31,8 +32,9 @@ export const login: Register = (program, cli) => {
       const ca = file === undefined ? undefined : resolve(file)
       const { login: uaa } = await new Api({ url, ca }).get<{ login?: string }>('/v1/info')
       if (!uaa) throw NoLogin(url)
-      const { user, form } = await credentials(options, cli)
-      const grant = await askUaa(uaa, form, { dispatcher: new Agent({ connect: { timeout: 5000, ...(ca && { ca: readCa(ca) }) } }) })
+      const { form, remedy } = await credentials(options, cli, uaa)
+      const grant = await askUaa(uaa, form, { dispatcher: uaaAgent(ca), remedy })
+      const user = claimsOf(grant.accessToken).user_name ?? form['username'] ?? 'single sign-on'
       writeLogin(cli.environment, { api: url, ...(ca && { ca }), uaa, user, ...grant })
       cli.out.write(`logged in to ${url} as ${user}`)
     })
@@ -51,11 +53,12 @@ export const logout: Register = (program, cli) => {
   examples(command, [['logout', 'removes the tokens from this machine']])
 }
 
-async function credentials({ user, password, ssoPasscode }: Options, cli: Cli): Promise<{ user: string; form: Record<string, string> }> {
-  if (ssoPasscode) return { user: user ?? 'single sign-on', form: { grant_type: 'password', passcode: ssoPasscode } }
-  const name = user ?? (await ask('User: ', 'user', false))
+/** What UAA is asked with, and what to do where it refuses that. */
+async function credentials({ user, password, ssoPasscode }: Options, cli: Cli, uaa: string): Promise<{ form: Record<string, string>; remedy: string }> {
+  if (ssoPasscode !== undefined) return { form: { grant_type: 'password', passcode: ssoPasscode }, remedy: `A passcode is good once, and not for long: get another at ${uaa}/passcode` }
+  const username = user ?? (await ask('User: ', 'user', false))
   const secret = password ?? cli.environment['MESH_PASSWORD'] ?? (await ask('Password: ', 'password', true))
-  return { user: name, form: { grant_type: 'password', username: name, password: secret } }
+  return { form: { grant_type: 'password', username, password: secret }, remedy: 'Check user and password; who has a single sign-on logs in with --sso-passcode' }
 }
 
 /** Asks at the terminal; what is hidden does not show while it is typed. Throws `MESHCTL_USAGE` where there is none. */

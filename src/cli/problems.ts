@@ -27,3 +27,4 @@ export const NoDocuments = problem('MESHCTL_NO_DOCUMENTS', 422, (files: string[]
 export const NotCopilot = problem('MESHCTL_NOT_COPILOT', 502, (url: string, status: number) => `what answers at ${url} is not a copilot (HTTP ${status}); check --api`)
 export const NoDiff = problem('MESHCTL_NO_DIFF', 422, (why: string) => `the program diff cannot be run (${why}); install it (diffutils), or use --json`)
 export const FileUnreadable = problem('MESHCTL_FILE_UNREADABLE', 422, (what: string, file: string, why: string) => `${what}: cannot read ${file}: ${why}`)
+export const NotReached = problem('MESHCTL_NOT_REACHED', 409, (target: string, wanted: string, timeout: string, why: string | undefined) => `${target} is not ${wanted} after ${timeout}${why ? `: ${why}` : ''}`)

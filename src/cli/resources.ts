@@ -64,7 +64,7 @@ export function shortKey(key: string): string {
 /** Says what came of a change, with its warnings. */
 export function showOutcome({ key, outcome, warnings }: ApplyOutcome, { out, err }: Pick<Cli, 'out' | 'err'>, dryRun = false): void {
   out.write(`${shortKey(key)} ${outcome}${dryRun ? ' (dry run)' : ''}`)
-  for (const { path, message } of warnings) err.write(`  warning: ${path}: ${message}`)
+  for (const { path, message } of warnings) err.write(`  warning: ${path ? `${path}: ` : ''}${message}`)
 }
 
 /** A resource as copilot shows it. */

@@ -93,14 +93,19 @@ export const SpaceAmbiguous = problem('MESH_SPACE_AMBIGUOUS', 409, (name: string
 export const SecretsOff = problem('MESH_SECRETS_OFF', 501, () => 'secrets cannot be kept: the operator has given copilot no key to encrypt them with (encryption.keys)')
 export const SecretSealed = problem('MESH_SECRET_SEALED', 503, (name: string, why: string) => `the secret ${name} cannot be opened: ${why}`)
 export const SecretUnknown = problem('MESH_SECRET_UNKNOWN', 404, (name: string) => `there is no secret ${name}; \`meshctl secret list\` shows those that there are`)
-export const TooManySecrets = problem('MESH_TOO_MANY_SECRETS', 422, (namespace: string, found: number, most: number) => `${namespace} would have ${found} secrets; it can have ${most}`)
+export const TooManySecrets = problem('MESH_TOO_MANY_SECRETS', 422, (namespace: string, found: number, most: number) => `${namespace} would have ${found} secrets; it can have ${most}. Delete some, or ask an operator for more (limits.secrets)`)
 
 export const KindUnknown = problem('MESH_KIND_UNKNOWN', 422, (kind: string, known: readonly string[]) => `kind: ${JSON.stringify(kind)} is none of ${known.join(', ')}`, () => 'kind')
 export const ResourceUnknown = problem('MESH_RESOURCE_UNKNOWN', 404, (name: string) => `there is no ${name}`)
 export const VersionConflict = problem('MESH_VERSION_CONFLICT', 409, (key: string, expected: number, found: number) =>
-  expected ? `${key} was changed meanwhile: it has version ${found}, not ${expected}; read it again` : `${key} exists already`,
+  found && expected
+    ? `${key} was changed meanwhile: it has version ${found}, not ${expected}; read it again`
+    : found
+      ? `${key} exists already; leave out metadata.resourceVersion, where "0" means that it must not, to change it`
+      : `${key} is not there, and version ${expected} of it was to be changed; leave out metadata.resourceVersion to create it`,
 )
-export const TooManyResources = problem('MESH_TOO_MANY_RESOURCES', 422, (namespace: string, found: number, most: number) => `${namespace} would have ${found} resources; it can have ${most}`)
+export const TooManyResources = problem('MESH_TOO_MANY_RESOURCES', 422, (namespace: string, found: number, most: number) => `${namespace} would have ${found} resources; it can have ${most}. Nothing was applied: delete some, or ask an operator for more (limits.resources)`)
+export const TooManyDocuments = problem('MESH_TOO_MANY_DOCUMENTS', 422, (found: number, most: number) => `${found} documents are too many for one request, which can have ${most}; nothing was applied. Apply them in parts`)
 export const VersionForgotten = problem('MESH_VERSION_FORGOTTEN', 410, (version: number) => `what followed version ${version} is not known any more; list the resources again and watch from the version of that list`)
 export const SelectorInvalid = problem('MESH_SELECTOR_INVALID', 422, (term: string) => `selector: ${JSON.stringify(term)} is none of a=b, a!=b, a in (b,c), a notin (b,c), a, !a`, () => 'selector')
 export const VersionMalformed = problem('MESH_VERSION_MALFORMED', 422, (given: unknown) => `metadata.resourceVersion: ${JSON.stringify(given)} is no version; send the string that was read, or leave it out`, () => 'metadata.resourceVersion')

@@ -33,6 +33,7 @@ test('apply, get, history, rollback, wait, delete', async (t) => {
   t.match(await meshctl('rollback', 'vs/canary', '--to', '1'), { code: 0, out: /configured/ })
   t.match(await meshctl('wait', 'vs/canary', '--timeout', '1ms'), { code: 1, err: /not programmed after 1ms: no pilot/ })
   t.match(await meshctl('wait', '--for=delete', 'vs/never', 'vs/canary', '--timeout', '1ms'), { code: 1, out: 'vs/never is gone\n', err: /vs\/canary is not gone after 1ms/ }, 'several')
+  t.match(await meshctl('wait', 'vs/never', 'vs/canary', 'vs/neither', '--timeout', '1ms'), { code: 1, out: '', err: /no virtualservice\/space\/never\n[^]*vs\/canary is not programmed after 1ms[^]*no virtualservice\/space\/neither\n/ }, 'each is told of')
   t.match(await meshctl('delete', 'vs/canary'), { code: 0, out: /deleted/ })
   t.match(await meshctl('get', 'vs'), { code: 0, out: 'no resources\n' })
 })
@@ -120,6 +121,7 @@ test('secrets are set, listed and deleted, and never shown', async (t) => {
 test('operators freeze the configuration and ignore a space', async (t) => {
   t.match(await meshctl('freeze'), { code: 0, out: /^frozen/ })
   t.match(await meshctl('apply', '-f', file('a.yaml', [90, 10])), { code: 1, err: /has frozen all configuration[^]*meshctl unfreeze/ })
+  t.match(await meshctl('apply', '--dry-run', '-f', file('a.yaml', [90, 10])), { code: 0, out: 'vs/canary created (dry run)\n', err: /^  warning: operator has frozen all configuration at .*`meshctl unfreeze`\n$/ })
   t.match(await meshctl('ignore-space', 'acme/dev'), { code: 0, out: /not in force/ })
   t.match(await meshctl('status'), { code: 0, out: /frozen by operator[^]*ignored by operator[^]*the rules of space dev; `meshctl ignore-space space --undo`/ })
   t.match(await meshctl('unfreeze'), { code: 0, out: 'not frozen\n' })

@@ -6,11 +6,14 @@ import { startCloudController, startUaa } from './platform.ts'
 import { app, hello, organization, process, route, space } from './records.ts'
 
 const uaa = await startUaa()
+/** A space with a guid as Cloud Controller makes them. */
+const guid = '0f5ad1c8-8b4d-4f0e-9c35-6a1d2e3f4a5b'
 const cc = await startCloudController({
   dev: ['space_developer space'],
   auditor: ['space_auditor space', 'space_auditor space2'],
   supporter: ['space_supporter space'],
   manager: ['organization_manager org2'],
+  named: [`space_developer ${guid}`],
 })
 tap.teardown(() => {
   for (const server of [uaa.server, cc.server]) server.close()
@@ -59,6 +62,23 @@ test('in a suspended organization only operators change anything, and everybody 
   t.match(await apply(operator, rule('hello.mesh.test')), { status: 200 })
   await suspend()
   t.match(await apply(person('dev'), rule('hello.mesh.test')), { status: 200 })
+})
+
+test('sentences call a space by its name where copilot knows it and the caller may read it; what programs read keeps the guid', async (t) => {
+  await copilot.change('e1', [space(guid, 'org', 'blue'), app('blue', guid), process('blue-p', 'blue'), route('blue.mesh.test', 'blue', ['blue-p'], { space: guid })])
+  const own = (more: object = {}) => ({ ...rule('blue.mesh.test'), spec: { hosts: ['blue.mesh.test'], http: [{ headers: { request: { set: { reason: guid } } }, route: [{ destination: { host: 'blue.mesh.test' } }], ...more }] } })
+  t.match(await as(person('named'), 'GET', `/v1/resources/vs/${guid}/never`), { status: 404, body: { message: 'there is no virtualservice/acme/blue/never' } })
+  t.match(await apply(person('named'), own(), guid), { status: 200, body: { items: [{ key: `virtualservice/${guid}/canary` }] } })
+  t.match(await as(person('named'), 'GET', '/v1/trace?host=blue.mesh.test'), { status: 200, body: { rules: [{ rule: 'acme/blue/canary http[0]', resource: `virtualservice/${guid}/canary` }], why: /; acme\/blue\/canary http\[0\] sends to/ } })
+  const degraded = `there is no secret ${guid}/shop`
+  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '1', ready: true, resources: { [`virtualservice/${guid}/canary`]: { generation: 1, programmed: true, degraded } } })
+  const shown = (claims: object) => as(claims, 'GET', `/v1/resources/vs/${guid}/canary`)
+  t.match(await shown(person('named')), { body: { metadata: { namespace: guid }, spec: { http: [{ headers: { request: { set: { reason: guid } } } }] }, status: { conditions: [{}, {}, { message: 'there is no secret acme/blue/shop' }] } } })
+  t.match(await as(person('dev'), 'GET', `/v1/resources/vs/${guid}/never`), { status: 403, body: { message: new RegExp(`you may not read ${guid};`) } }, 'who may not read it')
+  await copilot.change('e1', [{ kind: 'space', key: guid, value: null }])
+  t.match(await as(operator, 'GET', `/v1/resources/vs/${guid}/never`), { status: 404, body: { message: `there is no virtualservice/${guid}/never` } }, 'whose name is not known')
+  t.match(await as(operator, 'DELETE', `/v1/resources/vs/${guid}/canary`), { status: 200 })
+  await copilot.change('e1', ['route pub/blue.mesh.test', 'process blue-p', 'app blue'].map((one) => ({ kind: one.split(' ')[0] as 'route', key: one.split(' ')[1]!, value: null })))
 })
 
 test('everybody sees what is in his spaces, and nothing of the others', async (t) => {

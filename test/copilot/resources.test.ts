@@ -79,7 +79,7 @@ test('labels select', async (t) => {
 
 test('a version that was read is the one that is changed, or none', async (t) => {
   const put = (document: unknown, query = '') => ask('PUT', `${copilot.api}${one}${query}`, document)
-  t.match(await put(virtualService('hello.mesh.test', 100, { resourceVersion: '7' })), { status: 409, body: { code: 'MESH_VERSION_CONFLICT' } }, 'it is not there')
+  t.match(await put(virtualService('hello.mesh.test', 100, { resourceVersion: '7' })), { status: 409, body: { code: 'MESH_VERSION_CONFLICT', message: /is not there, and version 7 of it was to be changed/ } }, 'it is not there')
   t.match(await put(virtualService('hello.mesh.test', 100, { resourceVersion: '0' })), { status: 200, body: { outcome: 'created' } })
   t.match(await put(virtualService('hello.mesh.test', 100, { resourceVersion: '0' })), { status: 409, body: { message: /exists already/ } })
   const { metadata: { resourceVersion } } = (await copilot.get(one)).body
@@ -261,7 +261,9 @@ test('a frozen configuration is changed by nobody', async (t) => {
   t.match(await remove(one), { status: 423 })
   const pair = issueCertificate(createAuthority('ca'), { commonName: 'a.test', dns: ['a.test'] })
   t.match(await ask('PUT', `${copilot.api}/v1/secrets/dev/s`, { certificate: pair.certificate, key: pair.key }), { status: 423 })
-  t.match(await dryRun(virtualService('hello.mesh.test', 5)), { status: 200 }, 'a dry run changes nothing')
+  t.match(await dryRun(virtualService('hello.mesh.test', 5)), { status: 200, body: { items: [{ outcome: 'configured', warnings: [{ code: 'MESH_FROZEN', message: /operator has frozen/ }] }] } }, 'a dry run changes nothing, and tells of it')
+  t.match(await ask('DELETE', `${copilot.api}${one}?dryRun=true`), { status: 200, body: { outcome: 'deleted', warnings: [{ code: 'MESH_FROZEN' }] } })
+  t.strictSame((await dryRun(virtualService('hello.mesh.test'))).body.items[0].warnings, [], 'what would change nothing is not refused')
   t.match(await copilot.change('e1', [route('more.mesh.test', 'hello-guid', ['hello-p'])]), { status: 200 }, 'the platform goes on')
   t.match((await copilot.get('/v1/status')).body, { switches: { frozen: { author: 'operator' } } })
   await copilot.kill()
@@ -315,6 +317,8 @@ test('a space has limits on the number of its resources, on regular expressions 
   })
   t.equal((await put(virtualService('hello.mesh.test'))).status, 200)
   t.match(await put(rule('b', ['hello.mesh.test'], [{ route: [{ destination: { host: 'hello' } }] }])), { status: 422, body: { code: 'MESH_TOO_MANY_RESOURCES' } })
+  const many = Array.from({ length: 1001 }, (_one, position) => destinationRule(`d${position}`, 'hello', []))
+  t.match(await ask('POST', `${limited.api}/v1/resources/apply`, { documents: many, namespace: 'dev' }), { status: 422, body: { code: 'MESH_TOO_MANY_DOCUMENTS', message: /1001 documents are too many for one request, which can have 1000; nothing was applied/ } })
 })
 
 test('a source cannot write resources', async (t) => {

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Option } from 'commander'
-import { apiOf, examples, type Register } from '../cli.ts'
+import { apiOf, each, examples, type Register } from '../cli.ts'
 import type { Api } from '../api.ts'
-import { exitCodes } from '../exit.ts'
-import { Usage } from '../problems.ts'
+import { NotReached, Usage } from '../problems.ts'
 import { milliseconds } from '../../mesh/istio/values.ts'
 import { condition, namespaceOf, namespaceOption, pathOf, type ShownResource } from '../resources.ts'
 
@@ -23,20 +22,18 @@ export const wait: Register = (program, cli) => {
       const paths = targets.map((target) => pathOf(target, namespace))
       const api = apiOf(command, cli)
       const end = Date.now() + limit
-      for (const [position, path] of paths.entries()) {
-        const shown = await lastSeen(api, path, wanted, end)
-        const target = targets[position]
-        if (reached(shown, wanted)) {
-          cli.out.write(`${target} ${wanted === 'delete' ? 'is gone' : wanted}`)
-          continue
-        }
-        const why = wanted === 'delete' ? undefined : shown?.status.conditions.find(({ type }) => type.toLowerCase() === wanted)?.message
-        cli.err.write(`meshctl: ${target} is not ${wanted === 'delete' ? 'gone' : wanted} after ${timeout}${why ? `: ${why}` : ''}`)
-        cli.exitCode = exitCodes.refused
-      }
+      const waits = targets.map((target, position) => ({ target, path: paths[position]! }))
+      await each(command, cli, waits, {
+        act: async ({ target, path }) => {
+          const shown = await lastSeen(api, path, wanted, end)
+          if (!reached(shown, wanted)) throw NotReached(target, wanted === 'delete' ? 'gone' : wanted, timeout, messageOf(shown, wanted))
+          return { target, reached: wanted }
+        },
+        show: ({ target }) => cli.out.write(`${target} ${wanted === 'delete' ? 'is gone' : wanted}`),
+      })
     })
   examples(command, [
-    ['wait --for=programmed vs/canary dr/hello --timeout 10s', 'both; ends with 1 where it takes longer'],
+    ['wait --for=programmed vs/canary dr/hello --timeout 10s', 'both; ends with 1 where one takes longer or is not there'],
     ['wait --for=delete vs/canary', 'until nobody has it any more'],
   ])
 }
@@ -65,3 +62,6 @@ function reached(shown: ShownResource | undefined, wanted: Wanted): boolean {
   if (wanted === 'delete') return shown === undefined
   return shown !== undefined && condition(shown, wanted === 'degraded' ? 'Degraded' : 'Programmed') === 'True'
 }
+
+/** What is said of the condition that is waited for. */
+const messageOf = (shown: ShownResource | undefined, wanted: Wanted): string | undefined => shown?.status.conditions.find(({ type }) => type.toLowerCase() === wanted)?.message

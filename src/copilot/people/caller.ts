@@ -103,3 +103,6 @@ export function identify(request: object, caller: Caller): void {
 
 /** Who makes a request that the guard has let in. */
 export const callerOf = (request: object): Caller => callers.get(request)!
+
+/** Whether the guard has let a request in. */
+export const isIdentified = (request: object): boolean => callers.has(request)

@@ -6,7 +6,7 @@ import type { Api } from '../api/server.ts'
 import type { Copilot } from '../copilot.ts'
 import { callerOf, type Caller } from '../people/caller.ts'
 import { resolveNamespace } from '../people/namespaces.ts'
-import { IdentityDiffers, ResourceUnknown, VersionConflict, VersionUnknown } from '../problems.ts'
+import { IdentityDiffers, ResourceUnknown, TooManyDocuments, VersionConflict, VersionUnknown } from '../problems.ts'
 import type { ResourceVersion } from '../store/store.ts'
 import { readVersion } from './accept.ts'
 import { mergePatch } from './merge-patch.ts'
@@ -24,10 +24,12 @@ export const Outcome = Type.Object({
 })
 const Named = Type.Object({ kind: Type.String(), namespace: Type.String({ description: 'Name or guid of the space, ORGANIZATION/SPACE, or mesh-system' }), name: Type.String() }, closed)
 type Named = { kind: string; namespace: string; name: string }
-const dryRun = Type.Boolean({ default: false, description: 'Only tell what would come of it' })
+const dryRun = Type.Boolean({ default: false, description: 'Only tell what would come of it; a freeze is a warning then' })
+/** Documents of one request. */
+const mostDocuments = 1000
 const Apply = Type.Object(
   {
-    documents: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1000, description: 'Resources, as in Kubernetes' }),
+    documents: Type.Array(Type.Unknown(), { minItems: 1, description: `Resources, as in Kubernetes; at most ${mostDocuments}` }),
     namespace: Type.String({ minLength: 1, description: 'Of those that name none' }),
     dryRun: Type.Optional(Type.Boolean({ description: 'As in the query' })),
   },
@@ -65,6 +67,7 @@ export function resources(api: Api, { store, resources: kept }: Pick<Copilot, 's
 
   api.post('/v1/resources/apply', { config, schema: { summary: 'Apply resources, all or none', querystring: DryRun, body: Apply, response: { 200: Type.Object({ items: Type.Array(Outcome) }) } } }, async (request) => {
     const { documents, namespace, dryRun: only } = request.body
+    if (documents.length > mostDocuments) throw TooManyDocuments(documents.length, mostDocuments)
     return { items: await kept.apply(callerOf(request), documents, namespace, only ?? request.query.dryRun) }
   })
 

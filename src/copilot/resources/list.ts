@@ -5,7 +5,9 @@ import type { Copilot } from '../copilot.ts'
 import { callerOf } from '../people/caller.ts'
 import { resolveNamespace } from '../people/namespaces.ts'
 import { KindUnknown, VersionForgotten } from '../problems.ts'
+import type { StoredResource } from '../store/store.ts'
 import { stream } from '../stream.ts'
+import { nameSpaces } from '../views/space-names.ts'
 import { readVersion } from './accept.ts'
 import type { Resources } from './resources.ts'
 import { parseSelector } from './selector.ts'
@@ -53,7 +55,7 @@ export function resourceList(api: Api, { store, components, watchers, config, re
     }
     const since = query.resourceVersion === undefined ? version : readVersion(query.resourceVersion)
     if (!(await store.resourcesAfter(since, 1))) throw VersionForgotten(since)
-    const show = resources.show.bind(resources)
+    const show = async (found: StoredResource[]) => nameSpaces(store, await resources.show(found), caller)
     const options = { stall: config.limits.stallSeconds * 1000, signal: watchers.signal }
     await stream(reply, (signal) => watchResources({ store, components, since, concerns, selects: ({ metadata }) => selects(metadata.labels), show, signal }), options)
   })

@@ -4,7 +4,7 @@ import type { Resource } from '../../mesh/istio/types.ts'
 import type { Components } from '../components.ts'
 import type { Audit } from '../people/audit.ts'
 import type { Caller } from '../people/caller.ts'
-import { ResourceUnknown } from '../problems.ts'
+import { Frozen, ResourceUnknown } from '../problems.ts'
 import type { ResourceChange, Store, StoredResource } from '../store/store.ts'
 import { accept } from './accept.ts'
 import { showResource, type ResourceView, type Warning } from './view.ts'
@@ -42,7 +42,7 @@ export class Resources {
   async apply(caller: Caller, documents: unknown[], namespace: string, dryRun: boolean): Promise<Outcome[]> {
     const accepted = await accept(this.#options.store, documents, namespace, caller, this.#options.bounds)
     const outcomes = await this.#change(caller, accepted.map(({ change }) => change), dryRun)
-    return outcomes.map((outcome, position) => ({ ...outcome, warnings: summary(accepted[position]!.warnings) }))
+    return outcomes.map((outcome, position) => ({ ...outcome, warnings: [...outcome.warnings, ...summary(accepted[position]!.warnings)] }))
   }
 
   /** Throws `MESH_RESOURCE_UNKNOWN`, `MESH_VERSION_CONFLICT`. */
@@ -69,11 +69,18 @@ export class Resources {
   async #change(caller: Caller, changes: ResourceChange[], dryRun: boolean): Promise<Outcome[]> {
     const { store, audit, most } = this.#options
     const { outcomes } = await store.changeResources(caller.name, changes, { most, dryRun })
+    const refusal = dryRun ? await this.#frozen() : []
     return outcomes.map(({ key, outcome, version, before, after }) => {
       const states = { ...(before && { before: written(before) }), ...(after && { after: written(after) }) }
       if (outcome !== 'unchanged' && !dryRun) audit({ author: caller.name, action: outcome, subject: key, ...states })
-      return { key, outcome, resourceVersion: String(version), warnings: [], ...(dryRun && states) }
+      return { key, outcome, resourceVersion: String(version), warnings: outcome === 'unchanged' ? [] : refusal, ...(dryRun && states) }
     })
+  }
+
+  /** Why nothing can be changed now, where a dry run tells what would come of it. */
+  async #frozen(): Promise<Warning[]> {
+    const freeze = (await this.#options.store.switches()).find(({ name }) => name === 'freeze')
+    return freeze ? [{ code: Frozen.code, path: '', message: Frozen(freeze.author, new Date(freeze.at).toISOString()).message }] : []
   }
 }
 

@@ -14,13 +14,14 @@ import { routers } from './routers.ts'
 import { routes } from './routes.ts'
 import { services } from './services.ts'
 import { status } from './status.ts'
-import { identify } from '../../people/caller.ts'
+import { callerOf, identify, isIdentified } from '../../people/caller.ts'
 import { resources } from '../../resources/api.ts'
 import { resourceList } from '../../resources/list.ts'
 import { secrets } from '../../secrets/api.ts'
 import { switches } from './switches.ts'
 import { sync } from './sync.ts'
 import { trace } from './trace.ts'
+import { nameSpaces } from '../../views/space-names.ts'
 
 /** How deep a body may be nested; resources are some twenty levels deep. */
 const deepest = 200
@@ -46,6 +47,7 @@ export async function peopleApi(copilot: Copilot): Promise<Part> {
     scope.addHook('preValidation', async ({ body }) => {
       if (isDeeper(body, deepest)) throw BodyTooDeep(deepest)
     })
+    scope.addHook('preSerialization', async (request, _reply, answer) => (isIdentified(request) ? nameSpaces(copilot.store, answer, callerOf(request)) : answer))
     for (const add of [status, routes, trace, services, apps, instances, componentList, routers, ejections, sync, switches, resourceList, resources, secrets]) add(scope, copilot)
   })
   return served('api', api, { listen, tls: files })

@@ -41,7 +41,7 @@ const Trace = Type.Object({
   rules: Type.Optional(
     Type.Array(
       Type.Object({
-        rule: Type.String({ description: 'NAMESPACE/NAME http[POSITION]' }),
+        rule: Type.String({ description: 'ORGANIZATION/SPACE/NAME http[POSITION]' }),
         resource: Type.String({ description: 'Key of the VirtualService' }),
         matched: Type.Boolean(),
         why: Type.String(),
@@ -60,7 +60,7 @@ const Trace = Type.Object({
     ),
   ),
   limits: Type.Optional(
-    Type.Array(Type.Object({ limit: Type.String({ description: 'NAMESPACE/NAME limits[POSITION]' }), resource: Type.String({ description: 'Key of the RateLimit' }), counts: Type.Boolean(), why: Type.String() }), {
+    Type.Array(Type.Object({ limit: Type.String({ description: 'ORGANIZATION/SPACE/NAME limits[POSITION]' }), resource: Type.String({ description: 'Key of the RateLimit' }), counts: Type.Boolean(), why: Type.String() }), {
       description: 'The limits of RateLimits for the host, and whether each counts the request',
     }),
   ),

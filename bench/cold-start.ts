@@ -39,6 +39,8 @@ async function measure(world: World, router: Router, { all, pilot }: Measured, {
   await world.wipe(world.all)
   all.push(await stagesOf(world, router))
   say(`round ${round + 1}: pilot and ${router.engine}`)
+  // It would read again all that was made in the last seconds, which here is everything.
+  await world.programs.syncer.stop()
   await world.wipe([world.programs.pilot, router.program])
   const began = performance.now()
   for (const program of [world.programs.pilot, router.program]) program.start()

@@ -26,11 +26,17 @@ export const coldStart: Part = {
     context.say(`${routes} routes: the platform`)
     const world = await World.create({ routes })
     try {
-      for (let round = 0; round < context.rounds; round++) for (const router of world.routers) await measure(world, router, measured.get(router.engine)!, context, round)
+      for (let round = 0; round < context.rounds; round++)
+        for (const router of world.routers) await measure(world, router, measured.get(router.engine)!, context, round)
     } finally {
       await world.stop()
     }
-    return { tables: [allTable(measured, routes), pilotTable(measured, routes)], plots: [], bounds: routes === 100_000 ? bounds(measured) : [], notes: [] }
+    return {
+      tables: [allTable(measured, routes), pilotTable(measured, routes)],
+      plots: [],
+      bounds: routes === 100_000 ? bounds(measured) : [],
+      notes: [],
+    }
   },
 }
 
@@ -65,7 +71,8 @@ async function stagesOf(world: World, router: Router): Promise<Stages> {
   }
   const stored = async (): Promise<boolean> => (await syncer.condition()).conditions['copilot']!.ready
   const revision = async (): Promise<unknown> => (await copilot.condition()).conditions['store']!['revision']
-  const translated = async (): Promise<boolean> => (await stored()) && (await pilot.condition()).conditions['copilot']!['revision'] === (await revision())
+  const translated = async (): Promise<boolean> =>
+    (await stored()) && (await pilot.condition()).conditions['copilot']!['revision'] === (await revision())
   const serves = async (): Promise<boolean> => {
     await world.whole(router)
     return true
@@ -79,10 +86,26 @@ function allTable(measured: Map<EngineName, Measured>, routes: number): Table {
     stageNames.map((stage, at) => {
       const before = stageNames[at - 1]
       const share = (stages: Stages): number => stages[stage] - (before ? stages[before] : 0)
-      return [engine, stage, figure(all.map((stages) => stages[stage]), 's'), figure(all.map(share), 's'), figure(all.map((stages) => (100 * share(stages)) / stages['router serves']), '%')]
+      return [
+        engine,
+        stage,
+        figure(
+          all.map((stages) => stages[stage]),
+          's',
+        ),
+        figure(all.map(share), 's'),
+        figure(
+          all.map((stages) => (100 * share(stages)) / stages['router serves']),
+          '%',
+        ),
+      ]
     }),
   )
-  return { title: `Every program from nothing, ${routes.toLocaleString('en')} routes`, columns: ['engine', 'until', 'since the start', 'since the stage before', 'share'], rows }
+  return {
+    title: `Every program from nothing, ${routes.toLocaleString('en')} routes`,
+    columns: ['engine', 'until', 'since the start', 'since the stage before', 'share'],
+    rows,
+  }
 }
 
 function pilotTable(measured: Map<EngineName, Measured>, routes: number): Table {
@@ -90,16 +113,49 @@ function pilotTable(measured: Map<EngineName, Measured>, routes: number): Table 
   const names = ['pilot', 'router (agent)', 'router (Envoy)', 'router (embedded)']
   const rows = [...measured].map(([engine, { pilot }]) => [
     engine,
-    figure(pilot.map(({ memory }) => memory / 1e6), 'MB'),
-    figure(pilot.map(({ serves }) => serves), 's'),
-    ...names.map((name) => (pilot[0]?.cpu[name] === undefined ? '' : figure(pilot.map(({ cpu }) => cpu[name]!), 's'))),
+    figure(
+      pilot.map(({ memory }) => memory / 1e6),
+      'MB',
+    ),
+    figure(
+      pilot.map(({ serves }) => serves),
+      's',
+    ),
+    ...names.map((name) =>
+      pilot[0]?.cpu[name] === undefined
+        ? ''
+        : figure(
+            pilot.map(({ cpu }) => cpu[name]!),
+            's',
+          ),
+    ),
   ])
-  return { title: `Pilot and a router from nothing, ${routes.toLocaleString('en')} routes in copilot`, columns: ['engine', ...columns], rows }
+  return {
+    title: `Pilot and a router from nothing, ${routes.toLocaleString('en')} routes in copilot`,
+    columns: ['engine', ...columns],
+    rows,
+  }
 }
 
 function bounds(measured: Map<EngineName, Measured>): Bound[] {
   return [...measured].flatMap(([engine, { pilot }]) => [
-    { name: `pilot from nothing until ${engine} serves`, value: figure(pilot.map(({ serves }) => serves), 's'), limit: 12, ratio: false },
-    { name: `pilot's memory, ${engine}`, value: figure(pilot.map(({ memory }) => memory / 1e6), 'MB'), limit: 700, ratio: false },
+    {
+      name: `pilot from nothing until ${engine} serves`,
+      value: figure(
+        pilot.map(({ serves }) => serves),
+        's',
+      ),
+      limit: 12,
+      ratio: false,
+    },
+    {
+      name: `pilot's memory, ${engine}`,
+      value: figure(
+        pilot.map(({ memory }) => memory / 1e6),
+        'MB',
+      ),
+      limit: 700,
+      ratio: false,
+    },
   ])
 }

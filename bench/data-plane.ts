@@ -24,7 +24,12 @@ export const dataPlane: Part = {
     context.say(`${routes} routes: platform and mesh`)
     const world = await World.start({ routes })
     const proxies: Proxy[] = world.routers.map(({ engine, http, https, program }) => ({
-      name: ours[engine], http, https, host: `app-0.${meshDomain}`, pids: () => (engine === 'envoy' ? program.children.slice(0, 1) : [program.pid]), stop: async () => {},
+      name: ours[engine],
+      http,
+      https,
+      host: `app-0.${meshDomain}`,
+      pids: () => (engine === 'envoy' ? program.children.slice(0, 1) : [program.pid]),
+      stop: async () => {},
     }))
     const notes: string[] = []
     try {
@@ -48,11 +53,14 @@ async function begin(start: (typeof others)[number], backend: Backend, proxies: 
   }
 }
 
-const nameOf = ({ protocol, connections, body }: Shape): string => `${protocol}, ${connections === 'kept' ? 'kept connections' : 'a connection a request'}, ${body}`
+const nameOf = ({ protocol, connections, body }: Shape): string =>
+  `${protocol}, ${connections === 'kept' ? 'kept connections' : 'a connection a request'}, ${body}`
 
 async function measure(proxies: Proxy[], { short, rounds, say }: Context): Promise<Rounds> {
   const measured: Rounds = new Map()
-  const chosen = short ? shapes.filter(({ protocol, connections, body }) => protocol === 'HTTP' && connections === 'kept' && body === '1 KB') : shapes
+  const chosen = short
+    ? shapes.filter(({ protocol, connections, body }) => protocol === 'HTTP' && connections === 'kept' && body === '1 KB')
+    : shapes
   for (let round = 0; round < rounds; round++) {
     for (const shape of chosen) {
       say(`round ${round + 1}: ${nameOf(shape)}`)
@@ -71,10 +79,22 @@ async function measure(proxies: Proxy[], { short, rounds, say }: Context): Promi
 function table(shape: string, of: Map<string, Measured[]>): Table {
   const rows = [...of].map(([name, rounds]) => [
     name,
-    figure(rounds.map(({ cpu }) => cpu), 'µs'),
-    figure(rounds.map(({ rate }) => rate), '/s'),
-    figure(rounds.map(({ p50 }) => p50), 'ms'),
-    figure(rounds.map(({ p99 }) => p99), 'ms'),
+    figure(
+      rounds.map(({ cpu }) => cpu),
+      'µs',
+    ),
+    figure(
+      rounds.map(({ rate }) => rate),
+      '/s',
+    ),
+    figure(
+      rounds.map(({ p50 }) => p50),
+      'ms',
+    ),
+    figure(
+      rounds.map(({ p99 }) => p99),
+      'ms',
+    ),
   ])
   return { title: shape, columns: ['proxy', 'CPU a request', 'requests', 'p50', 'p99'], rows }
 }
@@ -84,7 +104,16 @@ function bounds(rounds: Rounds, routes: number): Bound[] {
   const cpu = (name: string): number[] | undefined => of.get(name)?.map((measured) => measured.cpu)
   const over = (ours: string, other: string, limit: number): Bound[] => {
     const [mine, theirs] = [cpu(ours), cpu(other)]
-    return mine && theirs ? [{ name: `CPU a request (${nameOf(shapes[0]!)}), ${ours} at ${routes.toLocaleString('en')} routes over ${other}`, value: ratio(mine, theirs), limit, ratio: true }] : []
+    return mine && theirs
+      ? [
+          {
+            name: `CPU a request (${nameOf(shapes[0]!)}), ${ours} at ${routes.toLocaleString('en')} routes over ${other}`,
+            value: ratio(mine, theirs),
+            limit,
+            ratio: true,
+          },
+        ]
+      : []
   }
   return [
     ...over(ours.envoy, 'Envoy, one static route', 1.1),

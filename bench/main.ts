@@ -24,13 +24,23 @@ const { values: options, positionals: names } = parseArgs({
 })
 const unknown = names.filter((name) => !parts.some((part) => part.name === name))
 if (unknown.length) {
-  console.error(`No part is called ${unknown.join(', ')}. There are:\n${parts.map(({ name, summary }) => `  ${name.padEnd(14)}${summary}`).join('\n')}`)
+  console.error(
+    `No part is called ${unknown.join(', ')}. There are:\n${parts.map(({ name, summary }) => `  ${name.padEnd(14)}${summary}`).join('\n')}`,
+  )
   process.exit(2)
 }
 
 const began = new Date()
 const print = options.json ? console.error : console.log
-const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, memoryGb: Math.round(totalmem() / 2 ** 30), node: process.version, version, date: began.toISOString(), loadBefore: loadavg()[0] ?? 0 }
+const machine = {
+  cpu: cpus()[0]?.model ?? '',
+  cores: cpus().length,
+  memoryGb: Math.round(totalmem() / 2 ** 30),
+  node: process.version,
+  version,
+  date: began.toISOString(),
+  loadBefore: loadavg()[0] ?? 0,
+}
 const results: Record<string, Result> = {}
 const failed: string[] = []
 let passed = 0

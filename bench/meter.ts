@@ -12,7 +12,9 @@ export interface Usage {
 
 /** CPU time of every thread, and bytes; of processes that are gone nothing. */
 export function usageOf(pids: number[]): Usage {
-  return pids.map(usageOfOne).reduce((a, b) => ({ cpu: a.cpu + b.cpu, read: a.read + b.read, written: a.written + b.written }), { cpu: 0, read: 0, written: 0 })
+  return pids
+    .map(usageOfOne)
+    .reduce((a, b) => ({ cpu: a.cpu + b.cpu, read: a.read + b.read, written: a.written + b.written }), { cpu: 0, read: 0, written: 0 })
 }
 
 /** Resident memory, bytes: now, or at its highest so far. */
@@ -35,7 +37,10 @@ interface Work {
 }
 
 /** What one change costs each process, less what as much time costs without any change. */
-export async function costOfEach(processes: Record<string, number[]>, { run, count, settle, idleFor }: Work): Promise<Record<string, Usage>> {
+export async function costOfEach(
+  processes: Record<string, number[]>,
+  { run, count, settle, idleFor }: Work,
+): Promise<Record<string, Usage>> {
   const now = (): Record<string, Usage> => Object.fromEntries(Object.entries(processes).map(([name, pids]) => [name, usageOf(pids)]))
   const begin = now()
   const began = performance.now()

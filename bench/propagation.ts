@@ -84,7 +84,14 @@ const count = (routes: number): string => `${routes.toLocaleString('en')} routes
 function report(measured: Measured[], plan: Plan): Result {
   const [least, most] = [measured[0]!, measured.at(-1)!]
   return {
-    tables: [...measured.map(lagTable), burstTable(measured, plan), ...(plan.steady ? [steadyTable(measured, plan.steady)] : []), costTable(measured, 'CPU'), costTable(measured, 'bytes'), memoryTable(measured)],
+    tables: [
+      ...measured.map(lagTable),
+      burstTable(measured, plan),
+      ...(plan.steady ? [steadyTable(measured, plan.steady)] : []),
+      costTable(measured, 'CPU'),
+      costTable(measured, 'bytes'),
+      memoryTable(measured),
+    ],
     plots: [lagPlot(measured), ...(plan.steady ? [steadyPlot(most)] : [])],
     bounds: [...costBounds(least, most), ...lagBounds(measured)],
     notes: [],
@@ -93,22 +100,56 @@ function report(measured: Measured[], plan: Plan): Result {
 
 /** A quantile of each round. */
 function rounds(at: Measured, kind: string, engine: (typeof engines)[number], q: number): number[] {
-  return at.lags.get(kind)!.map((lags) => quantile(lags.map((lag) => lag[engine]!), q))
+  return at.lags.get(kind)!.map((lags) =>
+    quantile(
+      lags.map((lag) => lag[engine]!),
+      q,
+    ),
+  )
 }
 
 function lagTable(at: Measured): Table {
   const rows = kinds.flatMap(({ name }) =>
     engines.map((engine) => {
-      const all = at.lags.get(name)!.flat().map((lag) => lag[engine]!)
-      return [name, engine, ...[0.5, 0.95].map((q) => figure(rounds(at, name, engine, q), 'ms')), figure([quantile(all, 0.99)], 'ms'), figure([Math.max(...all)], 'ms'), String(all.length)]
+      const all = at.lags
+        .get(name)!
+        .flat()
+        .map((lag) => lag[engine]!)
+      return [
+        name,
+        engine,
+        ...[0.5, 0.95].map((q) => figure(rounds(at, name, engine, q), 'ms')),
+        figure([quantile(all, 0.99)], 'ms'),
+        figure([Math.max(...all)], 'ms'),
+        String(all.length),
+      ]
     }),
   )
-  return { title: `From the change to the first answer that shows it, ${count(at.world.routes)}`, columns: ['change', 'engine', 'p50', 'p95', 'p99', 'max', 'samples'], rows }
+  return {
+    title: `From the change to the first answer that shows it, ${count(at.world.routes)}`,
+    columns: ['change', 'engine', 'p50', 'p95', 'p99', 'max', 'samples'],
+    rows,
+  }
 }
 
 function burstTable(measured: Measured[], { burst }: Plan): Table {
-  const rows = (['map', 'unmap'] as const).flatMap((change) => engines.map((engine) => [change, engine, ...measured.map(({ bursts }) => figure(bursts.map((lags) => lags[change][engine]!), 'ms'))]))
-  return { title: `${burst.toLocaleString('en')} changes at once, until the last shows`, columns: ['change', 'engine', ...measured.map(({ world }) => count(world.routes))], rows }
+  const rows = (['map', 'unmap'] as const).flatMap((change) =>
+    engines.map((engine) => [
+      change,
+      engine,
+      ...measured.map(({ bursts }) =>
+        figure(
+          bursts.map((lags) => lags[change][engine]!),
+          'ms',
+        ),
+      ),
+    ]),
+  )
+  return {
+    title: `${burst.toLocaleString('en')} changes at once, until the last shows`,
+    columns: ['change', 'engine', ...measured.map(({ world }) => count(world.routes))],
+    rows,
+  }
 }
 
 function steadyTable(measured: Measured[], { rate, seconds }: { rate: number; seconds: number }): Table {
@@ -139,11 +180,18 @@ function costTable(measured: Measured[], of: 'CPU' | 'bytes'): Table {
     ...(least === most ? [] : [ratio(costs(most, process, of), costs(least, process, of))]),
   ])
   const title = of === 'CPU' ? 'CPU time of one change' : 'Bytes read and written for one change (sockets and files)'
-  return { title, columns: ['process', ...measured.map(({ world }) => count(world.routes)), ...(least === most ? [] : ['last over first'])], rows }
+  return {
+    title,
+    columns: ['process', ...measured.map(({ world }) => count(world.routes)), ...(least === most ? [] : ['last over first'])],
+    rows,
+  }
 }
 
 function memoryTable(measured: Measured[]): Table {
-  const rows = Object.keys(measured[0]!.memory).map((process) => [process, ...measured.map(({ memory }) => figure([memory[process]! / 1e6], 'MB'))])
+  const rows = Object.keys(measured[0]!.memory).map((process) => [
+    process,
+    ...measured.map(({ memory }) => figure([memory[process]! / 1e6], 'MB')),
+  ])
   return { title: 'Resident memory at the end', columns: ['process', ...measured.map(({ world }) => count(world.routes))], rows }
 }
 
@@ -166,23 +214,49 @@ function lagBounds(measured: Measured[]): Bound[] {
   return measured.flatMap((at) => {
     const limit = targets[at.world.routes]
     if (limit === undefined) return []
-    return engines.map((engine) => ({ name: `map to the first 200 at ${engine}, p95, ${count(at.world.routes)}`, value: figure(rounds(at, 'map', engine, 0.95), 'ms'), limit, ratio: false }))
+    return engines.map((engine) => ({
+      name: `map to the first 200 at ${engine}, p95, ${count(at.world.routes)}`,
+      value: figure(rounds(at, 'map', engine, 0.95), 'ms'),
+      limit,
+      ratio: false,
+    }))
   })
 }
 
 function lagPlot(measured: Measured[]): Plot {
   const series = ['map', 'scale up', 'crash'].flatMap((kind) =>
-    engines.map((engine) => ({ name: `${kind}, ${engine}`, points: measured.map((at): [number, number] => [at.world.routes, quantile(rounds(at, kind, engine, 0.95), 0.5)]) })),
+    engines.map((engine) => ({
+      name: `${kind}, ${engine}`,
+      points: measured.map((at): [number, number] => [at.world.routes, quantile(rounds(at, kind, engine, 0.95), 0.5)]),
+    })),
   )
-  return { name: 'propagation', title: 'p95 from the change to the first answer that shows it', x: 'routes', y: 'ms', logarithmic: { x: true }, series }
+  return {
+    name: 'propagation',
+    title: 'p95 from the change to the first answer that shows it',
+    x: 'routes',
+    y: 'ms',
+    logarithmic: { x: true },
+    series,
+  }
 }
 
 function steadyPlot({ world, steady }: Measured): Plot {
   const window = 5
   const series = engines.flatMap((engine) =>
     ([0.5, 0.95] as const).map((q) => {
-      const windows = Map.groupBy(steady.filter((one) => one.engine === engine), ({ at }) => Math.floor(at / window))
-      const points = [...windows].sort(([a], [b]) => a - b).map(([at, lags]): [number, number] => [at * window, quantile(lags.map(({ lag }) => lag), q)])
+      const windows = Map.groupBy(
+        steady.filter((one) => one.engine === engine),
+        ({ at }) => Math.floor(at / window),
+      )
+      const points = [...windows]
+        .sort(([a], [b]) => a - b)
+        .map(([at, lags]): [number, number] => [
+          at * window,
+          quantile(
+            lags.map(({ lag }) => lag),
+            q,
+          ),
+        ])
       return { name: `p${q * 100}, ${engine}`, points }
     }),
   )

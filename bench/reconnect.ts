@@ -60,14 +60,19 @@ async function comeBack(world: World, program: Program): Promise<Return> {
   const after = usage(world)
   const zero = { cpu: 0, read: 0, written: 0 }
   const same = (name: string): boolean => pids[name]!.join() === world.processes()[name]!.join()
-  return { seconds, used: Object.fromEntries(Object.keys(after).map((name) => [name, usedSince(same(name) ? before[name]! : zero, after[name]!)])) }
+  return {
+    seconds,
+    used: Object.fromEntries(Object.keys(after).map((name) => [name, usedSince(same(name) ? before[name]! : zero, after[name]!)])),
+  }
 }
 
 /** Waits until every program is connected to its neighbours and every router serves. */
 async function settled(world: World): Promise<void> {
   const { syncer, copilot, pilot } = world.programs
   const connected = async (): Promise<boolean> => {
-    const [sync, store, ads, ...routers] = await Promise.all([syncer, copilot, pilot, ...world.routers.map(({ program }) => program)].map((program) => program.condition()))
+    const [sync, store, ads, ...routers] = await Promise.all(
+      [syncer, copilot, pilot, ...world.routers.map(({ program }) => program)].map((program) => program.condition()),
+    )
     return (
       sync!.ready &&
       ads!.conditions['copilot']!['connected'] === true &&
@@ -87,11 +92,23 @@ function table({ first, returns }: Measured, routes: number): Table {
   const names = Object.keys(first)
   const rows = [...returns].map(([name, rounds]) => [
     name,
-    figure(rounds.map(({ seconds }) => seconds), 's'),
-    ...names.map((process) => figure(rounds.map(({ used }) => (used[process]!.read + used[process]!.written) / 1e6), 'MB')),
+    figure(
+      rounds.map(({ seconds }) => seconds),
+      's',
+    ),
+    ...names.map((process) =>
+      figure(
+        rounds.map(({ used }) => (used[process]!.read + used[process]!.written) / 1e6),
+        'MB',
+      ),
+    ),
   ])
   const begin = ['(its first start)', '', ...names.map((process) => figure([(first[process]!.read + first[process]!.written) / 1e6], 'MB'))]
-  return { title: `What comes back, and the bytes that each process read and wrote meanwhile, ${routes.toLocaleString('en')} routes`, columns: ['comes back', 'until all is as before', ...names], rows: [begin, ...rows] }
+  return {
+    title: `What comes back, and the bytes that each process read and wrote meanwhile, ${routes.toLocaleString('en')} routes`,
+    columns: ['comes back', 'until all is as before', ...names],
+    rows: [begin, ...rows],
+  }
 }
 
 /** What is sent again over what was sent at first. */
@@ -99,8 +116,18 @@ function bounds({ first, returns }: Measured): Bound[] {
   const over = (name: string, process: string, direction: 'read' | 'written'): Bound[] => {
     const rounds = returns.get(name)
     if (!rounds || !first[process]) return []
-    const value = ratio(rounds.map(({ used }) => used[process]![direction]), rounds.map(() => first[process]![direction]))
-    return [{ name: `${name} comes back: bytes that ${process} ${direction === 'read' ? 'reads' : 'writes'}, over its first start`, value, limit: 0.1, ratio: true }]
+    const value = ratio(
+      rounds.map(({ used }) => used[process]![direction]),
+      rounds.map(() => first[process]![direction]),
+    )
+    return [
+      {
+        name: `${name} comes back: bytes that ${process} ${direction === 'read' ? 'reads' : 'writes'}, over its first start`,
+        value,
+        limit: 0.1,
+        ratio: true,
+      },
+    ]
   }
   return [
     ...over('router, envoy', 'pilot', 'written'),

@@ -50,7 +50,8 @@ export const rules: Part = {
         const world = await World.start({ routes, translation: { routingShape: shape }, spaces: routes / routesPerSpace })
         try {
           const services = new Services(world)
-          for (const count of plan.services) measured.push(await measure(world, services, { shape, routes, services: count, lags: [], costs: [] }, plan, context))
+          for (const count of plan.services)
+            measured.push(await measure(world, services, { shape, routes, services: count, lags: [], costs: [] }, plan, context))
         } finally {
           await world.stop()
         }
@@ -69,7 +70,9 @@ async function measure(world: World, services: Services, at: Measured, plan: Pla
     at.lags.push(lags)
     at.costs.push(await costOfAChange(world, services, plan.weighed))
   }
-  say(`${at.shape}, ${at.routes} routes, ${at.services} VirtualServices: p50 ${Math.round(lagOf(at, 'envoy', 0.5)[0]!)} ms, pilot ${(costs(at, 'pilot', 'CPU')[0]!).toFixed(2)} ms and ${costs(at, 'pilot', 'bytes')[0]!.toFixed(1)} KB a change`)
+  say(
+    `${at.shape}, ${at.routes} routes, ${at.services} VirtualServices: p50 ${Math.round(lagOf(at, 'envoy', 0.5)[0]!)} ms, pilot ${costs(at, 'pilot', 'CPU')[0]!.toFixed(2)} ms and ${costs(at, 'pilot', 'bytes')[0]!.toFixed(1)} KB a change`,
+  )
   return at
 }
 
@@ -85,7 +88,12 @@ const count = (n: number): string => n.toLocaleString('en')
 const title = ({ shape, routes, services }: Measured): string => `${shape}, ${count(routes)} routes, ${count(services)} VirtualServices`
 
 function lagOf({ lags }: Measured, engine: (typeof engines)[number], q: number): number[] {
-  return lags.map((round) => quantile(round.map((lag) => lag[engine]!), q))
+  return lags.map((round) =>
+    quantile(
+      round.map((lag) => lag[engine]!),
+      q,
+    ),
+  )
 }
 
 /** What a change costs a process, or all, in each round: milliseconds, or KB. */
@@ -107,24 +115,43 @@ function report(measured: Measured[]): Result {
 
 function lagTable(measured: Measured[]): Table {
   const rows = measured.map((at) => [title(at), ...engines.flatMap((engine) => [0.5, 0.95].map((q) => figure(lagOf(at, engine, q), 'ms')))])
-  return { title: 'From the change of a VirtualService to the first answer that shows it', columns: ['', ...engines.flatMap((engine) => [`${engine}, p50`, `${engine}, p95`])], rows }
+  return {
+    title: 'From the change of a VirtualService to the first answer that shows it',
+    columns: ['', ...engines.flatMap((engine) => [`${engine}, p50`, `${engine}, p95`])],
+    rows,
+  }
 }
 
 function costTable(measured: Measured[], of: 'CPU' | 'bytes'): Table {
   const processes = Object.keys(measured[0]!.costs[0]!).filter((name) => name !== 'route-syncer')
-  const rows = measured.map((at) => [title(at), ...[...processes, undefined].map((process) => figure(costs(at, process, of), of === 'CPU' ? 'ms' : 'KB'))])
-  return { title: of === 'CPU' ? 'CPU time of one change' : 'Bytes read and written for one change (sockets and files)', columns: ['', ...processes, 'all'], rows }
+  const rows = measured.map((at) => [
+    title(at),
+    ...[...processes, undefined].map((process) => figure(costs(at, process, of), of === 'CPU' ? 'ms' : 'KB')),
+  ])
+  return {
+    title: of === 'CPU' ? 'CPU time of one change' : 'Bytes read and written for one change (sockets and files)',
+    columns: ['', ...processes, 'all'],
+    rows,
+  }
 }
 
 /** Buckets: whatever the number of rules and of routes. */
 function flat(measured: Measured[]): Bound[] {
   const buckets = measured.filter(({ shape }) => shape === 'buckets')
   const [least, most] = [buckets[0]!, buckets.at(-1)!]
-  const name = (what: string): string => `buckets, ${what}: ${title(most).replace('buckets, ', '')} over ${title(least).replace('buckets, ', '')}`
-  const over = (what: string, value: (at: Measured) => number[]): Bound => ({ name: name(what), value: ratio(value(most), value(least)), limit: 1.5, ratio: true })
+  const name = (what: string): string =>
+    `buckets, ${what}: ${title(most).replace('buckets, ', '')} over ${title(least).replace('buckets, ', '')}`
+  const over = (what: string, value: (at: Measured) => number[]): Bound => ({
+    name: name(what),
+    value: ratio(value(most), value(least)),
+    limit: 1.5,
+    ratio: true,
+  })
   return [
     ...engines.map((engine) => over(`p50 at ${engine}`, (at) => lagOf(at, engine, 0.5))),
-    ...(['CPU', 'bytes'] as const).flatMap((of) => ['pilot', undefined].map((process) => over(`${of} of a change, ${process ?? 'all processes'}`, (at) => costs(at, process, of)))),
+    ...(['CPU', 'bytes'] as const).flatMap((of) =>
+      ['pilot', undefined].map((process) => over(`${of} of a change, ${process ?? 'all processes'}`, (at) => costs(at, process, of))),
+    ),
   ]
 }
 
@@ -133,8 +160,21 @@ function besideIstiod(measured: Measured[]): Bound[] {
   return measured
     .filter(({ shape, services }) => shape === 'buckets' && services === istiod.services)
     .flatMap((at) => [
-      { name: `${title(at)}: pilot's CPU of a change, a hundredth of istiod's`, value: figure(costs(at, 'pilot', 'CPU'), 'ms'), limit: istiod.cpu / 100, ratio: false },
-      { name: `${title(at)}: what pilot writes for a router, a thousandth of istiod's`, value: figure(at.costs.map((cost) => cost['pilot']!.written / engines.length / 1000), 'KB'), limit: istiod.bytes / 1_000_000, ratio: false },
+      {
+        name: `${title(at)}: pilot's CPU of a change, a hundredth of istiod's`,
+        value: figure(costs(at, 'pilot', 'CPU'), 'ms'),
+        limit: istiod.cpu / 100,
+        ratio: false,
+      },
+      {
+        name: `${title(at)}: what pilot writes for a router, a thousandth of istiod's`,
+        value: figure(
+          at.costs.map((cost) => cost['pilot']!.written / engines.length / 1000),
+          'KB',
+        ),
+        limit: istiod.bytes / 1_000_000,
+        ratio: false,
+      },
     ])
 }
 
@@ -143,5 +183,12 @@ function plot(measured: Measured[], of: 'CPU' | 'bytes'): Plot {
     name,
     points: points.map((at): [number, number] => [at.services, quantile(costs(at, 'pilot', of), 0.5)]),
   }))
-  return { name: `rules-${of.toLowerCase()}`, title: `What a change of a rule costs pilot, ${of}`, x: 'VirtualServices', y: of === 'CPU' ? 'ms' : 'KB', logarithmic: { x: true, y: true }, series }
+  return {
+    name: `rules-${of.toLowerCase()}`,
+    title: `What a change of a rule costs pilot, ${of}`,
+    x: 'VirtualServices',
+    y: of === 'CPU' ? 'ms' : 'KB',
+    logarithmic: { x: true, y: true },
+    series,
+  }
 }

@@ -16,5 +16,8 @@ export function figure(values: readonly number[], unit: string): Figure {
 
 /** Round by round, one over the other. */
 export function ratio(over: readonly number[], under: readonly number[]): Figure {
-  return figure(over.map((value, round) => value / (under[round] ?? Number.NaN)), '×')
+  return figure(
+    over.map((value, round) => value / (under[round] ?? Number.NaN)),
+    '×',
+  )
 }

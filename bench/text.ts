@@ -15,7 +15,13 @@ export function tableText({ title, columns, rows }: Table): string {
   const lines = [columns, ...rows.map((row) => row.map(cellText))]
   const widths = columns.map((_column, at) => Math.max(3, ...lines.map((line) => (line[at] ?? '').length)))
   const text = (line: string[]): string => `| ${widths.map((width, at) => (line[at] ?? '').padEnd(width)).join(' | ')} |`
-  return [`**${title}**`, '', text(columns), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...lines.slice(1).map(text)].join('\n')
+  return [
+    `**${title}**`,
+    '',
+    text(columns),
+    `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`,
+    ...lines.slice(1).map(text),
+  ].join('\n')
 }
 
 export function boundText({ name, value, limit, ratio }: Bound): string {

@@ -17,12 +17,15 @@ await build({
   format: 'esm',
   legalComments: 'inline',
   // The shebang, and what CommonJS packages expect to be there.
-  banner: { js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'\nconst require = __createRequire(import.meta.url)" },
+  banner: {
+    js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'\nconst require = __createRequire(import.meta.url)",
+  },
   plugins: [
     {
       name: 'version',
       // In the checkout it is read from package.json, which the file does not have beside it.
-      setup: (build) => build.onLoad({ filter: /src\/common\/version\.ts$/ }, () => ({ contents: `export const version = ${JSON.stringify(version)}` })),
+      setup: (build) =>
+        build.onLoad({ filter: /src\/common\/version\.ts$/ }, () => ({ contents: `export const version = ${JSON.stringify(version)}` })),
     },
   ],
 })

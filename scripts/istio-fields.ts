@@ -25,14 +25,14 @@ class Declaration {
   #type(): Field {
     const field = this.#simple()
     const values = field.values ? [...field.values] : []
-    for (; this.#tokens[this.#at] === '|'; ) {
+    for (; this.#tokens[this.#at] === '|';) {
       this.#at++
       const other = this.#simple()
       if (other.values) values.push(...other.values)
       else field.type = `${field.type} or ${other.type}`
     }
     // Which of several fields are given is in the validators.
-    for (; this.#tokens[this.#at] === '&'; ) {
+    for (; this.#tokens[this.#at] === '&';) {
       this.#at++
       this.#skip()
     }
@@ -58,7 +58,10 @@ class Declaration {
       if (token === '}') return { type: 'object', fields }
       if (token === ';') continue
       if (token.startsWith('/**')) {
-        description = token.replace(/^\/\*\*|\s*\*\/$|^\s*\* ?/gm, '').trim().replace(/\s+/g, ' ')
+        description = token
+          .replace(/^\/\*\*|\s*\*\/$|^\s*\* ?/gm, '')
+          .trim()
+          .replace(/\s+/g, ' ')
       } else if (token === '[') {
         this.#at = this.#tokens.indexOf(':', this.#tokens.indexOf(']', this.#at)) + 1
         const of = this.#type()

@@ -10,14 +10,22 @@ const stamp = join(root, 'node_modules/.mesh-setup')
 /** Installs what package-lock.json says, unless that has been done, and prepares tap. Ends the process with a sentence where it cannot. */
 export function setUp() {
   const major = Number(process.versions.node.split('.')[0])
-  if (major < 20) fail(`mesh-release needs Node 20 or newer to start; this is ${process.version}. Install a newer one, for example from nodejs.org.`)
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  if (major < 20)
+    fail(`mesh-release needs Node 20 or newer to start; this is ${process.version}. Install a newer one, for example from nodejs.org.`)
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
 
   console.error('Installing the packages of package-lock.json (once) …')
-  run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'], 'npm could not install the packages; see its message above.')
+  run(
+    'npm',
+    ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'],
+    'npm could not install the packages; see its message above.',
+  )
   const node = node24()
-  if (existsSync(join(root, 'node_modules/tap'))) run(node, [join(root, 'node_modules/tap/dist/esm/run.mjs'), 'build'], 'tap could not be prepared.')
+  if (existsSync(join(root, 'node_modules/tap')))
+    run(node, [join(root, 'node_modules/tap/dist/esm/run.mjs'), 'build'], 'tap could not be prepared.')
   writeFileSync(stamp, lock)
 }
 

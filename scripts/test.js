@@ -1,4 +1,5 @@
-// npm test [-- FILE…] [--again]: sets up, runs the tests with tap, and ends with "N passed, N failed". npm run slow runs what needs a machine
+// npm test [-- FILE…] [--again]: sets up, runs the tests with tap, and ends with "N passed, N failed". npm run slow runs what needs a
+// machine
 // for itself, one file after the other. --again, as in CI, has files that fail run once more, and tells what failed at first.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -30,7 +31,13 @@ function run(files) {
   const report = join(folder, 'report.tap')
   const tap = spawnSync(
     node24(),
-    [join(root, 'node_modules/tap/dist/esm/run.mjs'), `--reporter=${process.stdout.isTTY ? 'base' : 'min'}`, `--output-file=${report}`, ...(slow ? ['--jobs=1', '--timeout=1800'] : []), ...files],
+    [
+      join(root, 'node_modules/tap/dist/esm/run.mjs'),
+      `--reporter=${process.stdout.isTTY ? 'base' : 'min'}`,
+      `--output-file=${report}`,
+      ...(slow ? ['--jobs=1', '--timeout=1800'] : []),
+      ...files,
+    ],
     // Where CI is set, tap's reporters say nothing of what failed.
     { cwd: root, stdio: 'inherit', env: { ...process.env, CI: 'false', ...(golden ? { MESH_GOLDEN: '1' } : {}) } },
   )
@@ -50,7 +57,11 @@ function run(files) {
 
 function chosen() {
   if (golden) return ['test/pilot/translate/golden.test.ts']
-  return slow && !named.length ? readdirSync(join(root, 'test'), { recursive: true }).filter((file) => file.endsWith('.slow.ts')).map((file) => join('test', file)) : named
+  return slow && !named.length
+    ? readdirSync(join(root, 'test'), { recursive: true })
+        .filter((file) => file.endsWith('.slow.ts'))
+        .map((file) => join('test', file))
+    : named
 }
 
 const [tests, skipped, failed] = [lines(), skippedOf(lines()), failedOf(lines())]
@@ -67,5 +78,7 @@ if (process.env.MESH_REQUIRE_ENVOY && ran('embedded') !== ran('envoy')) {
   console.log('not every case ran on both engines')
   failures++
 }
-console.log(`${tests.length - skipped.length - failed.length} passed, ${failures} failed${skipped.length ? `, ${skipped.length} skipped` : ''}`)
+console.log(
+  `${tests.length - skipped.length - failed.length} passed, ${failures} failed${skipped.length ? `, ${skipped.length} skipped` : ''}`,
+)
 process.exit(status || (failures ? 1 : 0))

@@ -17,7 +17,9 @@ const usage = `Builds the Ops Manager tile.
 
   npm run tile -- --mesh mesh-0.1.0.tgz --releases /tmp/releases --output mesh.pivotal`
 const text = { type: 'string' } as const
-const { values } = parseArgs({ options: { help: { type: 'boolean' }, version: text, mesh: text, pins: text, releases: text, output: text } })
+const { values } = parseArgs({
+  options: { help: { type: 'boolean' }, version: text, mesh: text, pins: text, releases: text, output: text },
+})
 if (values.help) {
   console.log(usage)
   process.exit(0)

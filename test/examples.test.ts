@@ -13,7 +13,8 @@ test("every rule of the examples is valid; those that only an operator may apply
   const files = globSync('*/rules/*.yaml', { cwd: examples })
   t.ok(files.length > 15, `${files.length} files`)
   for (const file of files) {
-    const errors = (namespace: string) => checkText(read(file), namespace).flatMap(({ findings }) => findings.filter(({ severity }) => severity === 'error'))
+    const errors = (namespace: string) =>
+      checkText(read(file), namespace).flatMap(({ findings }) => findings.filter(({ severity }) => severity === 'error'))
     t.same(errors(operators.includes(file) ? 'mesh-system' : 'space'), [], file)
     if (operators.includes(file)) t.not(errors('space').length, 0, `${file} in a space`)
   }
@@ -22,7 +23,10 @@ test("every rule of the examples is valid; those that only an operator may apply
 
 test('every app of the manifests has a file to run, and labels by which rules find it', (t) => {
   for (const file of globSync('*/manifest*.yml', { cwd: examples })) {
-    for (const { name, path, command, metadata } of readManifest(join(examples, file), { 'mesh-domain': 'mesh.test', database: 'db.test:1' }).applications) {
+    for (const { name, path, command, metadata } of readManifest(join(examples, file), {
+      'mesh-domain': 'mesh.test',
+      database: 'db.test:1',
+    }).applications) {
       const [, program = ''] = /^(?:node|python3) (\S+)$/.exec(String(command)) ?? []
       t.ok(program && globSync(program, { cwd: path }).length, `${name} runs ${String(command)}`)
       t.match(metadata, { labels: { app: String, version: String } }, name)

@@ -13,8 +13,25 @@ export const go: StartProxy = async ({ instances: [{ address, guid }], port, fil
   const [http, https] = [await freePort(), await freePort()]
   const { client, server } = files
   const args = {
-    http: `127.0.0.1:${http}`, https: `127.0.0.1:${https}`, target: `${address}:${port}`, name: guid, ca: files.ca,
-    cert: client.certificate, key: client.key, 'server-cert': server.certificate, 'server-key': server.key, log: join(folder, 'go.access.log'),
+    http: `127.0.0.1:${http}`,
+    https: `127.0.0.1:${https}`,
+    target: `${address}:${port}`,
+    name: guid,
+    ca: files.ca,
+    cert: client.certificate,
+    key: client.key,
+    'server-cert': server.certificate,
+    'server-key': server.key,
+    log: join(folder, 'go.access.log'),
   }
-  return { name: 'Go ReverseProxy', http, https, host, ...program(binary, Object.entries(args).map(([name, value]) => `-${name}=${value}`)) }
+  return {
+    name: 'Go ReverseProxy',
+    http,
+    https,
+    host,
+    ...program(
+      binary,
+      Object.entries(args).map(([name, value]) => `-${name}=${value}`),
+    ),
+  }
 }

@@ -16,7 +16,14 @@ import { program, type StartProxy } from './proxy.ts'
 export const gorouter: StartProxy = async ({ instances, port, files, folder }, host) => {
   const { MESH_GOROUTER: binary, MESH_NATS_SERVER: natsBinary } = process.env
   if (!binary || !natsBinary) throw new Skipped('MESH_GOROUTER and MESH_NATS_SERVER name no gorouter and no nats-server')
-  const [http, https, nats, status, routes, statusTls] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
+  const [http, https, nats, status, routes, statusTls] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ]
   const pem = (file: string): string => readFileSync(file, 'utf8')
   const { client, server } = files
   const file = join(folder, 'gorouter.yml')
@@ -30,7 +37,15 @@ export const gorouter: StartProxy = async ({ instances, port, files, folder }, h
     min_tls_version: 'TLSv1.2',
     cipher_suites: 'ECDHE-RSA-AES128-GCM-SHA256:TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:ECDHE-ECDSA-AES128-GCM-SHA256',
     client_cert_validation: 'none',
-    status: { host: '127.0.0.1', port: status, user: 'status', pass: password, enable_nontls_health_checks: true, routes: { port: routes }, tls: { port: statusTls, certificate: pem(server.certificate), key: pem(server.key) } },
+    status: {
+      host: '127.0.0.1',
+      port: status,
+      user: 'status',
+      pass: password,
+      enable_nontls_health_checks: true,
+      routes: { port: routes },
+      tls: { port: statusTls, certificate: pem(server.certificate), key: pem(server.key) },
+    },
     nats: { hosts: [{ hostname: '127.0.0.1', port: nats }] },
     logging: { level: 'error', metron_address: `127.0.0.1:${await freePort()}`, format: { timestamp: 'rfc3339' } },
     access_log: { file: join(folder, 'gorouter.access.log') },
@@ -59,7 +74,14 @@ export const gorouter: StartProxy = async ({ instances, port, files, folder }, h
   }
   try {
     const messages = instances.map(({ address, guid }, index) => ({
-      host: address, tls_port: port, port: 0, uris: [host], app: 'app', private_instance_id: guid, private_instance_index: String(index), server_cert_domain_san: guid,
+      host: address,
+      tls_port: port,
+      port: 0,
+      uris: [host],
+      app: 'app',
+      private_instance_id: guid,
+      private_instance_index: String(index),
+      server_cert_domain_san: guid,
     }))
     await eventually(async () => {
       await publish(nats, 'router.register', messages)
@@ -84,7 +106,9 @@ async function open(port: number): Promise<true> {
 /** Publishes messages in NATS' own protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol). */
 async function publish(port: number, subject: string, messages: object[]): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const socket = connect(port, '127.0.0.1').on('error', reject).on('data', (data) => String(data).includes('PONG') && resolve())
+  const socket = connect(port, '127.0.0.1')
+    .on('error', reject)
+    .on('data', (data) => String(data).includes('PONG') && resolve())
   const lines = messages.map((message) => JSON.stringify(message)).map((text) => `PUB ${subject} ${Buffer.byteLength(text)}\r\n${text}\r\n`)
   socket.write(`CONNECT {"verbose":false}\r\n${lines.join('')}PING\r\n`)
   return promise.finally(() => socket.destroy())

@@ -5,7 +5,10 @@ import { freePort } from '../../test/support/program.ts'
 import { Skipped } from '../part.ts'
 import { program, type StartProxy } from './proxy.ts'
 
-/** nginx as Debian has it, two workers, its access log and the headers to the app on (not traces', which it does not know), TLS with the instance's name checked and kept connections behind. */
+/**
+ * nginx as Debian has it, two workers, its access log and the headers to the app on (not traces', which it does not know), TLS with the
+ * instance's name checked and kept connections behind.
+ */
 export const nginx: StartProxy = async ({ instances: [{ address, guid }], port, files, folder }, host) => {
   if (spawnSync('nginx', ['-v']).error) throw new Skipped('nginx is not installed (apt-get install nginx-light)')
   const [http, https] = [await freePort(), await freePort()]

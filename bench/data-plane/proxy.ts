@@ -4,7 +4,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 /** What is behind every proxy, and the certificates. */
 export interface Backend {
-  /** The app's instances: where each answers, and its guid, which is the name on its certificate. Proxies that balance nothing have the first. */
+  /**
+   * The app's instances: where each answers, and its guid, which is the name on its certificate. Proxies that balance nothing have the
+   * first.
+   */
   instances: [Instance, ...Instance[]]
   port: number
   files: {
@@ -40,7 +43,8 @@ export interface Proxy {
 export type StartProxy = (backend: Backend, host: string) => Promise<Proxy>
 
 /**
- * Starts a program whose standard error goes to ours; ends it with us. `ownSession` as the router starts its Envoy: Linux schedules sessions
+ * Starts a program whose standard error goes to ours; ends it with us. `ownSession` as the router starts its Envoy: Linux schedules
+ * sessions
  * against each other (autogroup), and a proxy in one of its own wakes for each request, where one beside its client gets several at once.
  */
 export function program(command: string, args: string[], { ownSession = false } = {}): { pids: () => number[]; stop: () => Promise<void> } {

@@ -14,11 +14,15 @@ export async function burst(world: World, count: number): Promise<{ map: Lags; u
   for (const host of hosts) routes.push(await routeOf(world, host))
   const change = async (app: (n: number) => string | null, status: number): Promise<Lags> => {
     const began = performance.now()
-    const told = world.platform.call('map', routes.map((route, n) => ({ route, app: app(n) })))
+    const told = world.platform.call(
+      'map',
+      routes.map((route, n) => ({ route, app: app(n) })),
+    )
     const lags: Lags = {}
     await Promise.all(
       world.routers.map(async ({ engine, http }) => {
-        for (let n = count - 1; n >= 0; n -= Math.ceil(count / looks)) while ((await world.ask(http, hosts[n]!)).status !== status) await delay(2)
+        for (let n = count - 1; n >= 0; n -= Math.ceil(count / looks))
+          while ((await world.ask(http, hosts[n]!)).status !== status) await delay(2)
         lags[engine] = performance.now() - began
       }),
     )
@@ -55,7 +59,15 @@ export async function steady(world: World, { rate, seconds }: { rate: number; se
     const at = (performance.now() - began) / 1000
     const act = () => (map ? mapRoute(world, host, world.apps[n % world.apps.length]!) : unmapRoute(world, host))
     under.push(
-      watch(world, { host, pace: 20, shows: () => ({ status }) => status === (map ? 200 : 404), act }).then((seen) => {
+      watch(world, {
+        host,
+        pace: 20,
+        shows:
+          () =>
+          ({ status }) =>
+            status === (map ? 200 : 404),
+        act,
+      }).then((seen) => {
         for (const [engine, lag] of Object.entries(seen)) lags.push({ engine: engine as EngineName, at, lag })
         busy.delete(host)
       }),

@@ -45,7 +45,11 @@ const appAt = (world: World, kind: number, n: number): string => world.apps[(kin
 const hostAt = (world: World, kind: number, n: number): string => `app-${(kind * 100 + n) % world.apps.length}`
 
 const has = (status: number) => (): Shows => (answer) => answer.status === status
-const unlike = (known: string[]) => (): Shows => ({ status, body }) => status === 200 && !known.includes(body)
+const unlike =
+  (known: string[]) =>
+  (): Shows =>
+  ({ status, body }) =>
+    status === 200 && !known.includes(body)
 const inARow = (count: number, wanted: (body: string, before: string | undefined) => boolean) => (): Shows => {
   let before: string | undefined
   let row = 0
@@ -65,22 +69,35 @@ const mapAndUnmap: Kind[] = [
       return watch(world, { host, shows: has(200), act: () => mapRoute(world, host, appAt(world, 0, n)) })
     },
   },
-  { name: 'unmap', measure: (world, n) => watch(world, { host: `bench-${n}`, shows: has(404), act: () => unmapRoute(world, `bench-${n}`) }) },
+  {
+    name: 'unmap',
+    measure: (world, n) => watch(world, { host: `bench-${n}`, shows: has(404), act: () => unmapRoute(world, `bench-${n}`) }),
+  },
 ]
 
-const scale = (world: World, app: string, instances: number): Promise<unknown> => world.cf.post(`/v3/apps/${app}/processes/web/actions/scale`, { instances })
+const scale = (world: World, app: string, instances: number): Promise<unknown> =>
+  world.cf.post(`/v3/apps/${app}/processes/web/actions/scale`, { instances })
 
 /** From two instances, which a router asks in turn, to one: the first to answer twice running. */
 const scaling: Kind[] = [
   {
     name: 'scale down',
-    measure: (world, n) => watch(world, { host: hostAt(world, 1, n), shows: inARow(1, (body, before) => body === before), act: () => scale(world, appAt(world, 1, n), 1) }),
+    measure: (world, n) =>
+      watch(world, {
+        host: hostAt(world, 1, n),
+        shows: inARow(1, (body, before) => body === before),
+        act: () => scale(world, appAt(world, 1, n), 1),
+      }),
   },
   {
     name: 'scale up',
     measure: async (world, n) => {
       const app = appAt(world, 1, n)
-      return watch(world, { host: hostAt(world, 1, n), shows: unlike(await world.platform.call('instancesOf', app)), act: () => scale(world, app, 2) })
+      return watch(world, {
+        host: hostAt(world, 1, n),
+        shows: unlike(await world.platform.call('instancesOf', app)),
+        act: () => scale(world, app, 2),
+      })
     },
   },
 ]
@@ -104,7 +121,8 @@ const weight: Kind = {
     const host = `weighted-${n}`
     const route = await routeOf(world, host)
     const apps = [appAt(world, 3, 2 * n), appAt(world, 3, 2 * n + 1)]
-    const set = (weights: number[]) => world.cf.patch(`/v3/routes/${route}/destinations`, { destinations: apps.map((guid, at) => ({ app: { guid }, weight: weights[at] })) })
+    const set = (weights: number[]) =>
+      world.cf.patch(`/v3/routes/${route}/destinations`, { destinations: apps.map((guid, at) => ({ app: { guid }, weight: weights[at] })) })
     await watch(world, { host, pace: 20, shows: has(200), act: () => set([99, 1]) })
     const second = await world.platform.call('instancesOf', apps[1]!)
     const first = await world.platform.call('instancesOf', apps[0]!)
@@ -124,11 +142,24 @@ const newLabel: Kind = {
     const set = (value: string | null) => world.cf.patch(`/v3/apps/${app}`, { metadata: { labels: { [label]: value } } })
     const watched = { host: hostAt(world, 4, n), path: '/session', pace: 20 }
     await anyMoment()
-    const lags = await watch(world, { ...watched, shows: () => ({ cookie }) => cookie.includes('__VCAP_ID__'), act: () => set('true') })
-    await watch(world, { ...watched, shows: () => ({ cookie }) => !cookie.includes('__VCAP_ID__'), act: () => set(null) })
+    const lags = await watch(world, {
+      ...watched,
+      shows:
+        () =>
+        ({ cookie }) =>
+          cookie.includes('__VCAP_ID__'),
+      act: () => set('true'),
+    })
+    await watch(world, {
+      ...watched,
+      shows:
+        () =>
+        ({ cookie }) =>
+          !cookie.includes('__VCAP_ID__'),
+      act: () => set(null),
+    })
     return lags
   },
 }
 
 export const kinds: Kind[] = [...mapAndUnmap, ...scaling, crash, weight, newLabel]
-

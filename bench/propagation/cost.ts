@@ -24,7 +24,15 @@ export async function costOfAChange(world: World, count: number): Promise<Cost> 
   const run = async (): Promise<void> => {
     await each((host, n) => mapRoute(world, host, world.apps[n % world.apps.length]!))
     await each((host) => unmapRoute(world, host))
-    await watch(world, { host: hosts.at(-1)!, pace: 50, shows: () => ({ status }) => status === 404, act: async () => {} })
+    await watch(world, {
+      host: hosts.at(-1)!,
+      pace: 50,
+      shows:
+        () =>
+        ({ status }) =>
+          status === 404,
+      act: async () => {},
+    })
   }
   return costOfEach(world.processes(), { run, count: 2 * count, settle: 2000, idleFor: (busy) => Math.min(busy, 10_000) })
 }

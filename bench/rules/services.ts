@@ -29,11 +29,23 @@ export class Services {
     await this.change(20, count - 1)
   }
 
-  /** Changes one of them, the next in turn; times from the call until each router answers by it. `pace` is in milliseconds between two questions. */
+  /**
+   * Changes one of them, the next in turn; times from the call until each router answers by it. `pace` is in milliseconds between two
+   * questions.
+   */
   async change(pace: number, n = this.#turn++ % this.count): Promise<Lags> {
     const version = String(++this.#versions[n]!)
     const { host, path } = this.#at(n)
-    return watch(this.#world, { host, path: `${path}/version`, pace, shows: () => ({ body }) => body === version, act: () => this.#world.apply([this.#service(n)]) })
+    return watch(this.#world, {
+      host,
+      path: `${path}/version`,
+      pace,
+      shows:
+        () =>
+        ({ body }) =>
+          body === version,
+      act: () => this.#world.apply([this.#service(n)]),
+    })
   }
 
   #at(n: number): { host: string; path: string } {
@@ -56,7 +68,12 @@ export class Services {
         hosts: [named],
         http: [
           { match: [{ uri: { exact: `${path}/version` } }], directResponse: { status: 200, body: { string: String(this.#versions[n]) } } },
-          { match: [{ uri: { prefix: path } }], route: [{ destination: { host: named } }], timeout: '5s', retries: { attempts: 3, retryOn: '5xx' } },
+          {
+            match: [{ uri: { prefix: path } }],
+            route: [{ destination: { host: named } }],
+            timeout: '5s',
+            retries: { attempts: 3, retryOn: '5xx' },
+          },
         ],
       },
     }

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { create } from '@bufbuild/protobuf'
-import { ActualLRPInstanceKeySchema, ActualLRPNetInfoSchema, type ActualLRP, type CellPresence, type DesiredLRP } from '../../src/common/proto/gen/bbs_pb.js'
+import {
+  ActualLRPInstanceKeySchema,
+  ActualLRPNetInfoSchema,
+  type ActualLRP,
+  type CellPresence,
+  type DesiredLRP,
+} from '../../src/common/proto/gen/bbs_pb.js'
 import type { DesiredProcess, Diego, InstanceState, StagingResult } from '../../src/foundation/diego.ts'
 import { Bbs } from '../../src/foundation/diego/bbs/bbs.ts'
 import type { Cells as CellsOfBbs } from '../../src/foundation/diego/bbs/cells.ts'
@@ -73,7 +79,16 @@ export class Cells implements CellsOfBbs, Diego {
   }
 
   instances(process: string): InstanceState[] {
-    return this.of(process).map((instanceGuid, index) => ({ index, instanceGuid, state: 'RUNNING', since: 0, uptime: 1, host: '', ports: [], usage: { cpu: 0, memory: 0, disk: 0 } }))
+    return this.of(process).map((instanceGuid, index) => ({
+      index,
+      instanceGuid,
+      state: 'RUNNING',
+      since: 0,
+      uptime: 1,
+      host: '',
+      ports: [],
+      usage: { cpu: 0, memory: 0, disk: 0 },
+    }))
   }
 
   restartInstance(process: string, index: number): void {

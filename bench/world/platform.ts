@@ -36,14 +36,16 @@ const foundation = await createFoundation({
   log,
 })
 const { store } = foundation
-for (const part of [...foundation.parts, new BbsServer({ bbs: cells.bbs, listen: { host, port: ports.bbs }, tls: readTls(tls), log })]) await part.start()
+for (const part of [...foundation.parts, new BbsServer({ bbs: cells.bbs, listen: { host, port: ports.bbs }, tls: readTls(tls), log })])
+  await part.start()
 
 const methods = {
   /** Started apps with a route `app-N.DOMAIN` each, even over the spaces; answers their guids in order. */
   load({ spaces, routes, instances }: { spaces: string[]; routes: number; instances: number }): string[] {
     const domain = store.domains.first('name', meshDomain)!.guid
     const each = Math.ceil(routes / spaces.length)
-    for (const [at, space] of spaces.entries()) loadRoutes(store, { routes: Math.min(each, routes - at * each), instances, space, domain, host: (n) => `app-${at * each + n}` })
+    for (const [at, space] of spaces.entries())
+      loadRoutes(store, { routes: Math.min(each, routes - at * each), instances, space, domain, host: (n) => `app-${at * each + n}` })
     return [...store.apps.values()].map(({ guid }) => guid)
   },
   /** Maps routes to their apps, or unmaps them, all in one transaction; answers after Diego has been told. */
@@ -51,7 +53,20 @@ const methods = {
     const now = Date.now()
     store.transaction(() => {
       for (const { route, app } of changes) {
-        const destinations = app ? [{ guid: crypto.randomUUID(), app, type: 'web', port: 8080, protocol: 'http1' as const, weight: null, createdAt: now, updatedAt: now }] : []
+        const destinations = app
+          ? [
+              {
+                guid: crypto.randomUUID(),
+                app,
+                type: 'web',
+                port: 8080,
+                protocol: 'http1' as const,
+                weight: null,
+                createdAt: now,
+                updatedAt: now,
+              },
+            ]
+          : []
         store.routes.update(route, { destinations }, { touch: false })
       }
     })

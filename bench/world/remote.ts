@@ -43,7 +43,10 @@ export class Remote<Offered extends Methods> {
     return this.#child.pid!
   }
 
-  async call<Name extends keyof Offered & string>(method: Name, ...args: Parameters<Offered[Name]>): Promise<Awaited<ReturnType<Offered[Name]>>> {
+  async call<Name extends keyof Offered & string>(
+    method: Name,
+    ...args: Parameters<Offered[Name]>
+  ): Promise<Awaited<ReturnType<Offered[Name]>>> {
     const id = ++this.#last
     const waiting = Promise.withResolvers<unknown>()
     this.#waiting.set(id, waiting)

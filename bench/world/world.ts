@@ -38,7 +38,9 @@ export interface WorldOptions {
 
 const never = 86_400_000
 
-/** A Cloud Foundry of any size and a mesh on it, one router of each engine; every program a process of its own, all settings the defaults. */
+/**
+ * A Cloud Foundry of any size and a mesh on it, one router of each engine; every program a process of its own, all settings the defaults.
+ */
 export class World {
   readonly routes: number
   /** Guids of the apps; the nth has the route `app-N.DOMAIN`. */
@@ -97,7 +99,14 @@ export class World {
       'route-syncer': [syncer.pid],
       copilot: [copilot.pid],
       pilot: [pilot.pid],
-      ...Object.assign({}, ...routers.map(({ engine, program }) => (engine === 'envoy' ? { 'router (agent)': [program.pid], 'router (Envoy)': program.children.slice(0, 1) } : { 'router (embedded)': [program.pid] }))),
+      ...Object.assign(
+        {},
+        ...routers.map(({ engine, program }) =>
+          engine === 'envoy'
+            ? { 'router (agent)': [program.pid], 'router (Envoy)': program.children.slice(0, 1) }
+            : { 'router (embedded)': [program.pid] },
+        ),
+      ),
     }
   }
 
@@ -116,7 +125,9 @@ export class World {
   async wipe(programs: Program[]): Promise<void> {
     await Promise.all(programs.map((program) => program.stop()))
     const folder = join(this.#folder, 'programs')
-    for (const { name } of programs) for (const file of globSync(name === 'copilot' ? 'copilot.db*' : name, { cwd: folder })) rmSync(join(folder, file), { recursive: true })
+    for (const { name } of programs)
+      for (const file of globSync(name === 'copilot' ? 'copilot.db*' : name, { cwd: folder }))
+        rmSync(join(folder, file), { recursive: true })
   }
 
   /** Waits until a router answers the first, the last and a hundred other routes. */
@@ -127,7 +138,12 @@ export class World {
 
   /** One request to a router over a connection that is kept. */
   async ask(port: number, host: string, path = '/'): Promise<{ status: number; body: string; cookie: string }> {
-    const { statusCode, body, headers } = await this.agent.request({ origin: `http://127.0.0.1:${port}`, path, method: 'GET', headers: { host: `${host}.${meshDomain}` } })
+    const { statusCode, body, headers } = await this.agent.request({
+      origin: `http://127.0.0.1:${port}`,
+      path,
+      method: 'GET',
+      headers: { host: `${host}.${meshDomain}` },
+    })
     return { status: statusCode, body: await body.text(), cookie: String(headers['set-cookie'] ?? '') }
   }
 
@@ -138,7 +154,13 @@ export class World {
 
   /** Applies Istio resources, as operators and app developers do. */
   async apply(documents: object[]): Promise<void> {
-    const { statusCode, body } = await this.agent.request({ origin: this.#api, path: '/v1/resources/apply', method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ documents, namespace: this.space }) })
+    const { statusCode, body } = await this.agent.request({
+      origin: this.#api,
+      path: '/v1/resources/apply',
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ documents, namespace: this.space }),
+    })
     const text = await body.text()
     if (statusCode !== 200) throw new Error(`apply: ${statusCode} ${text.slice(0, 1000)}`)
   }
@@ -153,7 +175,12 @@ export class World {
     const { ca: _same, ...client } = this.#authority.issue('backend', { dns: ['gorouter.service.cf.internal'] })
     const folder = join(this.#folder, 'proxies')
     mkdirSync(folder, { recursive: true })
-    return { instances: [first!, ...others], port: await this.instances.call('port'), files: { ca: this.#identities.ca, server, client }, folder }
+    return {
+      instances: [first!, ...others],
+      port: await this.instances.call('port'),
+      files: { ca: this.#identities.ca, server, client },
+      folder,
+    }
   }
 
   async stop(): Promise<void> {
@@ -166,14 +193,27 @@ export class World {
     const { routes, instances } = this.#options
     const folder = join(this.#folder, 'platform')
     mkdirSync(folder)
-    this.instances = new Remote('instances.ts', { identities: this.#identities.pair, routerCa: this.#authority.pair.certificate } satisfies InstancesOptions)
+    this.instances = new Remote('instances.ts', {
+      identities: this.#identities.pair,
+      routerCa: this.#authority.pair.certificate,
+    } satisfies InstancesOptions)
     const port = await this.instances.call('port')
     const ports = { cloudController: await freePort(), uaa: await freePort(), logCache: await freePort(), bbs: await freePort() }
-    this.platform = new Remote('platform.ts', { folder, tls: this.#authority.issue('bbs'), ports, instances: port, meshDomain } satisfies PlatformOptions)
+    this.platform = new Remote('platform.ts', {
+      folder,
+      tls: this.#authority.issue('bbs'),
+      ports,
+      instances: port,
+      meshDomain,
+    } satisfies PlatformOptions)
     const api = `http://127.0.0.1:${ports.cloudController}`
     this.cf = await eventually(() => new Session({ api, user: 'admin', password: 'admin' }).signIn(), 600_000)
     const organization = await this.cf.post('/v3/organizations', { name: 'org' })
-    for (let n = 0; n < (this.#options.spaces ?? 1); n++) this.#spaces.push((await this.cf.post('/v3/spaces', { name: `space-${n}`, relationships: { organization: { data: { guid: organization.guid } } } })).guid)
+    for (let n = 0; n < (this.#options.spaces ?? 1); n++)
+      this.#spaces.push(
+        (await this.cf.post('/v3/spaces', { name: `space-${n}`, relationships: { organization: { data: { guid: organization.guid } } } }))
+          .guid,
+      )
     this.space = this.#spaces[0]!
     this.domain = (await this.cf.find(`/v3/domains?names=${meshDomain}`))!.guid
     this.apps = await this.platform.call('load', { spaces: this.#spaces, routes, instances })
@@ -185,15 +225,27 @@ export class World {
     mkdirSync(folder)
     const authority = this.#authority
     const listen = (port: number) => ({ host: '127.0.0.1', port })
-    const program = async (name: string, main: string, config: object): Promise<Program> => new Program(name, main, folder, await freePort(), config)
+    const program = async (name: string, main: string, config: object): Promise<Program> =>
+      new Program(name, main, folder, await freePort(), config)
     const [copilotPort, pilotPort] = [await freePort(), await freePort()]
     const copilotUrl = `https://127.0.0.1:${copilotPort}`
     const apiPort = await freePort()
     this.#api = `http://127.0.0.1:${apiPort}`
     const { translation } = this.#options
     const seldom = this.#options.fullReads ? {} : { fullInterval: never }
-    const copilot = await program('copilot', 'copilot', { listen: listen(copilotPort), tls: authority.issue('copilot'), api: { listen: listen(apiPort) }, store: { file: join(folder, 'copilot.db') } })
-    const pilot = await program('pilot', 'pilot', { listen: listen(pilotPort), tls: authority.issue('pilot'), debug: { listen: listen(await freePort()) }, copilot: { url: copilotUrl, tls: authority.issue('pilot') }, ...(translation && { translation }) })
+    const copilot = await program('copilot', 'copilot', {
+      listen: listen(copilotPort),
+      tls: authority.issue('copilot'),
+      api: { listen: listen(apiPort) },
+      store: { file: join(folder, 'copilot.db') },
+    })
+    const pilot = await program('pilot', 'pilot', {
+      listen: listen(pilotPort),
+      tls: authority.issue('pilot'),
+      debug: { listen: listen(await freePort()) },
+      copilot: { url: copilotUrl, tls: authority.issue('pilot') },
+      ...(translation && { translation }),
+    })
     const syncer = await program('route-syncer', 'route-syncer', {
       uaa: { clientId: 'syncer', clientSecret: 'secret' },
       cloudController: { url: api, ...seldom },

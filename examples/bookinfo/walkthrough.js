@@ -20,21 +20,30 @@ async function page(headers) {
 }
 
 const versions = async (n) => tally(await many(n, 16, page), ({ reviews }) => reviews.version ?? reviews.error)
-const only = (counts, version) => expect(Object.keys(counts).join() === version, `saw ${JSON.stringify(counts)}, and wanted ${version} alone`)
+const only = (counts, version) =>
+  expect(Object.keys(counts).join() === version, `saw ${JSON.stringify(counts)}, and wanted ${version} alone`)
 
 async function split(name, shares, n) {
   await apply(rules(name))
   const counts = await versions(n)
   const whole = Object.values(shares).reduce((sum, share) => sum + share)
   for (const version of Object.keys(counts)) expect(version in shares, `saw ${version}`)
-  return Object.entries(shares).map(([version, share]) => expectShare(version, counts[version] ?? 0, n, share / whole)).join(', ')
+  return Object.entries(shares)
+    .map(([version, share]) => expectShare(version, counts[version] ?? 0, n, share / whole))
+    .join(', ')
 }
 
 const walk = new Walkthrough(`bookinfo on the ${ready.engine} engine`)
 
 await walk.step('the services are pushed and answer', async () => {
   await push(join(here, 'manifest.yml'), { 'mesh-domain': ready.domains.mesh })
-  await eventually('every version of reviews answers', async () => Object.keys(await versions(12)).sort().join() === 'v1,v2,v3')
+  await eventually(
+    'every version of reviews answers',
+    async () =>
+      Object.keys(await versions(12))
+        .sort()
+        .join() === 'v1,v2,v3',
+  )
 })
 
 await walk.step('rules: everything to the first versions', async () => {
@@ -51,7 +60,8 @@ await walk.step('three versions, 33/33/33', () => split('reviews-33-33-33', { v1
 
 await walk.step('by User-Agent and by user', async () => {
   await apply(rules('reviews-user-agent'))
-  const seen = async (headers) => tally(await many(20, 8, () => page(headers)), ({ reviews }) => `${reviews.version} ${reviews.reviews[0].colour ?? 'without'}`)
+  const seen = async (headers) =>
+    tally(await many(20, 8, () => page(headers)), ({ reviews }) => `${reviews.version} ${reviews.reviews[0].colour ?? 'without'}`)
   only(await seen({ 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0' }), 'v3 red')
   only(await seen({ 'user-agent': 'curl/8.0' }), 'v1 without')
   only(await seen({ 'end-user': 'jason', 'user-agent': 'Firefox/128.0' }), 'v2 black')
@@ -69,7 +79,8 @@ await walk.step('staged roll-out under load, without a failed request', async ()
     }
   }
   const visitors = Promise.all(Array.from({ length: 8 }, visitor))
-  for (const stage of ['reviews-95-5', 'reviews-50-50', 'reviews-v3']) await apply(rules(stage)).catch((error) => answers.push({ status: error.message }))
+  for (const stage of ['reviews-95-5', 'reviews-50-50', 'reviews-v3'])
+    await apply(rules(stage)).catch((error) => answers.push({ status: error.message }))
   rolling = false
   await visitors
   const failed = answers.filter(({ status, version, last }) => status !== 200 || !/^v[13]$/.test(version) || last)
@@ -82,7 +93,10 @@ await walk.step('delay: 33 % of ratings come 3 s late', async () => {
   await apply(rules('ratings-delay'))
   const pages = await many(180, 60, page)
   const late = pages.filter(({ took }) => took >= 2990)
-  expect(pages.every(({ reviews }) => reviews.reviews[0].stars === 5), 'some came without stars')
+  expect(
+    pages.every(({ reviews }) => reviews.reviews[0].stars === 5),
+    'some came without stars',
+  )
   return expectShare('late', late.length, pages.length, 0.33)
 })
 
@@ -90,7 +104,10 @@ await walk.step('timeout: a second for ratings that fail or hang, else none', as
   await apply(rules('ratings-timeout'))
   const pages = await many(9, 1, page)
   const outcomes = tally(pages, ({ reviews }) => reviews.ratings.error ?? 'rated')
-  expect(outcomes['ratings answered 503'] === 3 && outcomes['ratings answered 504'] === 3 && outcomes.rated === 3, `saw ${JSON.stringify(outcomes)}`)
+  expect(
+    outcomes['ratings answered 503'] === 3 && outcomes['ratings answered 504'] === 3 && outcomes.rated === 3,
+    `saw ${JSON.stringify(outcomes)}`,
+  )
   const slowest = Math.max(...pages.map(({ took }) => took))
   expect(slowest < 4000, `the slowest page took ${slowest.toFixed()} ms`)
   return JSON.stringify(outcomes)
@@ -107,7 +124,12 @@ if (python) {
   await walk.step('a service in another language: ratings in Python', async () => {
     await push(join(here, 'manifest-python.yml'))
     await apply(rules('ratings-v2'))
-    only(await eventually('ratings v2 answers', async () => tally(await many(20, 4, page), ({ reviews }) => reviews.ratings.version ?? reviews.ratings.error)), 'v2')
+    only(
+      await eventually('ratings v2 answers', async () =>
+        tally(await many(20, 4, page), ({ reviews }) => reviews.ratings.version ?? reviews.ratings.error),
+      ),
+      'v2',
+    )
   })
 } else walk.skip('a service in another language', 'there is no python3')
 
@@ -128,7 +150,10 @@ await walk.step('egress: a host outside by ServiceEntry, with retries', async ()
     expect((await page()).details.error === 'details answered 500', 'details knew the host before anything named it')
     await apply(rules('catalogue'), { namespace: 'mesh-system', replace: here })
     const pages = await many(20, 1, page)
-    only(tally(pages, ({ details }) => details.error ?? `${details.isbn} ${details.host} ${details.path}`), '0000000000 catalogue.example.com /books/0')
+    only(
+      tally(pages, ({ details }) => details.error ?? `${details.isbn} ${details.host} ${details.path}`),
+      '0000000000 catalogue.example.com /books/0',
+    )
     expect(asked >= 40, `the catalogue was asked ${asked} times`)
   } finally {
     catalogue.close()
@@ -138,7 +163,13 @@ await walk.step('egress: a host outside by ServiceEntry, with retries', async ()
 
 await walk.step('without rules, every version answers again', async () => {
   await remove('vs/reviews', 'vs/ratings', 'vs/details', 'dr/reviews', 'dr/ratings', 'dr/details')
-  await eventually('every version of reviews answers', async () => Object.keys(await versions(12)).sort().join() === 'v1,v2,v3')
+  await eventually(
+    'every version of reviews answers',
+    async () =>
+      Object.keys(await versions(12))
+        .sort()
+        .join() === 'v1,v2,v3',
+  )
 })
 
 walk.end()

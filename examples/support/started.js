@@ -37,9 +37,15 @@ export async function freePort() {
 /** Runs meshctl, with `input` as its standard input; resolves with `{ code, out, err }`. */
 export function meshctl(args, input = '') {
   return new Promise((done) => {
-    const child = execFile(node24(), [join(root, 'src/cli/main.ts'), ...args], {
-       env: { ...process.env, MESH_DATA: data, MESHCTL_HOME: join(data, 'meshctl') }, maxBuffer: 64 << 20,
-    }, (error, out, err) => done({ code: error ? (error.code ?? 1) : 0, out, err }))
+    const child = execFile(
+      node24(),
+      [join(root, 'src/cli/main.ts'), ...args],
+      {
+        env: { ...process.env, MESH_DATA: data, MESHCTL_HOME: join(data, 'meshctl') },
+        maxBuffer: 64 << 20,
+      },
+      (error, out, err) => done({ code: error ? (error.code ?? 1) : 0, out, err }),
+    )
     child.stdin.end(input)
   })
 }
@@ -73,7 +79,10 @@ const namespaced = (namespace) => (namespace ? ['-n', namespace] : [])
 export async function apply(rules, { namespace, replace } = {}) {
   const content = replace && replace(readFileSync(rules, 'utf8'))
   const out = await run(['apply', '-f', replace ? '-' : rules, ...namespaced(namespace)], content)
-  const resources = out.trim().split('\n').map((line) => line.split(' ')[0])
+  const resources = out
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ')[0])
   await run(['wait', '--for=programmed', ...resources, '--timeout', '20s', ...namespaced(namespace)])
 }
 
@@ -85,10 +94,22 @@ const agent = new Agent({ keepAlive: true })
 /** Asks over the router's public port; resolves with status, headers, body (JSON where it is some) and the milliseconds that it took. */
 export async function get(host, path = '/', headers = {}, method = 'GET') {
   const began = performance.now()
-  const outgoing = request({ host: '127.0.0.1', port: ready.routers[0].http, agent, method, path, headers: { accept: 'application/json', ...headers, host } })
+  const outgoing = request({
+    host: '127.0.0.1',
+    port: ready.routers[0].http,
+    agent,
+    method,
+    path,
+    headers: { accept: 'application/json', ...headers, host },
+  })
   outgoing.end()
   const [answer] = await once(outgoing, 'response')
   const content = await text(answer)
   const isJson = answer.headers['content-type']?.includes('json')
-  return { status: answer.statusCode, headers: answer.headers, body: isJson ? JSON.parse(content) : content, took: performance.now() - began }
+  return {
+    status: answer.statusCode,
+    headers: answer.headers,
+    body: isJson ? JSON.parse(content) : content,
+    took: performance.now() - began,
+  }
 }

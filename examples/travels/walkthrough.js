@@ -18,9 +18,13 @@ async function post(host, path) {
 
 /** Has a portal make `n` travels; resolves with its counts. */
 const travel = (portal, n, lanes = 8) => post(control, `/portals/${portal}/travel?n=${n}&lanes=${lanes}`)
-const only = (counts, key, n) => expect(counts[key] === n && Object.keys(counts).length === 1, `saw ${JSON.stringify(counts)}, and wanted ${n} of ${key} alone`)
+const only = (counts, key, n) =>
+  expect(counts[key] === n && Object.keys(counts).length === 1, `saw ${JSON.stringify(counts)}, and wanted ${n} of ${key} alone`)
 
-/** Where the services reach the database: by a port of the routers that the operator's Gateway opens, or, where the engine has none, its own. */
+/**
+ * Where the services reach the database: by a port of the routers that the operator's Gateway opens, or, where the engine has none, its
+ * own.
+ */
 async function reachDatabase() {
   if (ready.engine !== 'envoy') return instanceAddress('database')
   const port = await freePort()
@@ -82,8 +86,13 @@ await walk.step('circuit breaker: one connection and one waiting request, the re
   await apply(rules('circuit-breaker'))
   const { requests, statuses, overloaded } = await post(loadtester, '/run?connections=50&calls=6')
   expect(requests === 300 && statuses[200] + statuses[503] === 300, `heard ${JSON.stringify(statuses)}`)
-  expect(overloaded === statuses[503] && overloaded > 100, `${overloaded} were refused with x-envoy-overloaded, of ${statuses[503]} with 503`)
-  await eventually('the access log has the flag UO', () => accessLog().some(({ host, flags }) => host === 'travels.apps.mesh.internal' && flags === 'UO'))
+  expect(
+    overloaded === statuses[503] && overloaded > 100,
+    `${overloaded} were refused with x-envoy-overloaded, of ${statuses[503]} with 503`,
+  )
+  await eventually('the access log has the flag UO', () =>
+    accessLog().some(({ host, flags }) => host === 'travels.apps.mesh.internal' && flags === 'UO'),
+  )
   only((await travel('travels.uk', 10, 1)).statuses, 200, 10)
   return `${statuses[200]} served, ${overloaded} refused`
 })
@@ -102,7 +111,13 @@ await walk.step('two errors in a row take the agency out, and three seconds late
 
 await walk.step('without rules, every version answers again', async () => {
   await remove('vs/travels', 'dr/travels')
-  await eventually('every version answers', async () => Object.keys((await travel('voyages.fr', 12)).versions).sort().join() === 'v1,v2,v3')
+  await eventually(
+    'every version answers',
+    async () =>
+      Object.keys((await travel('voyages.fr', 12)).versions)
+        .sort()
+        .join() === 'v1,v2,v3',
+  )
 })
 
 walk.end()

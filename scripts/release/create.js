@@ -58,7 +58,11 @@ export function packageFiles(root, folder, { name, files: patterns, dependencies
     }
     if (found.size === before) throw new Error(`package ${name}: no file matches ${pattern}`)
   }
-  return { files: [{ path: 'packaging', file: join(folder, 'packaging'), modeless: true }, ...found.values()], more: { dependencies }, chunks: dependencies }
+  return {
+    files: [{ path: 'packaging', file: join(folder, 'packaging'), modeless: true }, ...found.values()],
+    more: { dependencies },
+    chunks: dependencies,
+  }
 }
 
 /** Archives files, and answers what release.MF says of them. */
@@ -68,7 +72,9 @@ async function resource(to, files, chunks = []) {
     const mode = modeless ? '' : statSync(file).mode & 0o111 ? '100755' : '100644'
     return `${path}sha256:${await sha256(file)}${mode}`
   })
-  const fingerprint = createHash('sha256').update(['v2', ...parts, chunks.toSorted((a, b) => (a < b ? -1 : 1)).join(',')].join('')).digest('hex')
+  const fingerprint = createHash('sha256')
+    .update(['v2', ...parts, chunks.toSorted((a, b) => (a < b ? -1 : 1)).join(',')].join(''))
+    .digest('hex')
   await writeTar(to, sorted)
   return { version: fingerprint, fingerprint, sha1: `sha256:${await sha256(to)}` }
 }

@@ -21,7 +21,10 @@ mkdirSync(dirname(tarball), { recursive: true })
 if (!values.version && !dirty && existsSync(tarball)) {
   done()
 } else if (!values['without-bosh'] && spawnSync('bosh', ['--version']).status === 0) {
-  const { status } = spawnSync('bosh', ['create-release', '--force', '--version', version, '--tarball', tarball], { cwd: root, stdio: 'inherit' })
+  const { status } = spawnSync('bosh', ['create-release', '--force', '--version', version, '--tarball', tarball], {
+    cwd: root,
+    stdio: 'inherit',
+  })
   if (status === 0) done()
   else process.exitCode = status ?? 1
 } else {

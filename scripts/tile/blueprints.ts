@@ -23,7 +23,10 @@ export const IntegerConstraints = Type.Object(
 
 const error_message = text
 const StringConstraints = Type.Array(
-  Type.Union([Type.Object({ must_match_regex: text, error_message }, closed), Type.Object({ must_be_cron_schedule: Type.Boolean(), error_message }, closed)]),
+  Type.Union([
+    Type.Object({ must_match_regex: text, error_message }, closed),
+    Type.Object({ must_be_cron_schedule: Type.Boolean(), error_message }, closed),
+  ]),
   { minItems: 1 },
 )
 const Options = Type.Array(Type.Object({ name: text, label: text }, closed), { minItems: 1 })
@@ -47,7 +50,14 @@ const simple = (standard: TSchema, ...more: string[]): Kind => ({ accessors: [..
 export const kinds: Record<string, Kind> = {
   boolean: simple(Type.Boolean()),
   ca_certificate: simple(text),
-  disk_type_dropdown: { accessors: present, own: { resource_definitions: Type.Optional(Type.Array(Type.Object({ name: Type.Literal('persistent_disk'), default: Type.Integer() }, closed))) } },
+  disk_type_dropdown: {
+    accessors: present,
+    own: {
+      resource_definitions: Type.Optional(
+        Type.Array(Type.Object({ name: Type.Literal('persistent_disk'), default: Type.Integer() }, closed)),
+      ),
+    },
+  },
   domain: simple(text),
   dropdown_select: { ...simple(text), own: { options: Options } },
   email: simple(Type.String({ pattern: '@' })),
@@ -66,7 +76,10 @@ export const kinds: Record<string, Kind> = {
     own: { constraints: Type.Optional(Type.Object({ allow_encrypted_key: Type.Boolean() }, closed)) },
     generated: true,
   },
-  rsa_pkey_credentials: { accessors: ['private_key_pem', 'public_key_pem', 'public_key_openssh', 'public_key_fingerprint', 'value_present?'], generated: true },
+  rsa_pkey_credentials: {
+    accessors: ['private_key_pem', 'public_key_pem', 'public_key_openssh', 'public_key_fingerprint', 'value_present?'],
+    generated: true,
+  },
   salted_credentials: { accessors: ['identity', 'password', 'salt', 'sha512_hashed_password', 'value_present?'], generated: true },
   secret: { accessors: present, own: { constraints: Type.Optional(StringConstraints) }, generated: true },
   service_network_az_multi_select: { accessors: present },
@@ -97,7 +110,8 @@ const blueprint = (type: string, { default: standard, own = {} }: Kind): TSchema
   )
 
 /** One of `schemas`, told apart by `type`, so that faults name the field and not every type. */
-const byType = (schemas: TSchema[]): TSchema => Type.Unsafe({ type: 'object', required: ['type'], discriminator: { propertyName: 'type' }, oneOf: schemas })
+const byType = (schemas: TSchema[]): TSchema =>
+  Type.Unsafe({ type: 'object', required: ['type'], discriminator: { propertyName: 'type' }, oneOf: schemas })
 
 const simpleBlueprints = Object.entries(kinds).map(([type, kind]) => blueprint(type, kind))
 const SimpleBlueprint = byType(simpleBlueprints)
@@ -114,7 +128,12 @@ const selector = blueprint('selector', {
   own: {
     option_templates: Type.Array(
       Type.Object(
-        { name, select_value: text, property_blueprints: Type.Optional(Type.Array(SimpleBlueprint)), named_manifests: Type.Optional(Type.Array(NamedManifest)) },
+        {
+          name,
+          select_value: text,
+          property_blueprints: Type.Optional(Type.Array(SimpleBlueprint)),
+          named_manifests: Type.Optional(Type.Array(NamedManifest)),
+        },
         closed,
       ),
       { minItems: 2 },

@@ -1,4 +1,6 @@
-/** An expression of a manifest snippet: `(( reference || otherwise ))`, which Ops Manager evaluates, or `((( variable )))`, which BOSH does. */
+/**
+ * An expression of a manifest snippet: `(( reference || otherwise ))`, which Ops Manager evaluates, or `((( variable )))`, which BOSH does.
+ */
 export type Expression = { kind: 'property'; reference: string; otherwise?: string } | { kind: 'variable'; name: string }
 
 const pattern = /\(\(\(\s*(\S+?)\s*\)\)\)|\(\(\s*(.+?)\s*\)\)(?!\))/g

@@ -9,7 +9,12 @@ const root = resolve(import.meta.dirname, '../..')
 export function fillIn(version: string, releases: Metadata['releases']): Metadata {
   const template = parse(readFileSync(join(root, 'tile/metadata/mesh-release.yml'), 'utf8'), { version: '1.1' }) as Metadata
   const icon = readFileSync(join(root, 'tile/icon.png')).toString('base64')
-  return { ...template, product_version: version, releases: releases.map(({ name, version, file }) => ({ name, file, version })), icon_image: icon }
+  return {
+    ...template,
+    product_version: version,
+    releases: releases.map(({ name, version, file }) => ({ name, file, version })),
+    icon_image: icon,
+  }
 }
 
 /** The metadata as the file that Ops Manager reads: YAML 1.1, without comments and aliases. */

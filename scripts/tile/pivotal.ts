@@ -7,11 +7,15 @@ import { tileFaults } from './check.ts'
 import { fillIn, metadataFile } from './metadata.ts'
 import type { Tarball } from './releases.ts'
 
-
-/** Writes a .pivotal file: the metadata, the releases, and migrations/v1 for those of later versions. The same input gives the same bytes. */
+/**
+ * Writes a .pivotal file: the metadata, the releases, and migrations/v1 for those of later versions. The same input gives the same bytes.
+ */
 export async function writeTile(to: string, version: string, tarballs: Tarball[]): Promise<void> {
   const releases = tarballs.map(({ name, version, path }) => ({ name, version, path, file: `${name}-${version}.tgz` }))
-  const metadata = fillIn(version, releases.map(({ name, file, version }) => ({ name, file, version })))
+  const metadata = fillIn(
+    version,
+    releases.map(({ name, file, version }) => ({ name, file, version })),
+  )
   const faults = tileFaults(metadata)
   if (faults.length) throw new Error(`the tile is not right:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
 

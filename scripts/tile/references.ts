@@ -3,10 +3,31 @@ import type { Blueprint, JobType, Metadata, NamedManifest } from './types.ts'
 
 /** What an expression may name besides properties of the tile, as the tile developer guide lists it. */
 const contexts: Record<string, string[]> = {
-  $ops_manager: ['ca_certificate', 'trusted_certificates', 'http_proxy', 'https_proxy', 'no_proxy', 'instance_types_catalog', 'restricted_view_api_access_credentials', 'iaas_type', 'dns_enabled'],
+  $ops_manager: [
+    'ca_certificate',
+    'trusted_certificates',
+    'http_proxy',
+    'https_proxy',
+    'no_proxy',
+    'instance_types_catalog',
+    'restricted_view_api_access_credentials',
+    'iaas_type',
+    'dns_enabled',
+  ],
   $director: [
-    'guid', 'deployment_ip', 'username', 'password', 'ntp_servers', 'ca_public_key', 'hostname', 'tld', 'metrics_server_enabled',
-    'bosh_metrics_forwarder_client_name', 'bosh_metrics_forwarder_client_secret', 'system_metrics_runtime_enabled', 'dns_release_present',
+    'guid',
+    'deployment_ip',
+    'username',
+    'password',
+    'ntp_servers',
+    'ca_public_key',
+    'hostname',
+    'tld',
+    'metrics_server_enabled',
+    'bosh_metrics_forwarder_client_name',
+    'bosh_metrics_forwarder_client_secret',
+    'system_metrics_runtime_enabled',
+    'dns_release_present',
   ],
   $runtime: ['system_domain', 'apps_domain', 'system_api_url', 'login_url', 'uaa_url', 'console_url', 'default_reply_to', 'default_from'],
   $self: ['uaa_client_name', 'uaa_client_secret', 'service_network', 'stemcell_version'],
@@ -61,7 +82,8 @@ export function snippetsOf(metadata: Metadata): Snippet[] {
 }
 
 /** What a reference leads to: a property of the tile, something outside of it, or a fault. */
-export type Found = { property: string; accessor: string } | { field: Blueprint; accessor: string } | { outside: string } | { fault: string }
+export type Found =
+  { property: string; accessor: string } | { field: Blueprint; accessor: string } | { outside: string } | { fault: string }
 
 /** Resolves what an expression names. `properties` are those of `metadata`. */
 export function resolve(reference: string, metadata: Metadata, properties: Map<string, Blueprint>, scope: Scope): Found {
@@ -80,15 +102,20 @@ export function resolve(reference: string, metadata: Metadata, properties: Map<s
 }
 
 function outside(reference: string, known: string[] = []): Found {
-  return known.includes(reference.slice(reference.indexOf('.') + 1)) ? { outside: reference } : { fault: `${reference} is nothing that Ops Manager knows` }
+  return known.includes(reference.slice(reference.indexOf('.') + 1))
+    ? { outside: reference }
+    : { fault: `${reference} is nothing that Ops Manager knows` }
 }
 
 function ofProduct(reference: string, { name, requires_product_versions = [] }: Metadata): Found {
   const [product = '', ...path] = reference.slice(2).split('.')
-  if (product !== name && !requires_product_versions.some((required) => required.name === product)) return { fault: `${reference}: ${product} is not in requires_product_versions` }
+  if (product !== name && !requires_product_versions.some((required) => required.name === product))
+    return { fault: `${reference}: ${product} is not in requires_product_versions` }
   const last = path.at(-1) ?? ''
   const known = path.length === 1 ? ofProducts : accessors
-  return [1, 3].includes(path.length) && known.includes(last) ? { outside: reference } : { fault: `${reference} is nothing that Ops Manager knows` }
+  return [1, 3].includes(path.length) && known.includes(last)
+    ? { outside: reference }
+    : { fault: `${reference} is nothing that Ops Manager knows` }
 }
 
 function ofRecord(reference: string, collection?: Blueprint): Found {
@@ -102,6 +129,10 @@ function readable({ type, named_manifests = [], option_templates = [] }: Bluepri
   const manifest = /parsed_manifest\((\w+)\)$/.exec(accessor)
   const has = (manifests: NamedManifest[] = []): boolean => manifests.some(({ name }) => name === manifest?.[1])
   if (type === 'collection') return accessor === 'value' || (accessor.startsWith('parsed_manifest(') && has(named_manifests))
-  if (type === 'selector') return accessor === 'value' || (accessor.startsWith('selected_option.parsed_manifest(') && option_templates.every((option) => has(option.named_manifests)))
+  if (type === 'selector')
+    return (
+      accessor === 'value' ||
+      (accessor.startsWith('selected_option.parsed_manifest(') && option_templates.every((option) => has(option.named_manifests)))
+    )
   return kinds[type]?.accessors.includes(accessor) ?? false
 }

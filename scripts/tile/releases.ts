@@ -32,8 +32,10 @@ export function pins(file = join(root, 'tile/releases.yml')): Pin[] {
   if (!Array.isArray(list)) throw new Error(`${file}: must be a list of releases`)
   for (const [index, pin] of list.entries()) {
     const { name, version, url, digest } = pin as Partial<Record<keyof Pin, unknown>>
-    for (const [field, value] of Object.entries({ name, version, url })) if (typeof value !== 'string' || !value) throw new Error(`${file}: [${index}].${field}: must be a string`)
-    if (typeof digest !== 'string' || !/^sha(1:[0-9a-f]{40}|256:[0-9a-f]{64})$/.test(digest)) throw new Error(`${file}: [${index}].digest: must be sha1:HEX or sha256:HEX`)
+    for (const [field, value] of Object.entries({ name, version, url }))
+      if (typeof value !== 'string' || !value) throw new Error(`${file}: [${index}].${field}: must be a string`)
+    if (typeof digest !== 'string' || !/^sha(1:[0-9a-f]{40}|256:[0-9a-f]{64})$/.test(digest))
+      throw new Error(`${file}: [${index}].digest: must be sha1:HEX or sha256:HEX`)
   }
   return list as Pin[]
 }
@@ -59,7 +61,11 @@ export async function readTarball(path: string): Promise<Tarball> {
 
 /** Our own release, which `npm run release` makes of this checkout. */
 export async function ownRelease(): Promise<Tarball> {
-  const { status, stdout } = spawnSync('npm', ['run', '--silent', 'release'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+  const { status, stdout } = spawnSync('npm', ['run', '--silent', 'release'], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   process.stderr.write(stdout)
   if (status !== 0) throw new Error('npm run release did not make the release; its messages are above')
   const [, made = ''] = /^(.+\.tgz): mesh \S+$/.exec(stdout.trim().split('\n').at(-1) ?? '') ?? []
@@ -80,7 +86,8 @@ export async function pinnedRelease(pin: Pin, folder = join(root, 'vendor/releas
   if (!existsSync(path)) await download(pin, path)
   await verify(pin, path)
   const tarball = await readTarball(path)
-  if (tarball.name !== pin.name || tarball.version !== pin.version) throw new Error(`${path} is ${tarball.name} ${tarball.version}, not ${pin.name} ${pin.version}`)
+  if (tarball.name !== pin.name || tarball.version !== pin.version)
+    throw new Error(`${path} is ${tarball.name} ${tarball.version}, not ${pin.name} ${pin.version}`)
   return tarball
 }
 
@@ -97,7 +104,9 @@ async function download(pin: Pin, path: string): Promise<void> {
   } catch (error) {
     const { message, cause } = error as Error
     const why = cause instanceof Error ? cause.message : message
-    throw new Error(`${pin.name} ${pin.version} could not be fetched from ${pin.url}: ${why}. Put it there yourself: ${path}`, { cause: error })
+    throw new Error(`${pin.name} ${pin.version} could not be fetched from ${pin.url}: ${why}. Put it there yourself: ${path}`, {
+      cause: error,
+    })
   } finally {
     rmSync(part, { force: true })
   }

@@ -10,11 +10,26 @@ const list = (items: TSchema, minItems = 1): TSchema => Type.Array(items, { minI
 const snippet = Type.Optional(Type.String({ minLength: 1, description: 'YAML with expressions, as text' }))
 
 const StemcellCriteria = Type.Object({ os: text, version, enable_patch_security_updates: flag }, closed)
-const ProductVersion = Type.Object({ name, version: Type.String({ pattern: '^(=|!=|>|<|>=|<=|~>) ?\\d+(\\.\\d+)*$' }), optional: flag }, closed)
+const ProductVersion = Type.Object(
+  { name, version: Type.String({ pattern: '^(=|!=|>|<|>=|<=|~>) ?\\d+(\\.\\d+)*$' }), optional: flag },
+  closed,
+)
 
 const Verifier = Type.Object(
   {
-    name: Type.Enum(['Blobstore', 'LDAPBind', 'MysqlDatabase', 'SmtpAuthentication', 'SsoUrl', 'StaticIps', 'WildcardDomain', 'VsphereConfiguration', 'HttpSuccess'].map((kind) => `Verifiers::${kind}Verifier`)),
+    name: Type.Enum(
+      [
+        'Blobstore',
+        'LDAPBind',
+        'MysqlDatabase',
+        'SmtpAuthentication',
+        'SsoUrl',
+        'StaticIps',
+        'WildcardDomain',
+        'VsphereConfiguration',
+        'HttpSuccess',
+      ].map((kind) => `Verifiers::${kind}Verifier`),
+    ),
     properties: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
     ignorable: flag,
     run_on: Type.Optional(Type.Enum(['always', 'major_or_minor_upgrades'])),
@@ -36,26 +51,45 @@ const Errand = Type.Object(
 )
 
 const reference = Type.String({ pattern: '^(\\.[a-z][a-z0-9_]*){2,4}$' })
-const words = { label: text, description: Type.Optional(text), placeholder: Type.Optional(text), display_type: Type.Optional(Type.Literal('text_area')) }
+const words = {
+  label: text,
+  description: Type.Optional(text),
+  placeholder: Type.Optional(text),
+  display_type: Type.Optional(Type.Literal('text_area')),
+}
 const Input = Type.Object({ reference, ...words }, closed)
 const PropertyInput = Type.Object(
   {
     reference,
     ...words,
     property_inputs: Type.Optional(list(Type.Object({ reference: name, ...words }, closed))),
-    selector_property_inputs: Type.Optional(list(Type.Object({ reference, label: text, description: Type.Optional(text), property_inputs: Type.Optional(list(Input)) }, closed))),
+    selector_property_inputs: Type.Optional(
+      list(Type.Object({ reference, label: text, description: Type.Optional(text), property_inputs: Type.Optional(list(Input)) }, closed)),
+    ),
   },
   closed,
 )
 
 const FormType = Type.Object(
-  { name, label: text, description: Type.Optional(text), markdown: Type.Optional(text), property_inputs: list(PropertyInput), verifiers: Type.Optional(list(Verifier)) },
+  {
+    name,
+    label: text,
+    description: Type.Optional(text),
+    markdown: Type.Optional(text),
+    property_inputs: list(PropertyInput),
+    verifiers: Type.Optional(list(Verifier)),
+  },
   closed,
 )
 
 const Template = Type.Object({ name, release: name, manifest: snippet, consumes: snippet, provides: snippet }, closed)
 const ResourceDefinition = Type.Object(
-  { name: Type.Enum(['ram', 'ephemeral_disk', 'persistent_disk', 'cpu']), configurable: Type.Boolean(), default: Type.Integer({ minimum: 0 }), constraints: Type.Optional(IntegerConstraints) },
+  {
+    name: Type.Enum(['ram', 'ephemeral_disk', 'persistent_disk', 'cpu']),
+    configurable: Type.Boolean(),
+    default: Type.Integer({ minimum: 0 }),
+    constraints: Type.Optional(IntegerConstraints),
+  },
   closed,
 )
 const InstanceDefinition = Type.Object(
@@ -65,7 +99,15 @@ const InstanceDefinition = Type.Object(
     default: Type.Integer({ minimum: 0 }),
     constraints: Type.Optional(IntegerConstraints),
     zero_if: Type.Optional(
-      Type.Object({ property_reference: reference, property_value: Type.Optional(text), property_values: Type.Optional(list(text)), allow_manual_selection_of_zero: flag }, closed),
+      Type.Object(
+        {
+          property_reference: reference,
+          property_value: Type.Optional(text),
+          property_values: Type.Optional(list(text)),
+          allow_manual_selection_of_zero: flag,
+        },
+        closed,
+      ),
     ),
   },
   closed,
@@ -109,7 +151,16 @@ export const ProductTemplate = Type.Object(
     requires_product_versions: Type.Optional(list(ProductVersion)),
     releases: list(Type.Object({ name, file: Type.String({ pattern: '^[^/]+\\.tgz$' }), version: text }, closed)),
     variables: Type.Optional(
-      list(Type.Object({ name: text, type: Type.Enum(['certificate', 'password', 'rsa', 'ssh', 'user']), options: Type.Optional(Type.Record(Type.String(), Type.Unknown())) }, closed)),
+      list(
+        Type.Object(
+          {
+            name: text,
+            type: Type.Enum(['certificate', 'password', 'rsa', 'ssh', 'user']),
+            options: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+          },
+          closed,
+        ),
+      ),
     ),
     post_deploy_errands: Type.Optional(list(Errand)),
     pre_delete_errands: Type.Optional(list(Errand)),

@@ -96,12 +96,20 @@ export class Api {
     return this.#request(method, path, { token: another, body, bodyTimeout })
   }
 
-  async #request(method: Method, path: string, { token, body, bodyTimeout = 30_000 }: { token?: string | undefined; body?: object | undefined; bodyTimeout?: number | undefined }): Promise<Dispatcher.ResponseData> {
+  async #request(
+    method: Method,
+    path: string,
+    { token, body, bodyTimeout = 30_000 }: { token?: string | undefined; body?: object | undefined; bodyTimeout?: number | undefined },
+  ): Promise<Dispatcher.ResponseData> {
     try {
       return await request(`${this.#base}${path}`, {
         method,
         dispatcher: this.#dispatcher,
-        headers: { ...(token && { authorization: `Bearer ${token}` }), accept: 'application/json', ...(body && { 'content-type': 'application/json' }) },
+        headers: {
+          ...(token && { authorization: `Bearer ${token}` }),
+          accept: 'application/json',
+          ...(body && { 'content-type': 'application/json' }),
+        },
         body: body && JSON.stringify(body),
         bodyTimeout,
       })
@@ -129,7 +137,9 @@ export class Api {
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 function withQuery(path: string, query: Query): string {
-  const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [value].flat().map((one): [string, string] => [name, String(one)])))
+  const given = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [value].flat().map((one): [string, string] => [name, String(one)]),
+  )
   const search = new URLSearchParams(given).toString()
   return search ? `${path}?${search}` : path
 }

@@ -68,8 +68,16 @@ export interface Act<Target, Outcome> {
   show: (outcome: Outcome, target: Target) => void
 }
 
-/** Does something for each target, whatever becomes of the others, and says what came of it and which were refused. Throws what no target can mend, as that nobody answers. */
-export async function each<Target, Outcome>(command: Command, cli: Cli, targets: Target[], { act, show }: Act<Target, Outcome>): Promise<void> {
+/**
+ * Does something for each target, whatever becomes of the others, and says what came of it and which were refused. Throws what no target
+ * can mend, as that nobody answers.
+ */
+export async function each<Target, Outcome>(
+  command: Command,
+  cli: Cli,
+  targets: Target[],
+  { act, show }: Act<Target, Outcome>,
+): Promise<void> {
   const { json } = command.optsWithGlobals<GlobalOptions>()
   const outcomes: Outcome[] = []
   for (const target of targets) {
@@ -91,5 +99,8 @@ export const watchOption = ['-w, --watch', 'show it again whenever it changes, u
 /** The help of a command ends with examples. */
 export function examples(command: Command, lines: [command: string, meaning: string][]): Command {
   const width = Math.max(...lines.map(([text]) => text.length))
-  return command.addHelpText('after', `\nExamples:\n${lines.map(([text, meaning]) => `  meshctl ${text.padEnd(width)}   ${meaning}`).join('\n')}`)
+  return command.addHelpText(
+    'after',
+    `\nExamples:\n${lines.map(([text, meaning]) => `  meshctl ${text.padEnd(width)}   ${meaning}`).join('\n')}`,
+  )
 }

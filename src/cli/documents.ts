@@ -22,7 +22,9 @@ export function readDocuments(files: string[], namespace: string): FileDocument[
     parseDocuments(text).map((document): FileDocument => {
       const checked = checkParsed(document, namespace, widestBounds)
       const known = new Set(checked.findings.map(({ path, message }) => `${path} ${message}`))
-      const bounded = checkParsed(document, namespace, defaultBounds).findings.filter(({ severity, path, message }) => severity === 'error' && !known.has(`${path} ${message}`))
+      const bounded = checkParsed(document, namespace, defaultBounds).findings.filter(
+        ({ severity, path, message }) => severity === 'error' && !known.has(`${path} ${message}`),
+      )
       return { ...checked, file: name, value: document.value, bounded }
     }),
   )
@@ -32,7 +34,11 @@ export function readDocuments(files: string[], namespace: string): FileDocument[
 
 /** Says every error of every document with file, line and path; true where there is none. */
 export function showErrors(documents: FileDocument[], cli: Cli): boolean {
-  const errors = documents.flatMap(({ file, findings, lineOf }) => findings.filter(({ severity }) => severity === 'error').map(({ path, message, line = lineOf(path) }) => said(file, line, path, message)))
+  const errors = documents.flatMap(({ file, findings, lineOf }) =>
+    findings
+      .filter(({ severity }) => severity === 'error')
+      .map(({ path, message, line = lineOf(path) }) => said(file, line, path, message)),
+  )
   for (const error of errors) cli.err.write(error)
   if (errors.length) cli.exitCode = exitCodes.refused
   return !errors.length
@@ -42,21 +48,33 @@ export function showErrors(documents: FileDocument[], cli: Cli): boolean {
 export function showWarnings(documents: FileDocument[], cli: Cli): void {
   const together = analyseAlone(documents.flatMap(({ resource }) => resource ?? []))
   for (const { file, findings, lineOf, resource, bounded } of documents) {
-    for (const { path, message } of bounded) cli.err.write(`${file}:${lineOf(path)}: warning: ${path}: ${message}; refused unless the operator's configuration allows it`)
+    for (const { path, message } of bounded)
+      cli.err.write(`${file}:${lineOf(path)}: warning: ${path}: ${message}; refused unless the operator's configuration allows it`)
     const warnings = [...findings, ...(resource ? together.get(resource)! : [])].filter(({ severity }) => severity === 'warning')
     for (const { path, message } of warnings) cli.err.write(`${file}:${lineOf(path)}: warning: ${path}: ${message}`)
   }
 }
 
 /** Applies documents; undefined where some of them are no YAML, or copilot refuses them, which is then said with file, line and path. */
-export async function applyDocuments(api: Api, documents: FileDocument[], { namespace, dryRun }: { namespace: string; dryRun: boolean }, cli: Cli): Promise<ApplyOutcome[] | undefined> {
+export async function applyDocuments(
+  api: Api,
+  documents: FileDocument[],
+  { namespace, dryRun }: { namespace: string; dryRun: boolean },
+  cli: Cli,
+): Promise<ApplyOutcome[] | undefined> {
   // Of the rest copilot tells all at once; what it allows is the operator's word.
   if (documents.some(({ findings }) => findings.some(({ code }) => code === codes.yaml))) {
     showErrors(documents, cli)
     return undefined
   }
   try {
-    return (await api.post<{ items: ApplyOutcome[] }>('/v1/resources/apply', { documents: documents.map(({ value }) => value), namespace, dryRun })).items
+    return (
+      await api.post<{ items: ApplyOutcome[] }>('/v1/resources/apply', {
+        documents: documents.map(({ value }) => value),
+        namespace,
+        dryRun,
+      })
+    ).items
   } catch (error) {
     if (!(error instanceof Refused) || !error.problems.length || error.problems.some(({ document }) => document === undefined)) throw error
     for (const { document, path = '', message } of error.problems) {

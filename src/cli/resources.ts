@@ -20,7 +20,9 @@ export function readSources(files: string[]): Source[] {
       if (/^https?:\/\//.test(file)) throw Usage(`-f: addresses are not read; write curl -sf ${file} | meshctl … -f -`)
       if (file === '-') return [{ name: 'standard input', text: readFileSync(0, 'utf8') }]
       if (!statSync(file).isDirectory()) return [{ name: file, text: readFileSync(file, 'utf8') }]
-      const inside = readdirSync(file).filter((name) => /\.(ya?ml|json)$/.test(name)).sort()
+      const inside = readdirSync(file)
+        .filter((name) => /\.(ya?ml|json)$/.test(name))
+        .sort()
       return inside.map((name) => ({ name: join(file, name), text: readFileSync(join(file, name), 'utf8') }))
     })
   } catch (error) {
@@ -29,8 +31,15 @@ export function readSources(files: string[]): Source[] {
   }
 }
 
-export const namespaceOption = ['-n, --namespace <space>', 'name or guid of the space, or ORGANIZATION/SPACE; else MESH_NAMESPACE, else that of `cf target`, else that of the running `npm start`'] as const
-export const fileOption = ['-f, --filename <path>', 'a file, a folder, or - for standard input; can be given several times', (path: string, before: string[] = []): string[] => [...before, path]] as const
+export const namespaceOption = [
+  '-n, --namespace <space>',
+  'name or guid of the space, or ORGANIZATION/SPACE; else MESH_NAMESPACE, else that of `cf target`, else that of the running `npm start`',
+] as const
+export const fileOption = [
+  '-f, --filename <path>',
+  'a file, a folder, or - for standard input; can be given several times',
+  (path: string, before: string[] = []): string[] => [...before, path],
+] as const
 
 /** The namespace that a command is meant for. */
 export function namespaceOf(command: Command, environment: NodeJS.ProcessEnv): string {
@@ -40,7 +49,10 @@ export function namespaceOf(command: Command, environment: NodeJS.ProcessEnv): s
 /** The path of a resource at copilot's API, from `vs/NAME`. */
 export function pathOf(target: string, namespace: string): string {
   const [kind = '', name = '', ...more] = target.split('/')
-  if (!kindNamed(kind) || !name || more.length) throw Usage(`${target} is no resource; write KIND/NAME with one of ${resourceKinds.map((known) => kindInfo[known].short).join(', ')}, as vs/canary`)
+  if (!kindNamed(kind) || !name || more.length)
+    throw Usage(
+      `${target} is no resource; write KIND/NAME with one of ${resourceKinds.map((known) => kindInfo[known].short).join(', ')}, as vs/canary`,
+    )
   return `/v1/resources/${kindNamed(kind)!.toLowerCase()}/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`
 }
 
@@ -71,12 +83,21 @@ export function showOutcome({ key, outcome, warnings }: ApplyOutcome, { out, err
 export interface ShownResource {
   apiVersion: string
   kind: string
-  metadata: { name: string; namespace: string; labels: Record<string, string>; generation: number; createdAt: string; resourceVersion: string }
+  metadata: {
+    name: string
+    namespace: string
+    labels: Record<string, string>
+    generation: number
+    createdAt: string
+    resourceVersion: string
+  }
   spec: Record<string, unknown>
   status: { conditions: { type: string; status: string; message?: string }[]; warnings: { code: string; path: string; message: string }[] }
 }
 
 /** `vs/canary`. */
-export const shortName = ({ kind, metadata }: Pick<ShownResource, 'kind' | 'metadata'>): string => `${kindInfo[kindNamed(kind)!].short}/${metadata.name}`
+export const shortName = ({ kind, metadata }: Pick<ShownResource, 'kind' | 'metadata'>): string =>
+  `${kindInfo[kindNamed(kind)!].short}/${metadata.name}`
 
-export const condition = ({ status }: ShownResource, type: string): string => status.conditions.find((one) => one.type === type)?.status ?? 'Unknown'
+export const condition = ({ status }: ShownResource, type: string): string =>
+  status.conditions.find((one) => one.type === type)?.status ?? 'Unknown'

@@ -25,7 +25,13 @@ export function table<Row>(columns: Column<Row>[], rows: Row[], { width = Infini
       .map((value, position) => style(pad(cut(value, widths[position]!), widths[position]!, columns[position]!.right)))
       .join(gap)
       .trimEnd()
-  return [line(columns.map(({ title }) => title), bold), ...cells.map((row) => line(row))].join('\n')
+  return [
+    line(
+      columns.map(({ title }) => title),
+      bold,
+    ),
+    ...cells.map((row) => line(row)),
+  ].join('\n')
 }
 
 function fit(widths: number[], width: number): number[] {
@@ -44,7 +50,11 @@ const letters = (text: string): string[] => Array.from(stripVTControlCharacters(
 const length = (text: string): number => letters(text).length
 
 function cut(text: string, width: number): string {
-  return length(text) <= width ? text : `${letters(text).slice(0, width - 1).join('')}…`
+  return length(text) <= width
+    ? text
+    : `${letters(text)
+        .slice(0, width - 1)
+        .join('')}…`
 }
 
 function pad(text: string, width: number, right = false): string {

@@ -3,11 +3,18 @@ import type { Held, Named, Owned } from './types.ts'
 export const nameOf = (named: Named | undefined): string => named?.name ?? named?.guid ?? '-'
 
 /** `organization/space`. */
-export const ownerOf = ({ organization, space }: Owned): string => (organization ? `${nameOf(organization)}/${nameOf(space)}` : nameOf(space))
+export const ownerOf = ({ organization, space }: Owned): string =>
+  organization ? `${nameOf(organization)}/${nameOf(space)}` : nameOf(space)
 
 /** A length of time as people say it: `4s`, `3m`, `5h`, `2d`. */
 export function span(seconds: number): string {
-  const [size, unit] = ([[86_400, 'd'], [3600, 'h'], [60, 'm']] as const).find(([size]) => seconds >= size) ?? [1, 's']
+  const [size, unit] = (
+    [
+      [86_400, 'd'],
+      [3600, 'h'],
+      [60, 'm'],
+    ] as const
+  ).find(([size]) => seconds >= size) ?? [1, 's']
   return `${Math.floor(Math.max(0, seconds) / size)}${unit}`
 }
 

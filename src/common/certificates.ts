@@ -21,7 +21,8 @@ export function certificateFaults(config: unknown, now = new Date()): string[] {
 
 function* visit(value: unknown, path: string, now: Date): Generator<string> {
   if (typeof value !== 'object' || value === null) return
-  for (const [name, child] of Object.entries(value)) yield* visit(child, Array.isArray(value) ? `${path}[${name}]` : path ? `${path}.${name}` : name, now)
+  for (const [name, child] of Object.entries(value))
+    yield* visit(child, Array.isArray(value) ? `${path}[${name}]` : path ? `${path}.${name}` : name, now)
   const { certificate, key, ca } = value as Record<string, unknown>
   if (typeof ca === 'string') yield* attempt(`${path}.ca`, () => certificates(readPem(ca)).forEach((authority) => valid(authority, now)))
   if (typeof certificate !== 'string' || typeof key !== 'string') return
@@ -51,5 +52,6 @@ function certificates(pem: Buffer): X509Certificate[] {
 }
 
 function valid(certificate: X509Certificate | undefined, now: Date): void {
-  if (certificate && certificate.validToDate < now) throw new Error(`expired on ${certificate.validTo} (${certificate.subject.replaceAll('\n', ', ')})`)
+  if (certificate && certificate.validToDate < now)
+    throw new Error(`expired on ${certificate.validTo} (${certificate.subject.replaceAll('\n', ', ')})`)
 }

@@ -7,7 +7,11 @@ import { certificateFaults } from './certificates.ts'
 import { messageOf, problem } from './problem.ts'
 import { logLevels } from './log.ts'
 
-export const ConfigInvalid = problem('MESH_CONFIG_INVALID', 422, (file: string, faults: string[]) => `${file}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+export const ConfigInvalid = problem(
+  'MESH_CONFIG_INVALID',
+  422,
+  (file: string, faults: string[]) => `${file}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+)
 
 /** Checks `value` against `schema`, filling in defaults. Throws `ConfigInvalid` with every fault and its path. */
 export function validateConfig<Schema extends TSchema>(schema: Schema, value: unknown, file: string): Static<Schema> {
@@ -60,11 +64,19 @@ export function readConfig<Schema extends TSchema>(schema: Schema, file: string,
  * The configuration of a program started as `PROGRAM --config FILE`. Prints help for `--help`; a wrong argument ends the
  * process with exit code 2, a wrong configuration with 1, each after a sentence that says what to change.
  */
-export function loadConfig<Schema extends TSchema>(program: string, schema: Schema, argv = process.argv.slice(2), check?: ConfigCheck<Schema>): Static<Schema> {
+export function loadConfig<Schema extends TSchema>(
+  program: string,
+  schema: Schema,
+  argv = process.argv.slice(2),
+  check?: ConfigCheck<Schema>,
+): Static<Schema> {
   const usage = `Usage: ${program} --config FILE [--check]\n\n  --config FILE  the YAML configuration; docs/configuration.md lists its fields\n  --check        only check the configuration and the certificates that it names\n\nExample:\n  ${program} --config ${program}.yml\n`
   let args: { config?: string; check?: boolean; help?: boolean }
   try {
-    args = parseArgs({ args: argv, options: { config: { type: 'string' }, check: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } }).values
+    args = parseArgs({
+      args: argv,
+      options: { config: { type: 'string' }, check: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    }).values
   } catch (error) {
     process.stderr.write(`${program}: ${messageOf(error)}\n${usage}`)
     process.exit(2)
@@ -96,7 +108,12 @@ export const ListenConfig = (port?: number, host = '127.0.0.1') =>
   Type.Object(
     {
       host: Type.String({ default: host, description: 'Address to bind' }),
-      port: Type.Integer({ minimum: 0, maximum: 65535, ...(port === undefined ? {} : { default: port }), description: 'TCP port; 0 takes a free one' }),
+      port: Type.Integer({
+        minimum: 0,
+        maximum: 65535,
+        ...(port === undefined ? {} : { default: port }),
+        description: 'TCP port; 0 takes a free one',
+      }),
     },
     { ...closed, ...(port === undefined ? {} : { default: {} }) },
   )
@@ -112,7 +129,10 @@ export const TlsConfig = Type.Object(
 )
 export type TlsConfig = Static<typeof TlsConfig>
 
-export const LogConfig = Type.Object({ level: Type.Enum([...logLevels], { default: 'info', description: 'Least severe level that is logged' }) }, { ...closed, default: {} })
+export const LogConfig = Type.Object(
+  { level: Type.Enum([...logLevels], { default: 'info', description: 'Least severe level that is logged' }) },
+  { ...closed, default: {} },
+)
 
 /** Where a process serves `/health`, `/ready` and `/metrics`. */
 export const HealthConfig = Type.Object({ listen: ListenConfig() }, closed)

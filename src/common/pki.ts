@@ -46,7 +46,10 @@ export function issueCertificate(authority: KeyPair, options: CertificateOptions
     { name: 'basicConstraints', cA: false },
     { name: 'keyUsage', digitalSignature: true, keyEncipherment: true, critical: true },
     { name: 'extKeyUsage', serverAuth: usages.includes('server'), clientAuth: usages.includes('client') },
-    { name: 'subjectAltName', altNames: [...(options.dns ?? []).map((value) => ({ type: 2, value })), ...(options.ips ?? []).map((ip) => ({ type: 7, ip }))] },
+    {
+      name: 'subjectAltName',
+      altNames: [...(options.dns ?? []).map((value) => ({ type: 2, value })), ...(options.ips ?? []).map((ip) => ({ type: 7, ip }))],
+    },
     { name: 'authorityKeyIdentifier', keyIdentifier: issuer.generateSubjectKeyIdentifier().getBytes() },
   ])
   certificate.sign(signer(authority.key), forge.md.sha256.create())
@@ -96,7 +99,10 @@ const sha256Info = Buffer.from('3031300d060960864801650304020105000420', 'hex')
 /** A key as forge asks for one, of which it uses this alone; OpenSSL signs in a tenth of the time. */
 function signer(key: string): forge.pki.rsa.PrivateKey {
   const sign = (digest: forge.md.MessageDigest): string =>
-    privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, Buffer.concat([sha256Info, Buffer.from(digest.digest().getBytes(), 'latin1')])).toString('latin1')
+    privateEncrypt(
+      { key, padding: constants.RSA_PKCS1_PADDING },
+      Buffer.concat([sha256Info, Buffer.from(digest.digest().getBytes(), 'latin1')]),
+    ).toString('latin1')
   return { sign } as unknown as forge.pki.rsa.PrivateKey
 }
 

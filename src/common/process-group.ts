@@ -12,7 +12,7 @@ export async function endGroup(file: string, graceMs = 0): Promise<void> {
   const group = notedGroup(file)
   if (group === undefined) return
   if (graceMs) signalGroup(group, 'SIGTERM')
-  for (const deadline = Date.now() + graceMs; Date.now() < deadline && membersOf(group).length; ) await delay(50)
+  for (const deadline = Date.now() + graceMs; Date.now() < deadline && membersOf(group).length;) await delay(50)
   signalGroup(group, 'SIGKILL')
 }
 

@@ -3,7 +3,11 @@ import type { PeerCertificate, TLSSocket } from 'node:tls'
 import type { TlsConfig } from './config.ts'
 import { problem, messageOf } from './problem.ts'
 
-export const TlsFileUnreadable = problem('MESH_TLS_FILE_UNREADABLE', 500, (field: string, file: string, why: string) => `${field}: cannot read ${file}: ${why}`)
+export const TlsFileUnreadable = problem(
+  'MESH_TLS_FILE_UNREADABLE',
+  500,
+  (field: string, file: string, why: string) => `${field}: cannot read ${file}: ${why}`,
+)
 
 export interface TlsMaterial {
   cert: Buffer
@@ -28,7 +32,8 @@ export function readTls(config: TlsConfig): TlsMaterial {
  * Files that are gone or unreadable for a moment are ignored until they are whole again. Returns a function that stops it.
  */
 export function watchTls(config: TlsConfig, changed: (material: TlsMaterial) => void, interval = 1000): () => void {
-  const stamp = (): string => [config.certificate, config.key, config.ca].map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs).join()
+  const stamp = (): string =>
+    [config.certificate, config.key, config.ca].map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs).join()
   let last = stamp()
   const timer = setInterval(() => {
     const now = stamp()

@@ -78,7 +78,10 @@ export class Components {
   }
 
   /** Takes what a component says of resources; false where it must tell all of it, since what it builds on is not known. */
-  #tell(id: string, { resources, resourceChanges = {}, resourcesVersion: version }: Pick<Report, 'resources' | 'resourceChanges' | 'resourcesVersion'>): boolean {
+  #tell(
+    id: string,
+    { resources, resourceChanges = {}, resourcesVersion: version }: Pick<Report, 'resources' | 'resourceChanges' | 'resourcesVersion'>,
+  ): boolean {
     const known = this.#resources.get(id)
     const changes = new Map(Object.entries<ResourceState | null>(resources ?? resourceChanges))
     if (resources) for (const key of known?.states.keys() ?? []) if (!changes.has(key)) changes.set(key, null)

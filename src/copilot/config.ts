@@ -3,12 +3,19 @@ import { HealthConfig, ListenConfig, LogConfig, TlsConfig } from '../common/conf
 
 const closed = { additionalProperties: false } as const
 const Names = (name: string, who: string) =>
-  Type.Array(Type.String(), { minItems: 1, default: [`${name}.service.cf.internal`], description: `DNS names in the client certificate of ${who}` })
+  Type.Array(Type.String(), {
+    minItems: 1,
+    default: [`${name}.service.cf.internal`],
+    description: `DNS names in the client certificate of ${who}`,
+  })
 
 export const UaaConfig = Type.Object(
   {
     url: Type.String({ pattern: '^https?://', description: "UAA's address; its /token_keys are read from there" }),
-    issuer: Type.String({ pattern: '^https?://', description: 'The `iss` that tokens must bear, for example https://uaa.SYSTEM-DOMAIN/oauth/token' }),
+    issuer: Type.String({
+      pattern: '^https?://',
+      description: 'The `iss` that tokens must bear, for example https://uaa.SYSTEM-DOMAIN/oauth/token',
+    }),
     audience: Type.String({ default: 'cloud_controller', description: 'The `aud` that tokens must bear' }),
     ca: Type.Optional(Type.String({ description: "File with the CAs that UAA's certificate comes from, PEM; the system's where absent" })),
   },
@@ -20,10 +27,23 @@ export const CloudControllerConfig = Type.Object(
   {
     url: Type.String({ pattern: '^https?://', description: "Cloud Controller's address" }),
     ca: Type.Optional(Type.String({ description: "File with the CAs that its certificate comes from, PEM; the system's where absent" })),
-    rolesSeconds: Type.Number({ default: 30, minimum: 0, description: "How long somebody's roles are believed before they are asked for again, seconds" }),
-    patienceSeconds: Type.Number({ default: 600, minimum: 0, description: 'How long roles that were read before are enough for changes while Cloud Controller does not answer, seconds; then changes are refused' }),
+    rolesSeconds: Type.Number({
+      default: 30,
+      minimum: 0,
+      description: "How long somebody's roles are believed before they are asked for again, seconds",
+    }),
+    patienceSeconds: Type.Number({
+      default: 600,
+      minimum: 0,
+      description:
+        'How long roles that were read before are enough for changes while Cloud Controller does not answer, seconds; then changes are refused',
+    }),
   },
-  { ...closed, description: "Where people's roles in spaces are read, with their own tokens. Where absent, only scopes count: operators write, readers of everything read" },
+  {
+    ...closed,
+    description:
+      "Where people's roles in spaces are read, with their own tokens. Where absent, only scopes count: operators write, readers of everything read",
+  },
 )
 export type CloudControllerConfig = Static<typeof CloudControllerConfig>
 
@@ -56,18 +76,33 @@ export const CopilotConfig = Type.Object(
         uaa: Type.Optional(UaaConfig),
         cloudController: Type.Optional(CloudControllerConfig),
       },
-      { ...closed, description: 'The API for people, meshctl and the console. On loopback it may go without `tls` and `uaa`: then everybody on this machine may use it' },
+      {
+        ...closed,
+        description:
+          'The API for people, meshctl and the console. On loopback it may go without `tls` and `uaa`: then everybody on this machine may use it',
+      },
     ),
     egressAllowed: Type.Array(Type.String({ pattern: '^[0-9a-fA-F:.]+(/\\d{1,3})?$' }), {
       default: [],
-      description: "Subnets that are not public and that ServiceEntries of spaces may name all the same, as 10.1.0.0/16; the same as pilot's `translation.egressAllowed`",
+      description:
+        "Subnets that are not public and that ServiceEntries of spaces may name all the same, as 10.1.0.0/16; the same as pilot's `translation.egressAllowed`",
     }),
-    orphanDays: Type.Number({ default: 7, minimum: 0, description: 'Days for which what was applied in a space is kept after the space is gone' }),
+    orphanDays: Type.Number({
+      default: 7,
+      minimum: 0,
+      description: 'Days for which what was applied in a space is kept after the space is gone',
+    }),
     store: Type.Object(
       {
         file: Type.String({ description: 'The database; made where absent. Its folder also holds what a full sync has sent so far' }),
-        retention: Type.Integer({ default: 100_000, minimum: 1, description: 'Number of revisions for which removals are remembered; a watcher that was away for longer is sent a snapshot' }),
-        maxMegabytes: Type.Optional(Type.Integer({ minimum: 1, description: 'Largest size of the database, MiB; changes that need more are refused' })),
+        retention: Type.Integer({
+          default: 100_000,
+          minimum: 1,
+          description: 'Number of revisions for which removals are remembered; a watcher that was away for longer is sent a snapshot',
+        }),
+        maxMegabytes: Type.Optional(
+          Type.Integer({ minimum: 1, description: 'Largest size of the database, MiB; changes that need more are refused' }),
+        ),
       },
       closed,
     ),
@@ -76,7 +111,10 @@ export const CopilotConfig = Type.Object(
         keys: Type.Array(
           Type.Object(
             {
-              name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Its name, which what it has encrypted bears' }),
+              name: Type.String({
+                pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+                description: 'Its name, which what it has encrypted bears',
+              }),
               secret: Type.String({ minLength: 20, description: 'What the key is derived from: a random text' }),
             },
             closed,
@@ -94,12 +132,20 @@ export const CopilotConfig = Type.Object(
       {
         resources: Type.Integer({ default: 1000, minimum: 0, description: 'Most resources of one space' }),
         regexLength: Type.Integer({ default: 1024, minimum: 1, description: 'Longest regular expression in a resource, characters' }),
-        headerBytes: Type.Integer({ default: 8192, minimum: 1, description: 'Most that one rule may add or set of headers, names and values together, bytes' }),
+        headerBytes: Type.Integer({
+          default: 8192,
+          minimum: 1,
+          description: 'Most that one rule may add or set of headers, names and values together, bytes',
+        }),
         secrets: Type.Integer({ default: 100, minimum: 0, description: 'Most secrets of one space' }),
         records: Type.Integer({ default: 2_000_000, minimum: 1, description: 'Most records of one full sync' }),
         lineBytes: Type.Integer({ default: 1_048_576, minimum: 1024, description: 'Longest line of a full sync, bytes' }),
         bodyBytes: Type.Integer({ default: 16_777_216, minimum: 1024, description: 'Largest other body, bytes' }),
-        stallSeconds: Type.Number({ default: 30, exclusiveMinimum: 0, description: 'A watcher that takes nothing for this long is cut off' }),
+        stallSeconds: Type.Number({
+          default: 30,
+          exclusiveMinimum: 0,
+          description: 'A watcher that takes nothing for this long is cut off',
+        }),
       },
       { ...closed, default: {} },
     ),
@@ -116,7 +162,9 @@ export const isLoopback = (host: string): boolean => loopback.test(host)
 export function configFaults({ api, encryption }: CopilotConfig): string[] {
   const names = encryption.keys.map(({ name }) => name)
   const alone = api.cloudController && !api.uaa ? ['api.uaa: is required with api.cloudController, since roles are those of a token'] : []
-  const twice = names.filter((name, position) => names.indexOf(name) !== position).map((name) => `encryption.keys: two are called ${name}; each needs its own name`)
+  const twice = names
+    .filter((name, position) => names.indexOf(name) !== position)
+    .map((name) => `encryption.keys: two are called ${name}; each needs its own name`)
   if (isLoopback(api.listen.host)) return [...alone, ...twice]
   const open = (['tls', 'uaa'] as const)
     .filter((field) => !api[field])

@@ -25,7 +25,18 @@ const watchers = new Watchers()
 const secrets = new Secrets(store, new Keyring(config.encryption.keys), log)
 const components = new Components()
 const audit = createAudit(log)
-const resources = new Resources({ store, components, audit, bounds: { ...defaultBounds, regexLength: config.limits.regexLength, headerBytes: config.limits.headerBytes, egress: { allowed: config.egressAllowed } }, most: config.limits.resources })
+const resources = new Resources({
+  store,
+  components,
+  audit,
+  bounds: {
+    ...defaultBounds,
+    regexLength: config.limits.regexLength,
+    headerBytes: config.limits.headerBytes,
+    egress: { allowed: config.egressAllowed },
+  },
+  most: config.limits.resources,
+})
 const copilot: Copilot = { config, log, store, resources, secrets, audit, watchers, components, measured: measureRequests(metrics) }
 measureStore(metrics, copilot)
 

@@ -61,12 +61,16 @@ export type SchemasMatch = [Values, Platform] extends [Platform, Values] ? true 
 export const schemasMatch: SchemasMatch = true
 
 const ajv = new Ajv({ allErrors: true, strict: false })
-const validators = Object.fromEntries(Object.entries(recordSchemas).map(([kind, schema]) => [kind, ajv.compile(schema)])) as Record<PlatformKind, ValidateFunction>
+const validators = Object.fromEntries(Object.entries(recordSchemas).map(([kind, schema]) => [kind, ajv.compile(schema)])) as Record<
+  PlatformKind,
+  ValidateFunction
+>
 
 /** What is wrong with a record's value or key, each a sentence that begins with the field's path; empty when all is well. */
 export function recordFaults(kind: PlatformKind, key: string, value: unknown): string[] {
   const validate = validators[kind]
-  if (!validate(value)) return (validate.errors ?? []).map((error) => describeFault({ ...error, instancePath: `/value${error.instancePath}` }))
+  if (!validate(value))
+    return (validate.errors ?? []).map((error) => describeFault({ ...error, instancePath: `/value${error.instancePath}` }))
   if (kind === 'route' && key !== routeKey(value as Route)) return [`key: must be ${routeKey(value as Route)}, as the value says`]
   return []
 }

@@ -6,7 +6,11 @@ import type { FastifyReply } from 'fastify'
  * Answers with an NDJSON stream that is read as its receiver takes it. One that takes nothing for `stall` milliseconds is
  * cut off. `signal` ends the stream; it, too, tells `lines` that the receiver is gone.
  */
-export async function stream(reply: FastifyReply, lines: (signal: AbortSignal) => AsyncIterable<string>, { stall, signal }: { stall: number; signal: AbortSignal }): Promise<'ended' | 'stalled'> {
+export async function stream(
+  reply: FastifyReply,
+  lines: (signal: AbortSignal) => AsyncIterable<string>,
+  { stall, signal }: { stall: number; signal: AbortSignal },
+): Promise<'ended' | 'stalled'> {
   reply.hijack()
   const response = reply.raw
   const gone = new AbortController()

@@ -11,7 +11,13 @@ const recordsPerLine = 500
  * only as the consumer asks for more. `sent` is told each revision that a line brings. Where nothing changes, a line comes
  * every `heartbeat` milliseconds.
  */
-export async function* feed(store: Store, from: number | undefined, sent: (revision: number) => void, signal: AbortSignal, heartbeat = 5000): AsyncGenerator<string> {
+export async function* feed(
+  store: Store,
+  from: number | undefined,
+  sent: (revision: number) => void,
+  signal: AbortSignal,
+  heartbeat = 5000,
+): AsyncGenerator<string> {
   const { history } = store.state
   let revision = from
   let synced = false

@@ -52,21 +52,32 @@ export const FoundationConfig = Type.Object(
     tokens: Type.Object(
       {
         accessSeconds: Type.Integer({ minimum: 1, default: 600, description: 'Life of an access token, seconds' }),
-        issuer: Type.Optional(Type.String({ description: 'The `iss` of tokens; where absent, UAA under the address by which it was reached' })),
+        issuer: Type.Optional(
+          Type.String({ description: 'The `iss` of tokens; where absent, UAA under the address by which it was reached' }),
+        ),
         refreshSeconds: Type.Integer({ minimum: 1, default: 2_592_000, description: 'Life of a refresh token, seconds' }),
       },
       { ...closed, default: {}, description: 'Lifetimes of tokens' },
     ),
     systemDomain: Type.String({ default: 'sys.localhost', description: 'System domain, on which apps get no routes' }),
     domains: Type.Array(
-      Type.Object({ name: Type.String({ description: 'Name' }), internal: Type.Boolean({ default: false, description: 'Answered inside the platform only' }) }, closed),
+      Type.Object(
+        {
+          name: Type.String({ description: 'Name' }),
+          internal: Type.Boolean({ default: false, description: 'Answered inside the platform only' }),
+        },
+        closed,
+      ),
       {
         default: [{ name: 'apps.localhost' }, { name: 'mesh.apps.localhost' }, { name: 'apps.internal', internal: true }],
         description: 'Shared domains that exist from the start; the first is the default one',
       },
     ),
     environment: Type.Optional(
-      Type.Record(Type.String(), Type.String(), { description: "Variables that every app finds in its environment (Cloud Controller's running environment variable group); set again at each start" }),
+      Type.Record(Type.String(), Type.String(), {
+        description:
+          "Variables that every app finds in its environment (Cloud Controller's running environment variable group); set again at each start",
+      }),
     ),
     rateLimit: Type.Optional(
       Type.Object(
@@ -84,11 +95,17 @@ export const FoundationConfig = Type.Object(
         ca: Type.String({ description: 'File with the CA of instance identities, PEM' }),
         caKey: Type.String({ description: 'File with its private key, PEM' }),
         routerCa: Type.String({ description: "File with the CAs that routers' client certificates come from, PEM" }),
-        routerNames: Type.Array(Type.String(), { minItems: 1, default: routerNames, description: "DNS names of which a router's client certificate must bear one, as rep's `containers.proxy.verify_subject_alt_name`" }),
+        routerNames: Type.Array(Type.String(), {
+          minItems: 1,
+          default: routerNames,
+          description:
+            "DNS names of which a router's client certificate must bear one, as rep's `containers.proxy.verify_subject_alt_name`",
+        }),
         handover: Type.Integer({
           minimum: 0,
           default: 0,
-          description: 'How long instances go on without the foundation, for its next start to take them over, seconds; with 0 they end with it',
+          description:
+            'How long instances go on without the foundation, for its next start to take them over, seconds; with 0 they end with it',
         }),
       },
       { ...closed, description: 'What runs apps' },

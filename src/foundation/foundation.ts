@@ -38,11 +38,35 @@ import { SigningKey } from './uaa/keys.ts'
 import { createUaa } from './uaa/server.ts'
 
 const resources = [
-  organizationRoutes, spaceRoutes, userRoutes, roleRoutes, domainRoutes, routeRoutes, destinationRoutes, routeSharingRoutes, appRoutes, appSettingRoutes, processRoutes,
-  packageRoutes, buildRoutes, dropletRoutes, deploymentRoutes, revisionRoutes, manifestRoutes, jobRoutes, auditEventRoutes, quotaRoutes, featureFlagRoutes, environmentGroupRoutes, platformRoutes,
+  organizationRoutes,
+  spaceRoutes,
+  userRoutes,
+  roleRoutes,
+  domainRoutes,
+  routeRoutes,
+  destinationRoutes,
+  routeSharingRoutes,
+  appRoutes,
+  appSettingRoutes,
+  processRoutes,
+  packageRoutes,
+  buildRoutes,
+  dropletRoutes,
+  deploymentRoutes,
+  revisionRoutes,
+  manifestRoutes,
+  jobRoutes,
+  auditEventRoutes,
+  quotaRoutes,
+  featureFlagRoutes,
+  environmentGroupRoutes,
+  platformRoutes,
 ]
 
-export type FoundationOptions = Pick<FoundationConfig, 'data' | 'cloudController' | 'uaa' | 'logCache' | 'admin' | 'clients' | 'tokens' | 'systemDomain' | 'domains' | 'rateLimit'> & {
+export type FoundationOptions = Pick<
+  FoundationConfig,
+  'data' | 'cloudController' | 'uaa' | 'logCache' | 'admin' | 'clients' | 'tokens' | 'systemDomain' | 'domains' | 'rateLimit'
+> & {
   /** Variables of the running environment variable group that are set at each start. */
   environment?: Record<string, string>
   /** What runs the apps; it shares the store's life. */
@@ -82,7 +106,10 @@ export async function createFoundation({ diego, certificate, log, ...config }: F
   const uaaApi = await createUaa({ store, key, directory, log, clients: config.clients, ...config.tokens })
   const api = await createCloudController({ ...platform, key, resources, rateLimit: config.rateLimit })
   const cloudController = new HttpService('cloudController', api, config.cloudController, certificate)
-  const secured = (listen: Listen): Listen => ({ ...listen, https: listen.https ?? (config.cloudController.https && { ...listen.http, port: 0 }) })
+  const secured = (listen: Listen): Listen => ({
+    ...listen,
+    https: listen.https ?? (config.cloudController.https && { ...listen.http, port: 0 }),
+  })
   const uaa = new HttpService('uaa', uaaApi, secured(config.uaa), certificate)
   const logCache = new HttpService('logCache', createLogCache({ store, diego, key }), secured(config.logCache), certificate)
   for (const [name, service] of Object.entries({ cloudController, uaa, logCache })) directory.add(name as 'uaa', service)

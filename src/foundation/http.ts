@@ -37,10 +37,16 @@ export class HttpService implements Part {
 
   async start(): Promise<void> {
     await this.#api.ready()
-    this.#servers.http = await listen(createHttp((request, response) => this.#api.routing(request, response)), this.#listen.http)
+    this.#servers.http = await listen(
+      createHttp((request, response) => this.#api.routing(request, response)),
+      this.#listen.http,
+    )
     if (!this.#listen.https) return
     if (!this.#certificate) throw new Error(`${this.name}.https: needs certificate`)
-    this.#servers.https = await listen(createHttps(this.#certificate, (request, response) => this.#api.routing(request, response)), this.#listen.https)
+    this.#servers.https = await listen(
+      createHttps(this.#certificate, (request, response) => this.#api.routing(request, response)),
+      this.#listen.https,
+    )
   }
 
   async stop(): Promise<void> {

@@ -31,10 +31,16 @@ export function createLogCache({ store, diego, key }: LogCacheOptions): FastifyI
       if (!claims || !app || !new Access(store, claims).may('read', app.space)) return reply.code(404).type('text/plain').send('')
       const { start_time: start, end_time: end, limit = '100', descending, envelope_types: types } = request.query
       const [startTime, endTime, count] = [whole(start), whole(end), Number(limit)]
-      if (startTime === null || endTime === null || !(count >= 0 && count <= 1000)) return reply.code(400).type('text/plain').send('bad query\n')
+      if (startTime === null || endTime === null || !(count >= 0 && count <= 1000))
+        return reply.code(400).type('text/plain').send('bad query\n')
       const wanted = [types ?? 'LOG'].flat().map((type) => type.toUpperCase())
       const asked = wanted.some((type) => type === 'LOG' || type === 'ANY')
-      const query = { ...(startTime !== undefined && { startTime }), ...(endTime !== undefined && { endTime }), limit: count, descending: descending === 'true' }
+      const query = {
+        ...(startTime !== undefined && { startTime }),
+        ...(endTime !== undefined && { endTime }),
+        limit: count,
+        descending: descending === 'true',
+      }
       return { envelopes: { batch: asked ? diego.logs(app.guid, query).map(present) : [] } }
     })
   }

@@ -19,7 +19,10 @@ interface Entry extends Pick<Ejection, 'cluster' | 'instance' | 'address' | 'tim
   returnedAt: number | undefined
 }
 
-/** Who was ejected, as an engine tells it. How long that lasts, and when it is forgiven, goes by Envoy's rules (outlier detection, `ejectTimeBackoff`). */
+/**
+ * Who was ejected, as an engine tells it. How long that lasts, and when it is forgiven, goes by Envoy's rules (outlier detection,
+ * `ejectTimeBackoff`).
+ */
 export class Ejections {
   readonly #byCluster = new Map<string, Map<string, Entry>>()
   readonly #now: () => number
@@ -29,22 +32,51 @@ export class Ejections {
     this.#now = now
     const total = (): number => this.#total
     const open = (): number => this.list().filter(({ state }) => state === 'open').length
-    metrics.registerMetric(new Counter({ name: 'mesh_router_ejections_total', help: 'Instances left out for a while because they failed', registers: [], collect() {
-      this.reset()
-      this.inc(total())
-    } }))
-    metrics.registerMetric(new Gauge({ name: 'mesh_router_ejected', help: 'Instances left out at present', registers: [], collect() {
-      this.set(open())
-    } }))
+    metrics.registerMetric(
+      new Counter({
+        name: 'mesh_router_ejections_total',
+        help: 'Instances left out for a while because they failed',
+        registers: [],
+        collect() {
+          this.reset()
+          this.inc(total())
+        },
+      }),
+    )
+    metrics.registerMetric(
+      new Gauge({
+        name: 'mesh_router_ejected',
+        help: 'Instances left out at present',
+        registers: [],
+        collect() {
+          this.set(open())
+        },
+      }),
+    )
   }
 
   /** An instance is left out from `at` on, milliseconds since 1970. */
-  ejected({ cluster, address, instance, cause }: Pick<Ejection, 'cluster' | 'address' | 'instance' | 'cause'>, { interval, base, most }: EjectionTimes, at = this.#now()): void {
+  ejected(
+    { cluster, address, instance, cause }: Pick<Ejection, 'cluster' | 'address' | 'instance' | 'cause'>,
+    { interval, base, most }: EjectionTimes,
+    at = this.#now(),
+  ): void {
     this.#total++
     const before = this.#byCluster.get(cluster)?.get(address)
     const owed = (before ? this.#owed(before, at) : 0) + 1
     const until = at + Math.min(base * owed, Math.max(most, base))
-    const entry = { cluster, address, instance, cause, since: at, until, interval, owed, times: (before?.times ?? 0) + 1, returnedAt: undefined }
+    const entry = {
+      cluster,
+      address,
+      instance,
+      cause,
+      since: at,
+      until,
+      interval,
+      owed,
+      times: (before?.times ?? 0) + 1,
+      returnedAt: undefined,
+    }
     this.#byCluster.set(cluster, (this.#byCluster.get(cluster) ?? new Map<string, Entry>()).set(address, entry))
   }
 
@@ -72,12 +104,25 @@ export class Ejections {
   /** Those that are out, and those that are asked again on trial. */
   list(): Ejection[] {
     const now = this.#now()
-    return [...this.#byCluster.values()].flatMap((entries) => [...entries.values()]).flatMap((entry) => {
-      const state = entry.returnedAt === undefined ? 'open' : this.#owed(entry, now) > 0 ? 'half-open' : undefined
-      if (!state) return []
-      const { cluster, instance, address, since, until, times, cause } = entry
-      return [{ cluster, instance, address, state, since: new Date(since).toISOString(), until: new Date(until).toISOString(), times, cause } satisfies Ejection]
-    })
+    return [...this.#byCluster.values()]
+      .flatMap((entries) => [...entries.values()])
+      .flatMap((entry) => {
+        const state = entry.returnedAt === undefined ? 'open' : this.#owed(entry, now) > 0 ? 'half-open' : undefined
+        if (!state) return []
+        const { cluster, instance, address, since, until, times, cause } = entry
+        return [
+          {
+            cluster,
+            instance,
+            address,
+            state,
+            since: new Date(since).toISOString(),
+            until: new Date(until).toISOString(),
+            times,
+            cause,
+          } satisfies Ejection,
+        ]
+      })
   }
 
   #owed({ owed, returnedAt, interval }: Entry, now: number): number {

@@ -14,7 +14,8 @@ const config = loadConfig('istio-router', RouterConfig)
 const log = createLogger('istio-router', config.log.level)
 const metrics = createMetrics('istio-router')
 
-const engine = config.engine === 'envoy' ? new EnvoyEngine({ config, log, metrics }) : new EmbeddedEngine({ log, metrics, accessLog: config.accessLog })
+const engine =
+  config.engine === 'envoy' ? new EnvoyEngine({ config, log, metrics }) : new EmbeddedEngine({ log, metrics, accessLog: config.accessLog })
 const agent = new Agent({ config, engine, log, metrics })
 const drain = new Drain(engine, config.drain, log)
 const health = new HealthServer({

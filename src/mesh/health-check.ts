@@ -19,10 +19,12 @@ const usual = { path: '/', service: '', interval: '5s', timeout: '1s', unhealthy
 const duration = /^[1-9]\d{0,5}(ms|s|m)$/
 
 /** How a check is written, for people. */
-export const healthCheckForm = 'http:/PATH, tcp, grpc, grpc:SERVICE or none, perhaps followed by interval=5s timeout=1s unhealthy=3 healthy=1'
+export const healthCheckForm =
+  'http:/PATH, tcp, grpc, grpc:SERVICE or none, perhaps followed by interval=5s timeout=1s unhealthy=3 healthy=1'
 
 /**
- * Reads `http:/PATH`, `tcp`, `grpc` or `grpc:SERVICE`, which may be followed by `interval=5s timeout=1s unhealthy=3 healthy=1`; `none` is no check,
+ * Reads `http:/PATH`, `tcp`, `grpc` or `grpc:SERVICE`, which may be followed by `interval=5s timeout=1s unhealthy=3 healthy=1`; `none` is
+ * no check,
  * also where the operator has one for all. Undefined for anything else.
  */
 export function readHealthCheck(text: string): HealthCheck | 'none' | undefined {
@@ -30,7 +32,12 @@ export function readHealthCheck(text: string): HealthCheck | 'none' | undefined 
   if (what === 'none' && !settings.length) return 'none'
   const [, type, , argument = ''] = /^(http|tcp|grpc)(:(.*))?$/.exec(what) ?? []
   if (type === undefined || (type === 'http' && argument && !argument.startsWith('/')) || (type === 'tcp' && argument)) return undefined
-  const check: HealthCheck = { ...usual, type: type as HealthCheck['type'], ...(type === 'http' && argument ? { path: argument } : {}), ...(type === 'grpc' ? { service: argument } : {}) }
+  const check: HealthCheck = {
+    ...usual,
+    type: type as HealthCheck['type'],
+    ...(type === 'http' && argument ? { path: argument } : {}),
+    ...(type === 'grpc' ? { service: argument } : {}),
+  }
   for (const setting of settings) {
     const [name = '', value = ''] = setting.split('=')
     if ((name === 'interval' || name === 'timeout') && duration.test(value)) check[name] = value

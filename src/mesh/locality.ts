@@ -14,7 +14,13 @@ export function readLocality(written: string): Locality {
 /** Whether a locality is among those that `written` means: what is missing at its end, or `*`, is any. */
 export function isWithin(locality: Locality, written: string): boolean {
   const { region, zone, subZone } = readLocality(written)
-  return ([[region, locality.region], [zone, locality.zone], [subZone, locality.subZone]] as const).every(([wanted, is]) => wanted === '' || wanted === '*' || wanted === is)
+  return (
+    [
+      [region, locality.region],
+      [zone, locality.zone],
+      [subZone, locality.subZone],
+    ] as const
+  ).every(([wanted, is]) => wanted === '' || wanted === '*' || wanted === is)
 }
 
 /** 0 for the same sub-zone, 1 for the same zone, 2 for the same region, else 3. Istio: `LbPriority`. */

@@ -38,7 +38,7 @@ export function findRoute(exposure: Exposure, host: string, path: string, exists
 /** `/a/b/c` → `/a/b/c`, `/a/b`, `/a`, and the empty prefix. */
 function prefixes(path: string): string[] {
   const found = ['']
-  for (let at = 0; at < path.length && found.length <= limits.segments; ) {
+  for (let at = 0; at < path.length && found.length <= limits.segments;) {
     const slash = path.indexOf('/', at + 1)
     const end = slash < 0 ? path.length : slash
     if (end > at + 1) found.unshift(path.slice(0, end))
@@ -61,7 +61,8 @@ const hostName = new RegExp(`^(\\*\\.)?${label}(\\.${label})*$`)
 export function routeFault({ host, path }: Pick<Route, 'host' | 'path'>): string | undefined {
   if (host.length > 253 || !hostName.test(host)) return `host: ${JSON.stringify(host)} is no host name in lower case`
   const labels = host.split('.').length - 1
-  if (host.startsWith('*.') && labels > limits.labels) return `host: a wildcard's domain can have ${limits.labels} labels, ${host} has ${labels}`
+  if (host.startsWith('*.') && labels > limits.labels)
+    return `host: a wildcard's domain can have ${limits.labels} labels, ${host} has ${labels}`
   if (path === '') return undefined
   const normal = normalizePath(path)?.replace(/\/+$/, '')
   if (normal === undefined || path.includes('?')) return `path: ${JSON.stringify(path)} is no path`

@@ -46,7 +46,10 @@ export function readNamedInstance(app: string | undefined, process: string | und
   }
 }
 
-/** The metadata `mesh` of a cluster and an endpoint, and the endpoint's name, as an instance; where no process is told it has its app's guid. */
+/**
+ * The metadata `mesh` of a cluster and an endpoint, and the endpoint's name, as an instance; where no process is told it has its app's
+ * guid.
+ */
 export function instanceOf(name: string, endpoint: Record<string, unknown> = {}, cluster: Record<string, unknown> = {}): Instance {
   const app = text(endpoint['a'] ?? cluster['app'])
   return { guid: name, app, process: text(endpoint['p'] ?? app), index: text(endpoint['i']) }

@@ -74,7 +74,9 @@ export interface Instance {
   ports: InstancePort[]
   /** Availability zone, empty where unknown. */
   zone: string
-  /** When it took its present state, nanoseconds since 1970 as Diego counts them, in decimal; newest wins where an address is used twice. */
+  /**
+   * When it took its present state, nanoseconds since 1970 as Diego counts them, in decimal; newest wins where an address is used twice.
+   */
   since: string
 }
 

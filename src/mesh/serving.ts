@@ -54,7 +54,10 @@ export function servingOf(route: Pick<Route, 'destinations'>, diego: Diego): Ser
   return { servers, leftOut }
 }
 
-/** The part of the requests that each destination gets: by weights where there are any, one without counting as 1, else by its number of servers. */
+/**
+ * The part of the requests that each destination gets: by weights where there are any, one without counting as 1, else by its number of
+ * servers.
+ */
 export function sharesOf(destinations: Pick<Destination, 'weight'>[], servers: Pick<Server, 'destination'>[]): number[] {
   const counts = destinations.map((_, position) => servers.filter(({ destination }) => destination === position).length)
   const weighted = destinations.some(({ weight }) => weight !== undefined)
@@ -75,7 +78,8 @@ function serversOf(destinations: Destination[], diego: Diego, leftOut: LeftOut[]
       for (const [guid, instance] of diego.instances(process)) {
         const { index, address, since, zone } = instance
         const port = instance.ports.find(({ app }) => app === wantedPort)
-        const fault = index >= wanted ? `index ${index} is not below the ${wanted} instances wanted` : unreachable(guid, instance, port, wantedPort)
+        const fault =
+          index >= wanted ? `index ${index} is not below the ${wanted} instances wanted` : unreachable(guid, instance, port, wantedPort)
         if (fault === undefined) servers.push({ guid, app, process, index, address, port: port!.tls, zone, destination: position, since })
         else leftOut.push({ process, guid, reason: fault })
       }

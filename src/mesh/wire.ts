@@ -22,7 +22,10 @@ const joined = new Set(
   x-forwarded-host x-forwarded-port`.split(/\s+/),
 )
 
-/** What a condition on a field of several values is held against, of which one must meet it: each of them, or all in one. `name` is in lower case. */
+/**
+ * What a condition on a field of several values is held against, of which one must meet it: each of them, or all in one. `name` is in lower
+ * case.
+ */
 export function fieldValues(name: string, values: string[]): string[] {
   if (values.length < 2 || !joined.has(name)) return values
   return [values.filter(Boolean).join(',')]

@@ -13,13 +13,24 @@ export const PilotConfig = Type.Object(
     listen: ListenConfig(),
     tls: TlsConfig,
     clientName: Type.String({ default: 'istio-router.service.cf.internal', description: "DNS name that a router's certificate must bear" }),
-    debug: Type.Object({ listen: ListenConfig() }, { ...closed, description: 'Where `/debug/routers`, `/debug/route`, `/debug/nacks` and `/debug/faults` are served; without authentication, so keep it on loopback' }),
+    debug: Type.Object(
+      { listen: ListenConfig() },
+      {
+        ...closed,
+        description:
+          'Where `/debug/routers`, `/debug/route`, `/debug/nacks` and `/debug/faults` are served; without authentication, so keep it on loopback',
+      },
+    ),
     copilot: CopilotClientConfig,
     translation: TranslationSettings,
-    egressResolvers: Type.Array(Type.String({ pattern: '^(\\d{1,3}(\\.\\d{1,3}){3}(:\\d{1,5})?|[0-9a-fA-F:]*:[0-9a-fA-F:.]*|\\[[0-9a-fA-F:.]+\\](:\\d{1,5})?)$' }), {
-      default: [],
-      description: 'DNS servers that are asked for the names of ServiceEntries, each an address, or `ADDRESS:PORT` (`[ADDRESS]:PORT` for IPv6); where empty those of the system',
-    }),
+    egressResolvers: Type.Array(
+      Type.String({ pattern: '^(\\d{1,3}(\\.\\d{1,3}){3}(:\\d{1,5})?|[0-9a-fA-F:]*:[0-9a-fA-F:.]*|\\[[0-9a-fA-F:.]+\\](:\\d{1,5})?)$' }),
+      {
+        default: [],
+        description:
+          'DNS servers that are asked for the names of ServiceEntries, each an address, or `ADDRESS:PORT` (`[ADDRESS]:PORT` for IPv6); where empty those of the system',
+      },
+    ),
     health: HealthConfig,
     log: LogConfig,
   },
@@ -29,5 +40,9 @@ export type PilotConfig = Static<typeof PilotConfig>
 
 /** What the schema cannot say; each fault a sentence that begins with the field's path. */
 export function configFaults({ translation: { healthCheck } }: PilotConfig): string[] {
-  return readHealthCheck(healthCheck) ? [] : [`translation.healthCheck: ${JSON.stringify(healthCheck)} is none of http:/PATH, tcp, grpc, grpc:SERVICE or none, perhaps followed by interval=5s timeout=1s unhealthy=3 healthy=1`]
+  return readHealthCheck(healthCheck)
+    ? []
+    : [
+        `translation.healthCheck: ${JSON.stringify(healthCheck)} is none of http:/PATH, tcp, grpc, grpc:SERVICE or none, perhaps followed by interval=5s timeout=1s unhealthy=3 healthy=1`,
+      ]
 }

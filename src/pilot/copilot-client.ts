@@ -22,11 +22,23 @@ export const CopilotClientConfig = Type.Object(
 )
 export type CopilotClientConfig = Static<typeof CopilotClientConfig>
 
-export const WatchRefused = problem('MESH_WATCH_REFUSED', 502, (status: number, body: string) => `copilot answers the watch with ${status}: ${body}`)
+export const WatchRefused = problem(
+  'MESH_WATCH_REFUSED',
+  502,
+  (status: number, body: string) => `copilot answers the watch with ${status}: ${body}`,
+)
 export const WatchBroken = problem('MESH_WATCH_BROKEN', 502, (why: string) => `copilot's watch is broken: ${why}`)
-export const ReportRefused = problem('MESH_REPORT_REFUSED', 502, (status: number, body: string) => `copilot answers a report with ${status}: ${body}`)
+export const ReportRefused = problem(
+  'MESH_REPORT_REFUSED',
+  502,
+  (status: number, body: string) => `copilot answers a report with ${status}: ${body}`,
+)
 
-export const SecretRefused = problem('MESH_SECRET_REFUSED', 502, (status: number, body: string) => `copilot answers the question for a secret with ${status}: ${body}`)
+export const SecretRefused = problem(
+  'MESH_SECRET_REFUSED',
+  502,
+  (status: number, body: string) => `copilot answers the question for a secret with ${status}: ${body}`,
+)
 
 /** Takes what copilot tells. What it returns is waited for before more is read, so that copilot feels the backpressure. */
 export interface Follower {
@@ -75,7 +87,12 @@ export class CopilotClient implements Part {
   #heardAt: number | undefined
   #error: string | undefined
 
-  constructor(config: CopilotClientConfig, follower: Follower, log: Logger, { silence = 15_000, maxBackoff = 2000 }: CopilotClientOptions = {}) {
+  constructor(
+    config: CopilotClientConfig,
+    follower: Follower,
+    log: Logger,
+    { silence = 15_000, maxBackoff = 2000 }: CopilotClientOptions = {},
+  ) {
     this.#config = config
     this.#follower = follower
     this.#log = log
@@ -122,7 +139,11 @@ export class CopilotClient implements Part {
   }
 
   /** Reports the state of a component of `kind`; returns what operators asked of it. Throws `ReportRefused` or a network error. */
-  async report(kind: string, name: string, status: { version: string; ready: boolean; [detail: string]: unknown }): Promise<Record<string, unknown>> {
+  async report(
+    kind: string,
+    name: string,
+    status: { version: string; ready: boolean; [detail: string]: unknown },
+  ): Promise<Record<string, unknown>> {
     const url = new URL(`/v1/components/${encodeURIComponent(kind)}/${encodeURIComponent(name)}`, this.#config.url)
     const { statusCode, body } = await request(url, {
       method: 'PUT',
@@ -140,7 +161,12 @@ export class CopilotClient implements Part {
 
   /** The content of a secret, by its key. Throws `SecretRefused` or a network error. */
   async secret(key: string): Promise<SecretContent> {
-    const { statusCode, body } = await request(new URL(`/v1/secrets/${key}`, this.#config.url), { dispatcher: this.#agent, headersTimeout: 5000, bodyTimeout: 5000, signal: this.#stopped.signal })
+    const { statusCode, body } = await request(new URL(`/v1/secrets/${key}`, this.#config.url), {
+      dispatcher: this.#agent,
+      headersTimeout: 5000,
+      bodyTimeout: 5000,
+      signal: this.#stopped.signal,
+    })
     const text = await body.text()
     if (statusCode !== 200) throw SecretRefused(statusCode, text.slice(0, 200))
     return JSON.parse(text) as SecretContent
@@ -155,7 +181,8 @@ export class CopilotClient implements Part {
 
   async #follow(backoff: Backoff): Promise<void> {
     const url = new URL('/v1/watch', this.#config.url)
-    if (this.#position) url.search = new URLSearchParams({ history: this.#position.history, since: String(this.#position.revision) }).toString()
+    if (this.#position)
+      url.search = new URLSearchParams({ history: this.#position.history, since: String(this.#position.revision) }).toString()
     const times = { headersTimeout: this.#silence, bodyTimeout: this.#silence }
     const { statusCode, body } = await request(url, { dispatcher: this.#agent, signal: this.#stopped.signal, ...times })
     if (statusCode !== 200) throw WatchRefused(statusCode, (await body.text()).slice(0, 200))
@@ -228,7 +255,12 @@ function asLine(value: unknown): Line {
 }
 
 function isPosition(value: unknown): value is Position {
-  return typeof value === 'object' && value !== null && typeof (value as Position).history === 'string' && Number.isSafeInteger((value as Position).revision)
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as Position).history === 'string' &&
+    Number.isSafeInteger((value as Position).revision)
+  )
 }
 
 function isChanges(value: unknown): value is Change[] {

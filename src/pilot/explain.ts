@@ -53,12 +53,18 @@ export interface Asked extends Partial<Pick<TracedRequest, 'method' | 'scheme' |
 }
 
 /** Explains what becomes of a request for `host` and `path`, which may have a query, at the listeners of `exposure`. */
-export function explain(translator: Translator, host: string, path: string, { exposure = 'pub', method = 'GET', scheme = 'http', headers = [] }: Asked = {}): Explanation {
+export function explain(
+  translator: Translator,
+  host: string,
+  path: string,
+  { exposure = 'pub', method = 'GET', scheme = 'http', headers = [] }: Asked = {},
+): Explanation {
   const nothing = { tried: [], instances: [], leftOut: [] }
   const normalHost = normalizeHost(host)
   const { path: bare, query } = splitTarget(path || '/')
   const normalPath = normalizePath(bare)
-  if (normalPath === undefined) return { host: normalHost, exposure, answer: { status: 400, reason: `${JSON.stringify(path)} is no path` }, ...nothing }
+  if (normalPath === undefined)
+    return { host: normalHost, exposure, answer: { status: 400, reason: `${JSON.stringify(path)} is no path` }, ...nothing }
 
   const request = { host: normalHost, path: normalPath, exposure }
   const keys = candidates(exposure, normalHost, normalPath)
@@ -76,26 +82,50 @@ export function explain(translator: Translator, host: string, path: string, { ex
       const answer = ruledAnswer(rules, traced, external.route)
       return { ...request, ...(answer ? { answer } : {}), ...nothing, tried, rules: { ...traced, clusters: clustersOf(rules, traced) } }
     }
-    return { ...request, answer: { status: 404, reason: faultOf(translator, tried) ?? 'no route has this host and path' }, ...nothing, tried }
+    return {
+      ...request,
+      answer: { status: 404, reason: faultOf(translator, tried) ?? 'no route has this host and path' },
+      ...nothing,
+      tried,
+    }
   }
 
   const traits = translator.traitsOf(key, route)
-  const notes = routeNotes(route, route.destinations.map(({ app }) => model.get('app', app)), {
-    usual: translator.settings,
-    balanced: routePolicy(model, route)?.loadBalancer !== undefined,
-    protocol: traits.protocol,
-  })
+  const notes = routeNotes(
+    route,
+    route.destinations.map(({ app }) => model.get('app', app)),
+    {
+      usual: translator.settings,
+      balanced: routePolicy(model, route)?.loadBalancer !== undefined,
+      protocol: traits.protocol,
+    },
+  )
   const { servers, leftOut } = servingOf(route, model)
   const { weights, error } = endpointWeights(route.destinations, servers)
   const total = weights?.reduce((sum, weight) => sum + weight, 0) ?? servers.length
   const instances = servers.map(({ guid, app, process, index, address, port }, position) => {
     const weight = weights?.[position] ?? 1
-    return { guid, app, process, index, address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`, weight, share: weight / total }
+    return {
+      guid,
+      app,
+      process,
+      index,
+      address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
+      weight,
+      share: weight / total,
+    }
   })
   const rules = translator.rules.host(exposure, route.host)?.scopes.find((scope) => scope.path === route.path)?.rules
   const traced = rules && traceRules(rules, asked)
   const before = traceHost(model, route, asked)
-  const answer = before.redirect !== undefined ? { status: 301, reason: before.redirect } : traced && rules ? ruledAnswer(rules, traced, route) : servers.length ? undefined : { status: 503, reason: 'none of its apps has an instance that can be asked' }
+  const answer =
+    before.redirect !== undefined
+      ? { status: 301, reason: before.redirect }
+      : traced && rules
+        ? ruledAnswer(rules, traced, route)
+        : servers.length
+          ? undefined
+          : { status: 503, reason: 'none of its apps has an instance that can be asked' }
   const shareOf = (destination: number): number =>
     instances.reduce((sum, { share }, position) => (servers[position]?.destination === destination ? sum + share : sum), 0)
   return {
@@ -131,7 +161,9 @@ function ruledAnswer(rules: HttpRule[], trace: Trace, route: Route): Explanation
   const does = `${traced.at(-1)!.rule} ${outcome.does}`
   if (outcome.status !== undefined) return { status: outcome.status, reason: does }
   const clusters = clustersOf(rules, trace)
-  return clusters.length && clusters.every(({ name }) => name === nowhere) ? { status: 503, reason: `${does}, which is not there` } : undefined
+  return clusters.length && clusters.every(({ name }) => name === nowhere)
+    ? { status: 503, reason: `${does}, which is not there` }
+    : undefined
 }
 
 /** The clusters that the matching rule sends to. */

@@ -33,15 +33,34 @@ const publisher = new Publisher(translator, cache, (changes, resources) => {
 })
 const copilot = new CopilotClient(config.copilot, publisher, log)
 const isolation = new RouteIsolation({ rules: translator.rules, refresh: () => ads.refresh() })
-const ads: AdsServer = new AdsServer({ config, cache, ready: () => publisher.whole && secrets.settled, filling: () => publisher.filling || publisher.whole, isolation, gateways: () => gateways.now(), log, metrics })
+const ads: AdsServer = new AdsServer({
+  config,
+  cache,
+  ready: () => publisher.whole && secrets.settled,
+  filling: () => publisher.filling || publisher.whole,
+  isolation,
+  gateways: () => gateways.now(),
+  log,
+  metrics,
+})
 const secrets = new SecretKeeper({ read: (key) => copilot.secret(key), changed: () => ads.refresh(), log })
 const gateways = new GatewayFollower({ translator, secrets, refresh: () => ads.refresh() })
 const advice = new RoutingAdvice(translator, log)
 const status = new ResourceStatus({ translator, ads, isolation })
 const routers = () => ads.routers()
 countFaults(metrics, () => translator.faults)
-const debug = new DebugServer({ listen: config.debug.listen, routers, faults: () => faultsOf(translator), explain: (host, path, asked) => explain(translator, host, path, asked) })
-const names = resolver({ wanted: () => translator.rules.namesToResolve(), resolved: (name, addresses) => publisher.resolved(name, addresses), servers: config.egressResolvers, log })
+const debug = new DebugServer({
+  listen: config.debug.listen,
+  routers,
+  faults: () => faultsOf(translator),
+  explain: (host, path, asked) => explain(translator, host, path, asked),
+})
+const names = resolver({
+  wanted: () => translator.rules.namesToResolve(),
+  resolved: (name, addresses) => publisher.resolved(name, addresses),
+  servers: config.egressResolvers,
+  log,
+})
 const reporting = reports({ name: config.name, copilot, routers, resources: status, advice: () => advice.condition().reason, log })
 const health = new HealthServer({
   component: 'pilot',

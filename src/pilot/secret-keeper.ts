@@ -20,7 +20,10 @@ export interface SecretKeeperOptions {
   log: Logger
 }
 
-/** How long routers wait for a pilot that has just started and lacks secrets, so that they don't lose the servers that need them, milliseconds. */
+/**
+ * How long routers wait for a pilot that has just started and lacks secrets, so that they don't lose the servers that need them,
+ * milliseconds.
+ */
 const patience = 10_000
 
 /** Keeps the contents of the secrets that Gateways name, in memory alone. While copilot is away, those that were there stay. */
@@ -63,7 +66,8 @@ export class SecretKeeper implements Part {
       stop.abort()
       this.#asking.delete(key)
     }
-    for (const [key, version] of versions) if (this.#contents.get(key)?.version !== version && !this.#asking.has(key)) this.#ask(key, version)
+    for (const [key, version] of versions)
+      if (this.#contents.get(key)?.version !== version && !this.#asking.has(key)) this.#ask(key, version)
   }
 
   #ask(key: string, version: string): void {
@@ -81,6 +85,10 @@ export class SecretKeeper implements Part {
       }
       if (content.version !== before) this.#options.changed()
     }
-    void keepTrying(attempt, { signal, max: 5000, onError: (error) => this.#options.log.warn({ secret: key, reason: messageOf(error) }, 'cannot read a secret; trying again') })
+    void keepTrying(attempt, {
+      signal,
+      max: 5000,
+      onError: (error) => this.#options.log.warn({ secret: key, reason: messageOf(error) }, 'cannot read a secret; trying again'),
+    })
   }
 }

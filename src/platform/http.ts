@@ -7,7 +7,11 @@ import { messageOf, problem } from '../common/problem.ts'
 import { readTls, watchTls } from '../common/tls.ts'
 
 export const Unreachable = problem('MESH_NEIGHBOUR_UNREACHABLE', 503, (url: string, why: string) => `${url}: ${why}`)
-export const AnswerTooLong = problem('MESH_ANSWER_TOO_LONG', 502, (url: string, limit: number) => `${url}: the answer is longer than ${limit} bytes`)
+export const AnswerTooLong = problem(
+  'MESH_ANSWER_TOO_LONG',
+  502,
+  (url: string, limit: number) => `${url}: the answer is longer than ${limit} bytes`,
+)
 
 export interface HttpClientOptions {
   /** `https://host:port`; a path in it is ignored. */
@@ -80,7 +84,14 @@ export class HttpClient {
   /** The answer's body as a stream, for what is too long to hold; the status is checked to be 200. */
   async stream({ path, headers, signal }: Pick<HttpRequest, 'path' | 'headers' | 'signal'>): Promise<{ status: number; body: Readable }> {
     try {
-      const { statusCode, body } = await this.#pool.request({ method: 'GET', path, headers, signal, headersTimeout: this.#timeout, bodyTimeout: this.#timeout })
+      const { statusCode, body } = await this.#pool.request({
+        method: 'GET',
+        path,
+        headers,
+        signal,
+        headersTimeout: this.#timeout,
+        bodyTimeout: this.#timeout,
+      })
       return { status: statusCode, body }
     } catch (error) {
       throw signal?.aborted ? error : Unreachable(this.origin + path, messageOf(error))

@@ -4,7 +4,11 @@ import { describeFault } from '../common/config.ts'
 import { problem } from '../common/problem.ts'
 import type { HttpAnswer } from './http.ts'
 
-export const AnswerNotJson = problem('MESH_ANSWER_NOT_JSON', 502, (url: string, begins: string) => `${url}: the answer is no JSON, it begins with ${JSON.stringify(begins)}`)
+export const AnswerNotJson = problem(
+  'MESH_ANSWER_NOT_JSON',
+  502,
+  (url: string, begins: string) => `${url}: the answer is no JSON, it begins with ${JSON.stringify(begins)}`,
+)
 export const AnswerInvalid = problem('MESH_ANSWER_INVALID', 502, (url: string, fault: string) => `${url}: ${fault}`)
 
 const ajv = new Ajv({ strict: false })
@@ -32,7 +36,8 @@ interface Shape {
 }
 
 /**
- * A checked value with what its schema knows alone, where that lists properties: of 300,000 resources of Cloud Controller the rest is most of the
+ * A checked value with what its schema knows alone, where that lists properties: of 300,000 resources of Cloud Controller the rest is most
+ * of the
  * memory, and collecting that is most of the time to read them.
  */
 function known(schema: TSchema, value: unknown): unknown {

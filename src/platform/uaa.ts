@@ -5,8 +5,16 @@ import { messageOf, problem } from '../common/problem.ts'
 import { HttpClient } from './http.ts'
 import { parseJson } from './json.ts'
 
-export const TokenRefused = problem('MESH_UAA_TOKEN_REFUSED', 502, (url: string, status: number, why: string) => `${url}: no token (${status}): ${why}; check uaa.clientId and its secret`)
-export const SecretUnreadable = problem('MESH_UAA_SECRET_UNREADABLE', 500, (file: string, why: string) => `uaa.clientSecretFile: cannot read ${file}: ${why}`)
+export const TokenRefused = problem(
+  'MESH_UAA_TOKEN_REFUSED',
+  502,
+  (url: string, status: number, why: string) => `${url}: no token (${status}): ${why}; check uaa.clientId and its secret`,
+)
+export const SecretUnreadable = problem(
+  'MESH_UAA_SECRET_UNREADABLE',
+  500,
+  (file: string, why: string) => `uaa.clientSecretFile: cannot read ${file}: ${why}`,
+)
 
 const TokenAnswer = Type.Object({ access_token: Type.String({ minLength: 1 }), expires_in: Type.Number({ minimum: 1 }) })
 

@@ -66,7 +66,13 @@ export class Guard {
     }
     const before = this.#holds.get(source)?.held
     const reason = `a full read of ${source} would remove ${removes.routes} of ${has.routes} routes, ${removes.instances} of ${has.instances} instances and ${removes.apps} of ${has.apps} apps, and the other source still has them`
-    const held: Held = { id: before?.id ?? randomBytes(4).toString('hex'), since: before?.since ?? new Date().toISOString(), source, reason, removes }
+    const held: Held = {
+      id: before?.id ?? randomBytes(4).toString('hex'),
+      since: before?.since ?? new Date().toISOString(),
+      source,
+      reason,
+      removes,
+    }
     this.#holds.set(source, { held, removal })
     if (!before) this.#log.error({ held }, `held: ${reason}; accept it with \`meshctl sync accept ${held.id}\``)
   }
@@ -97,6 +103,8 @@ export class Guard {
   }
 
   #tooMuch(removes: Tally, has: Tally): boolean {
-    return (['routes', 'instances', 'apps'] as const).some((kind) => removes[kind] >= this.#config.minimum && removes[kind] * 100 > this.#config.share * has[kind])
+    return (['routes', 'instances', 'apps'] as const).some(
+      (kind) => removes[kind] >= this.#config.minimum && removes[kind] * 100 > this.#config.share * has[kind],
+    )
   }
 }

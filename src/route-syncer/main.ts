@@ -21,4 +21,7 @@ function create(): RouteSyncer {
 const syncer = create()
 const metrics = createMetrics('route-syncer')
 syncer.register(metrics)
-await run([new HealthServer({ component: 'route-syncer', listen: config.health.listen, metrics, conditions: syncer.conditions }), syncer], log)
+await run(
+  [new HealthServer({ component: 'route-syncer', listen: config.health.listen, metrics, conditions: syncer.conditions }), syncer],
+  log,
+)

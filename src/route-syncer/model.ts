@@ -98,7 +98,11 @@ export class Model {
   /** Whether Cloud Controller wants this instance of a process to run. */
   isWanted(process: string, index: number): boolean {
     const known = this.diego.word(process)
-    return known !== undefined && this.cloud.apps.get(known.app)?.started === true && index < (this.cloud.processes.get(`${known.app}/${known.type}`) ?? 0)
+    return (
+      known !== undefined &&
+      this.cloud.apps.get(known.app)?.started === true &&
+      index < (this.cloud.processes.get(`${known.app}/${known.type}`) ?? 0)
+    )
   }
 
   refreshRoute(name: string): void {
@@ -120,7 +124,11 @@ export class Model {
   }
 
   /** Undefined for a route without destinations, or whose space is not known yet. */
-  #merge(name: string, { host, path }: { host: string; path: string }, lists: { process: KnownProcess; listing: Listing }[]): Merged | undefined {
+  #merge(
+    name: string,
+    { host, path }: { host: string; path: string },
+    lists: { process: KnownProcess; listing: Listing }[],
+  ): Merged | undefined {
     const known = this.cloud.route(name)
     const word = this.cloud.word(name)
     const processes = new Map(lists.map(({ process }) => [process.process, process]))
@@ -132,12 +140,25 @@ export class Model {
     }
     const words = [...processes.values()].map((process): ProcessWord => {
       const mappings = process.listings.filter((listing) => listing.host + listing.path === name).map(({ mapping }) => mapping)
-      return { process: process.process, app: process.app, type: process.type, at: process.at, gone: process.goneAt !== undefined, mappings }
+      return {
+        process: process.process,
+        app: process.app,
+        type: process.type,
+        at: process.at,
+        gone: process.goneAt !== undefined,
+        mappings,
+      }
     })
     const destinations = decideDestinations(word, words)
-    const newest = lists.reduce<(typeof lists)[number] | undefined>((best, list) => (best && best.process.at >= list.process.at ? best : list), undefined)
+    const newest = lists.reduce<(typeof lists)[number] | undefined>(
+      (best, list) => (best && best.process.at >= list.process.at ? best : list),
+      undefined,
+    )
     const listed = newest?.listing.options ?? {}
-    const options = known && known.at >= (newest?.process.at ?? 0) ? { ...known.options, ...Object.fromEntries(Object.entries(listed).filter(([key]) => diegoOptions.test(key))) } : listed
+    const options =
+      known && known.at >= (newest?.process.at ?? 0)
+        ? { ...known.options, ...Object.fromEntries(Object.entries(listed).filter(([key]) => diegoOptions.test(key))) }
+        : listed
     const space = known?.space ?? newest?.process.names.space
     if (!destinations.length || !space) return undefined
     return {
@@ -149,7 +170,9 @@ export class Model {
       labels: known?.labels ?? {},
       options,
       destinations,
-      unserved: lists.some(({ listing }) => listing.routeService) ? 'it is bound to a route service, which the mesh would bypass' : undefined,
+      unserved: lists.some(({ listing }) => listing.routeService)
+        ? 'it is bound to a route service, which the mesh would bypass'
+        : undefined,
     }
   }
 
@@ -201,20 +224,35 @@ export class Model {
   #refreshApp(guid: string): void {
     const known = this.cloud.apps.get(guid)
     const names = this.#namer(this.#processesOf, guid)?.names
-    if (known) this.#published.set('app', guid, { name: known.name, space: known.space, labels: known.labels, annotations: known.annotations })
-    else this.#published.set('app', guid, names?.app && names.space ? { name: names.app, space: names.space, labels: {}, annotations: {} } : null)
+    if (known)
+      this.#published.set('app', guid, { name: known.name, space: known.space, labels: known.labels, annotations: known.annotations })
+    else
+      this.#published.set(
+        'app',
+        guid,
+        names?.app && names.space ? { name: names.app, space: names.space, labels: {}, annotations: {} } : null,
+      )
   }
 
   #refreshSpace(guid: string): void {
     if (!guid) return
     const names = this.#namer(this.#namedBy, guid)?.names
-    this.#published.set('space', guid, this.cloud.spaces.get(guid) ?? (names?.spaceName && names.organization ? { name: names.spaceName, organization: names.organization } : null))
+    this.#published.set(
+      'space',
+      guid,
+      this.cloud.spaces.get(guid) ??
+        (names?.spaceName && names.organization ? { name: names.spaceName, organization: names.organization } : null),
+    )
   }
 
   #refreshOrganization(guid: string): void {
     if (!guid) return
     const names = this.#namer(this.#namedBy, guid)?.names
-    this.#published.set('organization', guid, this.cloud.organizations.get(guid) ?? (names?.organizationName ? { name: names.organizationName } : null))
+    this.#published.set(
+      'organization',
+      guid,
+      this.cloud.organizations.get(guid) ?? (names?.organizationName ? { name: names.organizationName } : null),
+    )
   }
 
   #refreshInstance(guid: string): void {

@@ -65,7 +65,14 @@ export class RouteSyncer implements Part {
     }
     const reader = new CloudReader({ cc: this.#cc, model: this.#model, guard: this.#guard })
     this.#cloud = new CloudFollower({ ...cloudController, reader, log, onRead })
-    this.#diego = new DiegoFollower({ bbs: this.#bbs, model: this.#model, reader: new DiegoReader({ bbs: this.#bbs, model: this.#model, guard: this.#guard }), fullInterval: bbs.fullInterval, log, onRead })
+    this.#diego = new DiegoFollower({
+      bbs: this.#bbs,
+      model: this.#model,
+      reader: new DiegoReader({ bbs: this.#bbs, model: this.#model, guard: this.#guard }),
+      fullInterval: bbs.fullInterval,
+      log,
+      onRead,
+    })
     this.#reports = reports({
       copilot: this.#copilot,
       log,
@@ -87,11 +94,26 @@ export class RouteSyncer implements Part {
   }
 
   register(metrics: Registry): void {
-    const gauge = (name: string, help: string, labelNames: string[], collect: (set: (labels: Record<string, string>, value: number) => void) => void): void => {
-      const metric: Gauge = new Gauge({ name, help, labelNames, registers: [metrics], collect: () => collect((labels, value) => metric.set(labels, value)) })
+    const gauge = (
+      name: string,
+      help: string,
+      labelNames: string[],
+      collect: (set: (labels: Record<string, string>, value: number) => void) => void,
+    ): void => {
+      const metric: Gauge = new Gauge({
+        name,
+        help,
+        labelNames,
+        registers: [metrics],
+        collect: () => collect((labels, value) => metric.set(labels, value)),
+      })
     }
     gauge('mesh_source_age_seconds', 'How long ago each source was last read', ['source'], (set) => {
-      for (const [source, { ageMs }] of [['bbs', this.#diego], ['cloud-controller', this.#cloud]] as const) set({ source }, ageMs === undefined ? -1 : ageMs / 1000)
+      for (const [source, { ageMs }] of [
+        ['bbs', this.#diego],
+        ['cloud-controller', this.#cloud],
+      ] as const)
+        set({ source }, ageMs === undefined ? -1 : ageMs / 1000)
     })
     gauge('mesh_records', 'Records that copilot is to have', ['kind'], (set) => {
       for (const kind of kinds) set({ kind }, this.#published.count(kind))

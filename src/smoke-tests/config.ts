@@ -7,7 +7,10 @@ const httpUrl = (description: string) => Type.String({ pattern: '^https?://[^/]+
 export const SmokeTestsConfig = Type.Object(
   {
     cloudController: Type.Object(
-      { url: httpUrl('Cloud Controller’s API'), ca: Type.Optional(Type.String({ description: 'File with the CAs of Cloud Controller and UAA, PEM; without it the system’s' })) },
+      {
+        url: httpUrl('Cloud Controller’s API'),
+        ca: Type.Optional(Type.String({ description: 'File with the CAs of Cloud Controller and UAA, PEM; without it the system’s' })),
+      },
       closed,
     ),
     uaa: Type.Object(
@@ -19,9 +22,17 @@ export const SmokeTestsConfig = Type.Object(
       closed,
     ),
     domain: Type.String({ minLength: 1, description: 'The mesh domain that the app gets a route on' }),
-    organization: Type.String({ minLength: 1, default: 'mesh-smoke-tests', description: 'Organization that the app is pushed to; made and deleted again where it does not exist' }),
+    organization: Type.String({
+      minLength: 1,
+      default: 'mesh-smoke-tests',
+      description: 'Organization that the app is pushed to; made and deleted again where it does not exist',
+    }),
     routers: Type.Array(Type.String({ pattern: '^.+:\\d+$' }), { minItems: 1, description: 'HOST:PORT of every router, plain HTTP' }),
-    timeout: Type.Integer({ default: 30_000, minimum: 1, description: 'How long a route or its removal may take to reach all routers, milliseconds' }),
+    timeout: Type.Integer({
+      default: 30_000,
+      minimum: 1,
+      description: 'How long a route or its removal may take to reach all routers, milliseconds',
+    }),
   },
   closed,
 )

@@ -7,7 +7,14 @@ import { SmokeTest } from './smoke.ts'
 const config = loadConfig('smoke-tests', SmokeTestsConfig)
 const { cloudController, uaa } = config
 const say = (step: string): void => void process.stdout.write(`${new Date().toISOString()} ${step}\n`)
-const cc = new Session({ api: cloudController.url, ca: cloudController.ca, uaa: uaa.url, user: uaa.clientId, password: uaa.clientSecret, client: true })
+const cc = new Session({
+  api: cloudController.url,
+  ca: cloudController.ca,
+  uaa: uaa.url,
+  user: uaa.clientId,
+  password: uaa.clientSecret,
+  client: true,
+})
 
 try {
   await cc.signIn()

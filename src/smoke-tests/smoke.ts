@@ -7,7 +7,12 @@ import type { Session, V3Resource } from '../cli/dev/session.ts'
 import { messageOf, problem } from '../common/problem.ts'
 import type { SmokeTestsConfig } from './config.ts'
 
-export const RouterWrong = problem('MESH_SMOKE_ROUTER_WRONG', 502, (router: string, host: string, wanted: string, last: string, seconds: number) => `${router}: GET http://${host}/ does not answer ${wanted} within ${seconds} s; last: ${last}`)
+export const RouterWrong = problem(
+  'MESH_SMOKE_ROUTER_WRONG',
+  502,
+  (router: string, host: string, wanted: string, last: string, seconds: number) =>
+    `${router}: GET http://${host}/ does not answer ${wanted} within ${seconds} s; last: ${last}`,
+)
 
 /** What is tested: pushes an app, reaches it over every router, unmaps it, sees it gone everywhere, and leaves nothing behind. */
 export class SmokeTest {
@@ -35,7 +40,10 @@ export class SmokeTest {
     const name = `smoke-${this.#token}`
     const host = `${name}.${this.#config.domain}`
     const apps = new Apps(this.#cc, (await this.#space()).guid)
-    const app = await apps.push({ name, path: join(import.meta.dirname, 'app'), environment: { SMOKE_TOKEN: this.#token }, noRoute: true }, (step) => this.#say(`${name}: ${step}`))
+    const app = await apps.push(
+      { name, path: join(import.meta.dirname, 'app'), environment: { SMOKE_TOKEN: this.#token }, noRoute: true },
+      (step) => this.#say(`${name}: ${step}`),
+    )
 
     await apps.map(app, host)
     await this.#everywhere(host, 'the app', ({ status, body }) => status === 200 && body === this.#token)
@@ -49,7 +57,10 @@ export class SmokeTest {
     const found = await this.#cc.find(`/v3/organizations?names=${encodeURIComponent(name)}`)
     const organization = found ?? (await this.#cc.post('/v3/organizations', { name }))
     if (!found) this.#cleanUpWith(`organization ${name}`, () => this.#cc.delete(`/v3/organizations/${organization.guid}`))
-    const space = await this.#cc.post('/v3/spaces', { name: `smoke-${this.#token}`, relationships: { organization: { data: { guid: organization.guid } } } })
+    const space = await this.#cc.post('/v3/spaces', {
+      name: `smoke-${this.#token}`,
+      relationships: { organization: { data: { guid: organization.guid } } },
+    })
     this.#cleanUpWith(`space ${space.name}`, () => this.#cc.delete(`/v3/spaces/${space.guid}`))
     return space
   }

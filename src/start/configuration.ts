@@ -52,7 +52,13 @@ export async function configure(options: StartOptions, ports: Ports, version: st
     const health = await free(`${name}-health`)
     const file = join(folder('config'), `${name}.yml`)
     writeFileSync(file, stringify({ log: { level: options.logLevel }, health: { listen: health }, ...config }), { mode: 0o600 })
-    programs.push({ name, main: programMain(main), config: file, log: join(folder('logs'), `${name}.log`), ready: `http://${host}:${health.port}/ready` })
+    programs.push({
+      name,
+      main: programMain(main),
+      config: file,
+      log: join(folder('logs'), `${name}.log`),
+      ready: `http://${host}:${health.port}/ready`,
+    })
     return health.port
   }
 
@@ -66,7 +72,12 @@ export async function configure(options: StartOptions, ports: Ports, version: st
     admin: { username: 'admin', password: secrets.admin },
     tokens: { issuer: `http://${host}:${uaa.port}/oauth/token` },
     clients: [{ id: 'route-syncer', secret: secrets.syncer, authorities: ['cloud_controller.admin_read_only'] }],
-    domains: [{ name: options.appsDomain }, { name: options.meshDomain }, { name: 'apps.internal', internal: true }, { name: internalDomain, internal: true }],
+    domains: [
+      { name: options.appsDomain },
+      { name: options.meshDomain },
+      { name: 'apps.internal', internal: true },
+      { name: internalDomain, internal: true },
+    ],
     environment: callVariables(routerPorts[0]!, readFileSync(certificates.ca.certificate, 'utf8')),
     cells: { ca: identities.ca.certificate, caKey: identities.ca.key, routerCa: certificates.ca.certificate, handover: 60 },
   })
@@ -104,12 +115,31 @@ export async function configure(options: StartOptions, ports: Ports, version: st
       name,
       engine: options.engine,
       pilot: { addresses: [`${host}:${pilot.port}`], tls: tls('istio-router') },
-      listeners: [listener('http', http, false, 'pub'), listener('https', https, true, 'pub'), listener('internal', internal, false, 'int'), { ...listener('internal-tls', internalTls, true, 'int'), clientCertificates: 'required' }],
-      keypairs: [
-        { name: 'default', ...certificates.issue('router', { commonName: options.meshDomain, dns: [options.meshDomain, `*.${options.meshDomain}`, options.appsDomain, `*.${options.appsDomain}`, 'localhost'], ips: [host], usages: ['server'] }) },
-        { name: 'internal', ...certificates.issue('router-internal', { commonName: internalDomain, dns: [`*.${internalDomain}`], usages: ['server'] }) },
+      listeners: [
+        listener('http', http, false, 'pub'),
+        listener('https', https, true, 'pub'),
+        listener('internal', internal, false, 'int'),
+        { ...listener('internal-tls', internalTls, true, 'int'), clientCertificates: 'required' },
       ],
-      backend: { ...certificates.issue('backend', { commonName: 'gorouter', dns: ['gorouter.service.cf.internal'], usages: ['client'] }), ca: identities.ca.certificate },
+      keypairs: [
+        {
+          name: 'default',
+          ...certificates.issue('router', {
+            commonName: options.meshDomain,
+            dns: [options.meshDomain, `*.${options.meshDomain}`, options.appsDomain, `*.${options.appsDomain}`, 'localhost'],
+            ips: [host],
+            usages: ['server'],
+          }),
+        },
+        {
+          name: 'internal',
+          ...certificates.issue('router-internal', { commonName: internalDomain, dns: [`*.${internalDomain}`], usages: ['server'] }),
+        },
+      ],
+      backend: {
+        ...certificates.issue('backend', { commonName: 'gorouter', dns: ['gorouter.service.cf.internal'], usages: ['client'] }),
+        ca: identities.ca.certificate,
+      },
       cache: folder(name),
     })
     routers.push({ name, http, https, internal, internalTls, health })
@@ -153,17 +183,29 @@ async function chooseRouterPorts(options: StartOptions, ports: Ports): Promise<O
 }
 
 /**
- * What apps find in their environment to call each other over the mesh (docs/developers/calling-apps.md). Names under the domain resolve on real cells;
+ * What apps find in their environment to call each other over the mesh (docs/developers/calling-apps.md). Names under the domain resolve on
+ * real cells;
  * here they don't, so that an address is given.
  */
 function callVariables({ internal, internalTls }: { internal: number; internalTls: number }, ca: string): Record<string, string> {
-  return { MESH_INTERNAL_DOMAIN: internalDomain, MESH_INTERNAL_ADDRESS: host, MESH_INTERNAL_PORT: `${internal}`, MESH_INTERNAL_TLS_PORT: `${internalTls}`, MESH_INTERNAL_CA: ca }
+  return {
+    MESH_INTERNAL_DOMAIN: internalDomain,
+    MESH_INTERNAL_ADDRESS: host,
+    MESH_INTERNAL_PORT: `${internal}`,
+    MESH_INTERNAL_TLS_PORT: `${internalTls}`,
+    MESH_INTERNAL_CA: ca,
+  }
 }
 
 /** Passwords and keys, made at the first start and kept. What a user types begins with no `-`, which cf would take for an option. */
 function keepSecrets(file: string): Record<'admin' | 'syncer' | 'encryption', string> {
   const kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {}
-  const secrets = { admin: randomBytes(12).toString('hex'), syncer: randomBytes(24).toString('base64url'), encryption: randomBytes(24).toString('base64url'), ...kept }
+  const secrets = {
+    admin: randomBytes(12).toString('hex'),
+    syncer: randomBytes(24).toString('base64url'),
+    encryption: randomBytes(24).toString('base64url'),
+    ...kept,
+  }
   writeFileSync(file, JSON.stringify(secrets), { mode: 0o600 })
   return secrets
 }

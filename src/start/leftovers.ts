@@ -4,7 +4,12 @@ import { join } from 'node:path'
 import { problem } from '../common/problem.ts'
 import { endGroup } from '../common/process-group.ts'
 
-export const AlreadyRunning = problem('MESH_ALREADY_RUNNING', 409, (pid: number, folder: string) => `npm start already runs with ${folder} (process ${pid}). Stop it first, or give this one another folder with --data.`)
+export const AlreadyRunning = problem(
+  'MESH_ALREADY_RUNNING',
+  409,
+  (pid: number, folder: string) =>
+    `npm start already runs with ${folder} (process ${pid}). Stop it first, or give this one another folder with --data.`,
+)
 
 /** Process ids by program; `start` is the supervisor. */
 export type Pids = Record<string, number>

@@ -11,8 +11,16 @@ import { paint, step } from './progress.ts'
 import { removeReady, writeReady, type Ready } from './ready.ts'
 import { SupervisedProgram } from './supervisor.ts'
 
-const NodeTooOld = problem('MESH_NODE_TOO_OLD', 500, (found: string) => `mesh-release runs on Node 24 or newer; this is ${found}. Start it with npm start, which brings its own.`)
-const FolderUnusable = problem('MESH_FOLDER_UNUSABLE', 500, (folder: string, why: string) => `Cannot use the data folder ${folder}: ${why}. Choose another with --data.`)
+const NodeTooOld = problem(
+  'MESH_NODE_TOO_OLD',
+  500,
+  (found: string) => `mesh-release runs on Node 24 or newer; this is ${found}. Start it with npm start, which brings its own.`,
+)
+const FolderUnusable = problem(
+  'MESH_FOLDER_UNUSABLE',
+  500,
+  (folder: string, why: string) => `Cannot use the data folder ${folder}: ${why}. Choose another with --data.`,
+)
 const EnvoyMissing = problem('MESH_ENVOY_MISSING', 500, () => 'Envoy is not here yet. Get it with `npm run envoy`, then start again.')
 
 /** Brings everything up, tells where it is, and waits for Ctrl-C. */
@@ -22,9 +30,12 @@ async function start(options: StartOptions): Promise<void> {
   process.stdout.write(`mesh-release ${version}: an embedded Cloud Foundry and its mesh, in ${options.data}\n`)
   await prepareFolder(options)
 
-  const { programs, ready } = await step('certificates and configuration', () => configure(options, new Ports(join(options.data, 'ports.json')), version))
+  const { programs, ready } = await step('certificates and configuration', () =>
+    configure(options, new Ports(join(options.data, 'ports.json')), version),
+  )
   const running: SupervisedProgram[] = []
-  const pids = (): Ready['pids'] => Object.fromEntries([['start', process.pid], ...running.map(({ program, pid }) => [program.name, pid ?? 0])])
+  const pids = (): Ready['pids'] =>
+    Object.fromEntries([['start', process.pid], ...running.map(({ program, pid }) => [program.name, pid ?? 0])])
   let up = false
   const tellPids = (): void => {
     writePids(options.data, pids())
@@ -47,7 +58,10 @@ async function start(options: StartOptions): Promise<void> {
   }
 }
 
-async function welcome({ urls, credentials, organization, space, domains, routers }: Omit<Ready, 'pids'>, { sample, mirror }: StartOptions): Promise<void> {
+async function welcome(
+  { urls, credentials, organization, space, domains, routers }: Omit<Ready, 'pids'>,
+  { sample, mirror }: StartOptions,
+): Promise<void> {
   const started = await populate({ api: urls.cloudController, ...credentials }, { organization, space, sample })
   if (started && mirror) for (const { http } of routers) await answers(`http://127.0.0.1:${http}/`, `hello.${domains.mesh}`)
 }

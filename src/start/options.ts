@@ -28,7 +28,11 @@ export function readOptions(argv: string[]): StartOptions {
     .version(version)
     .option('--data <dir>', 'folder for state, certificates, configuration and logs', (folder: string) => resolve(folder), defaultData)
     .option('--fresh', 'forget what the data folder holds and begin anew', false)
-    .addOption(new Option('--engine <engine>', 'what proxies the traffic; envoy needs its binary: npm run envoy').choices(['embedded', 'envoy']).default('embedded'))
+    .addOption(
+      new Option('--engine <engine>', 'what proxies the traffic; envoy needs its binary: npm run envoy')
+        .choices(['embedded', 'envoy'])
+        .default('embedded'),
+    )
     .option('--routers <n>', 'number of routers; each further one has ports of its own, see ready.json', routerCount, 1)
     .option('--http-port <port>', "the router's HTTP port; 0 takes a free one", port, 8080)
     .option('--https-port <port>', "the router's HTTPS port", port, 8443)
@@ -53,7 +57,8 @@ Examples:
 
 function wholeNumber(text: string, least: number, most: number): number {
   const number = Number(text)
-  if (!/^\d+$/.test(text) || number < least || number > most) throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`)
+  if (!/^\d+$/.test(text) || number < least || number > most)
+    throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`)
   return number
 }
 
@@ -62,6 +67,7 @@ const routerCount = (text: string): number => wholeNumber(text, 1, 10)
 
 function domain(text: string): string {
   const name = text.toLowerCase()
-  if (!/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]+$/.test(name)) throw new InvalidArgumentError('Give a domain name, such as apps.example.com.')
+  if (!/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]+$/.test(name))
+    throw new InvalidArgumentError('Give a domain name, such as apps.example.com.')
   return name
 }

@@ -3,7 +3,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { problem } from '../common/problem.ts'
 
-export const PortBusy = problem('MESH_PORT_BUSY', 409, (port: number, option: string) => `Port ${port} of 127.0.0.1 is in use. Stop what uses it, or choose another with ${option} (0 takes a free one).`)
+export const PortBusy = problem(
+  'MESH_PORT_BUSY',
+  409,
+  (port: number, option: string) =>
+    `Port ${port} of 127.0.0.1 is in use. Stop what uses it, or choose another with ${option} (0 takes a free one).`,
+)
 
 /** Hands out ports of 127.0.0.1, and the same ones again at the next start where they are still free. */
 export class Ports {
@@ -48,7 +53,10 @@ export function isFree(port: number): Promise<boolean> {
   })
 }
 
-/** A port below those that the kernel gives to outgoing connections, and those of the foundation's containers, so that none of them takes it in the meantime. */
+/**
+ * A port below those that the kernel gives to outgoing connections, and those of the foundation's containers, so that none of them takes it
+ * in the meantime.
+ */
 export function randomPort(): number {
   return randomInt(10_000, 20_000)
 }

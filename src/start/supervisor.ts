@@ -6,7 +6,11 @@ import { request } from 'undici'
 import { Backoff } from '../common/backoff.ts'
 import { problem } from '../common/problem.ts'
 
-export const ProgramFailed = problem('MESH_PROGRAM_FAILED', 500, (name: string, log: string) => `${name} does not become ready; its log says why: ${log}`)
+export const ProgramFailed = problem(
+  'MESH_PROGRAM_FAILED',
+  500,
+  (name: string, log: string) => `${name} does not become ready; its log says why: ${log}`,
+)
 
 export interface Program {
   name: string
@@ -84,7 +88,10 @@ export class SupervisedProgram {
     const output = openSync(this.program.log, 'a', 0o600)
     try {
       // A process group of its own: Ctrl-C reaches the supervisor only, which then stops everything in order.
-      const child = spawn(process.execPath, [this.program.main, '--config', this.program.config], { stdio: ['ignore', output, output], detached: true })
+      const child = spawn(process.execPath, [this.program.main, '--config', this.program.config], {
+        stdio: ['ignore', output, output],
+        detached: true,
+      })
       this.#child = child
       this.#spawned()
       await Promise.race([once(child, 'exit'), once(child, 'error')])

@@ -32,8 +32,26 @@ test('a value that was not measured holds no bound', (t) => {
 })
 
 test('tables are Markdown, plots are SVG', (t) => {
-  t.equal(tableText({ title: 'T', columns: ['a', 'b'], rows: [['x', figure([1], 's')]] }), '**T**\n\n| a   | b   |\n|-----|-----|\n| x   | 1 s |')
-  const picture = svg({ name: 'p', title: 'a < b', x: 'routes', y: 'ms', logarithmic: { x: true }, series: [{ name: 's', points: [[1000, 1], [100_000, 12]] }] })
+  t.equal(
+    tableText({ title: 'T', columns: ['a', 'b'], rows: [['x', figure([1], 's')]] }),
+    '**T**\n\n| a   | b   |\n|-----|-----|\n| x   | 1 s |',
+  )
+  const picture = svg({
+    name: 'p',
+    title: 'a < b',
+    x: 'routes',
+    y: 'ms',
+    logarithmic: { x: true },
+    series: [
+      {
+        name: 's',
+        points: [
+          [1000, 1],
+          [100_000, 12],
+        ],
+      },
+    ],
+  })
   t.match(picture, /a &lt; b/)
   t.match(picture, /<polyline points="70\.0,/)
   t.notMatch(picture, /NaN|Infinity/)

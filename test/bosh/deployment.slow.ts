@@ -24,7 +24,8 @@ test('a deployment from rendered jobs', { skip, timeout: 500_000 }, async (t) =>
   await t.test('its VMs start by their own scripts', async (t) => {
     for (const vm of [control, syncer]) await vm.start()
     await Promise.all(serving.map((vm) => vm.start()))
-    for (const vm of [control, syncer, ...serving]) for (const job of vm.instance.jobs) t.match(vm.log(job), '"msg":"ready"', `${vm.instance.group}/${job}`)
+    for (const vm of [control, syncer, ...serving])
+      for (const job of vm.instance.jobs) t.match(vm.log(job), '"msg":"ready"', `${vm.instance.group}/${job}`)
   })
 
   const balancer = await new Balancer(routers).start()
@@ -50,7 +51,10 @@ test('a deployment from rendered jobs', { skip, timeout: 500_000 }, async (t) =>
     t.match(output, / passed\n$/)
     t.notMatch(output, 'left behind')
     const left = await platform.cc.list('/v3/organizations')
-    t.notOk(left.some(({ name }) => name === 'mesh-smoke-tests'), 'nothing is left behind')
+    t.notOk(
+      left.some(({ name }) => name === 'mesh-smoke-tests'),
+      'nothing is left behind',
+    )
   })
 
   await t.test('a rolling upgrade loses no request', async (t) => {
@@ -71,7 +75,9 @@ test('a deployment from rendered jobs', { skip, timeout: 500_000 }, async (t) =>
     const [vm] = serving as [Vm]
     const file = vm.prefix.path('jobs/istio-router/config/certificates/backend.key')
     writeFileSync(file, readFileSync(vm.prefix.path('jobs/istio-router/config/certificates/certificate.key'), 'utf8'))
-    await t.rejects(vm.run(vm.prefix.path('jobs/istio-router/bin/pre-start')), { message: /\n {2}backend\.private_key: is not the key of backend\.certificate/ })
+    await t.rejects(vm.run(vm.prefix.path('jobs/istio-router/bin/pre-start')), {
+      message: /\n {2}backend\.private_key: is not the key of backend\.certificate/,
+    })
     t.equal((await ask(routers[0]!.http, hello)).status, 200)
   })
 })

@@ -19,13 +19,18 @@ function read(file: string): Page {
   return { file, text: readFileSync(join(root, file), 'utf8') }
 }
 
-const markdown = (folder: string): Page[] => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.md')).map((file) => read(join(folder, file)))
+const markdown = (folder: string): Page[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => read(join(folder, file)))
 const pages = [read('README.md'), read('CONTRIBUTING.md'), ...markdown('docs'), ...markdown('ops-files'), ...markdown('examples')]
 const operators = markdown('docs/operators')
 
 /** What a page shows as code: indented and fenced lines, and spans. */
 function code({ text }: Page): string[] {
-  return text.split('\n').flatMap((line) => (/^( {4}|\t)/.test(line) ? [line.trim()] : [...line.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span)))
+  return text
+    .split('\n')
+    .flatMap((line) => (/^( {4}|\t)/.test(line) ? [line.trim()] : [...line.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span)))
     .concat([...text.matchAll(/^```\w*\n([\s\S]*?)^```/gm)].flatMap(([, block = '']) => block.split('\n').map((line) => line.trim())))
 }
 
@@ -37,7 +42,8 @@ function commandFaults(line: string): string[] {
   let command: Command = program
   const faults: string[] = []
   const known = new Set<string>()
-  const learn = ({ options }: Command): void => options.forEach(({ short, long }) => [short, long].forEach((flag) => flag && known.add(flag)))
+  const learn = ({ options }: Command): void =>
+    options.forEach(({ short, long }) => [short, long].forEach((flag) => flag && known.add(flag)))
   learn(program)
   let positional = false
   const [, ...words] = line.split(/\s+/)
@@ -84,13 +90,16 @@ function withParents(paths: string[]): Set<string> {
 
 function fieldsOf(schema: { properties?: object; items?: { properties?: object } }, path = ''): string[] {
   const properties = schema.properties ?? schema.items?.properties
-  return properties ? Object.entries(properties).flatMap(([name, child]) => fieldsOf(child as object, path ? `${path}.${name}` : name)) : [path]
+  return properties
+    ? Object.entries(properties).flatMap(([name, child]) => fieldsOf(child as object, path ? `${path}.${name}` : name))
+    : [path]
 }
 
 const properties = withParents(jobNames.flatMap((job) => Object.keys(jobSpec(job).properties)))
 const fields = withParents([CopilotConfig, PilotConfig, RouteSyncerConfig, RouterConfig].flatMap((schema) => fieldsOf(schema)))
 /** Names with dots that are neither: of Cloud Foundry, of UAA's scopes, of hosts and files. */
-const foreign = /\.(internal|example\.com|yml|log|md|tgz)$|^(cloud_controller|mesh)\.admin|^containers\.proxy|^diego_bbs_server\.ca$|^app\.|^envoy\.service\./
+const foreign =
+  /\.(internal|example\.com|yml|log|md|tgz)$|^(cloud_controller|mesh)\.admin|^containers\.proxy|^diego_bbs_server\.ca$|^app\.|^envoy\.service\./
 
 test('each property that the runbook names is one of a job, or a field of a program', (t) => {
   for (const page of operators) {
@@ -121,24 +130,48 @@ test('each path under /var/vcap in the runbook is one that a job makes', (t) => 
 })
 
 /** What each local port serves, by the properties' defaults. */
-const served: Record<string, RegExp> = { 'health.port': /^\/(health|ready|metrics)$/, 'probe.port': /^\/health$/, 'debug.port': /^\/debug\/(routers|route|nacks|faults)(\?.*)?$/ }
+const served: Record<string, RegExp> = {
+  'health.port': /^\/(health|ready|metrics)$/,
+  'probe.port': /^\/health$/,
+  'debug.port': /^\/debug\/(routers|route|nacks|faults)(\?.*)?$/,
+}
 
 test('each local address of the runbook is a port of a job, and what it serves', (t) => {
-  const ports = jobNames.flatMap((job) => Object.entries(jobSpec(job).properties).flatMap(([name, { default: port }]) => (served[name] ? [{ job, port: String(port), serves: served[name] }] : [])))
+  const ports = jobNames.flatMap((job) =>
+    Object.entries(jobSpec(job).properties).flatMap(([name, { default: port }]) =>
+      served[name] ? [{ job, port: String(port), serves: served[name] }] : [],
+    ),
+  )
   for (const page of operators) {
-    for (const [address, port, path = ''] of page.text.matchAll(/(?:localhost|127\.0\.0\.1):(\d+)(\/[^\s`'"|]*)?/g)) t.ok(ports.some((one) => one.port === port && one.serves.test(path)), `${page.file}: ${address}`)
+    for (const [address, port, path = ''] of page.text.matchAll(/(?:localhost|127\.0\.0\.1):(\d+)(\/[^\s`'"|]*)?/g))
+      t.ok(
+        ports.some((one) => one.port === port && one.serves.test(path)),
+        `${page.file}: ${address}`,
+      )
   }
   // As «copilot 9445, pilot 9452».
-  const all = jobNames.flatMap((job) => Object.entries(jobSpec(job).properties).filter(([name]) => /(^|[._])port$/.test(name)).map(([, { default: port }]) => `${job} ${String(port)}`))
-  for (const page of operators) for (const [pair] of page.text.matchAll(new RegExp(`\\b(${jobNames.join('|')}) \\d{4,5}\\b`, 'g'))) t.ok(all.includes(pair), `${page.file}: ${pair}`)
+  const all = jobNames.flatMap((job) =>
+    Object.entries(jobSpec(job).properties)
+      .filter(([name]) => /(^|[._])port$/.test(name))
+      .map(([, { default: port }]) => `${job} ${String(port)}`),
+  )
+  for (const page of operators)
+    for (const [pair] of page.text.matchAll(new RegExp(`\\b(${jobNames.join('|')}) \\d{4,5}\\b`, 'g')))
+      t.ok(all.includes(pair), `${page.file}: ${pair}`)
   t.end()
 })
 
 test('each metric, variable and group of the runbook exists', (t) => {
-  const source = (folder: string): string => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter((file) => /\.(ts|yml)$/.test(file)).map((file) => readFileSync(join(root, folder, file), 'utf8')).join('\n')
+  const source = (folder: string): string =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.(ts|yml)$/.test(file))
+      .map((file) => readFileSync(join(root, folder, file), 'utf8'))
+      .join('\n')
   const known = ['src', 'ops-files', 'manifests', 'tile'].map(source).join('\n')
   const own = /^mesh_(copilot_encryption_key_2|domains|internal)$/
-  for (const page of operators) for (const [name] of page.text.matchAll(/\bmesh_[a-z0-9_]+\b/g)) t.ok(own.test(name) || new RegExp(`\\b${name.replace(/^mesh_/, '(mesh_)?')}\\b`).test(known), `${page.file}: ${name}`)
+  for (const page of operators)
+    for (const [name] of page.text.matchAll(/\bmesh_[a-z0-9_]+\b/g))
+      t.ok(own.test(name) || new RegExp(`\\b${name.replace(/^mesh_/, '(mesh_)?')}\\b`).test(known), `${page.file}: ${name}`)
   t.end()
 })
 
@@ -146,7 +179,8 @@ test('each script, ops-file and link of the docs exists', (t) => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
   for (const page of pages) {
     for (const line of code(page)) {
-      for (const [, script = ''] of line.matchAll(/\bnpm run (?:-s |--silent )?([a-z][\w-]*)/g)) t.hasProp(scripts, script, `${page.file}: npm run ${script}`)
+      for (const [, script = ''] of line.matchAll(/\bnpm run (?:-s |--silent )?([a-z][\w-]*)/g))
+        t.hasProp(scripts, script, `${page.file}: npm run ${script}`)
       for (const [path] of line.matchAll(/\bops-files\/[\w-]+\.yml/g)) t.ok(existsSync(join(root, path)), `${page.file}: ${path}`)
     }
     for (const [, target = ''] of page.text.replaceAll(/```[\s\S]*?```/g, '').matchAll(/\]\(([^()\s]+)\)/g)) {
@@ -162,15 +196,30 @@ test('each script, ops-file and link of the docs exists', (t) => {
 
 /** Anchors of a page's headings, as GitHub makes them. */
 function anchorsOf(text: string): string[] {
-  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
 }
 
 test('each instance group, job and errand that the runbook gives to bosh exists', (t) => {
-  const { instance_groups: groups } = readYaml(readFileSync(join(root, 'manifests/mesh.yml'), 'utf8')) as { instance_groups: { name: string; lifecycle?: string }[] }
+  const { instance_groups: groups } = readYaml(readFileSync(join(root, 'manifests/mesh.yml'), 'utf8')) as {
+    instance_groups: { name: string; lifecycle?: string }[]
+  }
   for (const page of operators) {
     for (const line of code(page)) {
-      for (const [, errand = ''] of line.matchAll(/\brun-errand (\S+)/g)) t.ok(groups.some(({ name, lifecycle }) => name === errand && lifecycle === 'errand'), `${page.file}: ${errand}`)
-      for (const [, group = ''] of line.matchAll(/\bbosh (?:-d \S+ )?(?:ssh|logs|recreate|restart|stop|start) ([a-z-]+)/g)) t.ok(groups.some(({ name }) => name === group), `${page.file}: ${line}`)
+      for (const [, errand = ''] of line.matchAll(/\brun-errand (\S+)/g))
+        t.ok(
+          groups.some(({ name, lifecycle }) => name === errand && lifecycle === 'errand'),
+          `${page.file}: ${errand}`,
+        )
+      for (const [, group = ''] of line.matchAll(/\bbosh (?:-d \S+ )?(?:ssh|logs|recreate|restart|stop|start) ([a-z-]+)/g))
+        t.ok(
+          groups.some(({ name }) => name === group),
+          `${page.file}: ${line}`,
+        )
     }
   }
   t.end()

@@ -15,7 +15,13 @@ import { Prefix } from './support/prefix.ts'
 import { full, minimal } from './support/properties.ts'
 import { refusedByPreStart, refusedByTemplates } from './support/wrong.ts'
 
-const schemas = { copilot: CopilotConfig, 'istio-router': RouterConfig, pilot: PilotConfig, 'route-syncer': RouteSyncerConfig, 'smoke-tests': SmokeTestsConfig }
+const schemas = {
+  copilot: CopilotConfig,
+  'istio-router': RouterConfig,
+  pilot: PilotConfig,
+  'route-syncer': RouteSyncerConfig,
+  'smoke-tests': SmokeTestsConfig,
+}
 
 type Tree = Record<string, unknown>
 
@@ -43,7 +49,9 @@ function has(tree: unknown, path: string[]): boolean {
 }
 
 function sources(job: string, spec: JobSpec): string {
-  return Object.keys(spec.templates).map((template) => readFileSync(join(root, 'jobs', job, 'templates', template), 'utf8')).join('\n')
+  return Object.keys(spec.templates)
+    .map((template) => readFileSync(join(root, 'jobs', job, 'templates', template), 'utf8'))
+    .join('\n')
 }
 
 for (const job of jobNames) {
@@ -53,13 +61,19 @@ for (const job of jobNames) {
     t.equal(spec.name, job)
     t.same(new Set(readdirSync(join(root, 'jobs', job, 'templates'))), new Set(Object.keys(spec.templates)))
     for (const name of spec.packages) t.ok(existsSync(join(root, 'packages', name, 'spec')), `package ${name}`)
-    const used = new Set([...text.matchAll(/(?<![\w.])(?:(?:if_)?p|(?:checked|port|flag|seconds)\.call)\('([\w.]+)'/g)].map(([, name]) => name))
+    const used = new Set(
+      [...text.matchAll(/(?<![\w.])(?:(?:if_)?p|(?:checked|port|flag|seconds)\.call)\('([\w.]+)'/g)].map(([, name]) => name),
+    )
     t.same(used, new Set(Object.keys(spec.properties)))
     for (const [name, { description, default: standard, example }] of Object.entries(spec.properties)) {
       t.ok(description, `${name} is described`)
       t.ok(standard !== undefined || example !== undefined, `${name} has a default or an example`)
     }
-    for (const name of [...text.matchAll(/link\('(\w+[\w-]*)'\)/g)].map(([, name]) => name)) t.ok(spec.consumes?.some((link) => link.name === name), `link ${name}`)
+    for (const name of [...text.matchAll(/link\('(\w+[\w-]*)'\)/g)].map(([, name]) => name))
+      t.ok(
+        spec.consumes?.some((link) => link.name === name),
+        `link ${name}`,
+      )
     for (const { properties = [] } of spec.provides ?? []) for (const name of properties) t.hasProp(spec.properties, name)
     t.end()
   })
@@ -79,7 +93,10 @@ test('jobs render with their defaults and with every property set, and their pro
         if (path.startsWith('bin/')) t.equal(spawnSync('bash', ['-n'], { input: text }).status, 0, `${job}/${path} is a script`)
         if (path.endsWith('.yml')) t.doesNotThrow(() => parse(text) as unknown, `${job}/${path} is YAML`)
       }
-      t.doesNotThrow(() => t.same(certificateFaults(readConfig(schemas[job], prefix.path('jobs', job, 'config', `${job}.yml`))), []), `${job} accepts it`)
+      t.doesNotThrow(
+        () => t.same(certificateFaults(readConfig(schemas[job], prefix.path('jobs', job, 'config', `${job}.yml`))), []),
+        `${job} accepts it`,
+      )
     }
   }
   t.end()
@@ -88,7 +105,8 @@ test('jobs render with their defaults and with every property set, and their pro
 test('every property reaches a file of its job', { skip: rubyAbsent }, (t) => {
   const rendered = renderJobs(jobNames.flatMap((job) => [minimal, full].map((set) => ({ job, ...set[job]! }))))
   for (const [index, job] of jobNames.entries()) {
-    for (const name of Object.keys(jobSpec(job).properties)) t.ok(has(full[job]!.properties, name.split('.')), `${job}: ${name} has a value in the test`)
+    for (const name of Object.keys(jobSpec(job).properties))
+      t.ok(has(full[job]!.properties, name.split('.')), `${job}: ${name} has a value in the test`)
     t.notSame(rendered[index * 2]?.files, rendered[index * 2 + 1]?.files)
   }
   t.end()
@@ -99,7 +117,9 @@ test('a property that is missing is named', { skip: rubyAbsent }, (t) => {
     Object.entries(jobSpec(job).properties).flatMap(([name, { default: standard }]) => {
       const path = name.split('.')
       const optional = standard !== undefined || (job === 'smoke-tests' && name === 'ca')
-      return !optional && has(minimal[job]!.properties, path) ? [{ job, name, links: minimal[job]!.links, properties: without(minimal[job]!.properties, path) }] : []
+      return !optional && has(minimal[job]!.properties, path)
+        ? [{ job, name, links: minimal[job]!.links, properties: without(minimal[job]!.properties, path) }]
+        : []
     }),
   )
   const rendered = renderJobs(cases)
@@ -109,7 +129,13 @@ test('a property that is missing is named', { skip: rubyAbsent }, (t) => {
 })
 
 test('a wrong property is refused by name before anything is deployed, where the template can tell', { skip: rubyAbsent }, (t) => {
-  const rendered = renderJobs(refusedByTemplates.map(({ job, properties }) => ({ job, links: minimal[job]!.links, properties: overlay(minimal[job]!.properties, properties) })))
+  const rendered = renderJobs(
+    refusedByTemplates.map(({ job, properties }) => ({
+      job,
+      links: minimal[job]!.links,
+      properties: overlay(minimal[job]!.properties, properties),
+    })),
+  )
   for (const [index, { job, names }] of refusedByTemplates.entries()) t.match(rendered[index]?.errors.join('\n'), names, `${job}: ${names}`)
   t.end()
 })
@@ -150,7 +176,9 @@ test('whichever property is of the wrong kind, the template or pre-start says it
         if (errors.length) t.match(errors.join('\n'), name, `${job}: its template names ${name}`)
         return !errors.length
       })
-      const [together] = renderJobs([{ job, links, properties: passed.reduce((all, { path, value }) => withValue(all, path, value), properties as Tree) }])
+      const [together] = renderJobs([
+        { job, links, properties: passed.reduce((all, { path, value }) => withValue(all, path, value), properties as Tree) },
+      ])
       const prefix = new Prefix()
       t.teardown(() => prefix.discard())
       prefix.install(job, together!)
@@ -177,7 +205,11 @@ const fixed: Record<string, Record<string, string>> = {
     'copilot.serverName': 'the name is that in the certificate',
     'debug.listen.host': 'without authentication, so loopback',
   },
-  'route-syncer': { 'cloudController.patience': 'monit starts what ends', 'copilot.serverName': 'the name is that in the certificate', 'uaa.clientSecretFile': 'uaa.client_secret is in the file' },
+  'route-syncer': {
+    'cloudController.patience': 'monit starts what ends',
+    'copilot.serverName': 'the name is that in the certificate',
+    'uaa.clientSecretFile': 'uaa.client_secret is in the file',
+  },
 }
 
 function fieldsOf(schema: { properties?: object; items?: { properties?: object } }, path = ''): string[] {
@@ -199,7 +231,11 @@ test('every field of a program can be set by a property of its job, or need not'
     const reasons = Object.keys({ 'health.listen.host': 'without authentication, so loopback', ...fixed[job] })
     for (const field of fieldsOf(schemas[job])) {
       const needless = reasons.some((reason) => field === reason || field.startsWith(`${reason}.`))
-      t.equal(configs.some((config) => setIn(config, field.split('.'))), !needless, `${job}: ${field}`)
+      t.equal(
+        configs.some((config) => setIn(config, field.split('.'))),
+        !needless,
+        `${job}: ${field}`,
+      )
     }
   }
   t.end()
@@ -208,7 +244,11 @@ test('every field of a program can be set by a property of its job, or need not'
 test('a link that is missing or not consumed is an error', { skip: rubyAbsent }, (t) => {
   const [none, foreign] = renderJobs([
     { job: 'pilot', properties: minimal['pilot']!.properties },
-    { job: 'pilot', properties: minimal['pilot']!.properties, links: { ...minimal['pilot']!.links, nats: minimal['pilot']!.links['copilot']! } },
+    {
+      job: 'pilot',
+      properties: minimal['pilot']!.properties,
+      links: { ...minimal['pilot']!.links, nats: minimal['pilot']!.links['copilot']! },
+    },
   ])
   t.match(none?.errors, [/copilot/])
   t.match(foreign?.errors, [/nats/])
@@ -217,18 +257,30 @@ test('a link that is missing or not consumed is an error', { skip: rubyAbsent },
 
 test('route-syncer finds Cloud Controller by property, else by either link', { skip: rubyAbsent }, (t) => {
   const { properties, links } = minimal['route-syncer']!
-  const https = { ...links['copilot']!, properties: { cc: { internal_service_hostname: 'cc.internal', public_tls: { port: 9024, ca_cert: 'THE CA' } } } }
+  const https = {
+    ...links['copilot']!,
+    properties: { cc: { internal_service_hostname: 'cc.internal', public_tls: { port: 9024, ca_cert: 'THE CA' } } },
+  }
   const { copilot } = links
   const { cloud_controller: shared } = links
   const requests: Omit<RenderRequest, 'job'>[] = [
     { properties, links: { copilot: copilot!, cloud_controller: shared!, cloud_controller_https_endpoint: https } },
     { properties, links: { copilot: copilot!, cloud_controller: shared! } },
-    { properties: { ...properties, cloud_controller: { url: 'https://mine.test' } }, links: { copilot: copilot!, cloud_controller_https_endpoint: https } },
+    {
+      properties: { ...properties, cloud_controller: { url: 'https://mine.test' } },
+      links: { copilot: copilot!, cloud_controller_https_endpoint: https },
+    },
     { properties, links: { copilot: copilot! } },
   ]
   const rendered = renderJobs(requests.map((request) => ({ job: 'route-syncer', ...request })))
-  const found = rendered.slice(0, 3).map(({ files }) => (parse(files['config/route-syncer.yml']!) as { cloudController: { url: string; ca?: string } }).cloudController)
-  t.match(found, [{ url: 'https://cc.internal:9024', ca: /cloud_controller_ca.crt$/ }, { url: 'https://api.sys.test', ca: undefined }, { url: 'https://mine.test', ca: undefined }])
+  const found = rendered
+    .slice(0, 3)
+    .map(({ files }) => (parse(files['config/route-syncer.yml']!) as { cloudController: { url: string; ca?: string } }).cloudController)
+  t.match(found, [
+    { url: 'https://cc.internal:9024', ca: /cloud_controller_ca.crt$/ },
+    { url: 'https://api.sys.test', ca: undefined },
+    { url: 'https://mine.test', ca: undefined },
+  ])
   t.match(rendered[0]?.files['config/certificates/cloud_controller_ca.crt'], /THE CA/)
   t.match(rendered[3]?.errors, [/cloud_controller\.url/])
   t.end()

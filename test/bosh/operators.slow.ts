@@ -24,11 +24,20 @@ test("the runbook's commands", { skip: rubyAbsent ?? envoyAbsent, timeout: 500_0
 
   const trust = join(folder, 'uaa-and-mesh.crt')
   writeFileSync(trust, (deployment.variables['mesh_copilot_tls'] as { ca: string }).ca + String(deployment.variables['cf_uaa_ca']))
-  const meshctl = (...args: string[]): Promise<string> => control.run(process.execPath, [join(root, 'src/cli/main.ts'), ...args], { HOME: folder, MESH_HOME: folder, CF_HOME: folder, MESH_PASSWORD: 'admin' })
+  const meshctl = (...args: string[]): Promise<string> =>
+    control.run(process.execPath, [join(root, 'src/cli/main.ts'), ...args], {
+      HOME: folder,
+      MESH_HOME: folder,
+      CF_HOME: folder,
+      MESH_PASSWORD: 'admin',
+    })
   const curl = (...args: string[]): Promise<string> => control.run('curl', ['--silent', '--fail', ...args])
 
   await t.test('meshctl logs in at copilot by UAA and answers', async (t) => {
-    t.match(await meshctl('login', '--api', `https://copilot.service.cf.internal:${ports.api}`, '--api-ca', trust, '--user', 'admin'), /logged in to .* as admin/)
+    t.match(
+      await meshctl('login', '--api', `https://copilot.service.cf.internal:${ports.api}`, '--api-ca', trust, '--user', 'admin'),
+      /logged in to .* as admin/,
+    )
     t.match(await meshctl('status'), /^pilot .* ready [^]*^route-syncer .* ready /m)
     t.match(await meshctl('routes'), hello)
     t.match(await meshctl('routers'), serving[0]!.instance.id)
@@ -43,14 +52,18 @@ test("the runbook's commands", { skip: rubyAbsent ?? envoyAbsent, timeout: 500_0
     await meshctl('unfreeze')
     await meshctl('ignore-space', 'bosh-test/bosh-test')
     await meshctl('ignore-space', 'bosh-test/bosh-test', '--undo')
-    const actions = control.log('copilot').split('\n').filter((line) => line.includes('"audit":true')).map((line) => (JSON.parse(line) as { action: string }).action)
+    const actions = control
+      .log('copilot')
+      .split('\n')
+      .filter((line) => line.includes('"audit":true'))
+      .map((line) => (JSON.parse(line) as { action: string }).action)
     t.same(actions, ['frozen', 'unfrozen', 'ignored', 'heeded'])
   })
 
   await t.test('each local address answers', async (t) => {
     const { copilotHealth, pilotHealth, syncerHealth, debug } = ports
     for (const port of [copilotHealth, pilotHealth, syncerHealth, routers[0]!.health]) {
-      t.ok((JSON.parse(await curl(`http://localhost:${port}/ready`)) as object), `${port}/ready`)
+      t.ok(JSON.parse(await curl(`http://localhost:${port}/ready`)) as object, `${port}/ready`)
       t.match(await curl(`http://localhost:${port}/metrics`), /^mesh_|^process_/m, `${port}/metrics`)
       await curl(`http://localhost:${port}/health`)
     }
@@ -65,7 +78,11 @@ test("the runbook's commands", { skip: rubyAbsent ?? envoyAbsent, timeout: 500_0
   await t.test('prom_scraper finds what it scrapes', async (t) => {
     for (const vm of vms) {
       for (const job of vm.instance.jobs) {
-        const { port, scheme, source_id } = parse(readFileSync(vm.prefix.path('jobs', job, 'config/prom_scraper_config.yml'), 'utf8')) as { port: number; scheme: string; source_id: string }
+        const { port, scheme, source_id } = parse(readFileSync(vm.prefix.path('jobs', job, 'config/prom_scraper_config.yml'), 'utf8')) as {
+          port: number
+          scheme: string
+          source_id: string
+        }
         t.equal(source_id, job)
         t.match(await curl(`${scheme}://localhost:${port}/metrics`), /^# TYPE /m, job)
       }

@@ -19,7 +19,9 @@ function undeclared(manifest: Manifest): string[] {
     .filter(({ release }) => release === 'mesh')
     .flatMap(({ name, properties = {} }) => {
       const declared = Object.keys(jobSpec(name).properties)
-      return leaves(properties).filter((path) => !declared.some((known) => known === path || known.startsWith(`${path}.`))).map((path) => `${name}: ${path} is not a property`)
+      return leaves(properties)
+        .filter((path) => !declared.some((known) => known === path || known.startsWith(`${path}.`)))
+        .map((path) => `${name}: ${path} is not a property`)
     })
 }
 
@@ -86,8 +88,13 @@ test('the ops-files go with those of cf-deployment', skip, (t) => {
 })
 
 test('UAA has the group of those who run the mesh, and the client of the cf CLI may name it', skip, (t) => {
-  const uaa = withOpsFiles(['add-mesh.yml']).instance_groups.find(({ name }) => name === 'uaa')!.jobs.find(({ name }) => name === 'uaa')!
-  const { scim, clients } = uaa.properties!['uaa'] as { scim: { groups: Record<string, string>; users: object[] }; clients: { cf: { scopes: string[] } } }
+  const uaa = withOpsFiles(['add-mesh.yml'])
+    .instance_groups.find(({ name }) => name === 'uaa')!
+    .jobs.find(({ name }) => name === 'uaa')!
+  const { scim, clients } = uaa.properties!['uaa'] as {
+    scim: { groups: Record<string, string>; users: object[] }
+    clients: { cf: { scopes: string[] } }
+  }
   t.type(scim.groups['mesh.admin'], 'string')
   t.ok(scim.users.length, 'the users stay')
   t.equal(clients.cf.scopes.filter((scope) => scope === 'mesh.admin').length, 1)
@@ -112,7 +119,18 @@ test('the checks would find faults', skip, (t) => {
   broken.releases = broken.releases.filter(({ name }) => name !== 'mesh')
   broken.variables.push({ name: 'bare', type: 'certificate', options: { ca: 'mesh_pilot_tls' } })
   const faults = [...manifestFaults(broken, given), ...undeclared(broken)].join('\n')
-  for (const part of ['route-syncer stands twice', 'no network nowhere', 'no az z9', 'no stemcell none', '((nobody))', 'no release mesh', 'bare: has no alternative names', 'bare: mesh_pilot_tls is no CA', 'unknown is not a property']) t.match(faults, part)
+  for (const part of [
+    'route-syncer stands twice',
+    'no network nowhere',
+    'no az z9',
+    'no stemcell none',
+    '((nobody))',
+    'no release mesh',
+    'bare: has no alternative names',
+    'bare: mesh_pilot_tls is no CA',
+    'unknown is not a property',
+  ])
+    t.match(faults, part)
   t.end()
 })
 
@@ -142,7 +160,8 @@ test('the stand-alone manifest and the ops-file give the same jobs', skip, (t) =
   const added = withOpsFiles(['add-mesh.yml']).instance_groups
   for (const group of alone) {
     const other = added.find(({ name }) => name === group.name)!
-    const ours = ({ jobs }: { jobs: { name: string; release: string }[] }): string[] => jobs.filter(({ release }) => release === 'mesh').map(({ name }) => name)
+    const ours = ({ jobs }: { jobs: { name: string; release: string }[] }): string[] =>
+      jobs.filter(({ release }) => release === 'mesh').map(({ name }) => name)
     t.same(ours(group), ours(other), group.name)
     t.equal(group.instances, other.instances)
   }
@@ -153,7 +172,11 @@ test('the stand-alone manifest and the ops-file give the same jobs', skip, (t) =
 function canonicalForm(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonicalForm).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, canonicalForm(child)]).sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)))
+  return Object.fromEntries(
+    Object.entries(value)
+      .map(([key, child]) => [key, canonicalForm(child)])
+      .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+  )
 }
 
 /** Numbers in [0, 1) that follow from the seed (mulberry32). */

@@ -62,7 +62,8 @@ test('a deployment with a part away', { skip, timeout: 500_000 }, async (t) => {
   await t.test('copilot is backed up while it runs, and restored', async (t) => {
     const artifact = join(platform.folder, 'artifact')
     mkdirSync(artifact)
-    const script = (name: string): Promise<string> => control.run(control.prefix.path('jobs/copilot/bin/bbr', name), [], { BBR_ARTIFACT_DIRECTORY: artifact })
+    const script = (name: string): Promise<string> =>
+      control.run(control.prefix.path('jobs/copilot/bin/bbr', name), [], { BBR_ARTIFACT_DIRECTORY: artifact })
     const load = new Load(balancer.port, hello, 20)
     await script('backup')
     await apps.unmap(app, `later.${meshDomain}`)

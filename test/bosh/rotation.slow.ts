@@ -33,7 +33,13 @@ test('what is to be rotated', { skip: rubyAbsent ?? envoyAbsent, timeout: 850_00
   t.teardown(() => balancer.stop())
 
   const trust = join(folder, 'uaa-and-mesh.crt')
-  const meshctl = (...args: string[]): Promise<string> => control.run(process.execPath, [join(root, 'src/cli/main.ts'), ...args], { HOME: folder, MESH_HOME: folder, CF_HOME: folder, MESH_PASSWORD: 'admin' })
+  const meshctl = (...args: string[]): Promise<string> =>
+    control.run(process.execPath, [join(root, 'src/cli/main.ts'), ...args], {
+      HOME: folder,
+      MESH_HOME: folder,
+      CF_HOME: folder,
+      MESH_PASSWORD: 'admin',
+    })
   const pair = (name: string): Pair => deployment.variables[name] as Pair
 
   await t.test('certificates and their CA are rotated in three deployments, without a lost request', async (t) => {
@@ -47,7 +53,8 @@ test('what is to be rotated', { skip: rubyAbsent ?? envoyAbsent, timeout: 850_00
       await Promise.all([control, syncer].map(restart))
       for (const vm of serving) await restart(vm)
     }
-    const trusting = (pairs: Record<string, Pair>, ca: string): Record<string, Pair> => Object.fromEntries(Object.entries(pairs).map(([name, leaf]) => [name, { ...leaf, ca }]))
+    const trusting = (pairs: Record<string, Pair>, ca: string): Record<string, Pair> =>
+      Object.fromEntries(Object.entries(pairs).map(([name, leaf]) => [name, { ...leaf, ca }]))
     const old = Object.fromEntries(leaves.map((name) => [name, pair(name)]))
     const before = pair('mesh_ca')
     deployment.regenerate(['mesh_ca', ...leaves])
@@ -74,14 +81,27 @@ test('what is to be rotated', { skip: rubyAbsent ?? envoyAbsent, timeout: 850_00
     const { certificate, private_key } = pair('mesh_ingress_tls')
     writeFileSync(join(folder, 'shop.crt'), certificate)
     writeFileSync(join(folder, 'shop.key'), private_key)
-    await meshctl('secret', 'set', 'shop', '-n', 'bosh-test/bosh-test', '--cert', join(folder, 'shop.crt'), '--key', join(folder, 'shop.key'))
+    await meshctl(
+      'secret',
+      'set',
+      'shop',
+      '-n',
+      'bosh-test/bosh-test',
+      '--cert',
+      join(folder, 'shop.crt'),
+      '--key',
+      join(folder, 'shop.key'),
+    )
     const config = control.prefix.path('jobs/copilot/config/copilot.yml')
     const written = parse(readFileSync(config, 'utf8')) as { encryption: { keys: object[] } }
     await control.stop()
     written.encryption.keys.unshift({ name: 'second', secret: 'another random text of enough letters' })
     writeFileSync(config, JSON.stringify(written))
     await control.start()
-    const said = control.log('copilot').split('\n').find((line) => line.includes('secrets are encrypted with the newest key'))
+    const said = control
+      .log('copilot')
+      .split('\n')
+      .find((line) => line.includes('secrets are encrypted with the newest key'))
     t.match(JSON.parse(said ?? '{}'), { sealed: 1, failed: 0 })
     t.match(await meshctl('secret', 'list', '-n', 'bosh-test/bosh-test'), 'shop')
   })

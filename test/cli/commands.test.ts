@@ -9,22 +9,66 @@ import { hello, route } from '../copilot/records.ts'
 import { meshctl as run, root, runMeshctl, type Outcome } from './meshctl.ts'
 
 const copilot = await Copilot.start(tap)
-await copilot.put('e1', [...hello, route('hello.mesh.test', 'hello-guid', [], { path: '/stopped' }), route('old.mesh.test', 'hello-guid', ['hello-p'], { mirrors: 'old.apps.test', options: { loadbalancing: 'hash' } })])
+await copilot.put('e1', [
+  ...hello,
+  route('hello.mesh.test', 'hello-guid', [], { path: '/stopped' }),
+  route('old.mesh.test', 'hello-guid', ['hello-p'], { mirrors: 'old.apps.test', options: { loadbalancing: 'hash' } }),
+])
 
 const meshctl = (...args: string[]): Promise<Outcome> => run(args, { MESH_API: copilot.api })
-const held = { id: 'h1', since: new Date().toISOString(), source: 'cf', reason: 'more than 20 % would go', removes: { routes: 60, instances: 1 } }
+const held = {
+  id: 'h1',
+  since: new Date().toISOString(),
+  source: 'cf',
+  reason: 'more than 20 % would go',
+  removes: { routes: 60, instances: 1 },
+}
 const conflicts = [{ key: 'pub/hello.mesh.test', route: 'r2', space: 'other', servedSpace: 'space', reason: 'the host is mirrored' }]
 
 const soon = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString()
 const ejections = [
-  { cluster: 'pub/hello.mesh.test', instance: 'i-1', address: '10.0.0.1:62001', state: 'open', since: soon(-5), until: soon(25), times: 2, cause: 'consecutive-5xx' },
-  { cluster: 'rule/v1//apps space/hello', instance: 'i-0', address: '10.0.0.1:62000', state: 'half-open', since: soon(-60), until: soon(-30), times: 1, cause: 'consecutive-gateway-failure' },
+  {
+    cluster: 'pub/hello.mesh.test',
+    instance: 'i-1',
+    address: '10.0.0.1:62001',
+    state: 'open',
+    since: soon(-5),
+    until: soon(25),
+    times: 2,
+    cause: 'consecutive-5xx',
+  },
+  {
+    cluster: 'rule/v1//apps space/hello',
+    instance: 'i-0',
+    address: '10.0.0.1:62000',
+    state: 'half-open',
+    since: soon(-60),
+    until: soon(-30),
+    times: 1,
+    cause: 'consecutive-gateway-failure',
+  },
 ]
 
 /** What components say every few seconds. */
 async function report(): Promise<void> {
   await copilot.as('route-syncer', 'PUT', '/v1/components/route-syncer/s1', { version: '9.9.9', ready: true, held, conflicts })
-  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '9.9.9', ready: true, revision: 1, routers: [{ name: 'r1', zone: 'z1', address: '10.0.0.9:1', connectedSince: new Date().toISOString(), lag: 2, refusals: 1, refused: [{ typeUrl: 'x/envoy.config.listener.v3.Listener', name: 'https', reason: 'the port is busy' }], ejections }] })
+  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', {
+    version: '9.9.9',
+    ready: true,
+    revision: 1,
+    routers: [
+      {
+        name: 'r1',
+        zone: 'z1',
+        address: '10.0.0.9:1',
+        connectedSince: new Date().toISOString(),
+        lag: 2,
+        refusals: 1,
+        refused: [{ typeUrl: 'x/envoy.config.listener.v3.Listener', name: 'https', reason: 'the port is busy' }],
+        ejections,
+      },
+    ],
+  })
 }
 tap.beforeEach(report)
 
@@ -57,7 +101,10 @@ test('trace tells where a request goes, and why', async (t) => {
   const found = await meshctl('trace', 'http://HELLO.mesh.test:8080/a?b')
   t.equal(found.code, 0)
   t.match(found.out, /– hello\.mesh\.test\/a\n {2}✓ hello\.mesh\.test\n\ngoes to the app: pub\/hello\.mesh\.test is the most specific/)
-  t.match(await meshctl('trace', '127.0.0.1/stopped/x', '-H', 'Host: hello.mesh.test', '-H', 'X-Other: 1'), { code: 1, out: /503: .*none of its instances is running/ })
+  t.match(await meshctl('trace', '127.0.0.1/stopped/x', '-H', 'Host: hello.mesh.test', '-H', 'X-Other: 1'), {
+    code: 1,
+    out: /503: .*none of its instances is running/,
+  })
   t.match(await meshctl('trace', 'nope.test'), { code: 1, out: /404: no route has this host/ })
   t.match(await meshctl('trace', '/a'), { code: 2, err: /names no host/ })
   t.match(await meshctl('trace', 'a', '-H', 'nonsense'), { code: 2, err: /is no header/ })
@@ -67,7 +114,10 @@ test('services, apps, instances, routers', async (t) => {
   t.match((await meshctl('services')).out, /\nhello +acme\/dev +2 +hello \(v1\) +hello\.mesh\.test, /)
   t.match((await meshctl('apps', 'hello')).out, /\nhello +acme\/dev +web:2\/2 +version=v1 +hello\.mesh\.test/)
   t.match((await meshctl('instances', 'hello')).out, /\nhello +web +1 +running +10\.0\.0\.1:62001 +z1 +\d+d +acme\/dev +i-1\n/)
-  t.match((await meshctl('routers')).out, /^ROUTER +PILOT +ZONE +ADDRESS +CONNECTED +LAG +REFUSED\nr1 +p1 +z1 +10\.0\.0\.9:1 +\d+s +2s +1\n\nr1 refuses the Listener https .*: the port is busy\n/)
+  t.match(
+    (await meshctl('routers')).out,
+    /^ROUTER +PILOT +ZONE +ADDRESS +CONNECTED +LAG +REFUSED\nr1 +p1 +z1 +10\.0\.0\.9:1 +\d+s +2s +1\n\nr1 refuses the Listener https .*: the port is busy\n/,
+  )
   t.match(await meshctl('apps', 'nope'), { code: 1, err: /^meshctl: there is no app with the name or guid nope\n$/ })
 })
 
@@ -78,7 +128,10 @@ test('ejections', async (t) => {
   t.match(lines[0], /^ROUTE +APP +INDEX +STATE +SINCE +FOR +TIMES +CAUSE +ROUTER +INSTANCE$/)
   t.match(lines[1], /^hello \(v1\) +hello +0 +half-open +\d+[sm] +- +1 +consecutive-gateway-failure +r1 +i-0$/)
   t.match(lines[2], /^hello\.mesh\.test +hello +1 +open +\d+s +\d+s +2 +consecutive-5xx +r1 +i-1$/)
-  t.match(JSON.parse((await meshctl('ejections', '--app', 'hello', '--json')).out), [{ instance: 'i-1', route: 'hello.mesh.test', space: { name: 'dev' } }, { service: 'hello', subset: 'v1' }])
+  t.match(JSON.parse((await meshctl('ejections', '--app', 'hello', '--json')).out), [
+    { instance: 'i-1', route: 'hello.mesh.test', space: { name: 'dev' } },
+    { service: 'hello', subset: 'v1' },
+  ])
 })
 
 test('status names what is wrong, and sync accept releases it', async (t) => {
@@ -93,7 +146,16 @@ test('status names what is wrong, and sync accept releases it', async (t) => {
 })
 
 test('--json is the same for programs', async (t) => {
-  for (const command of [['routes'], ['services'], ['apps'], ['instances'], ['routers'], ['status'], ['trace', 'hello.mesh.test'], ['routes', 'hello.mesh.test']]) {
+  for (const command of [
+    ['routes'],
+    ['services'],
+    ['apps'],
+    ['instances'],
+    ['routers'],
+    ['status'],
+    ['trace', 'hello.mesh.test'],
+    ['routes', 'hello.mesh.test'],
+  ]) {
     const { code, out } = await meshctl(...command, '--json')
     t.equal(code, 0, command.join(' '))
     t.ok(JSON.parse(out))
@@ -104,7 +166,9 @@ test('--json is the same for programs', async (t) => {
 test('every command has help with examples', async (t) => {
   const top = await meshctl('--help')
   t.match(top, { code: 0, out: /Exit codes: 0 ok, 1 refused or different, 2 usage, 3 unreachable/ })
-  const commands = [...top.out.matchAll(/^ {2}([a-z]+) .*$/gm)].map(([, name]) => name!).filter((name) => !['help', 'dev', 'meshctl'].includes(name))
+  const commands = [...top.out.matchAll(/^ {2}([a-z]+) .*$/gm)]
+    .map(([, name]) => name!)
+    .filter((name) => !['help', 'dev', 'meshctl'].includes(name))
   t.ok(commands.length >= 8)
   for (const command of commands) t.match(await meshctl(command, '--help'), { code: 0, out: /Examples:\n {2}meshctl / }, command)
 })
@@ -119,12 +183,18 @@ test('a wrong command line ends with 2 and says what is right', async (t) => {
 })
 
 test('where copilot is not, it ends with 3 and says what to do', async (t) => {
-  t.match(await run(['routes'], { MESH_API: 'http://127.0.0.1:1' }), { code: 3, err: /copilot does not answer at http:\/\/127\.0\.0\.1:1 \(.*ECONNREFUSED.*--api URL or MESH_API/ })
+  t.match(await run(['routes'], { MESH_API: 'http://127.0.0.1:1' }), {
+    code: 3,
+    err: /copilot does not answer at http:\/\/127\.0\.0\.1:1 \(.*ECONNREFUSED.*--api URL or MESH_API/,
+  })
   t.match(await run(['routes']), { code: 3, err: /no copilot to ask.*Start it, or name a copilot with --api URL/ })
   const other = createServer((_request, response) => response.end('<html>')).listen(0, '127.0.0.1')
   await once(other, 'listening')
   t.teardown(() => other.close())
-  t.match(await run(['routes', '--api', `http://127.0.0.1:${(other.address() as { port: number }).port}`]), { code: 3, err: /is not a copilot/ })
+  t.match(await run(['routes', '--api', `http://127.0.0.1:${(other.address() as { port: number }).port}`]), {
+    code: 3,
+    err: /is not a copilot/,
+  })
 })
 
 test('without an address it asks the running npm start', async (t) => {
@@ -139,7 +209,9 @@ test('without an address it asks the running npm start', async (t) => {
 })
 
 test('--watch shows it again when it changes', async (t) => {
-  const child = spawn(process.execPath, [resolve(root, 'src/cli/main.ts'), 'routes', '--watch', '--json', '--api', copilot.api], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [resolve(root, 'src/cli/main.ts'), 'routes', '--watch', '--json', '--api', copilot.api], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const lines: string[] = []
   let more = (): void => {}
   child.stdout.setEncoding('utf8').on('data', (data: string) => {
@@ -169,5 +241,8 @@ test('built, it is one file that any Node from 20 on runs', async (t) => {
 test('the program behind bin passes arguments, output and exit codes on', async (t) => {
   const bin = join(root, 'scripts/bin/meshctl.js')
   t.match(await runMeshctl(['trace', 'nope.test'], { command: [bin], environment: { MESH_API: copilot.api } }), { code: 1, out: /404/ })
-  t.match(await runMeshctl(['--config', '/nowhere.yml'], { command: [join(root, 'scripts/bin/copilot.js')] }), { code: 1, err: /nowhere\.yml/ })
+  t.match(await runMeshctl(['--config', '/nowhere.yml'], { command: [join(root, 'scripts/bin/copilot.js')] }), {
+    code: 1,
+    err: /nowhere\.yml/,
+  })
 })

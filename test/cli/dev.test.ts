@@ -10,9 +10,18 @@ test('each command on an app says in one line what it has done', async (t) => {
   const { space } = await harness.target(admin)
   await harness.push(admin, space, 'web')
   const folder = t.testdir()
-  writeFileSync(join(folder, 'ready.json'), JSON.stringify({ urls: { cloudController: harness.url }, credentials: { user: 'admin', password: 'admin-secret' }, organization: 'o', space: 's' }))
+  writeFileSync(
+    join(folder, 'ready.json'),
+    JSON.stringify({
+      urls: { cloudController: harness.url },
+      credentials: { user: 'admin', password: 'admin-secret' },
+      organization: 'o',
+      space: 's',
+    }),
+  )
   const dev = (...args: string[]) => runMeshctl(['dev', ...args], { environment: { MESH_DATA: folder } })
-  const said = async (expected: string, ...args: string[]): Promise<void> => void t.strictSame(await dev(...args), { code: 0, out: `${expected}\n`, err: '' }, args.join(' '))
+  const said = async (expected: string, ...args: string[]): Promise<void> =>
+    void t.strictSame(await dev(...args), { code: 0, out: `${expected}\n`, err: '' }, args.join(' '))
   await said('app/web mapped to web.apps.test/a', 'map', 'web', 'web.apps.test/a')
   await said('app/web unmapped from web.apps.test/a', 'unmap', 'web', 'web.apps.test/a')
   await said('app/web scaled to 1 instance', 'scale', 'web', '1')

@@ -25,7 +25,13 @@ const uaa = createServer((request, response) => {
     response.statusCode = good ? 200 : 401
     response.setHeader('content-type', 'application/json')
     const claims = { scope: ['cloud_controller.admin'], user_name: 'ann', user_id: 'ann' }
-    response.end(JSON.stringify(good ? { access_token: await keys.token(claims, { issuer: `${url}/oauth/token`, expires: lifetime }), refresh_token: 'refresh' } : { error: 'unauthorized', error_description: 'Bad credentials' }))
+    response.end(
+      JSON.stringify(
+        good
+          ? { access_token: await keys.token(claims, { issuer: `${url}/oauth/token`, expires: lifetime }), refresh_token: 'refresh' }
+          : { error: 'unauthorized', error_description: 'Bad credentials' },
+      ),
+    )
   })()
 }).listen(0, '127.0.0.1')
 await once(uaa, 'listening')
@@ -38,13 +44,23 @@ tap.teardown(() => {
 const copilot = await Copilot.start(tap, { api: { uaa: { url: keys.url, issuer: `${url}/oauth/token` } } })
 await copilot.put('e1', hello)
 const file = join(home, 'session.json')
-const meshctl = (args: string[], more: NodeJS.ProcessEnv = {}) => run(args, { MESHCTL_HOME: home, MESH_DATA: '', CF_HOME: join(home, 'cf'), ...more })
+const meshctl = (args: string[], more: NodeJS.ProcessEnv = {}) =>
+  run(args, { MESHCTL_HOME: home, MESH_DATA: '', CF_HOME: join(home, 'cf'), ...more })
 
 test('a login is kept for its owner alone, without the password, and names the copilot from then on', async (t) => {
   t.match(await meshctl(['status', '--api', copilot.api]), { code: 1, err: /log in with `meshctl login --api/ })
-  t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann', '-p', 'wrong']), { code: 1, err: /Bad credentials\. Check user and password/ })
-  t.match(await meshctl(['login', '--api', copilot.api, '--sso-passcode', 'used']), { code: 1, err: /Bad credentials\. A passcode is good once, .* at http.*\/passcode/ })
-  t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann'], { MESH_PASSWORD: 'right' }), { code: 0, out: `logged in to ${copilot.api} as ann\n` })
+  t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann', '-p', 'wrong']), {
+    code: 1,
+    err: /Bad credentials\. Check user and password/,
+  })
+  t.match(await meshctl(['login', '--api', copilot.api, '--sso-passcode', 'used']), {
+    code: 1,
+    err: /Bad credentials\. A passcode is good once, .* at http.*\/passcode/,
+  })
+  t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann'], { MESH_PASSWORD: 'right' }), {
+    code: 0,
+    out: `logged in to ${copilot.api} as ann\n`,
+  })
   t.equal(statSync(file).mode & 0o777, 0o600)
   t.notMatch(readFileSync(file, 'utf8'), /right/)
   t.match(await meshctl(['routes']), { code: 0, out: /hello\.mesh\.test/ })
@@ -63,31 +79,48 @@ test('a token that expires is renewed, and the new one kept', async (t) => {
 test('an address is the same with a slash at its end, and a file of CAs is found from every folder', async (t) => {
   t.match(await meshctl(['routes', '--api', `${copilot.api}/`]), { code: 0, out: /hello\.mesh\.test/ })
   writeFileSync(join(home, 'ca.crt'), rootCertificates[0]!)
-  t.match(await meshctl(['login', '--api', copilot.api, '-u', 'ann', '-p', 'right', '--api-ca', relative(process.cwd(), join(home, 'ca.crt'))]), { code: 0 })
+  t.match(
+    await meshctl(['login', '--api', copilot.api, '-u', 'ann', '-p', 'right', '--api-ca', relative(process.cwd(), join(home, 'ca.crt'))]),
+    { code: 0 },
+  )
   t.match(JSON.parse(readFileSync(file, 'utf8')), { ca: join(home, 'ca.crt') })
 })
 
 test('that UAA is away, or a certificate comes from no trusted CA, is not said of copilot', async (t) => {
   const authorities = ['copilot', 'uaa'].map((name) => new TestAuthority(join(home, name)))
-  const servers = await Promise.all(authorities.map(async (authority) => {
-    const { certificate, key } = authority.issue('server')
-    const server = createTlsServer({ cert: readFileSync(certificate), key: readFileSync(key) }, (_request, response) => void response.end(JSON.stringify({ version: '1', login }))).listen(0, '127.0.0.1')
-    t.teardown(() => server.close())
-    await once(server, 'listening')
-    return server
-  }))
+  const servers = await Promise.all(
+    authorities.map(async (authority) => {
+      const { certificate, key } = authority.issue('server')
+      const server = createTlsServer(
+        { cert: readFileSync(certificate), key: readFileSync(key) },
+        (_request, response) => void response.end(JSON.stringify({ version: '1', login })),
+      ).listen(0, '127.0.0.1')
+      t.teardown(() => server.close())
+      await once(server, 'listening')
+      return server
+    }),
+  )
   const [api, ownUaa] = servers.map((server) => `https://127.0.0.1:${(server.address() as { port: number }).port}`) as [string, string]
   let login = ownUaa
   const attempt = (ca: string[]) => meshctl(['login', '--api', api, '-u', 'ann', '-p', 'right', ...ca])
   const [of, both] = [authorities[0]!.ca, join(home, 'both.crt')]
   writeFileSync(both, authorities.map(({ ca }) => readFileSync(ca, 'utf8')).join(''))
-  t.match(await attempt([]), { code: 3, err: `the certificate of copilot at ${api} comes from no CA that is trusted; name a file with its CA by --api-ca` })
+  t.match(await attempt([]), {
+    code: 3,
+    err: `the certificate of copilot at ${api} comes from no CA that is trusted; name a file with its CA by --api-ca`,
+  })
   t.match(await attempt(['--api-ca', of]), { code: 3, err: `the certificate of UAA at ${ownUaa} comes from no CA that is trusted` })
   t.match(await attempt(['--api-ca', both]), { code: 1, err: `${ownUaa} gives no token` })
-  t.match(await attempt(['--api-ca', authorities[0]!.issue('other').key]), { code: 1, err: /--api-ca: cannot read .*: it holds no certificate in PEM/ })
+  t.match(await attempt(['--api-ca', authorities[0]!.issue('other').key]), {
+    code: 1,
+    err: /--api-ca: cannot read .*: it holds no certificate in PEM/,
+  })
   login = 'http://127.0.0.1:1'
   t.match(await attempt(['--api-ca', of]), { code: 3, err: /UAA, where one logs in, does not answer at http:\/\/127\.0\.0\.1:1 \(/ })
-  t.match(await meshctl(['login', '--api', url.replace('http', 'https')]), { code: 3, err: /copilot does not answer .*it speaks no TLS there/ })
+  t.match(await meshctl(['login', '--api', url.replace('http', 'https')]), {
+    code: 3,
+    err: /copilot does not answer .*it speaks no TLS there/,
+  })
 })
 
 test('who names no space anywhere is told so', async (t) => {
@@ -112,7 +145,11 @@ test('logout forgets it', async (t) => {
 test("else the cf CLI's tokens and target are used, for the copilot of the same Cloud Foundry alone", async (t) => {
   mkdirSync(join(home, 'cf/.cf'), { recursive: true })
   const claims = { scope: ['cloud_controller.admin'], user_name: 'ann', user_id: 'ann' }
-  const config = (more: object) => writeFileSync(join(home, 'cf/.cf/config.json'), JSON.stringify({ RefreshToken: 'refresh', UAAOAuthClient: 'cf', SpaceFields: { GUID: 'space' }, ...more }))
+  const config = (more: object) =>
+    writeFileSync(
+      join(home, 'cf/.cf/config.json'),
+      JSON.stringify({ RefreshToken: 'refresh', UAAOAuthClient: 'cf', SpaceFields: { GUID: 'space' }, ...more }),
+    )
   config({ AccessToken: `bearer ${await keys.token(claims, { issuer: `${url}/oauth/token` })}`, UaaEndpoint: url })
   t.match(await meshctl(['get', 'vs', '--api', copilot.api]), { code: 0, out: 'no resources\n' })
   config({ AccessToken: `bearer ${await keys.token(claims, { issuer: `${url}/oauth/token`, expires: '-1m' })}`, UaaEndpoint: url })

@@ -44,11 +44,18 @@ test('a manifest is applied whole, and each app gets its files and is started', 
   const manifest = readManifest(written(shop), { count: '2', who: 'world', domain: 'mesh.apps.test' })
   const push = () => pushManifest(new Apps(cc, space), manifest, (app, step) => steps.push(`${app} ${step.replace(/\d+/, 'N')}`))
   const pushed = await push()
-  t.same(pushed.map(({ name }) => name), ['shop', 'plain', 'quiet'])
+  t.same(
+    pushed.map(({ name }) => name),
+    ['shop', 'plain', 'quiet'],
+  )
   t.same(steps.slice(0, 4), ['shop uploading N bytes', 'shop staging', 'shop starting', 'plain uploading N bytes'])
 
   const apps = (await admin('GET', '/v3/apps?order_by=name')).body.resources
-  t.match(apps, [{ name: 'plain', state: 'STARTED' }, { name: 'quiet', state: 'STARTED' }, { name: 'shop', state: 'STARTED', metadata: { labels: { app: 'shop', version: 'v2' } } }])
+  t.match(apps, [
+    { name: 'plain', state: 'STARTED' },
+    { name: 'quiet', state: 'STARTED' },
+    { name: 'shop', state: 'STARTED', metadata: { labels: { app: 'shop', version: 'v2' } } },
+  ])
   const of = (name: string) => `/v3/apps/${apps.find((app: any) => app.name === name).guid}`
   t.same((await admin('GET', `${of('shop')}/environment_variables`)).body.var, { GREETING: 'hello world' })
   t.match((await admin('GET', `${of('shop')}/processes/web`)).body, { instances: 2, command: 'node shop.js' })
@@ -65,19 +72,30 @@ test('what Cloud Controller refuses is told, and nothing is half-applied', async
   const { space } = await harness.target(admin)
   const cc = await new Session({ api: harness.url, uaa: harness.uaa, user: 'admin', password: 'admin-secret' }).signIn()
   t.teardown(() => cc.close())
-  const manifest = readManifest(written('applications:\n- { name: good, path: services }\n- { name: bad, path: services, routes: [{ route: bad.nowhere.test }] }\n'))
-  await t.rejects(pushManifest(new Apps(cc, space), manifest, () => {}), /For application 'bad'.*No domains exist for route bad\.nowhere\.test/)
+  const manifest = readManifest(
+    written('applications:\n- { name: good, path: services }\n- { name: bad, path: services, routes: [{ route: bad.nowhere.test }] }\n'),
+  )
+  await t.rejects(
+    pushManifest(new Apps(cc, space), manifest, () => {}),
+    /For application 'bad'.*No domains exist for route bad\.nowhere\.test/,
+  )
   t.same((await admin('GET', '/v3/apps')).body.resources, [])
 })
 
-test('variables stand for a value or for a part of it; anchors are the author\'s', (t) => {
-  const { applications } = readManifest(written('a: &path services\napplications:\n- { name: "((name))-((name))", path: *path, instances: ((n)), env: { X: ((n)), Y: "((n))" } }\n'), { name: 'x', n: '3' })
+test("variables stand for a value or for a part of it; anchors are the author's", (t) => {
+  const { applications } = readManifest(
+    written(
+      'a: &path services\napplications:\n- { name: "((name))-((name))", path: *path, instances: ((n)), env: { X: ((n)), Y: "((n))" } }\n',
+    ),
+    { name: 'x', n: '3' },
+  )
   t.match(applications, [{ name: 'x-x', path: join(folder, 'services'), instances: 3 }])
   t.end()
 })
 
 test('a faulty manifest is refused with its file and the fault', (t) => {
-  const refused = (text: string, why: RegExp) => t.throws(() => readManifest(written(text)), { code: 'MESHCTL_MANIFEST_UNREADABLE', message: why }, text)
+  const refused = (text: string, why: RegExp) =>
+    t.throws(() => readManifest(written(text)), { code: 'MESHCTL_MANIFEST_UNREADABLE', message: why }, text)
   refused('applications: [', /manifest\.yml: /)
   refused('', /has no list of applications/)
   refused('applications: []', /has no list of applications/)

@@ -19,7 +19,10 @@ const meshctl = (...args: string[]) => run(args, { MESH_API: copilot.api, MESH_N
 function file(name: string, weights: number[], timeout = '1s'): string {
   const path = join(folder, name)
   const route = weights.map((weight) => `\n        - {destination: {host: hello}, weight: ${weight}}`).join('')
-  writeFileSync(path, `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: canary\nspec:\n  hosts: [hello.mesh.test]\n  http:\n    - timeout: ${timeout}\n      route:${route}\n`)
+  writeFileSync(
+    path,
+    `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: canary\nspec:\n  hosts: [hello.mesh.test]\n  http:\n    - timeout: ${timeout}\n      route:${route}\n`,
+  )
   return path
 }
 
@@ -32,8 +35,20 @@ test('apply, get, history, rollback, wait, delete', async (t) => {
   t.match(await meshctl('history', 'vs/canary'), { code: 0, out: / 2 [^]*\n +1 / })
   t.match(await meshctl('rollback', 'vs/canary', '--to', '1'), { code: 0, out: /configured/ })
   t.match(await meshctl('wait', 'vs/canary', '--timeout', '1ms'), { code: 1, err: /not programmed after 1ms: no pilot/ })
-  t.match(await meshctl('wait', '--for=delete', 'vs/never', 'vs/canary', '--timeout', '1ms'), { code: 1, out: 'vs/never is gone\n', err: /vs\/canary is not gone after 1ms/ }, 'several')
-  t.match(await meshctl('wait', 'vs/never', 'vs/canary', 'vs/neither', '--timeout', '1ms'), { code: 1, out: '', err: /no virtualservice\/space\/never\n[^]*vs\/canary is not programmed after 1ms[^]*no virtualservice\/space\/neither\n/ }, 'each is told of')
+  t.match(
+    await meshctl('wait', '--for=delete', 'vs/never', 'vs/canary', '--timeout', '1ms'),
+    { code: 1, out: 'vs/never is gone\n', err: /vs\/canary is not gone after 1ms/ },
+    'several',
+  )
+  t.match(
+    await meshctl('wait', 'vs/never', 'vs/canary', 'vs/neither', '--timeout', '1ms'),
+    {
+      code: 1,
+      out: '',
+      err: /no virtualservice\/space\/never\n[^]*vs\/canary is not programmed after 1ms[^]*no virtualservice\/space\/neither\n/,
+    },
+    'each is told of',
+  )
   t.match(await meshctl('delete', 'vs/canary'), { code: 0, out: /deleted/ })
   t.match(await meshctl('get', 'vs'), { code: 0, out: 'no resources\n' })
 })
@@ -56,7 +71,11 @@ test('diff shows what applying would change, and ends with 1 where it is anythin
 
 test('of several that are deleted each is told of, whatever becomes of the others', async (t) => {
   await meshctl('apply', '-f', file('a.yaml', [90, 10]))
-  t.match(await meshctl('delete', 'vs/never', 'vs/canary', 'vs/neither'), { code: 1, out: 'vs/canary deleted\n', err: /no virtualservice\/space\/never\n[^]*no virtualservice\/space\/neither\n/ })
+  t.match(await meshctl('delete', 'vs/never', 'vs/canary', 'vs/neither'), {
+    code: 1,
+    out: 'vs/canary deleted\n',
+    err: /no virtualservice\/space\/never\n[^]*no virtualservice\/space\/neither\n/,
+  })
   t.match(await meshctl('delete', 'vs/canary/3'), { code: 2, err: /vs\/canary\/3 is no resource/ })
   t.match(await meshctl('secret', 'delete', 'never', 'neither'), { code: 1, out: '', err: /never[^]*neither/ })
 })
@@ -64,8 +83,10 @@ test('of several that are deleted each is told of, whatever becomes of the other
 test('files without any resource are refused, a List is read as its items', async (t) => {
   const path = join(folder, 'some.yaml')
   writeFileSync(path, '---\n# nothing\n---\n')
-  for (const command of ['apply', 'diff', 'validate']) t.match(await meshctl(command, '-f', path), { code: 1, out: '', err: `meshctl: -f: there is no resource in ${path}\n` }, command)
-  const item = '- apiVersion: networking.istio.io/v1\n  kind: VirtualService\n  metadata: {name: listed, namespace: NAMESPACE}\n  spec: {hosts: [hello.mesh.test], http: [{route: [{destination: {host: hello}}]}]}\n'
+  for (const command of ['apply', 'diff', 'validate'])
+    t.match(await meshctl(command, '-f', path), { code: 1, out: '', err: `meshctl: -f: there is no resource in ${path}\n` }, command)
+  const item =
+    '- apiVersion: networking.istio.io/v1\n  kind: VirtualService\n  metadata: {name: listed, namespace: NAMESPACE}\n  spec: {hosts: [hello.mesh.test], http: [{route: [{destination: {host: hello}}]}]}\n'
   writeFileSync(path, `kind: List\nitems:\n${item.replace('NAMESPACE', 'dev')}`)
   t.match(await meshctl('apply', '-f', path), { code: 0, out: 'vs/listed created\n' })
   const got = await meshctl('get', 'vs', '-o', 'json')
@@ -74,13 +95,20 @@ test('files without any resource are refused, a List is read as its items', asyn
   t.match(await meshctl('apply', '-f', 'https://example.com/a.yaml'), { code: 2, err: /addresses are not read/ })
   t.match(await meshctl('delete', 'vs/listed'), { code: 0 })
   writeFileSync(path, `kind: List\nitems:\n${item.replace('NAMESPACE', 'dev')}${item.replace('NAMESPACE', 'nowhere')}`)
-  t.match(await meshctl('apply', '-f', path), { code: 1, out: '', err: `${path}:9: metadata.namespace: there is no space with the name or guid nowhere\n` }, 'what copilot finds has file and line, too')
+  t.match(
+    await meshctl('apply', '-f', path),
+    { code: 1, out: '', err: `${path}:9: metadata.namespace: there is no space with the name or guid nowhere\n` },
+    'what copilot finds has file and line, too',
+  )
 })
 
 test('what an operator can allow is refused by copilot alone', async (t) => {
   const entry = (address: string, namespace = 'dev'): string => {
     const path = join(folder, 'entry.yaml')
-    writeFileSync(path, `apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: db, namespace: ${namespace}}\nspec:\n  hosts: [db.test]\n  resolution: STATIC\n  ports: [{number: 80, name: http, protocol: HTTP}]\n  endpoints:\n  - address: ${address}\n`)
+    writeFileSync(
+      path,
+      `apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: db, namespace: ${namespace}}\nspec:\n  hosts: [db.test]\n  resolution: STATIC\n  ports: [{number: 80, name: http, protocol: HTTP}]\n  endpoints:\n  - address: ${address}\n`,
+    )
     return path
   }
   const open = await Copilot.start(t, { egressAllowed: ['10.1.0.0/16'] })
@@ -88,11 +116,22 @@ test('what an operator can allow is refused by copilot alone', async (t) => {
   const there = (...args: string[]) => run(args, { MESH_API: open.api, MESH_NAMESPACE: 'dev' })
   t.match(await there('diff', '-f', entry('10.1.2.3')), { code: 1, out: /\+kind: ServiceEntry/, err: '' })
   t.match(await there('apply', '-f', entry('10.1.2.3')), { code: 0, out: 'se/db created\n' })
-  t.match(await there('apply', '-f', entry('10.2.0.1')), { code: 1, out: '', err: /entry\.yaml:9: spec\.endpoints\[0\]\.address: 10\.2\.0\.1 is a private address/ })
+  t.match(await there('apply', '-f', entry('10.2.0.1')), {
+    code: 1,
+    out: '',
+    err: /entry\.yaml:9: spec\.endpoints\[0\]\.address: 10\.2\.0\.1 is a private address/,
+  })
   t.match(await meshctl('apply', '-f', entry('10.1.2.3')), { code: 1, err: /is a private address/ }, 'where he allows nothing')
-  t.match(await run(['validate', '-f', entry('10.1.2.3')]), { code: 0, out: 'valid\n', err: /warning: spec\.endpoints\[0\]\.address: 10\.1\.2\.3 is a private address[^]*refused unless the operator's configuration allows it/ })
+  t.match(await run(['validate', '-f', entry('10.1.2.3')]), {
+    code: 0,
+    out: 'valid\n',
+    err: /warning: spec\.endpoints\[0\]\.address: 10\.1\.2\.3 is a private address[^]*refused unless the operator's configuration allows it/,
+  })
   const tcp = join(folder, 'tcp.yaml')
-  writeFileSync(tcp, 'apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: db}\nspec: {servers: [{port: {number: 5432, name: db, protocol: TCP}, hosts: ["*"]}]}\n')
+  writeFileSync(
+    tcp,
+    'apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: db}\nspec: {servers: [{port: {number: 5432, name: db, protocol: TCP}, hosts: ["*"]}]}\n',
+  )
   t.match(await run(['validate', '-f', tcp]), { code: 1, err: /TCP ports are the operator's/ })
   t.match(await run(['validate', '-f', tcp, '-n', 'mesh-system']), { code: 0, out: 'valid\n', err: '' })
 })
@@ -104,7 +143,10 @@ test('secrets are set, listed and deleted, and never shown', async (t) => {
     return join(folder, name)
   }
   const [cert, keyFile] = [write('shop.crt', certificate), write('shop.key', key)]
-  t.match(await meshctl('secret', 'set', 'shop', '--cert', cert, '--key', keyFile), { code: 0, out: /^secret\/shop created: shop\.test, until \d{4}-/ })
+  t.match(await meshctl('secret', 'set', 'shop', '--cert', cert, '--key', keyFile), {
+    code: 0,
+    out: /^secret\/shop created: shop\.test, until \d{4}-/,
+  })
   t.match(await meshctl('secret', 'list'), { code: 0, out: /shop +shop\.test +\d{4}-\d\d-\d\d +operator/ })
   t.match(await meshctl('secret', 'set', 'shop', '--cert', cert), { code: 1, err: /key: is required/ })
   const partsOf = async () => (JSON.parse((await copilot.snapshot()).records.get('secret space/shop')!) as { holds: string[] }).holds
@@ -121,9 +163,16 @@ test('secrets are set, listed and deleted, and never shown', async (t) => {
 test('operators freeze the configuration and ignore a space', async (t) => {
   t.match(await meshctl('freeze'), { code: 0, out: /^frozen/ })
   t.match(await meshctl('apply', '-f', file('a.yaml', [90, 10])), { code: 1, err: /has frozen all configuration[^]*meshctl unfreeze/ })
-  t.match(await meshctl('apply', '--dry-run', '-f', file('a.yaml', [90, 10])), { code: 0, out: 'vs/canary created (dry run)\n', err: /^  warning: operator has frozen all configuration at .*`meshctl unfreeze`\n$/ })
+  t.match(await meshctl('apply', '--dry-run', '-f', file('a.yaml', [90, 10])), {
+    code: 0,
+    out: 'vs/canary created (dry run)\n',
+    err: /^  warning: operator has frozen all configuration at .*`meshctl unfreeze`\n$/,
+  })
   t.match(await meshctl('ignore-space', 'acme/dev'), { code: 0, out: /not in force/ })
-  t.match(await meshctl('status'), { code: 0, out: /frozen by operator[^]*ignored by operator[^]*the rules of space dev; `meshctl ignore-space space --undo`/ })
+  t.match(await meshctl('status'), {
+    code: 0,
+    out: /frozen by operator[^]*ignored by operator[^]*the rules of space dev; `meshctl ignore-space space --undo`/,
+  })
   t.match(await meshctl('unfreeze'), { code: 0, out: 'not frozen\n' })
   t.match(await meshctl('ignore-space', 'acme/dev', '--undo'), { code: 0, out: /in force again/ })
   t.notMatch(await meshctl('status'), { out: /frozen|ignored/ })
@@ -131,10 +180,20 @@ test('operators freeze the configuration and ignore a space', async (t) => {
 
 test('validate tells what files make of each other, without copilot', async (t) => {
   const path = join(folder, 'two.yaml')
-  const one = (name: string, prefix: string) => `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: ${name}}\nspec:\n  hosts: [hello.mesh.test]\n  http:\n    - match: [{uri: {prefix: ${prefix}}}]\n      route: [{destination: {host: hello, subset: v9}}]\n---\n`
-  writeFileSync(path, `${one('a', '/')}${one('b', '/b')}apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: hello}\nspec: {host: hello, subsets: [{name: v1, labels: {version: v1}}]}\n`)
-  t.match(await run(['validate', '-f', path]), { code: 0, out: 'valid\n', err: /merged in this order: a, then this one[^]*a http\[0\] matches all of it/ })
-  t.match(await run(['validate', '-f', path]), { err: /two\.yaml:8: warning: spec\.http\[0\]\.route\[0\]\.destination\.subset: no DestinationRule gives hello a subset "v9"; it has v1/ })
+  const one = (name: string, prefix: string) =>
+    `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: ${name}}\nspec:\n  hosts: [hello.mesh.test]\n  http:\n    - match: [{uri: {prefix: ${prefix}}}]\n      route: [{destination: {host: hello, subset: v9}}]\n---\n`
+  writeFileSync(
+    path,
+    `${one('a', '/')}${one('b', '/b')}apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: hello}\nspec: {host: hello, subsets: [{name: v1, labels: {version: v1}}]}\n`,
+  )
+  t.match(await run(['validate', '-f', path]), {
+    code: 0,
+    out: 'valid\n',
+    err: /merged in this order: a, then this one[^]*a http\[0\] matches all of it/,
+  })
+  t.match(await run(['validate', '-f', path]), {
+    err: /two\.yaml:8: warning: spec\.http\[0\]\.route\[0\]\.destination\.subset: no DestinationRule gives hello a subset "v9"; it has v1/,
+  })
 })
 
 test('every error is told with file, line, field and what to write', async (t) => {
@@ -155,7 +214,10 @@ test('explain has something to say of every field of every kind', async (t) => {
     for (const path of paths(specs[kind], `${kind}.spec`)) {
       const said = explained(path).split('\n')
       t.ok(said[0]?.startsWith(`${path}: `) && said[1]?.trim(), path)
-      t.notOk(said.some((line) => line.endsWith('/')), `${path}: no end of a comment`)
+      t.notOk(
+        said.some((line) => line.endsWith('/')),
+        `${path}: no end of a comment`,
+      )
       const inner = said.some((line) => line.startsWith('  '))
       t.ok(inner || said.some((line) => /^(Supported by|Not supported:|Has no effect:)/.test(line)), `${path}: its fate`)
     }
@@ -170,5 +232,6 @@ test('explain', async (t) => {
   t.match(await meshctl('explain', 'gw.servers.tls.mode'), { out: /; ISTIO_MUTUAL and AUTO_PASSTHROUGH are refused/ })
   t.match(await meshctl('explain', 'vs.spec.http.'), { code: 0, out: /^VirtualService\.spec\.http: / })
   t.match(await meshctl('explain', 'vs.metadata.labels'), { code: 2, err: /what stands beneath spec is explained/ })
-  for (const name of ['constructor', '__proto__', 'toString']) t.match(await meshctl('explain', `vs.spec.${name}`), { code: 2, err: /there is no field/ }, name)
+  for (const name of ['constructor', '__proto__', 'toString'])
+    t.match(await meshctl('explain', `vs.spec.${name}`), { code: 2, err: /there is no field/ }, name)
 })

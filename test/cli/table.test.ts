@@ -4,15 +4,28 @@ import { test } from 'tap'
 import { Output } from '../../src/cli/output.ts'
 import { table } from '../../src/cli/table.ts'
 
-const columns = ['ONE', 'TWO', 'THREE'].map((title, position) => ({ title, value: (row: string[]) => row[position], right: position === 1 }))
+const columns = ['ONE', 'TWO', 'THREE'].map((title, position) => ({
+  title,
+  value: (row: string[]) => row[position],
+  right: position === 1,
+}))
 
 test('columns stand under their titles, numbers at the right', (t) => {
-  t.equal(table(columns, [['a', '1', 'x'], ['bbbb', '22', '']]), 'ONE   TWO  THREE\na       1  x\nbbbb   22')
+  t.equal(
+    table(columns, [
+      ['a', '1', 'x'],
+      ['bbbb', '22', ''],
+    ]),
+    'ONE   TWO  THREE\na       1  x\nbbbb   22',
+  )
   t.end()
 })
 
 test('the widest column gives way to the width', (t) => {
-  t.equal(table(columns, [['a'.repeat(30), '1', 'x']], { width: 24 }), `ONE${' '.repeat(10)}  TWO  THREE\n${'a'.repeat(11)}…    1  x`.replace(' '.repeat(10), ' '.repeat(9)))
+  t.equal(
+    table(columns, [['a'.repeat(30), '1', 'x']], { width: 24 }),
+    `ONE${' '.repeat(10)}  TWO  THREE\n${'a'.repeat(11)}…    1  x`.replace(' '.repeat(10), ' '.repeat(9)),
+  )
   t.end()
 })
 

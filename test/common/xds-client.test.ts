@@ -69,7 +69,12 @@ test('route configurations come compressed to a client that takes them, and mean
   cache.apply({ changed: [configuration], removed: [] })
   const received: Resource[] = []
   await connect(t, [address], {
-    connect: () => ({ credentials: credentials.createInsecure(), serverName: 'localhost', node: create(NodeSchema, { id: 'short', clientFeatures: [compressedFeature] }), subscriptions: [{ typeUrl: typeUrls.route, versions: new Map<string, string>() }] }),
+    connect: () => ({
+      credentials: credentials.createInsecure(),
+      serverName: 'localhost',
+      node: create(NodeSchema, { id: 'short', clientFeatures: [compressedFeature] }),
+      subscriptions: [{ typeUrl: typeUrls.route, versions: new Map<string, string>() }],
+    }),
     apply: async ({ changed }) => {
       received.push(...changed)
       return []
@@ -104,7 +109,12 @@ test('route configurations come compressed to a client that takes them, and mean
   t.ok(Buffer.from(received.at(-1)!.any.value).equals(next.any.value))
 
   // What a broken server could send is refused, and nothing else of the message.
-  const broken = { ...configuration, name: 'broken', version: '1', any: { ...configuration.any, typeUrl: raw.messages[0]!.resources[0]!.resource!.typeUrl, value: Buffer.from([1]) } }
+  const broken = {
+    ...configuration,
+    name: 'broken',
+    version: '1',
+    any: { ...configuration.any, typeUrl: raw.messages[0]!.resources[0]!.resource!.typeUrl, value: Buffer.from([1]) },
+  }
   cache.apply({ changed: [broken, resource('route', 'int', 'x')], removed: [] })
   await eventually(() => received.at(-1)?.name === 'int' && server.clients().some(({ refused }) => refused.length))
   t.match(server.clients().find(({ name }) => name === 'short')?.refused, [{ name: 'broken' }])
@@ -190,7 +200,9 @@ test('what a client has is told whole, and others have their turn while it is wr
     if (going) setImmediate(take)
   }
   setImmediate(take)
-  const { versions: read, ...request } = decodeRequest(await encodeSubscription({ typeUrl: typeUrls.cluster, resourceNamesSubscribe: ['*'] }, versions))
+  const { versions: read, ...request } = decodeRequest(
+    await encodeSubscription({ typeUrl: typeUrls.cluster, resourceNamesSubscribe: ['*'] }, versions),
+  )
   going = false
   t.ok(turns >= 10, `${turns} turns`)
   t.match(request, { typeUrl: typeUrls.cluster, resourceNamesSubscribe: ['*'] })

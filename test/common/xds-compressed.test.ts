@@ -24,10 +24,17 @@ test('whatever was answered when, a client makes of each message what was sent',
       const [compressor, decompressor] = [new Compressor(), new Decompressor()]
       const waiting: { sent: DeltaMessage; compressed: DeltaMessage }[] = []
       const same = ({ sent, compressed }: (typeof waiting)[number]): boolean =>
-        compressed.resources.every(({ any, name }, at) => Buffer.from(decompressor.decompress(any, name, typeUrls.route).value).equals(sent.resources[at]!.any.value))
+        compressed.resources.every(({ any, name }, at) =>
+          Buffer.from(decompressor.decompress(any, name, typeUrls.route).value).equals(sent.resources[at]!.any.value),
+        )
       return events.every((happens, at) => {
         if (!('answer' in happens)) {
-          const sent = { typeUrl: typeUrls.route, nonce: String(at), resources: 'send' in happens ? [resource('route', happens.send, happens.text)] : [], removed: 'remove' in happens ? [happens.remove] : [] }
+          const sent = {
+            typeUrl: typeUrls.route,
+            nonce: String(at),
+            resources: 'send' in happens ? [resource('route', happens.send, happens.text)] : [],
+            removed: 'remove' in happens ? [happens.remove] : [],
+          }
           const compressed = compressor.compress(node, sent)
           for (const { any } of compressed.resources) seen.add(any.typeUrl)
           // The client may read it as soon as this, or not before it has answered all that came before.

@@ -40,7 +40,12 @@ export class RawClient {
   readonly #call: ClientDuplexStream<Buffer, DeltaDiscoveryResponse>
   #answering = false
 
-  constructor(address: string, channel: ChannelCredentials = credentials.createInsecure(), options: object = {}, headers: Record<string, string> = {}) {
+  constructor(
+    address: string,
+    channel: ChannelCredentials = credentials.createInsecure(),
+    options: object = {},
+    headers: Record<string, string> = {},
+  ) {
     this.#client = new Client(address, channel, { 'grpc.max_receive_message_length': -1, ...options })
     const { path, requestSerialize, responseDeserialize } = deltaClientMethod
     const metadata = new Metadata()
@@ -62,7 +67,9 @@ export class RawClient {
   /** Subscribes to everything of these types, telling what it has already. */
   subscribe(types: (keyof typeof typeUrls)[], has: Resource[] = []): this {
     for (const type of types) {
-      const initialResourceVersions = Object.fromEntries(has.filter(({ typeUrl }) => typeUrl === typeUrls[type]).map(({ name, version }) => [name, version]))
+      const initialResourceVersions = Object.fromEntries(
+        has.filter(({ typeUrl }) => typeUrl === typeUrls[type]).map(({ name, version }) => [name, version]),
+      )
       this.send({ node: { id: 'raw' }, typeUrl: typeUrls[type], resourceNamesSubscribe: ['*'], initialResourceVersions })
     }
     return this
@@ -110,7 +117,11 @@ export class RawBytes {
 
   constructor(address: string, bytes: Buffer) {
     this.#client = new Client(address, credentials.createInsecure())
-    const call = this.#client.makeBidiStreamRequest(deltaClientMethod.path, (message: Buffer) => message, (message) => message)
+    const call = this.#client.makeBidiStreamRequest(
+      deltaClientMethod.path,
+      (message: Buffer) => message,
+      (message) => message,
+    )
     call.on('status', (status: StatusObject) => (this.ended = status))
     call.on('error', () => {})
     call.on('data', () => {})

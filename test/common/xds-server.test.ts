@@ -10,7 +10,11 @@ import type { DeltaServerOptions } from '../../src/common/xds/server.ts'
 import { eventually } from '../support/wait.ts'
 import { RawBytes, RawClient, resource, startServer, typeUrls, type TestServer } from './xds-raw-client.ts'
 
-async function serve(t: Test, resources: Resource[], options: Partial<DeltaServerOptions> = {}): Promise<TestServer & { client: () => RawClient }> {
+async function serve(
+  t: Test,
+  resources: Resource[],
+  options: Partial<DeltaServerOptions> = {},
+): Promise<TestServer & { client: () => RawClient }> {
   const started = await startServer(options)
   started.cache.apply({ changed: resources, removed: [] })
   const clients: RawClient[] = []
@@ -38,19 +42,32 @@ test('everything of a type is sent, at most 2,000 resources a message', async (t
   await eventually(() => client.received().length === 4500)
   t.ok(client.messages.every(({ resources }) => resources.length <= 2000))
   t.strictSame(client.received().toSorted(), all.map(({ name }) => `cluster ${name}`).toSorted())
-  t.strictSame(Buffer.from(client.messages[0]?.resources[0]?.resource?.value ?? []), Buffer.from(all[0]?.any.value ?? []), 'the bytes are those of the cache')
+  t.strictSame(
+    Buffer.from(client.messages[0]?.resources[0]?.resource?.value ?? []),
+    Buffer.from(all[0]?.any.value ?? []),
+    'the bytes are those of the cache',
+  )
 })
 
 test('a client is sent what a resource is for it, and that alone when it comes back', async (t) => {
-  const special = (content: string): Resource => ({ ...resource('endpoint', 'a', `shared ${content}`), forNode: ({ id }) => resource('endpoint', 'a', `${content} for ${id}`) })
+  const special = (content: string): Resource => ({
+    ...resource('endpoint', 'a', `shared ${content}`),
+    forNode: ({ id }) => resource('endpoint', 'a', `${content} for ${id}`),
+  })
   const mesh = await serve(t, [special('old')])
   const client = mesh.client().subscribe(['endpoint']).acknowledgeAll()
   await eventually(() => client.messages.length === 1)
   mesh.cache.apply({ changed: [special('new')], removed: [] })
   await eventually(() => client.messages.length === 2)
   const versions = client.messages.map(({ resources }) => resources[0]?.version)
-  t.strictSame(versions, ['old', 'new'].map((content) => resource('endpoint', 'a', `${content} for raw`).version))
-  const again = mesh.client().subscribe(['endpoint'], [resource('endpoint', 'a', 'new for raw')]).acknowledgeAll()
+  t.strictSame(
+    versions,
+    ['old', 'new'].map((content) => resource('endpoint', 'a', `${content} for raw`).version),
+  )
+  const again = mesh
+    .client()
+    .subscribe(['endpoint'], [resource('endpoint', 'a', 'new for raw')])
+    .acknowledgeAll()
   await settled(mesh)
   t.strictSame(again.received(), [])
 })
@@ -89,7 +106,10 @@ test('a subscription by name brings those names only, says which are missing, an
 
   client.send({ typeUrl: typeUrls.endpoint, resourceNamesSubscribe: ['b'], resourceNamesUnsubscribe: ['a'] })
   await eventually(() => client.received().length === 3)
-  mesh.cache.apply({ changed: [resource('endpoint', 'a', '2'), resource('endpoint', 'b', '2'), resource('endpoint', 'missing')], removed: [] })
+  mesh.cache.apply({
+    changed: [resource('endpoint', 'a', '2'), resource('endpoint', 'b', '2'), resource('endpoint', 'missing')],
+    removed: [],
+  })
   await eventually(() => client.received().length === 5)
   t.strictSame(client.received().slice(2), ['endpoint b', 'endpoint b', 'endpoint missing'])
 
@@ -114,7 +134,13 @@ test('a route leaves its cluster before the cluster goes', async (t) => {
   const mesh = await serve(t, [resource('cluster', 'a'), resource('endpoint', 'a'), resource('route', 'r', 'to a')])
   const client = mesh.client().subscribe(['cluster', 'endpoint', 'route']).acknowledgeAll()
   await settled(mesh)
-  mesh.cache.apply({ changed: [resource('route', 'r', 'to nothing')], removed: [{ typeUrl: typeUrls.cluster, name: 'a' }, { typeUrl: typeUrls.endpoint, name: 'a' }] })
+  mesh.cache.apply({
+    changed: [resource('route', 'r', 'to nothing')],
+    removed: [
+      { typeUrl: typeUrls.cluster, name: 'a' },
+      { typeUrl: typeUrls.endpoint, name: 'a' },
+    ],
+  })
   await settled(mesh)
   t.strictSame(client.received().slice(-3), ['route r', '-cluster a', '-endpoint a'])
 })
@@ -124,7 +150,13 @@ test('endpoints that were asked for by name stay until their cluster has gone', 
   const client = mesh.client().subscribe(['cluster', 'route']).acknowledgeAll()
   client.send({ typeUrl: typeUrls.endpoint, resourceNamesSubscribe: ['a'] })
   await settled(mesh)
-  mesh.cache.apply({ changed: [resource('route', 'r', 'to nothing')], removed: [{ typeUrl: typeUrls.endpoint, name: 'a' }, { typeUrl: typeUrls.cluster, name: 'a' }] })
+  mesh.cache.apply({
+    changed: [resource('route', 'r', 'to nothing')],
+    removed: [
+      { typeUrl: typeUrls.endpoint, name: 'a' },
+      { typeUrl: typeUrls.cluster, name: 'a' },
+    ],
+  })
   await settled(mesh)
   t.strictSame(client.received().slice(-3), ['route r', '-cluster a', '-endpoint a'])
 })
@@ -134,7 +166,10 @@ test('what changes again before it is sent still holds back what its last form u
   const client = mesh.client().subscribe(['cluster', 'route'])
   for (const index of [0, 1]) client.acknowledge(await client.message(index))
   await settled(mesh)
-  mesh.cache.apply({ changed: [resource('cluster', 'new'), resource('route', 'r', 'to new')], removed: [{ typeUrl: typeUrls.cluster, name: 'old' }] })
+  mesh.cache.apply({
+    changed: [resource('cluster', 'new'), resource('route', 'r', 'to new')],
+    removed: [{ typeUrl: typeUrls.cluster, name: 'old' }],
+  })
   const added = await client.message(2)
   mesh.cache.apply({ changed: [resource('route', 'r', 'to new, changed')], removed: [] })
   client.acknowledge(added)
@@ -151,7 +186,11 @@ test('a client that refuses a change keeps what it has, and for a while what tha
   const bad = resource('route', 'r', 'bad')
   mesh.cache.apply({ changed: [bad], removed: [{ typeUrl: typeUrls.cluster, name: 'a' }] })
   const { nonce } = await client.message(2)
-  client.send({ typeUrl: typeUrls.route, responseNonce: nonce, errorDetail: refusalStatus([{ typeUrl: typeUrls.route, name: 'r', version: bad.version, reason: 'no good' }]) })
+  client.send({
+    typeUrl: typeUrls.route,
+    responseNonce: nonce,
+    errorDetail: refusalStatus([{ typeUrl: typeUrls.route, name: 'r', version: bad.version, reason: 'no good' }]),
+  })
   await eventually(() => mesh.server.clients()[0]?.refused.length)
   mesh.cache.apply({ changed: [resource('route', 'r', 'better')], removed: [] })
   client.acknowledge(await client.message(3))
@@ -171,7 +210,10 @@ test('a changed cluster brings its endpoints again, or the word that there are n
 
 test('while a client does not answer there is nothing to do for it', (t) => {
   const cache = new ResourceCache()
-  cache.apply({ changed: [...Array.from({ length: 5000 }, (_, i) => resource('cluster', `c${i}`)), resource('listener', 'l')], removed: [] })
+  cache.apply({
+    changed: [...Array.from({ length: 5000 }, (_, i) => resource('cluster', `c${i}`)), resource('listener', 'l')],
+    removed: [],
+  })
   const shelf = { get: cache.get.bind(cache), all: cache.all.bind(cache), epoch: () => ({ number: 1, at: 0 }) }
   const delivery = new Delivery(shelf, { overdue: 60_000, grace: 0 })
   for (const type of ['cluster', 'listener'] as const) {
@@ -181,7 +223,12 @@ test('while a client does not answer there is nothing to do for it', (t) => {
   const nonces: string[] = []
   for (let message = delivery.next(); message || delivery.busy; message = delivery.next()) if (message) nonces.push(message.nonce)
   t.equal(nonces.length, 3, 'messages without an answer')
-  for (const nonce of nonces) delivery.receive(decodeRequest(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, { typeUrl: typeUrls.cluster, responseNonce: nonce }))))
+  for (const nonce of nonces)
+    delivery.receive(
+      decodeRequest(
+        toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, { typeUrl: typeUrls.cluster, responseNonce: nonce })),
+      ),
+    )
   t.ok(delivery.next() ?? delivery.busy, 'with the answers it goes on')
   t.end()
 })
@@ -215,10 +262,16 @@ test('a client that does not answer is sent the newest only, once it does', asyn
 test('a NACK with details refuses what it names; the rest holds', async (t) => {
   const refused: unknown[] = []
   const a = resource('cluster', 'a')
-  const mesh = await serve(t, [a, resource('cluster', 'b')], { onRefused: (client, refusals) => refused.push([client, refusals.map(({ name, version, reason }) => [name, version, reason])]) })
+  const mesh = await serve(t, [a, resource('cluster', 'b')], {
+    onRefused: (client, refusals) => refused.push([client, refusals.map(({ name, version, reason }) => [name, version, reason])]),
+  })
   const client = mesh.client().subscribe(['cluster'])
   const { nonce } = await client.message(0)
-  client.send({ typeUrl: typeUrls.cluster, responseNonce: nonce, errorDetail: refusalStatus([{ typeUrl: typeUrls.cluster, name: 'a', version: a.version, reason: 'no good' }]) })
+  client.send({
+    typeUrl: typeUrls.cluster,
+    responseNonce: nonce,
+    errorDetail: refusalStatus([{ typeUrl: typeUrls.cluster, name: 'a', version: a.version, reason: 'no good' }]),
+  })
   await settled(mesh)
   t.strictSame(refused, [['raw', [['a', a.version, 'no good']]]])
   t.match(mesh.server.clients()[0]?.refused, [{ name: 'a', version: a.version, reason: 'no good' }])
@@ -246,7 +299,16 @@ test('a NACK that names nothing is isolated by halves; the rest is delivered', a
     await eventually(() => client.messages.length > i + 1 || mesh.server.clients()[0]?.refused.length === 2)
   }
   await settled(mesh)
-  t.strictSame(mesh.server.clients()[0]?.refused.map(({ name, reason }) => [name, reason]).toSorted(), [['c33', 'cannot be unpacked'], ['c7', 'cannot be unpacked']])
+  t.strictSame(
+    mesh.server
+      .clients()[0]
+      ?.refused.map(({ name, reason }) => [name, reason])
+      .toSorted(),
+    [
+      ['c33', 'cannot be unpacked'],
+      ['c7', 'cannot be unpacked'],
+    ],
+  )
   t.equal(accepted.size, 48)
 })
 
@@ -255,7 +317,13 @@ test("a NACK in Envoy's words refuses the clusters that it names", async (t) => 
   const client = mesh.client().subscribe(['cluster'])
   client.refuse(await client.message(0), 'Error adding/updating cluster(s) pub/a: is bad, really, pub/c, d: e: is worse')
   await settled(mesh)
-  t.strictSame(mesh.server.clients()[0]?.refused.map(({ name, reason }) => [name, reason]), [['pub/a', 'is bad, really'], ['pub/c, d: e', 'is worse']])
+  t.strictSame(
+    mesh.server.clients()[0]?.refused.map(({ name, reason }) => [name, reason]),
+    [
+      ['pub/a', 'is bad, really'],
+      ['pub/c, d: e', 'is worse'],
+    ],
+  )
   t.equal(client.messages.length, 1)
 })
 
@@ -279,10 +347,24 @@ test('a stream that breaks the protocol is refused; unknown types are ignored', 
   t.equal(nameless.ended?.code, status.INVALID_ARGUMENT)
 
   const client = mesh.client().send({ node: { id: 'x' }, typeUrl: 'type.googleapis.com/unknown.Type' })
-  client.send({ typeUrl: typeUrls.cluster, responseNonce: 'never sent', errorDetail: { code: 3, message: 'no', details: [{ typeUrl: 'type.googleapis.com/google.protobuf.Struct', value: Uint8Array.of(0xff) }] } })
+  client.send({
+    typeUrl: typeUrls.cluster,
+    responseNonce: 'never sent',
+    errorDetail: {
+      code: 3,
+      message: 'no',
+      details: [{ typeUrl: 'type.googleapis.com/google.protobuf.Struct', value: Uint8Array.of(0xff) }],
+    },
+  })
   await eventually(() => client.ended ?? client.messages[0])
   t.ok(client.ended?.code === status.INVALID_ARGUMENT || client.messages.length)
-  const garbled = new RawBytes(mesh.address, Buffer.concat([toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, { node: { id: 'y' }, typeUrl: typeUrls.cluster })), Buffer.from([0x2a, 0x03, 0x0a, 0x7f, 0x61])]))
+  const garbled = new RawBytes(
+    mesh.address,
+    Buffer.concat([
+      toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, { node: { id: 'y' }, typeUrl: typeUrls.cluster })),
+      Buffer.from([0x2a, 0x03, 0x0a, 0x7f, 0x61]),
+    ]),
+  )
   t.teardown(() => garbled.close())
   await eventually(() => garbled.ended)
   t.equal(garbled.ended?.code, status.INVALID_ARGUMENT, 'versions that cannot be read, which is found out later')

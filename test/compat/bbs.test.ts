@@ -1,7 +1,16 @@
 import { fromBinary, toJson, type DescMessage } from '@bufbuild/protobuf'
 import { test, type Test } from 'tap'
 import { createLogger } from '../../src/common/log.ts'
-import { ActualLRPLifecycleResponseSchema, ActualLRPsResponseSchema, DesiredLRPLifecycleResponseSchema, DesiredLRPsResponseSchema, DomainsResponseSchema, UpsertDomainResponseSchema, type ActualLRP, type DesiredLRP } from '../../src/common/proto/gen/bbs_pb.js'
+import {
+  ActualLRPLifecycleResponseSchema,
+  ActualLRPsResponseSchema,
+  DesiredLRPLifecycleResponseSchema,
+  DesiredLRPsResponseSchema,
+  DomainsResponseSchema,
+  UpsertDomainResponseSchema,
+  type ActualLRP,
+  type DesiredLRP,
+} from '../../src/common/proto/gen/bbs_pb.js'
 import { Bbs as FoundationBbs } from '../../src/foundation/diego/bbs/bbs.ts'
 import { BbsServer } from '../../src/foundation/diego/bbs/server.ts'
 import { Bbs } from '../../src/platform/bbs/client.ts'
@@ -45,7 +54,13 @@ const actualKey = ({ actualLrpKey }: ActualLRP): string => `${actualLrpKey!.proc
 const summaryOfDesired = ({ instances, routes, modificationTag }: DesiredLRP): string =>
   JSON.stringify({ instances, routes: Buffer.from(routes?.routes['cf-router'] ?? []).toString(), tag: modificationTag?.index })
 const summaryOfActual = ({ state, actualLrpInstanceKey, actualLrpNetInfo, routable, modificationTag }: ActualLRP): string =>
-  JSON.stringify({ state, instance: actualLrpInstanceKey?.instanceGuid ?? '', ports: actualLrpNetInfo?.ports.map(({ hostTlsProxyPort }) => hostTlsProxyPort) ?? [], routable: routable ?? null, tag: modificationTag?.index })
+  JSON.stringify({
+    state,
+    instance: actualLrpInstanceKey?.instanceGuid ?? '',
+    ports: actualLrpNetInfo?.ports.map(({ hostTlsProxyPort }) => hostTlsProxyPort) ?? [],
+    routable: routable ?? null,
+    tag: modificationTag?.index,
+  })
 
 function apply(state: State, event: BbsEvent): State {
   const next = new Map(state)
@@ -60,9 +75,17 @@ const shown = (state: State): string => JSON.stringify([...state].toSorted(([a],
 
 test(`our client reads a real BBS (${title})`, async (t) => {
   const events: BbsEvent[] = []
-  const ended = await (await client(t, 'open')).follow({ signal: new AbortController().signal, onOpen: () => {}, onEvent: (event) => events.push(event) }).catch((error: Error) => error)
+  const ended = await (
+    await client(t, 'open')
+  )
+    .follow({ signal: new AbortController().signal, onOpen: () => {}, onEvent: (event) => events.push(event) })
+    .catch((error: Error) => error)
   t.match(ended, { code: 'MESH_BBS_STREAM_ENDED' }, 'every event was read, to the end of the recording')
-  t.match(answerOf(lines.find(({ path }) => path === eventsPath)!).toString('latin1'), /\r\n\r\n[0-9a-f]+;\r\n/, 'though its chunk headers have an empty extension')
+  t.match(
+    answerOf(lines.find(({ path }) => path === eventsPath)!).toString('latin1'),
+    /\r\n\r\n[0-9a-f]+;\r\n/,
+    'though its chunk headers have an empty extension',
+  )
 
   // The lists of each step are a state that the events lead to, in the order of the steps.
   const states = events.reduce((all, event) => [...all, apply(all.at(-1)!, event)], [new Map() as State])
@@ -87,9 +110,14 @@ const lists: Record<string, DescMessage> = {
   '/v1/actual_lrps/list': ActualLRPsResponseSchema,
 }
 
-/** A message without what is another at each run, and without what the foundation has no use for, as the action of an LRP; lists have no order. */
+/**
+ * A message without what is another at each run, and without what the foundation has no use for, as the action of an LRP; lists have no
+ * order.
+ */
 function comparable(schema: DescMessage, bytes: Uint8Array): unknown {
-  const json = JSON.parse(JSON.stringify(toJson(schema, fromBinary(schema, bytes))), varying) as { actualLrps?: { actualLrpKey: { index?: number } }[] }
+  const json = JSON.parse(JSON.stringify(toJson(schema, fromBinary(schema, bytes))), varying) as {
+    actualLrps?: { actualLrpKey: { index?: number } }[]
+  }
   json.actualLrps?.sort((a, b) => (a.actualLrpKey.index ?? 0) - (b.actualLrpKey.index ?? 0))
   return json
 }
@@ -102,7 +130,12 @@ function varying(name: string, value: unknown): unknown {
 test(`the foundation's BBS answers and tells what a real one did (${title})`, async (t) => {
   // As in the recording, a cell that is there and never does what it is told.
   const cells = { presences: () => [], place: () => {}, stopInstance: () => true, updated: () => {} }
-  const server = new BbsServer({ bbs: new FoundationBbs(cells), listen: { host: '127.0.0.1', port: 0 }, tls: serverTls, log: createLogger('bbs', 'silent') })
+  const server = new BbsServer({
+    bbs: new FoundationBbs(cells),
+    listen: { host: '127.0.0.1', port: 0 },
+    tls: serverTls,
+    log: createLogger('bbs', 'silent'),
+  })
   await server.start()
   t.teardown(() => server.stop())
   const stream = await subscribe(server.port)
@@ -123,7 +156,11 @@ test(`the foundation's BBS answers and tells what a real one did (${title})`, as
   t.same(stream.names, real.names, 'the same events in the same order')
   const told = (messages: RawStream['messages']): unknown => JSON.parse(JSON.stringify(messages, varying))
   t.same(told(stream.messages), told(real.messages), 'with the same content')
-  t.same(stream.chunks.map(({ header }) => header.endsWith(';')), real.chunks.map(({ header }) => header.endsWith(';')), 'in the same chunks')
+  t.same(
+    stream.chunks.map(({ header }) => header.endsWith(';')),
+    real.chunks.map(({ header }) => header.endsWith(';')),
+    'in the same chunks',
+  )
 })
 
 /** The recorded event stream, taken apart as the foundation's is. */

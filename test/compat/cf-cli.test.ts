@@ -40,9 +40,14 @@ const isObject = (value: Json | undefined): value is Json[] | { [name: string]: 
 function differences(there: Json | undefined, here: Json | undefined, path = ''): string[] {
   if (there === here) return []
   if (there === undefined || here === undefined) return [`${path}: ${there === undefined ? 'only here' : 'only in the recording'}`]
-  if (Array.isArray(there) && Array.isArray(here)) return there.length === here.length ? there.flatMap((value, at) => differences(value, here[at], `${path}[${at}]`)) : [`${path}: ${there.length} there, ${here.length} here`]
+  if (Array.isArray(there) && Array.isArray(here))
+    return there.length === here.length
+      ? there.flatMap((value, at) => differences(value, here[at], `${path}[${at}]`))
+      : [`${path}: ${there.length} there, ${here.length} here`]
   if (isObject(there) && isObject(here) && !Array.isArray(there) && !Array.isArray(here)) {
-    return [...new Set([...Object.keys(there), ...Object.keys(here)])].flatMap((name) => differences(there[name], here[name], `${path}.${name}`))
+    return [...new Set([...Object.keys(there), ...Object.keys(here)])].flatMap((name) =>
+      differences(there[name], here[name], `${path}.${name}`),
+    )
   }
   const kind = (value: Json): string => (value === null ? 'null' : Array.isArray(value) ? 'list' : typeof value)
   return kind(there) === kind(here) ? [] : [`${path}: ${kind(there)} there, ${kind(here)} here`]
@@ -50,7 +55,10 @@ function differences(there: Json | undefined, here: Json | undefined, path = '')
 
 test(`the foundation answers what the ${heading.program} asks (${heading.version}, recorded ${heading.date})`, async (t) => {
   const harness = await Harness.start(t, {
-    domains: [domains.apps, domains.mesh, 'apps.mesh.internal', 'apps.internal'].map((name) => ({ name, internal: name.endsWith('.internal') })),
+    domains: [domains.apps, domains.mesh, 'apps.mesh.internal', 'apps.internal'].map((name) => ({
+      name,
+      internal: name.endsWith('.internal'),
+    })),
   })
   harness.diego.staging = { processTypes: { web: 'npm start' }, buildpack: 'nodejs_buildpack' }
   const session = await harness.login()
@@ -73,7 +81,11 @@ test(`the foundation answers what the ${heading.program} asks (${heading.version
     if (!t.equal(answer.status, line.status, what)) t.comment(JSON.stringify(answer.body))
     // Nothing runs here, so that it may be done already what took time there.
     if (progress(line.answer).underWay && progress(line.answer).states !== progress(answer.body).states) continue
-    t.same(differences(line.answer as Json, body(answer)).filter((difference) => !varies(difference)), [], `${what}: the same shape`)
+    t.same(
+      differences(line.answer as Json, body(answer)).filter((difference) => !varies(difference)),
+      [],
+      `${what}: the same shape`,
+    )
   }
 })
 
@@ -92,7 +104,9 @@ async function makeUsers(harness: Harness, session: Session, guids: Guids): Prom
 /** What depends on apps that really run, and on how `npm start` configures the foundation. */
 const varies = (difference: string): boolean => /usage|instance_ports|details|running_env_json/.test(difference)
 
-/** What tells how far something under way is: of a job, build or package its state, of a deployment its status, of instances all of theirs. */
+/**
+ * What tells how far something under way is: of a job, build or package its state, of a deployment its status, of instances all of theirs.
+ */
 function progress(body: unknown): { states: string; underWay: boolean } {
   const { state, status, resources } = (body ?? {}) as { state?: string; status?: { value?: string }; resources?: { state?: string }[] }
   const states = [state, status?.value, ...(Array.isArray(resources) ? resources.map((one) => one.state) : [])]

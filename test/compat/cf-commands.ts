@@ -23,7 +23,19 @@ applications:
 `
 
 /** Every command of a developer's and an operator's day, in order, with how it ends. */
-export function commands({ api, user, password, apps, mesh }: { api: string; user: string; password: string; apps: string; mesh: string }): Command[] {
+export function commands({
+  api,
+  user,
+  password,
+  apps,
+  mesh,
+}: {
+  api: string
+  user: string
+  password: string
+  apps: string
+  mesh: string
+}): Command[] {
   return [
     { line: `api ${api} --skip-ssl-validation`, says: /API version: +3\.195\.0/ },
     { line: 'orgs', fails: true, says: /Not logged in/ },

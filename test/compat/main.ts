@@ -10,7 +10,8 @@ import type { Result } from './suite.ts'
 
 const suites = { java, python }
 const asked = process.argv.slice(2)
-for (const name of asked) if (!Object.hasOwn(suites, name)) throw new Error(`There is no suite "${name}"; there are ${Object.keys(suites).join(', ')}.`)
+for (const name of asked)
+  if (!Object.hasOwn(suites, name)) throw new Error(`There is no suite "${name}"; there are ${Object.keys(suites).join(', ')}.`)
 
 const work = mkdtempSync(join(tmpdir(), 'mesh-compat-'))
 const started = new Started()

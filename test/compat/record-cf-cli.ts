@@ -1,4 +1,5 @@
-// Records the real cf CLI against `npm start`, the one whose ready.json is named or one of its own: CF_CLI=/path/to/cf node test/compat/record-cf-cli.ts [READY.JSON]
+// Records the real cf CLI against `npm start`, the one whose ready.json is named or one of its own: CF_CLI=/path/to/cf node
+// test/compat/record-cf-cli.ts [READY.JSON]
 // Every command must end as its line says. Rewrites test/compat/recordings/cf-cli.ndjson, which cf-cli.test.ts replays.
 import { execFile } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -26,7 +27,9 @@ const recorder = await Recorder.start(urls.cloudController, (exchange: Exchange)
 function run(args: string[]): Promise<{ code: number; output: string }> {
   return new Promise((done) => {
     const env = { ...process.env, CF_HOME: home, CF_COLOR: 'false', LANG: 'C', CF_STAGING_TIMEOUT: '1', CF_STARTUP_TIMEOUT: '1' }
-    execFile(cli, args, { env, cwd: home, timeout: 120_000 }, (error, stdout, stderr) => done({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr }))
+    execFile(cli, args, { env, cwd: home, timeout: 120_000 }, (error, stdout, stderr) =>
+      done({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr }),
+    )
   })
 }
 
@@ -34,7 +37,14 @@ try {
   cpSync(resolve(import.meta.dirname, '../../examples/hello'), join(home, 'app'), { recursive: true })
   writeFileSync(join(home, 'manifest.yml'), manifest(domains))
   const { output: version } = await run(['version'])
-  lines.push(JSON.stringify({ program: 'cf CLI', version: version.trim().replace('cf version ', ''), date: new Date().toISOString().slice(0, 10), domains: domains }))
+  lines.push(
+    JSON.stringify({
+      program: 'cf CLI',
+      version: version.trim().replace('cf version ', ''),
+      date: new Date().toISOString().slice(0, 10),
+      domains: domains,
+    }),
+  )
   for (const { line, fails, says } of commands({ api: recorder.url, ...credentials, ...domains })) {
     lines.push(JSON.stringify({ command: `cf ${line.replaceAll(credentials.password, 'PASSWORD').replaceAll(recorder.url, 'API')}` }))
     last = undefined

@@ -25,6 +25,8 @@ export async function run(command: string, args: string[], env: Record<string, s
       process.stdout.write(chunk)
     })
   }
-  const [code] = (await Promise.race([once(child, 'close'), once(child, 'error').then(([error]) => Promise.reject(error as Error))])) as [number | null]
+  const [code] = (await Promise.race([once(child, 'close'), once(child, 'error').then(([error]) => Promise.reject(error as Error))])) as [
+    number | null,
+  ]
   return { code: code ?? 1, output }
 }

@@ -28,7 +28,9 @@ behaviour('destination weights hold whatever the number of instances', async ({ 
     { weight: 10, instances: 3 },
   ])
   const counts = await tally(1000, router.http, host)
-  const ofFirst = [...counts].filter(([body]) => apps[0]?.some(({ guid }) => body.endsWith(guid))).reduce((sum, [, count]) => sum + count, 0)
+  const ofFirst = [...counts]
+    .filter(([body]) => apps[0]?.some(({ guid }) => body.endsWith(guid)))
+    .reduce((sum, [, count]) => sum + count, 0)
   t.ok(within(ofFirst, 1000, 0.9), `${ofFirst} of 1000`)
 })
 
@@ -80,30 +82,36 @@ behaviour('the route option hash leads each value of a header to one instance', 
   t.ok(new Set(before).size >= 3)
 })
 
-for (const { balance, spread } of [{ balance: undefined, spread: false }, { balance: '1.25', spread: true }]) {
-  behaviour(`one busy value of a hashed header ${spread ? `is spread by hash_balance=${balance}` : 'stays at its instance without hash_balance'}`, async ({ t, router, mesh }) => {
-    const held = new Map<number | undefined, (() => void)[]>()
-    let arrived: () => void = () => {}
-    const { host } = await mesh.serve({
-      instances: 4,
-      options: { loadbalancing: 'hash', hash_header: 'X-Tenant', ...(balance === undefined ? {} : { hash_balance: balance }) },
-      handler: (request, response) => {
-        const port = request.socket.localPort
-        held.set(port, [...(held.get(port) ?? []), () => response.end()])
-        arrived()
-      },
-    })
-    const answers: Promise<unknown>[] = []
-    for (let i = 0; i < 12; i++) {
-      const next = new Promise<void>((resolve) => (arrived = resolve))
-      answers.push(ask(router.http, host, { headers: { 'x-tenant': 'busy' } }))
-      await next
-    }
-    const counts = [...held.values()].map(({ length }) => length)
-    // A quarter above the mean of 3 is 3.75, and one that is under it may take one more.
-    if (spread) t.ok(counts.length === 4 && counts.every((count) => count <= 5), counts.join(' '))
-    else t.same(counts, [12])
-    for (const release of [...held.values()].flat()) release()
-    await Promise.all(answers)
-  })
+for (const { balance, spread } of [
+  { balance: undefined, spread: false },
+  { balance: '1.25', spread: true },
+]) {
+  behaviour(
+    `one busy value of a hashed header ${spread ? `is spread by hash_balance=${balance}` : 'stays at its instance without hash_balance'}`,
+    async ({ t, router, mesh }) => {
+      const held = new Map<number | undefined, (() => void)[]>()
+      let arrived: () => void = () => {}
+      const { host } = await mesh.serve({
+        instances: 4,
+        options: { loadbalancing: 'hash', hash_header: 'X-Tenant', ...(balance === undefined ? {} : { hash_balance: balance }) },
+        handler: (request, response) => {
+          const port = request.socket.localPort
+          held.set(port, [...(held.get(port) ?? []), () => response.end()])
+          arrived()
+        },
+      })
+      const answers: Promise<unknown>[] = []
+      for (let i = 0; i < 12; i++) {
+        const next = new Promise<void>((resolve) => (arrived = resolve))
+        answers.push(ask(router.http, host, { headers: { 'x-tenant': 'busy' } }))
+        await next
+      }
+      const counts = [...held.values()].map(({ length }) => length)
+      // A quarter above the mean of 3 is 3.75, and one that is under it may take one more.
+      if (spread) t.ok(counts.length === 4 && counts.every((count) => count <= 5), counts.join(' '))
+      else t.same(counts, [12])
+      for (const release of [...held.values()].flat()) release()
+      await Promise.all(answers)
+    },
+  )
 }

@@ -48,7 +48,11 @@ behaviour('an idempotent request without a body is tried at another instance whe
   t.equal(answer.body, 'second')
 })
 
-for (const [what, method, body] of [['a POST', 'POST', 'x'], ['a PUT with a body', 'PUT', 'x'], ['a POST without a body', 'POST', undefined]] as const) {
+for (const [what, method, body] of [
+  ['a POST', 'POST', 'x'],
+  ['a PUT with a body', 'PUT', 'x'],
+  ['a POST without a body', 'POST', undefined],
+] as const) {
   behaviour(`${what} that an instance may have seen is not sent twice`, async ({ t, router, mesh }) => {
     let seen = 0
     const { host } = await mesh.serve({
@@ -90,7 +94,8 @@ behaviour('an address that now belongs to another instance never gets a byte', a
 behaviour('beside a recycled address, the right instance answers', async ({ t, router, mesh }) => {
   const served = await mesh.serve()
   const impostor = await served.addInstance({ identity: 'somebody-else', awaited: false })
-  for (let i = 0; i < 10; i++) t.equal((await ask(router.http, served.host, { method: 'POST', body: 'x' })).body, `instance ${served.instances[0]?.guid}`)
+  for (let i = 0; i < 10; i++)
+    t.equal((await ask(router.http, served.host, { method: 'POST', body: 'x' })).body, `instance ${served.instances[0]?.guid}`)
   t.equal(impostor.requests, 0)
 })
 
@@ -101,7 +106,9 @@ behaviour('an upgraded connection outlives the request timeout', async ({ t, rou
     socket.on('data', (data: Buffer) => socket.write(data))
   })
   const client = connect({ port: router.http, host: '127.0.0.1' })
-  client.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+  client.write(
+    `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+  )
   const [head] = (await once(client, 'data')) as [Buffer]
   t.match(head.toString(), /^HTTP\/1.1 101/)
   // Longer than the mesh's request timeout; what is waited for is the time itself.

@@ -25,7 +25,11 @@ const supported = new Map(
 test('every supported field has a behaviour with real sockets on every engine that supports it', (t) => {
   const runsOn = (behaviour: string, engine: string): boolean => [undefined, engine].includes(behaviours.get(behaviour)?.only)
   const unproven = [...supported.values()].filter(({ field, engine }) => !proofs.get(field)?.some((behaviour) => runsOn(behaviour, engine)))
-  t.same(unproven.filter(({ field }) => !elsewhere.has(field)).map(({ field, engine }) => `${field} on ${engine}`), [], 'write a behaviour, and name it in test/conformance/fields.yaml')
+  t.same(
+    unproven.filter(({ field }) => !elsewhere.has(field)).map(({ field, engine }) => `${field} on ${engine}`),
+    [],
+    'write a behaviour, and name it in test/conformance/fields.yaml',
+  )
   t.end()
 })
 
@@ -35,6 +39,10 @@ test('the register names fields and behaviours that there are', (t) => {
     t.ok(fields.has(field), `${field} is supported`)
     for (const behaviour of named) t.ok(behaviours.has(behaviour), `${field}: ${behaviour}`)
   }
-  for (const [field, { file, says }] of elsewhere) t.ok(fields.has(field) && readFileSync(resolve(import.meta.dirname, '../..', file), 'utf8').includes(says), `${field}: ${file} says ${says}`)
+  for (const [field, { file, says }] of elsewhere)
+    t.ok(
+      fields.has(field) && readFileSync(resolve(import.meta.dirname, '../..', file), 'utf8').includes(says),
+      `${field}: ${file} says ${says}`,
+    )
   t.end()
 })

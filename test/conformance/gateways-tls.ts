@@ -45,10 +45,17 @@ behaviour('a Gateway takes only clients whose certificate has one of the names, 
   const [good, bad] = [at.authority.issue('good'), at.authority.issue('bad')]
   const { raw } = new X509Certificate(good.cert)
   const hash = createHash('sha256').update(raw).digest('hex')
-  const key = createHash('sha256').update(createPublicKey(good.cert).export({ type: 'spki', format: 'der' })).digest('base64')
+  const key = createHash('sha256')
+    .update(createPublicKey(good.cert).export({ type: 'spki', format: 'der' }))
+    .digest('base64')
   const mutual = { mode: 'MUTUAL', ...at.files, caCertificates: at.put('ca', at.authority.ca) } as const
   await at.server(mutual)
-  await scene.mesh.eventually(() => at.as(bad).then(({ body }) => body === 'app', () => false))
+  await scene.mesh.eventually(() =>
+    at.as(bad).then(
+      ({ body }) => body === 'app',
+      () => false,
+    ),
+  )
   await at.server({ ...mutual, subjectAltNames: ['good', 'other'] })
   await letsIn(scene, at, good, bad, 'another name')
   await at.server({ ...mutual, verifyCertificateHash: [hash] })
@@ -60,7 +67,12 @@ behaviour('a Gateway takes only clients whose certificate has one of the names, 
 behaviour('a Gateway takes no client whose certificate is revoked', async (scene) => {
   const at = await secured(scene)
   const [good, bad] = [at.authority.issue('good'), at.authority.issue('bad')]
-  await at.server({ mode: 'MUTUAL', ...at.files, caCertificates: at.put('ca', at.authority.ca), caCrl: at.put('crl', at.authority.revoke(bad.cert)) })
+  await at.server({
+    mode: 'MUTUAL',
+    ...at.files,
+    caCertificates: at.put('ca', at.authority.ca),
+    caCrl: at.put('crl', at.authority.revoke(bad.cert)),
+  })
   await letsIn(scene, at, good, bad, 'a revoked one')
 })
 
@@ -88,9 +100,19 @@ for (const way of ['credentialNames', 'tlsCertificates'] as const) {
     }
     const file = (kind: string): string => join(mesh.folder, `${at.host}-${scene.router.engine}-${kind}.pem`)
     const kinds = Object.keys(pairs)
-    await at.server({ mode: 'SIMPLE', ...(way === 'credentialNames' ? { credentialNames: kinds.map((kind) => `${name}-${kind}`) } : { tlsCertificates: kinds.map((kind) => ({ serverCertificate: file(kind), privateKey: file(`${kind}-key`) })) }) })
+    await at.server({
+      mode: 'SIMPLE',
+      ...(way === 'credentialNames'
+        ? { credentialNames: kinds.map((kind) => `${name}-${kind}`) }
+        : { tlsCertificates: kinds.map((kind) => ({ serverCertificate: file(kind), privateKey: file(`${kind}-key`) })) }),
+    })
     const only = (suite: string): Promise<string> => at.as(undefined, { ciphers: suite, maxVersion: 'TLSv1.2' }).then(({ body }) => body)
-    await mesh.eventually(() => only('ECDHE-RSA-AES128-GCM-SHA256').then((body) => body === 'app', () => false))
+    await mesh.eventually(() =>
+      only('ECDHE-RSA-AES128-GCM-SHA256').then(
+        (body) => body === 'app',
+        () => false,
+      ),
+    )
     t.equal(await only('ECDHE-ECDSA-AES128-GCM-SHA256'), 'app')
   })
 }

@@ -9,14 +9,20 @@ const headersOf = (body: string): Record<string, string> => JSON.parse(body) as 
 
 behaviour('a trace is begun for a request that belongs to none, and stands in the access log', async ({ t, router, mesh }) => {
   const { host } = await mesh.serve({ handler: echo })
-  const seen = [headersOf((await ask(router.http, host)).body), headersOf((await ask(router.http, host, { method: 'POST', body: 'with a body' })).body)]
+  const seen = [
+    headersOf((await ask(router.http, host)).body),
+    headersOf((await ask(router.http, host, { method: 'POST', body: 'with a body' })).body),
+  ]
   for (const headers of seen) {
     const [trace, span] = [headers['x-b3-traceid'] ?? '', headers['x-b3-spanid'] ?? '']
     t.match(trace, /^[0-9a-f]{32}$/)
     t.match(span, /^[0-9a-f]{16}$/)
     t.equal(headers['b3'], `${trace}-${span}`)
     t.equal(headers['traceparent'], `00-${trace}-${span}-01`, 'one trace in both forms')
-    t.same(Object.keys(headers).filter((name) => name.startsWith('x-mesh-')), [])
+    t.same(
+      Object.keys(headers).filter((name) => name.startsWith('x-mesh-')),
+      [],
+    )
   }
   t.not(seen[0]?.['x-b3-traceid'], seen[1]?.['x-b3-traceid'])
   const line = await mesh.eventually(() => router.accessLog().find((entry) => entry['b3_trace_id'] === seen[0]?.['x-b3-traceid']))
@@ -30,20 +36,37 @@ behaviour('trace headers of a client are passed on as they are', async ({ t, rou
   const w3c = { traceparent: `00-${trace}-${span}-00`, tracestate: 'rojo=00f067aa0ba902b7,congo=t61rcWkgMzE' }
   const single = { b3: `${trace}-${span}-0` }
   const several = { 'x-b3-traceid': span, 'x-b3-spanid': span, 'x-b3-parentspanid': span, 'x-b3-sampled': '0' }
-  t.match(headersOf((await ask(router.http, host, { headers: { ...w3c, ...single } })).body), { ...w3c, ...single, 'x-b3-traceid': undefined })
+  t.match(headersOf((await ask(router.http, host, { headers: { ...w3c, ...single } })).body), {
+    ...w3c,
+    ...single,
+    'x-b3-traceid': undefined,
+  })
   t.match(headersOf((await ask(router.http, host, { headers: { ...w3c, ...several } })).body), { ...w3c, ...several, b3: undefined })
   const onlyW3c = headersOf((await ask(router.http, host, { headers: w3c })).body)
   t.match(onlyW3c, { ...w3c, b3: /^[0-9a-f]{32}-[0-9a-f]{16}$/ })
-  t.same(Object.keys(onlyW3c).filter((name) => name.startsWith('x-mesh-')), [])
-  t.match(headersOf((await ask(router.http, host, { headers: several })).body), { ...several, traceparent: /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/ })
+  t.same(
+    Object.keys(onlyW3c).filter((name) => name.startsWith('x-mesh-')),
+    [],
+  )
+  t.match(headersOf((await ask(router.http, host, { headers: several })).body), {
+    ...several,
+    traceparent: /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/,
+  })
   const line = await mesh.eventually(() => router.accessLog().find((entry) => entry['host'] === host && entry['b3'] === single.b3))
   t.match(line, w3c)
 })
 
 behaviour('a traceparent that cannot be read is replaced', async ({ t, router, mesh }) => {
   const { host } = await mesh.serve({ handler: echo })
-  for (const traceparent of ['x', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331', '00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-00']) {
-    t.match(headersOf((await ask(router.http, host, { headers: { traceparent } })).body)['traceparent'], /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+  for (const traceparent of [
+    'x',
+    '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331',
+    '00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-00',
+  ]) {
+    t.match(
+      headersOf((await ask(router.http, host, { headers: { traceparent } })).body)['traceparent'],
+      /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/,
+    )
   }
 })
 
@@ -54,7 +77,10 @@ behaviour('X-Cf-App-Instance leads to that very instance', async ({ t, router, m
       const answer = await ask(router.http, host, { headers: { 'x-cf-app-instance': `${app}:${index}` } })
       t.match(answer, { status: 200, body: `instance ${guid}` })
     }
-    t.match(await ask(router.http, host, { headers: { 'X-CF-Process-Instance': `${app}:${index}` } }), { status: 200, body: `instance ${guid}` })
+    t.match(await ask(router.http, host, { headers: { 'X-CF-Process-Instance': `${app}:${index}` } }), {
+      status: 200,
+      body: `instance ${guid}`,
+    })
   }
   const seen = new Set<string>()
   for (let i = 0; i < 60 && seen.size < 3; i++) seen.add((await ask(router.http, host, { headers: { 'x-cf-process-instance': app } })).body)
@@ -67,16 +93,37 @@ behaviour('an instance that is named wrongly or not there is 400', async ({ t, r
   const malformed = ['x', app, `${app}:`, `${app}:x`, `${app}:0:0`, `${app.toUpperCase()}X:0`, ':0', `${app}:-1`]
   for (const value of malformed) {
     const answer = await ask(router.http, host, { headers: { 'x-cf-app-instance': value } })
-    t.match(answer, { status: 400, headers: { 'x-cf-routererror': 'invalid_cf_app_instance_header' }, body: '400 Bad Request: Invalid X-CF-App-Instance Header\n' }, value)
+    t.match(
+      answer,
+      {
+        status: 400,
+        headers: { 'x-cf-routererror': 'invalid_cf_app_instance_header' },
+        body: '400 Bad Request: Invalid X-CF-App-Instance Header\n',
+      },
+      value,
+    )
   }
   const process = await ask(router.http, host, { headers: { 'x-cf-process-instance': 'x' } })
-  t.match(process, { status: 400, headers: { 'x-cf-routererror': 'invalid_cf_process_instance_header' }, body: '400 Bad Request: Invalid X-CF-Process-Instance Header\n' })
-  for (const [guid, index] of [[app, '1'], [app, '00'], [other.app, '0'], ['00000000-0000-0000-0000-000000000000', '0']]) {
+  t.match(process, {
+    status: 400,
+    headers: { 'x-cf-routererror': 'invalid_cf_process_instance_header' },
+    body: '400 Bad Request: Invalid X-CF-Process-Instance Header\n',
+  })
+  for (const [guid, index] of [
+    [app, '1'],
+    [app, '00'],
+    [other.app, '0'],
+    ['00000000-0000-0000-0000-000000000000', '0'],
+  ]) {
     const answer = await ask(router.http, host, { headers: { 'x-cf-app-instance': `${guid}:${index}` } })
     t.match(answer, { status: 400, headers: { 'x-cf-routererror': 'unknown_route' } })
     t.equal(answer.body, `400 Bad Request: Requested instance ('${index}') with guid ('${guid}') does not exist for route ('${host}')\n`)
   }
-  t.match(await ask(router.http, mesh.host(), { headers: { 'x-cf-app-instance': `${app}:0` } }), { status: 400 }, 'nor is it on a route that does not exist')
+  t.match(
+    await ask(router.http, mesh.host(), { headers: { 'x-cf-app-instance': `${app}:0` } }),
+    { status: 400 },
+    'nor is it on a route that does not exist',
+  )
   t.equal(other.instances[0]?.requests, 0)
 })
 
@@ -88,7 +135,10 @@ behaviour('a named instance that does not answer is not replaced by another', as
 })
 
 const sticky = { 'mesh.cloudfoundry.org/sticky-session': 'true' }
-const session = (attributes = '') => (_request: IncomingMessage, response: ServerResponse): void => void response.setHeader('set-cookie', ['other=1', `JSESSIONID=abc${attributes}`]).end()
+const session =
+  (attributes = '') =>
+  (_request: IncomingMessage, response: ServerResponse): void =>
+    void response.setHeader('set-cookie', ['other=1', `JSESSIONID=abc${attributes}`]).end()
 const vcapOf = (cookies: string[] = []): string | undefined => cookies.find((cookie) => cookie.startsWith('__VCAP_ID__='))
 
 behaviour('a session sticks to its instance while that lives, then to another', async ({ t, router, mesh }) => {
@@ -116,7 +166,8 @@ behaviour('a session sticks to its instance while that lives, then to another', 
   t.equal(moved.status, 200, 'an instance that has died, before the platform knows')
   t.not(next, instance)
   t.equal(vcapOf(moved.headers['set-cookie']), `__VCAP_ID__=${next}; Path=/; HttpOnly`)
-  for (let i = 0; i < 8; i++) t.equal(headersOf((await ask(router.http, served.host, { headers: { cookie: `__VCAP_ID__=${next}` } })).body)['x-cf-instanceid'], next)
+  for (let i = 0; i < 8; i++)
+    t.equal(headersOf((await ask(router.http, served.host, { headers: { cookie: `__VCAP_ID__=${next}` } })).body)['x-cf-instanceid'], next)
 })
 
 behaviour('the cookie of a session has the attributes of the app’s', async ({ t, router, mesh }) => {
@@ -134,7 +185,10 @@ behaviour('the cookie of a session has the attributes of the app’s', async ({ 
   }
   const ends = await mesh.serve({ labels: sticky, handler: session('; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0') })
   const ended = await ask(router.http, ends.host)
-  t.equal(vcapOf(ended.headers['set-cookie']), `__VCAP_ID__=${ends.instances[0]?.guid}; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly`)
+  t.equal(
+    vcapOf(ended.headers['set-cookie']),
+    `__VCAP_ID__=${ends.instances[0]?.guid}; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly`,
+  )
 })
 
 behaviour('no session sticks where nobody asked for it, no cookie begins one, or the app sets its own', async ({ t, router, mesh }) => {
@@ -145,9 +199,15 @@ behaviour('no session sticks where nobody asked for it, no cookie begins one, or
   for (let i = 0; i < 20; i++) await ask(router.http, unasked.host, { headers: { cookie } })
   for (const { requests } of unasked.instances) seen.add(Math.sign(requests))
   t.same([...seen], [1], 'both instances were asked')
-  const another = await mesh.serve({ labels: sticky, handler: (_request, response) => void response.setHeader('set-cookie', 'MYJSESSIONID=1').end() })
+  const another = await mesh.serve({
+    labels: sticky,
+    handler: (_request, response) => void response.setHeader('set-cookie', 'MYJSESSIONID=1').end(),
+  })
   t.same((await ask(router.http, another.host)).headers['set-cookie'], ['MYJSESSIONID=1'])
-  const own = await mesh.serve({ labels: sticky, handler: (_request, response) => void response.setHeader('set-cookie', ['JSESSIONID=1', '__VCAP_ID__=mine']).end() })
+  const own = await mesh.serve({
+    labels: sticky,
+    handler: (_request, response) => void response.setHeader('set-cookie', ['JSESSIONID=1', '__VCAP_ID__=mine']).end(),
+  })
   t.same((await ask(router.http, own.host)).headers['set-cookie'], ['JSESSIONID=1', '__VCAP_ID__=mine'])
 })
 

@@ -14,7 +14,13 @@ behaviour('the app is told which app, instance and index it is', async ({ t, rou
 })
 
 behaviour('with several apps on a route each is told its own guid', async ({ t, router, mesh }) => {
-  const { host } = await mesh.serveWeighted([{ weight: 50, instances: 1 }, { weight: 50, instances: 1 }], echo)
+  const { host } = await mesh.serveWeighted(
+    [
+      { weight: 50, instances: 1 },
+      { weight: 50, instances: 1 },
+    ],
+    echo,
+  )
   const seen = new Set<string>()
   for (let i = 0; i < 20; i++) seen.add(headersOf((await ask(router.http, host)).body)['x-cf-applicationid'] ?? '')
   t.equal(seen.size, 2)
@@ -33,14 +39,19 @@ behaviour('the client’s address and scheme are told, and a client cannot forge
 
 behaviour('behind a trusted load balancer its word on address and scheme is passed on', async ({ t, router, mesh }) => {
   const { host } = await mesh.serve({ handler: echo })
-  const seen = headersOf((await ask(router.trusting, host, { headers: { 'x-forwarded-for': '1.2.3.4', 'x-forwarded-proto': 'https' } })).body)
+  const seen = headersOf(
+    (await ask(router.trusting, host, { headers: { 'x-forwarded-for': '1.2.3.4', 'x-forwarded-proto': 'https' } })).body,
+  )
   t.match(seen['x-forwarded-for'], /^1\.2\.3\.4\b/)
   t.equal(seen['x-forwarded-proto'], 'https')
 })
 
 behaviour('the PROXY protocol tells the client’s address', async ({ t, router, mesh }) => {
   const { host } = await mesh.serve({ handler: echo })
-  const answer = await raw(router.proxied, `PROXY TCP4 192.0.2.7 192.0.2.1 5000 80\r\nGET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+  const answer = await raw(
+    router.proxied,
+    `PROXY TCP4 192.0.2.7 192.0.2.1 5000 80\r\nGET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+  )
   t.match(answer, /"x-forwarded-for":"192\.0\.2\.7"/)
   const v2 = Buffer.concat([
     Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1'),
@@ -76,12 +87,21 @@ behaviour('headers that only the router may set are taken from the client', asyn
   const answer = await ask(router.http, host, { headers: forged })
   t.equal(answer.status, 200)
   t.notMatch(answer.body, /forged/)
-  t.same(Object.keys(headersOf(answer.body)).filter((name) => name.startsWith('x-envoy-') || name.startsWith('x-mesh-')), [])
+  t.same(
+    Object.keys(headersOf(answer.body)).filter((name) => name.startsWith('x-envoy-') || name.startsWith('x-mesh-')),
+    [],
+  )
 })
 
 behaviour('hop-by-hop headers stay on their hop', async ({ t, router, mesh }) => {
   const { host } = await mesh.serve({ handler: echo })
-  const seen = headersOf((await ask(router.http, host, { headers: { connection: 'keep-alive, x-hop', 'keep-alive': 'timeout=5', 'x-hop': 'secret', te: 'gzip' } })).body)
+  const seen = headersOf(
+    (
+      await ask(router.http, host, {
+        headers: { connection: 'keep-alive, x-hop', 'keep-alive': 'timeout=5', 'x-hop': 'secret', te: 'gzip' },
+      })
+    ).body,
+  )
   t.equal(seen['keep-alive'], undefined)
   t.equal(seen['te'], undefined)
   t.equal(seen['x-hop'], undefined)
@@ -90,8 +110,18 @@ behaviour('hop-by-hop headers stay on their hop', async ({ t, router, mesh }) =>
 behaviour('each request leaves one JSON line in the access log', async ({ t, router, mesh }) => {
   const { host, app, instances } = await mesh.serve()
   await ask(router.http, host, { path: '/logged?secret=1', headers: { 'user-agent': 'tap' } })
-  const line = await mesh.eventually(() => router.accessLog().find((entry) => entry['host'] === host && String(entry['path']).startsWith('/logged')))
-  t.match(line, { method: 'GET', status: 200, user_agent: 'tap', app, instance: instances[0]?.guid, instance_index: '0', protocol: 'HTTP/1.1' })
+  const line = await mesh.eventually(() =>
+    router.accessLog().find((entry) => entry['host'] === host && String(entry['path']).startsWith('/logged')),
+  )
+  t.match(line, {
+    method: 'GET',
+    status: 200,
+    user_agent: 'tap',
+    app,
+    instance: instances[0]?.guid,
+    instance_index: '0',
+    protocol: 'HTTP/1.1',
+  })
   t.type(line['duration_ms'], 'number')
   t.type(line['request_id'], 'string')
   const missing = mesh.host()

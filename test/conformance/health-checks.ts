@@ -5,7 +5,9 @@ import { ask, countBodies, many } from '../support/client.ts'
 import { behaviour, type Scene } from '../support/conformance.ts'
 import { Mesh, type Served, type ServeOptions } from '../support/mesh.ts'
 
-const checked = (how: string, timeout = '5s'): Pick<ServeOptions, 'annotations'> => ({ annotations: { 'mesh.cloudfoundry.org/health-check': `${how} interval=200ms timeout=${timeout} unhealthy=2 healthy=2` } })
+const checked = (how: string, timeout = '5s'): Pick<ServeOptions, 'annotations'> => ({
+  annotations: { 'mesh.cloudfoundry.org/health-check': `${how} interval=200ms timeout=${timeout} unhealthy=2 healthy=2` },
+})
 
 /** Two instances whose first is ill when told so; `asked` are the checks that it got. */
 async function ailing(mesh: Mesh, annotations = checked('http:/healthz')) {
@@ -26,7 +28,12 @@ async function ailing(mesh: Mesh, annotations = checked('http:/healthz')) {
 
 /** Resolves once the instances that answer are these. */
 const answering = ({ mesh, router }: Pick<Scene, 'mesh' | 'router'>, host: string, ...expected: string[]): Promise<unknown> =>
-  mesh.eventually(async () => Object.keys(countBodies(await many(16, () => ask(router.http, host)))).sort().join() === expected.join())
+  mesh.eventually(
+    async () =>
+      Object.keys(countBodies(await many(16, () => ask(router.http, host))))
+        .sort()
+        .join() === expected.join(),
+  )
 
 behaviour('an instance that is ill gets no requests, and gets them again when it is well (http)', async (scene) => {
   const { t, router, mesh } = scene
@@ -77,7 +84,11 @@ behaviour('when all instances are ill the answer is 503 and nobody is asked', as
 
 behaviour('an instance that hangs gets no requests (tcp), its TLS and its identity being part of the check', async (scene) => {
   const { t, router, mesh } = scene
-  const served = await mesh.serve({ instances: 2, ...checked('tcp', '400ms'), handler: (request, response) => void response.end(request.socket.localPort === served.instances[0]?.port ? 'first' : 'second') })
+  const served = await mesh.serve({
+    instances: 2,
+    ...checked('tcp', '400ms'),
+    handler: (request, response) => void response.end(request.socket.localPort === served.instances[0]?.port ? 'first' : 'second'),
+  })
   await answering(scene, served.host, 'first', 'second')
   const thaw = await served.instances[0]!.freeze()
   await answering(scene, served.host, 'second')

@@ -12,7 +12,8 @@ behaviour('an app that calls with its instance identity is known to the one that
     const { status, body } = await ask(port, host, { tls, headers: { 'x-forwarded-client-cert': 'Subject="OU=app:forged"' } })
     t.equal(status, 200)
     t.match(JSON.parse(body), {
-      'x-forwarded-client-cert': /^Hash=[0-9a-f]{64};Subject="CN=instance,OU=app:app-1,OU=space:space-1,OU=organization:org-1";DNS=instance$/,
+      'x-forwarded-client-cert':
+        /^Hash=[0-9a-f]{64};Subject="CN=instance,OU=app:app-1,OU=space:space-1,OU=organization:org-1";DNS=instance$/,
       'x-forwarded-proto': 'https',
     })
   }
@@ -31,7 +32,10 @@ behaviour('a caller without a good certificate is kept out, unless none is requi
   await t.rejects(ask(router.internalOptional, host, { tls: foreign }), 'one that is shown must be good')
   t.equal(instances[0]?.requests, 0)
 
-  const { status, body } = await ask(router.internalOptional, host, { tls: { ca: router.ca }, headers: { 'x-forwarded-client-cert': 'Subject="OU=app:forged"' } })
+  const { status, body } = await ask(router.internalOptional, host, {
+    tls: { ca: router.ca },
+    headers: { 'x-forwarded-client-cert': 'Subject="OU=app:forged"' },
+  })
   t.equal(status, 200)
   t.notOk(JSON.parse(body)['x-forwarded-client-cert'], 'nobody is known, whatever the client says')
 })

@@ -9,7 +9,10 @@ import { ask, askHttp2, http2, raw } from '../support/client.ts'
 
 behaviour('HTTP/2 is spoken over TLS by ALPN, and in clear text with prior knowledge', async ({ t, router, mesh }) => {
   const { host, instances } = await mesh.serve()
-  for (const [port, tls] of [[router.https, { ca: router.ca, servername: host }], [router.http, undefined]] as const) {
+  for (const [port, tls] of [
+    [router.https, { ca: router.ca, servername: host }],
+    [router.http, undefined],
+  ] as const) {
     const session = http2(port, tls)
     const answer = await askHttp2(session, { ':path': '/', ':authority': host })
     t.equal(answer.headers[':status'], 200)
@@ -30,7 +33,11 @@ behaviour('an app mapped with http2 is spoken to in HTTP/2, and gRPC trailers re
     },
   })
   const session = http2(router.https, { ca: router.ca, servername: host })
-  const answer = await askHttp2(session, { ':method': 'POST', ':path': '/s/M', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' }, Buffer.from([0, 0, 0, 0, 0]))
+  const answer = await askHttp2(
+    session,
+    { ':method': 'POST', ':path': '/s/M', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' },
+    Buffer.from([0, 0, 0, 0, 0]),
+  )
   t.equal(answer.headers[':status'], 200)
   t.equal(answer.headers['x-version'], '2.0')
   t.equal(answer.trailers['grpc-status'], '0')
@@ -47,7 +54,13 @@ behaviour('a bidirectional stream flows both ways at once', async ({ t, router, 
     },
   })
   const session = http2(router.http)
-  const stream = session.request({ ':method': 'POST', ':path': '/s/Chat', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' })
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/s/Chat',
+    ':authority': host,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  })
   for (const message of ['one', 'two', 'three']) {
     stream.write(message)
     const [echo] = (await once(stream, 'data')) as [Buffer]
@@ -61,7 +74,9 @@ behaviour('a bidirectional stream flows both ways at once', async ({ t, router, 
 behaviour('WebSockets work in clear text and over TLS', async ({ t, router, mesh }) => {
   const { host, instances } = await mesh.serve()
   const sockets = new WebSocketServer({ noServer: true })
-  instances[0]?.app.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => sockets.handleUpgrade(request, socket, head, (client) => client.on('message', (data) => client.send(data))))
+  instances[0]?.app.on('upgrade', (request: IncomingMessage, socket, head: Buffer) =>
+    sockets.handleUpgrade(request, socket, head, (client) => client.on('message', (data) => client.send(data))),
+  )
   for (const url of [`ws://127.0.0.1:${router.http}`, `wss://127.0.0.1:${router.https}`]) {
     const client = new WebSocket(url, { headers: { host }, ca: router.ca, ...({ servername: host } as object) })
     await once(client, 'open')
@@ -76,11 +91,21 @@ behaviour('WebSockets work in clear text and over TLS', async ({ t, router, mesh
 behaviour('a WebSocket over HTTP/2 reaches an HTTP/1.1 app (RFC 8441)', async ({ t, router, mesh }) => {
   const { host, instances } = await mesh.serve()
   const sockets = new WebSocketServer({ noServer: true })
-  instances[0]?.app.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => sockets.handleUpgrade(request, socket, head, (client) => client.on('message', (data) => client.send(data))))
+  instances[0]?.app.on('upgrade', (request: IncomingMessage, socket, head: Buffer) =>
+    sockets.handleUpgrade(request, socket, head, (client) => client.on('message', (data) => client.send(data))),
+  )
   const session = http2(router.https, { ca: router.ca, servername: host })
   const [settings] = (await once(session, 'remoteSettings')) as [{ enableConnectProtocol?: boolean }]
   t.ok(settings.enableConnectProtocol)
-  const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'https', ':path': '/', ':authority': host, 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' })
+  const stream = session.request({
+    ':method': 'CONNECT',
+    ':protocol': 'websocket',
+    ':scheme': 'https',
+    ':path': '/',
+    ':authority': host,
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  })
   const [headers] = (await once(stream, 'response')) as [{ ':status'?: number }]
   t.equal(headers[':status'], 200)
   // A masked text frame "hi", and its echo as an unmasked binary one (RFC 6455 §5.2).
@@ -135,7 +160,12 @@ behaviour('a slow reader holds the app back instead of filling memory', async ({
 
 behaviour('100-continue is passed on', async ({ t, router, mesh }) => {
   const { host } = await mesh.serve({ handler: (request, response) => void text(request).then((body) => response.end(`got ${body}`)) })
-  const outgoing = httpRequest({ host: '127.0.0.1', port: router.http, method: 'POST', headers: { host, expect: '100-continue', 'content-length': 4 } })
+  const outgoing = httpRequest({
+    host: '127.0.0.1',
+    port: router.http,
+    method: 'POST',
+    headers: { host, expect: '100-continue', 'content-length': 4 },
+  })
   outgoing.flushHeaders()
   await once(outgoing, 'continue')
   outgoing.end('body')
@@ -154,7 +184,8 @@ behaviour('HEAD, 204 and 304 have no body and keep their headers', async ({ t, r
   })
   const head = await ask(router.http, host, { method: 'HEAD' })
   t.match(head, { status: 200, body: '', headers: { 'content-length': '1234', 'x-kept': 'yes' } })
-  for (const status of [204, 304]) t.match(await ask(router.http, host, { path: `/${status}` }), { status, body: '', headers: { 'x-kept': 'yes' } })
+  for (const status of [204, 304])
+    t.match(await ask(router.http, host, { path: `/${status}` }), { status, body: '', headers: { 'x-kept': 'yes' } })
 })
 
 behaviour('trailers of HTTP/1.1 pass', async ({ t, router, mesh }) => {
@@ -187,7 +218,10 @@ behaviour('connections to an instance are used again', async ({ t, router, mesh 
 })
 
 behaviour('the certificate is chosen by the name asked for', async ({ t, router }) => {
-  for (const [servername, common] of [['x.mesh.test', 'mesh.test'], ['x.other.test', 'other.test']] as const) {
+  for (const [servername, common] of [
+    ['x.mesh.test', 'mesh.test'],
+    ['x.other.test', 'other.test'],
+  ] as const) {
     const socket: TLSSocket = connectTls({ port: router.https, host: '127.0.0.1', servername, ca: router.ca })
     await once(socket, 'secureConnect')
     t.equal(socket.getPeerCertificate().subject.CN, common)

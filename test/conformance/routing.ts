@@ -36,8 +36,18 @@ behaviour('a path matches on segment boundaries and is not stripped', async ({ t
 behaviour('the longest path wins, then the shorter ones', async ({ t, router, mesh }) => {
   const host = mesh.host()
   const [root, a, ab] = [await mesh.serve({ host }), await mesh.serve({ host, path: '/a' }), await mesh.serve({ host, path: '/a/b' })]
-  const expected: [string, typeof root][] = [['/', root], ['/x', root], ['/ab', root], ['/a', a], ['/a/x', a], ['/a/bc', a], ['/a/b', ab], ['/a/b/c/d', ab]]
-  for (const [path, served] of expected) t.equal((await ask(router.http, host, { path })).body, `instance ${served.instances[0]?.guid}`, path)
+  const expected: [string, typeof root][] = [
+    ['/', root],
+    ['/x', root],
+    ['/ab', root],
+    ['/a', a],
+    ['/a/x', a],
+    ['/a/bc', a],
+    ['/a/b', ab],
+    ['/a/b/c/d', ab],
+  ]
+  for (const [path, served] of expected)
+    t.equal((await ask(router.http, host, { path })).body, `instance ${served.instances[0]?.guid}`, path)
 })
 
 behaviour('an exact host wins over a wildcard, and the nearer wildcard over the farther', async ({ t, router, mesh }) => {
@@ -45,7 +55,13 @@ behaviour('an exact host wins over a wildcard, and the nearer wildcard over the 
   const far = await mesh.serve({ host: `*.${domain}` })
   const near = await mesh.serve({ host: `*.b.${domain}` })
   const exact = await mesh.serve({ host: `x.b.${domain}` })
-  const expected: [string, typeof far][] = [[`a.${domain}`, far], [`y.b.${domain}`, near], [`z.y.b.${domain}`, near], [`x.b.${domain}`, exact], [`b.${domain}`, far]]
+  const expected: [string, typeof far][] = [
+    [`a.${domain}`, far],
+    [`y.b.${domain}`, near],
+    [`z.y.b.${domain}`, near],
+    [`x.b.${domain}`, exact],
+    [`b.${domain}`, far],
+  ]
   for (const [host, served] of expected) t.equal((await ask(router.http, host)).body, `instance ${served.instances[0]?.guid}`, host)
   t.equal((await ask(router.http, domain)).status, 404, 'a wildcard does not match its own domain')
 })

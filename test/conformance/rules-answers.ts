@@ -3,7 +3,13 @@ import { ask } from '../support/client.ts'
 import { says, to, virtualService } from '../support/rules.ts'
 import type { HttpRoute } from '../../src/mesh/istio/types.ts'
 
-function redirecting(name: string, redirect: NonNullable<HttpRoute['redirect']>, path: string, status: number, location: (host: string) => string): void {
+function redirecting(
+  name: string,
+  redirect: NonNullable<HttpRoute['redirect']>,
+  path: string,
+  status: number,
+  location: (host: string) => string,
+): void {
   behaviour(`a rule redirects ${name}`, async ({ t, router, mesh, apply }) => {
     const { host } = await mesh.serve()
     await apply(virtualService(host, { match: [{ uri: { prefix: '/old' } }], redirect }))
@@ -19,8 +25,15 @@ redirecting('to another prefix of the path', { uri: '%PREFIX()%/new' }, '/old/x?
 redirecting('to another authority', { authority: 'other.test' }, '/old/x?q=1', 301, () => 'http://other.test/old/x?q=1')
 redirecting('to another scheme', { scheme: 'https' }, '/old', 301, (host) => `https://${host}/old`)
 redirecting('to another port', { port: 8443 }, '/old', 301, (host) => `http://${host}:8443/old`)
-redirecting("to the scheme's own port", { scheme: 'https', derivePort: 'FROM_PROTOCOL_DEFAULT' }, '/old', 301, (host) => `https://${host}:443/old`)
-for (const redirectCode of [302, 303, 307, 308]) redirecting(`with status ${redirectCode}`, { uri: '/n', redirectCode }, '/old', redirectCode, (host) => `http://${host}/n`)
+redirecting(
+  "to the scheme's own port",
+  { scheme: 'https', derivePort: 'FROM_PROTOCOL_DEFAULT' },
+  '/old',
+  301,
+  (host) => `https://${host}:443/old`,
+)
+for (const redirectCode of [302, 303, 307, 308])
+  redirecting(`with status ${redirectCode}`, { uri: '/n', redirectCode }, '/old', redirectCode, (host) => `http://${host}/n`)
 
 behaviour('a redirect leaves out a port that was of the other scheme', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve()
@@ -35,7 +48,11 @@ behaviour('a rule answers by itself, with text or bytes', async ({ t, router, me
   await apply(
     virtualService(
       host,
-      { match: [{ uri: { exact: '/text' } }], directResponse: { status: 503, body: { string: 'closed for now' } }, headers: { response: { set: { 'x-set': 'yes' } } } },
+      {
+        match: [{ uri: { exact: '/text' } }],
+        directResponse: { status: 503, body: { string: 'closed for now' } },
+        headers: { response: { set: { 'x-set': 'yes' } } },
+      },
       { match: [{ uri: { exact: '/bytes' } }], directResponse: { status: 418, body: { bytes: bytes.toString('base64') } } },
       { directResponse: { status: 204 } },
     ),
@@ -50,10 +67,19 @@ behaviour('a rule answers by itself, with text or bytes', async ({ t, router, me
   t.equal(instances[0]?.requests, 0)
 })
 
-function rewriting(name: string, match: string, rewrite: NonNullable<HttpRoute['rewrite']>, expected: Record<string, string>, kind: 'prefix' | 'exact' | 'regex' = 'prefix', ignoreUriCase = false): void {
+function rewriting(
+  name: string,
+  match: string,
+  rewrite: NonNullable<HttpRoute['rewrite']>,
+  expected: Record<string, string>,
+  kind: 'prefix' | 'exact' | 'regex' = 'prefix',
+  ignoreUriCase = false,
+): void {
   behaviour(`a rule rewrites ${name}`, async ({ t, router, mesh, apply }) => {
     const { host } = await mesh.serve({ handler: (request, response) => response.end(request.url) })
-    await apply(virtualService(host, { match: [{ uri: { [kind]: match }, ...(ignoreUriCase && { ignoreUriCase }) }], rewrite, route: [to(host)] }))
+    await apply(
+      virtualService(host, { match: [{ uri: { [kind]: match }, ...(ignoreUriCase && { ignoreUriCase }) }], rewrite, route: [to(host)] }),
+    )
     for (const [path, body] of Object.entries(expected)) t.equal((await ask(router.http, host, { path })).body, body, path)
   })
 }
@@ -62,7 +88,12 @@ rewriting('the matched prefix', '/old', { uri: '/new' }, { '/old': '/new', '/old
 rewriting('a prefix whatever its case', '/old', { uri: '/new' }, { '/OLD/x': '/new/x' }, 'prefix', true)
 rewriting('an exact path', '/old', { uri: '/new' }, { '/old?a': '/new?a' }, 'exact')
 rewriting('a path that a regular expression matched', '/old/.*', { uri: '/new' }, { '/old/x?a': '/new?a' }, 'regex')
-rewriting('the path by a regular expression', '/', { uriRegexRewrite: { match: '^/v([0-9]+)/([^/]+)', rewrite: '/\\2/of/\\1' } }, { '/v2/users/7?v1/x': '/users/of/2/7?v1/x', '/else': '/else' })
+rewriting(
+  'the path by a regular expression',
+  '/',
+  { uriRegexRewrite: { match: '^/v([0-9]+)/([^/]+)', rewrite: '/\\2/of/\\1' } },
+  { '/v2/users/7?v1/x': '/users/of/2/7?v1/x', '/else': '/else' },
+)
 rewriting('every match of a regular expression', '/', { uriRegexRewrite: { match: 'a', rewrite: 'bb' } }, { '/banana?a': '/bbbnbbnbb?a' })
 
 behaviour('a rule rewrites the authority', async ({ t, router, mesh, apply }) => {
@@ -99,10 +130,20 @@ behaviour('a rule sets, adds and removes headers of requests and responses', asy
 })
 
 behaviour('headers are per destination, beside those of the rule', async ({ t, router, mesh, apply }) => {
-  const { host } = await mesh.serve({ handler: (request, response) => response.setHeader('x-gone', 'app').end(JSON.stringify(request.headers)) })
+  const { host } = await mesh.serve({
+    handler: (request, response) => response.setHeader('x-gone', 'app').end(JSON.stringify(request.headers)),
+  })
   const operations = (value: string) => ({ set: { 'x-set': value }, add: { 'x-added': value }, remove: ['x-gone'] })
   const both = (value: string) => ({ request: operations(value), response: operations(value) })
-  await apply(virtualService(host, { headers: { request: { set: { 'x-rule': 'yes' } } }, route: [{ ...to(host), weight: 50, headers: both('one') }, { ...to(host), weight: 50, headers: both('two') }] }))
+  await apply(
+    virtualService(host, {
+      headers: { request: { set: { 'x-rule': 'yes' } } },
+      route: [
+        { ...to(host), weight: 50, headers: both('one') },
+        { ...to(host), weight: 50, headers: both('two') },
+      ],
+    }),
+  )
   const seen = new Set<string>()
   for (let i = 0; i < 60; i++) {
     const answer = await ask(router.http, host, { headers: { 'x-gone': 'client' } })
@@ -138,30 +179,46 @@ behaviour('cross-origin requests are allowed as the rule says', async ({ t, rout
     const answer = await ask(router.http, host, preflight(origin))
     t.equal(answer.status, 200, origin)
     t.match(answer.headers, {
-      'access-control-allow-origin': origin, 'access-control-allow-methods': 'GET,PUT', 'access-control-allow-headers': 'x-one,x-two', 'access-control-max-age': '86400', 'access-control-allow-credentials': 'true',
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': 'GET,PUT',
+      'access-control-allow-headers': 'x-one,x-two',
+      'access-control-max-age': '86400',
+      'access-control-allow-credentials': 'true',
     })
   }
   t.equal(instances[0]?.requests, 0)
   const simple = await ask(router.http, host, { headers: { origin: 'https://a.test' } })
-  t.match(simple.headers, { 'access-control-allow-origin': 'https://a.test', 'access-control-allow-credentials': 'true', 'access-control-expose-headers': 'x-seen' })
+  t.match(simple.headers, {
+    'access-control-allow-origin': 'https://a.test',
+    'access-control-allow-credentials': 'true',
+    'access-control-expose-headers': 'x-seen',
+  })
   const foreign = await ask(router.http, host, { headers: { origin: 'https://evil.test' } })
   t.equal(foreign.status, 200)
   t.notOk(foreign.headers['access-control-allow-origin'])
   await ask(router.http, host, preflight('https://evil.test'))
-  t.equal(instances[0]?.requests, 3, 'a preflight of a foreign origin is the app\'s to answer')
+  t.equal(instances[0]?.requests, 3, "a preflight of a foreign origin is the app's to answer")
   await ask(router.http, host, { method: 'OPTIONS', headers: { origin: 'https://a.test' } })
   t.equal(instances[0]?.requests, 4, 'an OPTIONS request that asks for no method is no preflight')
 })
 
-behaviour('preflights of foreign origins are answered by the router where the rule says IGNORE, and the old list of origins counts', async ({ t, router, mesh, apply }) => {
-  const { host, instances } = await mesh.serve()
-  await apply(virtualService(host, { corsPolicy: { allowOrigin: ['https://a.test'], unmatchedPreflights: 'IGNORE', allowMethods: ['GET'] }, route: [to(host)] }))
-  t.equal((await ask(router.http, host, preflight('https://a.test'))).headers['access-control-allow-origin'], 'https://a.test')
-  const foreign = await ask(router.http, host, preflight('https://evil.test'))
-  t.equal(foreign.status, 200)
-  t.notOk(foreign.headers['access-control-allow-origin'])
-  t.equal(instances[0]?.requests, 0)
-})
+behaviour(
+  'preflights of foreign origins are answered by the router where the rule says IGNORE, and the old list of origins counts',
+  async ({ t, router, mesh, apply }) => {
+    const { host, instances } = await mesh.serve()
+    await apply(
+      virtualService(host, {
+        corsPolicy: { allowOrigin: ['https://a.test'], unmatchedPreflights: 'IGNORE', allowMethods: ['GET'] },
+        route: [to(host)],
+      }),
+    )
+    t.equal((await ask(router.http, host, preflight('https://a.test'))).headers['access-control-allow-origin'], 'https://a.test')
+    const foreign = await ask(router.http, host, preflight('https://evil.test'))
+    t.equal(foreign.status, 200)
+    t.notOk(foreign.headers['access-control-allow-origin'])
+    t.equal(instances[0]?.requests, 0)
+  },
+)
 
 behaviour('a rule that answers by itself can follow one that sends to an app', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve()

@@ -73,12 +73,16 @@ function hashing(name: string, consistentHash: NonNullable<LoadBalancer['consist
 }
 
 hashing('a header on a ring', { httpHeaderName: 'x-user' }, (key) => ({ headers: { 'x-user': key } }))
-hashing('a cookie on a ring', { httpCookie: { name: 'user', ttl: '0s' }, ringHash: { minimumRingSize: 4096 } }, (key) => ({ headers: { cookie: `a=b; user=${key}` } }))
+hashing('a cookie on a ring', { httpCookie: { name: 'user', ttl: '0s' }, ringHash: { minimumRingSize: 4096 } }, (key) => ({
+  headers: { cookie: `a=b; user=${key}` },
+}))
 hashing('a query parameter on a ring', { httpQueryParameterName: 'user', minimumRingSize: 2048 }, (key) => ({ path: `/?a=b&user=${key}` }))
 hashing('a header in a table (Maglev)', { httpHeaderName: 'x-user', maglev: {} }, (key) => ({ headers: { 'x-user': key } }))
-hashing('a cookie in a smaller table (Maglev)', { httpCookie: { name: 'user', ttl: '0s' }, maglev: { tableSize: 5003 } }, (key) => ({ headers: { cookie: `user=${key}` } }))
+hashing('a cookie in a smaller table (Maglev)', { httpCookie: { name: 'user', ttl: '0s' }, maglev: { tableSize: 5003 } }, (key) => ({
+  headers: { cookie: `user=${key}` },
+}))
 
-behaviour('an instance is chosen by a hash of the client\'s address', async ({ t, router, mesh, apply }) => {
+behaviour("an instance is chosen by a hash of the client's address", async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve({ instances: 4 })
   await apply(trafficPolicy(host, { loadBalancer: { consistentHash: { useSourceIp: true } } }))
   const one = countBodies(await many(40, () => ask(router.http, host)))
@@ -95,16 +99,35 @@ behaviour('requests without what is hashed are spread', async ({ t, router, mesh
 })
 
 behaviour('a subset has its own policy, and a port', async ({ t, router, mesh, apply }) => {
-  const { host } = await mesh.serveVersions({ v1: { handler: (request, response) => response.end(String(request.socket.localPort)), instances: 3 } })
+  const { host } = await mesh.serveVersions({
+    v1: { handler: (request, response) => response.end(String(request.socket.localPort)), instances: 3 },
+  })
   const sticky = { consistentHash: { useSourceIp: true } }
   await apply(
     destinationRule(host, {
-      trafficPolicy: { loadBalancer: { simple: 'RANDOM' }, portLevelSettings: [{ port: { number: 9999 }, loadBalancer: { simple: 'ROUND_ROBIN' } }] },
-      subsets: [{ name: 'sticky', labels: { version: 'v1' }, trafficPolicy: { loadBalancer: sticky } }, { name: 'ported', labels: { version: 'v1' }, trafficPolicy: { portLevelSettings: [{ port: { number: 8080 }, loadBalancer: sticky }] } }, ...subsets('v1')],
+      trafficPolicy: {
+        loadBalancer: { simple: 'RANDOM' },
+        portLevelSettings: [{ port: { number: 9999 }, loadBalancer: { simple: 'ROUND_ROBIN' } }],
+      },
+      subsets: [
+        { name: 'sticky', labels: { version: 'v1' }, trafficPolicy: { loadBalancer: sticky } },
+        {
+          name: 'ported',
+          labels: { version: 'v1' },
+          trafficPolicy: { portLevelSettings: [{ port: { number: 8080 }, loadBalancer: sticky }] },
+        },
+        ...subsets('v1'),
+      ],
     }),
-    virtualService(host, { match: [{ uri: { prefix: '/sticky' } }], route: [to(host, 'sticky')] }, { match: [{ uri: { prefix: '/ported' } }], route: [to(host, 'ported')] }, { route: [to(host, 'v1')] }),
+    virtualService(
+      host,
+      { match: [{ uri: { prefix: '/sticky' } }], route: [to(host, 'sticky')] },
+      { match: [{ uri: { prefix: '/ported' } }], route: [to(host, 'ported')] },
+      { route: [to(host, 'v1')] },
+    ),
   )
-  const kinds = async (path: string): Promise<number> => Object.keys(countBodies(await many(64, () => ask(router.http, host, { path })))).length
+  const kinds = async (path: string): Promise<number> =>
+    Object.keys(countBodies(await many(64, () => ask(router.http, host, { path })))).length
   t.equal(await kinds('/sticky'), 1)
   t.equal(await kinds('/ported'), 1)
   t.equal(await kinds('/'), 3)

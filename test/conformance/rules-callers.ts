@@ -14,17 +14,33 @@ const asking = ({ mesh, router }: Scene, host: string) => {
 behaviour('a rule chooses by the labels of the app that calls, as its certificate tells', async (scene) => {
   const { t, mesh, router, apply } = scene
   const { host } = await mesh.serve({ exposure: 'int' })
-  const [red, blue] = [await mesh.serve({ appLabels: { team: 'red', tier: 'web' } }), await mesh.serve({ appLabels: { team: 'blue', tier: 'web' } })]
-  await apply(virtualService(host, { match: [{ sourceLabels: { team: 'red', tier: 'web' } }], ...says('red') }, { match: [{ sourceLabels: { tier: 'web' } }], ...says('web') }, says('anybody')))
+  const [red, blue] = [
+    await mesh.serve({ appLabels: { team: 'red', tier: 'web' } }),
+    await mesh.serve({ appLabels: { team: 'blue', tier: 'web' } }),
+  ]
+  await apply(
+    virtualService(
+      host,
+      { match: [{ sourceLabels: { team: 'red', tier: 'web' } }], ...says('red') },
+      { match: [{ sourceLabels: { tier: 'web' } }], ...says('web') },
+      says('anybody'),
+    ),
+  )
   const as = asking(scene, host)
   t.equal(await as({ app: red.app }), 'red')
   t.equal(await as({ app: blue.app }), 'web')
   t.equal(await as({ app: 'stranger' }), 'anybody')
   const forged = { 'x-forwarded-client-cert': `Hash=0;Subject="CN=x,OU=app:${red.app},OU=space:space";DNS=x` }
-  t.equal((await ask(router.internalTls, host, { tls: { ca: router.ca, ...mesh.caller({ app: blue.app }) }, headers: forged })).body, 'web', 'what a caller says itself is nothing')
+  t.equal(
+    (await ask(router.internalTls, host, { tls: { ca: router.ca, ...mesh.caller({ app: blue.app }) }, headers: forged })).body,
+    'web',
+    'what a caller says itself is nothing',
+  )
   t.equal((await ask(router.internalOptional, host, { tls: { ca: router.ca }, headers: forged })).body, 'anybody')
   t.equal((await ask(router.internal, host, { headers: forged })).body, 'anybody', 'nor is it without TLS')
-  await mesh.change([{ kind: 'app', key: blue.app, value: { name: 'blue', space: 'space', labels: { team: 'red', tier: 'web' }, annotations: {} } }])
+  await mesh.change([
+    { kind: 'app', key: blue.app, value: { name: 'blue', space: 'space', labels: { team: 'red', tier: 'web' }, annotations: {} } },
+  ])
   await mesh.eventually(async () => (await as({ app: blue.app })) === 'red')
 })
 
@@ -32,7 +48,14 @@ behaviour('a rule chooses by the space that a caller is of, by guid or name', as
   const { t, mesh, apply } = scene
   const { host } = await mesh.serve({ exposure: 'int' })
   await mesh.change([{ kind: 'space', key: 'neighbour-guid', value: { name: 'neighbour', organization: 'org' } }])
-  await apply(virtualService(host, { match: [{ sourceNamespace: 'neighbour' }], ...says('neighbour') }, { match: [{ sourceNamespace: 'space' }], ...says('home') }, says('anybody')))
+  await apply(
+    virtualService(
+      host,
+      { match: [{ sourceNamespace: 'neighbour' }], ...says('neighbour') },
+      { match: [{ sourceNamespace: 'space' }], ...says('home') },
+      says('anybody'),
+    ),
+  )
   const as = asking(scene, host)
   t.equal(await as({ app: 'a', space: 'neighbour-guid' }), 'neighbour')
   t.equal(await as({ app: 'a', space: 'space' }), 'home')
@@ -44,16 +67,28 @@ behaviour('a limit counts callers by their labels and space', async (scene) => {
   const [labelled, spaced] = [await mesh.serve({ exposure: 'int' }), await mesh.serve({ exposure: 'int' })]
   const red = await mesh.serve({ appLabels: { team: 'crimson' } })
   const limits = [{ per: 'route', requests: 1, unit: 'day' as const }]
-  await apply(rateLimit(labelled.host, { match: [{ sourceLabels: { team: 'crimson' } }], limits }), rateLimit(spaced.host, { match: [{ sourceNamespace: 'space' }], limits }))
-  for (const [{ host, instances }, counted, other] of [[labelled, { app: red.app }, { app: 'other' }], [spaced, { app: 'a', space: 'space' }, { app: 'a', space: 'other' }]] as const) {
+  await apply(
+    rateLimit(labelled.host, { match: [{ sourceLabels: { team: 'crimson' } }], limits }),
+    rateLimit(spaced.host, { match: [{ sourceNamespace: 'space' }], limits }),
+  )
+  for (const [{ host, instances }, counted, other] of [
+    [labelled, { app: red.app }, { app: 'other' }],
+    [spaced, { app: 'a', space: 'space' }, { app: 'a', space: 'other' }],
+  ] as const) {
     const as = asking(scene, host)
     const passed = `instance ${instances[0]?.guid}`
-    t.same([await as(other), await as(other), await as(counted), await as(counted), await as(other)], [passed, passed, passed, '429', passed])
+    t.same(
+      [await as(other), await as(other), await as(counted), await as(counted), await as(other)],
+      [passed, passed, passed, '429', passed],
+    )
   }
 })
 
 behaviour('a condition on callers is refused where nobody is known by a certificate', async ({ t, mesh, apply }) => {
   const { host } = await mesh.serve()
   const rule = virtualService(host, { match: [{ sourceLabels: { team: 'red' } }], ...says('red') }) as { spec: object }
-  await t.rejects(apply({ ...rule, spec: { ...rule.spec, gateways: ['some'] } }), /spec\.http\[0\]\.match\[0\]\.sourceLabels: is only for callers that are known by their certificate/)
+  await t.rejects(
+    apply({ ...rule, spec: { ...rule.spec, gateways: ['some'] } }),
+    /spec\.http\[0\]\.match\[0\]\.sourceLabels: is only for callers that are known by their certificate/,
+  )
 })

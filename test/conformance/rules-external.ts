@@ -10,7 +10,9 @@ import { within } from '../support/statistics.ts'
 import type { ServiceEntrySpec, TrafficPolicy } from '../../src/mesh/istio/types.ts'
 
 const local = '127.0.0.1'
-const http = (targetPort?: number): NonNullable<ServiceEntrySpec['ports']> => [{ number: 80, name: 'http', protocol: 'HTTP', ...(targetPort && { targetPort }) }]
+const http = (targetPort?: number): NonNullable<ServiceEntrySpec['ports']> => [
+  { number: 80, name: 'http', protocol: 'HTTP', ...(targetPort && { targetPort }) },
+]
 
 /** Asks for an external service as apps do, over the internal listener, until it is answered as wished. */
 const until = ({ mesh, router }: Scene, host: string, wanted: (answer: Answer) => boolean, path = '/'): Promise<Answer> =>
@@ -18,15 +20,36 @@ const until = ({ mesh, router }: Scene, host: string, wanted: (answer: Answer) =
     const answer = await ask(router.internal, host, { path })
     return wanted(answer) ? answer : undefined
   })
-const says = (body: string) => (answer: Answer): boolean => answer.body === body
+const says =
+  (body: string) =>
+  (answer: Answer): boolean =>
+    answer.body === body
 
 behaviour('an external service of fixed addresses is asked at their ports, by weight', async (scene) => {
   const { t, router, apply } = scene
   const host = outside(scene)
   const [one, two] = [await external.http(t, 'one'), await external.http(t, 'two')]
-  await apply(serviceEntry(host, { resolution: 'STATIC', ports: http(1), endpoints: [{ address: local, ports: { http: one }, weight: 3 }, { address: '127.0.0.2', ports: { http: 2 }, weight: 1 }] }))
+  await apply(
+    serviceEntry(host, {
+      resolution: 'STATIC',
+      ports: http(1),
+      endpoints: [
+        { address: local, ports: { http: one }, weight: 3 },
+        { address: '127.0.0.2', ports: { http: 2 }, weight: 1 },
+      ],
+    }),
+  )
   await until(scene, host, says('one'))
-  await apply(serviceEntry(host, { resolution: 'STATIC', ports: http(1), endpoints: [{ address: local, ports: { http: one }, weight: 3 }, { address: local, ports: { http: two }, weight: 1 }] }))
+  await apply(
+    serviceEntry(host, {
+      resolution: 'STATIC',
+      ports: http(1),
+      endpoints: [
+        { address: local, ports: { http: one }, weight: 3 },
+        { address: local, ports: { http: two }, weight: 1 },
+      ],
+    }),
+  )
   await until(scene, host, says('two'))
   const counts = countBodies(await many(240, () => ask(router.internal, host)))
   t.ok(within(counts['one'] ?? 0, 240, 0.75), `${counts['one']} of 240`)
@@ -38,8 +61,18 @@ behaviour('an external service is asked at the target port of the port that is n
   const host = outside(scene)
   const [plain, admin] = [await external.http(t, 'plain'), await external.http(t, 'admin')]
   await apply(
-    serviceEntry(host, { resolution: 'STATIC', ports: [...http(plain), { number: 8080, name: 'admin', protocol: 'HTTP', targetPort: admin }], endpoints: [{ address: local }] }),
-    ofOperator(virtualService(host, { match: [{ uri: { prefix: '/admin' } }], route: [{ destination: { host, port: { number: 8080 } } }] }, { route: [{ destination: { host, port: { number: 80 } } }] })),
+    serviceEntry(host, {
+      resolution: 'STATIC',
+      ports: [...http(plain), { number: 8080, name: 'admin', protocol: 'HTTP', targetPort: admin }],
+      endpoints: [{ address: local }],
+    }),
+    ofOperator(
+      virtualService(
+        host,
+        { match: [{ uri: { prefix: '/admin' } }], route: [{ destination: { host, port: { number: 8080 } } }] },
+        { route: [{ destination: { host, port: { number: 80 } } }] },
+      ),
+    ),
   )
   await until(scene, host, says('plain'))
   await until(scene, host, says('admin'), '/admin')
@@ -83,7 +116,13 @@ for (const protocol of ['HTTP2', 'GRPC']) {
     const { t, apply } = scene
     const host = outside(scene)
     const port = await external.http2(t, (request, response) => response.end(`HTTP/${request.httpVersion}`))
-    await apply(serviceEntry(host, { resolution: 'STATIC', ports: [{ number: 80, name: 'h2', protocol, targetPort: port }], endpoints: [{ address: local }] }))
+    await apply(
+      serviceEntry(host, {
+        resolution: 'STATIC',
+        ports: [{ number: 80, name: 'h2', protocol, targetPort: port }],
+        endpoints: [{ address: local }],
+      }),
+    )
     await until(scene, host, says('HTTP/2.0'))
   })
 }
@@ -101,7 +140,14 @@ behaviour('rules hold for an external service: timeouts, retries, and what is to
   await apply(
     serviceEntry(host, { resolution: 'STATIC', ports: http(port), endpoints: [{ address: local }] }),
     ofOperator(trafficPolicy(host, { connectionPool: { http: { http2MaxRequests: 1 } } })),
-    ofOperator(virtualService(host, { match: [{ uri: { prefix: '/slow' } }], timeout: '0.3s', route: [to(host)] }, { match: [{ uri: { prefix: '/held' } }], route: [to(host)] }, { retries: { attempts: 2, retryOn: '5xx', backoff: '1ms' }, route: [to(host)] })),
+    ofOperator(
+      virtualService(
+        host,
+        { match: [{ uri: { prefix: '/slow' } }], timeout: '0.3s', route: [to(host)] },
+        { match: [{ uri: { prefix: '/held' } }], route: [to(host)] },
+        { retries: { attempts: 2, retryOn: '5xx', backoff: '1ms' }, route: [to(host)] },
+      ),
+    ),
   )
   await until(scene, host, ({ status }) => status === 200)
   tries = 0
@@ -120,13 +166,19 @@ behaviour("a space's external service never leads to a private address, whatever
   const { t, mesh, router, apply } = scene
   const host = outside(scene)
   const port = await external.http(t, 'secret')
-  const entry = (spec: Omit<ServiceEntrySpec, 'hosts'>) => ({ ...typed('ServiceEntry'), metadata: { name: host.split('.')[0] }, spec: { hosts: [host], ...spec } })
+  const entry = (spec: Omit<ServiceEntrySpec, 'hosts'>) => ({
+    ...typed('ServiceEntry'),
+    metadata: { name: host.split('.')[0] },
+    spec: { hosts: [host], ...spec },
+  })
   await t.rejects(apply(entry({ resolution: 'STATIC', ports: http(port), endpoints: [{ address: local }] })), /MESH_ADDRESS_DENIED/)
   mesh.dns.addresses.set(host, [local])
   await apply(entry({ resolution: 'DNS', ports: http(port) }))
   await until(scene, host, ({ status }) => status === 503)
   const shown = await mesh.eventually(async () => {
-    const { status } = (await mesh.call('GET', `/v1/resources/serviceentry/space/${host.split('.')[0]}`)) as { status: { conditions: { type: string; status: string; message?: string }[] } }
+    const { status } = (await mesh.call('GET', `/v1/resources/serviceentry/space/${host.split('.')[0]}`)) as {
+      status: { conditions: { type: string; status: string; message?: string }[] }
+    }
     return status.conditions.find(({ type, status }) => type === 'Degraded' && status === 'True')
   })
   t.match(shown.message, /leads to 127\.0\.0\.1, which is a private address/)
@@ -152,11 +204,15 @@ behaviour('an external service over TLS must show a certificate of the CAs for t
   const host = outside(scene)
   const { authority, ca } = certificates(scene, host)
   const names: string[] = []
-  const port = await external.https(t, 'over TLS', { ...authority.issue(host), SNICallback: (name, done) => {
-    names.push(name)
-    done(null)
-  } })
-  const entry = (more: Partial<ServiceEntrySpec> = {}) => serviceEntry(host, { resolution: 'STATIC', ports: http(port), endpoints: [{ address: local }], ...more })
+  const port = await external.https(t, 'over TLS', {
+    ...authority.issue(host),
+    SNICallback: (name, done) => {
+      names.push(name)
+      done(null)
+    },
+  })
+  const entry = (more: Partial<ServiceEntrySpec> = {}) =>
+    serviceEntry(host, { resolution: 'STATIC', ports: http(port), endpoints: [{ address: local }], ...more })
   const unverified = ({ status }: Answer): boolean => status === 502
   await apply(entry(), operatorRule(host, { mode: 'SIMPLE', caCertificates: ca }))
   await until(scene, host, says('over TLS'))
@@ -185,8 +241,16 @@ behaviour('an external service that asks for it is shown a certificate, and a re
   const client = authority.issue('client')
   const server = authority.issue(host)
   const port = await external.https(t, 'known', { ...server, ca: authority.ca, requestCert: true, rejectUnauthorized: true })
-  const mutual = { mode: 'MUTUAL', caCertificates: ca, clientCertificate: put('client', client.cert), privateKey: put('client-key', client.key) } as const
-  await apply(serviceEntry(host, { resolution: 'STATIC', ports: http(port), endpoints: [{ address: local }] }), operatorRule(host, { mode: 'SIMPLE', caCertificates: ca }))
+  const mutual = {
+    mode: 'MUTUAL',
+    caCertificates: ca,
+    clientCertificate: put('client', client.cert),
+    privateKey: put('client-key', client.key),
+  } as const
+  await apply(
+    serviceEntry(host, { resolution: 'STATIC', ports: http(port), endpoints: [{ address: local }] }),
+    operatorRule(host, { mode: 'SIMPLE', caCertificates: ca }),
+  )
   await until(scene, host, ({ status }) => status === 502)
   await apply(operatorRule(host, mutual))
   await until(scene, host, says('known'))

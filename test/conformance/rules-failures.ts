@@ -41,7 +41,13 @@ function scripted(...statuses: number[]) {
   }
 }
 
-function retrying(name: string, retries: Retries | undefined, statuses: number[], expected: { status: number; tries: number }, request: { method?: string; body?: string } = {}): void {
+function retrying(
+  name: string,
+  retries: Retries | undefined,
+  statuses: number[],
+  expected: { status: number; tries: number },
+  request: { method?: string; body?: string } = {},
+): void {
   behaviour(`a rule ${name}`, async ({ t, router, mesh, apply }) => {
     const script = scripted(...statuses)
     const { host } = await mesh.serve({ handler: script.handler })
@@ -55,20 +61,46 @@ function retrying(name: string, retries: Retries | undefined, statuses: number[]
 
 retrying('tries a 5xx again', { attempts: 3, retryOn: '5xx', backoff: '1ms' }, [500, 503, 200], { status: 200, tries: 3 })
 retrying('tries no more often than it says', { attempts: 2, retryOn: '5xx', backoff: '1ms' }, [503], { status: 503, tries: 3 })
-retrying('tries again with the body', { attempts: 2, retryOn: '5xx', backoff: '1ms' }, [503, 200], { status: 200, tries: 2 }, { method: 'POST', body: 'x'.repeat(20_000) })
+retrying(
+  'tries again with the body',
+  { attempts: 2, retryOn: '5xx', backoff: '1ms' },
+  [503, 200],
+  { status: 200, tries: 2 },
+  { method: 'POST', body: 'x'.repeat(20_000) },
+)
 retrying('tries a broken connection again', { attempts: 2, retryOn: 'reset', backoff: '1ms' }, [0, 0, 200], { status: 200, tries: 3 })
-retrying('tries gateway errors again, and no others', { attempts: 3, retryOn: 'gateway-error', backoff: '1ms' }, [502, 503, 504, 200], { status: 200, tries: 4 })
+retrying('tries gateway errors again, and no others', { attempts: 3, retryOn: 'gateway-error', backoff: '1ms' }, [502, 503, 504, 200], {
+  status: 200,
+  tries: 4,
+})
 retrying('does not try 500 again as a gateway error', { attempts: 3, retryOn: 'gateway-error' }, [500, 200], { status: 500, tries: 1 })
-retrying('tries a status again that it names', { attempts: 2, retryOn: 'connect-failure,418', backoff: '1ms' }, [418, 200], { status: 200, tries: 2 })
-retrying('tries 409 again as retriable-4xx', { attempts: 2, retryOn: 'retriable-4xx', backoff: '1ms' }, [409, 200], { status: 200, tries: 2 })
-retrying('tries 503 again by gateway-error and no more after a good answer', { attempts: 5, retryOn: 'gateway-error', backoff: '1ms' }, [503, 404], { status: 404, tries: 2 })
+retrying('tries a status again that it names', { attempts: 2, retryOn: 'connect-failure,418', backoff: '1ms' }, [418, 200], {
+  status: 200,
+  tries: 2,
+})
+retrying('tries 409 again as retriable-4xx', { attempts: 2, retryOn: 'retriable-4xx', backoff: '1ms' }, [409, 200], {
+  status: 200,
+  tries: 2,
+})
+retrying(
+  'tries 503 again by gateway-error and no more after a good answer',
+  { attempts: 5, retryOn: 'gateway-error', backoff: '1ms' },
+  [503, 404],
+  { status: 404, tries: 2 },
+)
 retrying('does not try again what has reached the app, unless it says so', undefined, [503, 200], { status: 503, tries: 1 })
 retrying('with 0 attempts never tries again', { attempts: 0 }, [0, 200], { status: 502, tries: 1 })
 
 behaviour('a try that takes too long is given up and another made', async ({ t, router, mesh, apply }) => {
   let tries = 0
   const { host } = await mesh.serve({ handler: (_request, response) => void (++tries > 2 && response.end('third')) })
-  await apply(virtualService(host, { retries: { attempts: 3, perTryTimeout: '0.2s', retryOn: '5xx', backoff: '1ms' }, timeout: '10s', route: [to(host)] }))
+  await apply(
+    virtualService(host, {
+      retries: { attempts: 3, perTryTimeout: '0.2s', retryOn: '5xx', backoff: '1ms' },
+      timeout: '10s',
+      route: [to(host)],
+    }),
+  )
   t.equal((await ask(router.http, host)).body, 'third')
   t.equal(tries, 3)
 })
@@ -88,7 +120,10 @@ behaviour('retries wait for the backoff between them', async ({ t, router, mesh,
 
 behaviour('retries go to instances that were not asked before', async ({ t, router, mesh, apply }) => {
   const asked: number[] = []
-  const { host } = await mesh.serve({ instances: 3, handler: (request, response) => void (asked.push(request.socket.localPort!), response.writeHead(503).end()) })
+  const { host } = await mesh.serve({
+    instances: 3,
+    handler: (request, response) => void (asked.push(request.socket.localPort!), response.writeHead(503).end()),
+  })
   await apply(virtualService(host, { retries: { attempts: 2, retryOn: '5xx', backoff: '1ms' }, route: [to(host)] }))
   for (let i = 0; i < 10; i++) {
     asked.length = 0
@@ -100,8 +135,14 @@ behaviour('retries go to instances that were not asked before', async ({ t, rout
 
 behaviour('retries can go to an instance that was asked before', async ({ t, router, mesh, apply }) => {
   const asked: number[] = []
-  const { host } = await mesh.serve({ instances: 2, handler: (request, response) => void (asked.push(request.socket.localPort!), response.writeHead(503).end()) })
-  await apply(virtualService(host, { retries: { attempts: 1, retryOn: '5xx', backoff: '1ms', retryIgnorePreviousHosts: false }, route: [to(host)] }), trafficPolicy(host, { loadBalancer: { simple: 'RANDOM' } }))
+  const { host } = await mesh.serve({
+    instances: 2,
+    handler: (request, response) => void (asked.push(request.socket.localPort!), response.writeHead(503).end()),
+  })
+  await apply(
+    virtualService(host, { retries: { attempts: 1, retryOn: '5xx', backoff: '1ms', retryIgnorePreviousHosts: false }, route: [to(host)] }),
+    trafficPolicy(host, { loadBalancer: { simple: 'RANDOM' } }),
+  )
   let same = 0
   for (let i = 0; i < 40; i++) {
     asked.length = 0
@@ -119,7 +160,13 @@ behaviour('an instance that refuses connections is passed over by default', asyn
   for (let i = 0; i < 10; i++) t.equal((await ask(router.http, host)).body, `instance ${instances[1]?.guid}`)
 })
 
-for (const [condition, code] of [['unavailable', 14], ['cancelled', 1], ['deadline-exceeded', 4], ['internal', 13], ['resource-exhausted', 8]] as const) {
+for (const [condition, code] of [
+  ['unavailable', 14],
+  ['cancelled', 1],
+  ['deadline-exceeded', 4],
+  ['internal', 13],
+  ['resource-exhausted', 8],
+] as const) {
   behaviour(`a rule tries gRPC's ${condition} again`, async ({ t, router, mesh, apply }) => {
     let tries = 0
     const { host } = await mesh.serve({
@@ -137,7 +184,11 @@ for (const [condition, code] of [['unavailable', 14], ['cancelled', 1], ['deadli
     await apply(virtualService(host, { retries: { attempts: 2, retryOn: condition, backoff: '1ms' }, route: [to(host)] }))
     const session = http2(router.http)
     t.teardown(() => session.close())
-    const answer = await askHttp2(session, { ':method': 'POST', ':path': '/s/m', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' }, 'message')
+    const answer = await askHttp2(
+      session,
+      { ':method': 'POST', ':path': '/s/m', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' },
+      'message',
+    )
     t.equal(answer.body.toString(), 'ok')
     t.equal(tries, 2)
     const log = await mesh.eventually(() => router.accessLog().find((line) => line['host'] === host))
@@ -161,7 +212,11 @@ behaviour('a rule aborts with a status of gRPC', async ({ t, router, mesh, apply
   await apply(virtualService(host, { fault: { abort: { grpcStatus: 'UNAVAILABLE', percentage: { value: 100 } } }, route: [to(host)] }))
   const session = http2(router.http)
   t.teardown(() => session.close())
-  const answer = await askHttp2(session, { ':method': 'POST', ':path': '/s/m', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' }, 'message')
+  const answer = await askHttp2(
+    session,
+    { ':method': 'POST', ':path': '/s/m', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' },
+    'message',
+  )
   t.match({ ...answer.headers }, { ':status': 200, 'grpc-status': '14', 'grpc-message': 'fault filter abort' })
 })
 
@@ -175,13 +230,16 @@ behaviour('a rule delays the stated share of requests', async ({ t, router, mesh
   })
   const delayed = lines.filter((line) => line['flags'] === 'DI')
   t.ok(within(delayed.length, 120, 0.33), `${delayed.length} of 120`)
-  // Envoy's loop looks at the clock once a turn, so that a timer which is set late in a turn ends early by as much: 786 ms was the least of 110 at a load of 36 on two cores.
+  // Envoy's loop looks at the clock once a turn, so that a timer which is set late in a turn ends early by as much: 786 ms was the least of
+  // 110 at a load of 36 on two cores.
   for (const line of delayed) t.ok(Number(line['duration_ms']) >= 720, `${String(line['duration_ms'])} ms`)
 })
 
 behaviour('a delay in the old form and an abort hold together', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve()
-  await apply(virtualService(host, { fault: { delay: { fixedDelay: '0.3s', percent: 100 }, abort: { httpStatus: 418 } }, route: [to(host)] }))
+  await apply(
+    virtualService(host, { fault: { delay: { fixedDelay: '0.3s', percent: 100 }, abort: { httpStatus: 418 } }, route: [to(host)] }),
+  )
   const began = performance.now()
   t.equal((await ask(router.http, host)).status, 418)
   t.ok(performance.now() - began >= 290)
@@ -189,7 +247,13 @@ behaviour('a delay in the old form and an abort hold together', async ({ t, rout
 
 behaviour('a share of nothing, and of a ten-thousandth of a percent, is next to nothing', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve()
-  await apply(virtualService(host, { match: [{ uri: { prefix: '/never' } }], fault: { abort: { httpStatus: 503, percentage: { value: 0 } } }, route: [to(host)] }, { fault: { abort: { httpStatus: 503, percentage: { value: 0.0001 } } }, route: [to(host)] }))
+  await apply(
+    virtualService(
+      host,
+      { match: [{ uri: { prefix: '/never' } }], fault: { abort: { httpStatus: 503, percentage: { value: 0 } } }, route: [to(host)] },
+      { fault: { abort: { httpStatus: 503, percentage: { value: 0.0001 } } }, route: [to(host)] },
+    ),
+  )
   t.ok((await many(80, () => ask(router.http, host, { path: '/never' }))).every(({ status }) => status === 200))
   // 160 requests meet it once in 6,250 times; two of them once in 10⁷.
   t.ok((await many(160, () => ask(router.http, host))).filter(({ status }) => status !== 200).length < 2)
@@ -202,7 +266,9 @@ behaviour('a rule mirrors requests with their bodies, and nobody waits for the m
     handler: (request) => {
       let body = ''
       request.on('data', (chunk: Buffer) => void (body += chunk.toString()))
-      request.on('end', () => copies.push(`${request.method} ${request.url} ${String(request.headers['x-a'])} ${request.headers.host} ${body}`))
+      request.on('end', () =>
+        copies.push(`${request.method} ${request.url} ${String(request.headers['x-a'])} ${request.headers.host} ${body}`),
+      )
     },
   })
   await apply(virtualService(host, { route: [to(host)], mirror: { host: mirror.host } }))
@@ -215,7 +281,12 @@ behaviour('a rule mirrors requests with their bodies, and nobody waits for the m
 behaviour('mirrors get their shares, each for itself', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve()
   const [all, half] = [await mesh.serve(), await mesh.serve()]
-  await apply(virtualService(host, { route: [to(host)], mirrors: [{ destination: { host: all.host } }, { destination: { host: half.host }, percentage: { value: 50 } }] }))
+  await apply(
+    virtualService(host, {
+      route: [to(host)],
+      mirrors: [{ destination: { host: all.host } }, { destination: { host: half.host }, percentage: { value: 50 } }],
+    }),
+  )
   await many(160, () => ask(router.http, host))
   await mesh.eventually(() => all.instances[0]?.requests === 160)
   const got = half.instances[0]?.requests ?? 0
@@ -226,7 +297,10 @@ behaviour('mirrors go to the subset and port that they name', async ({ t, router
   const { host, apps } = await mesh.serveVersions({ v1: {}, v2: {}, v3: {} })
   const port = { number: 8080 }
   const asked = (): number[] => apps.map(([instance]) => instance!.requests)
-  await apply(destinationRule(host, { subsets: subsets('v1', 'v2', 'v3') }), virtualService(host, { route: [to(host, 'v1')], mirror: { host, subset: 'v2', port } }))
+  await apply(
+    destinationRule(host, { subsets: subsets('v1', 'v2', 'v3') }),
+    virtualService(host, { route: [to(host, 'v1')], mirror: { host, subset: 'v2', port } }),
+  )
   await many(24, () => ask(router.http, host))
   await mesh.eventually(() => asked()[1] === 24)
   t.same(asked(), [24, 24, 0])

@@ -8,7 +8,8 @@ async function limited({ mesh, router, apply }: Scene, limits: Limit[], more: Pa
   const { host } = await mesh.serve()
   await apply(virtualService(host, says('passed')), rateLimit(host, { limits, ...more }))
   const send = (options: Ask = {}, port = router.http): Promise<Answer> => ask(port, host, options)
-  const passing = async (n: number, options: Ask = {}, port?: number): Promise<number> => (await many(n, () => send(options, port))).filter(({ status }) => status === 200).length
+  const passing = async (n: number, options: Ask = {}, port?: number): Promise<number> =>
+    (await many(n, () => send(options, port))).filter(({ status }) => status === 200).length
   return { host, send, passing }
 }
 
@@ -17,10 +18,19 @@ behaviour('a limit lets exactly as many requests pass, over all connections, wor
   const { host, send, passing } = await limited(scene, [{ per: 'route', requests: 60, unit: 'day' }])
   const tls = { ca: router.ca, servername: host }
   const passed = await Promise.all([passing(80), passing(80), passing(40, { tls }, router.https)])
-  t.equal(passed.reduce((sum, one) => sum + one), 60)
+  t.equal(
+    passed.reduce((sum, one) => sum + one),
+    60,
+  )
   const { status, headers } = await send()
   t.equal(status, 429)
-  t.match(headers, { 'retry-after': /^\d+$/, 'x-ratelimit-limit': '60', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': /^\d+$/, 'x-cf-routererror': 'rate_limited' })
+  t.match(headers, {
+    'retry-after': /^\d+$/,
+    'x-ratelimit-limit': '60',
+    'x-ratelimit-remaining': '0',
+    'x-ratelimit-reset': /^\d+$/,
+    'x-cf-routererror': 'rate_limited',
+  })
 })
 
 behaviour('answers within a limit tell how much of it is left', async (scene) => {
@@ -53,9 +63,12 @@ behaviour('each value of a header has a limit of its own, and who has no such he
 
 behaviour('of several limits each must let a request pass', async (scene) => {
   const { t } = scene
-  const { passing } = await limited(scene, [{ per: 'header:X-Api-Key', requests: 4, unit: 'day' }, { per: 'route', requests: 10, unit: 'day' }])
+  const { passing } = await limited(scene, [
+    { per: 'header:X-Api-Key', requests: 4, unit: 'day' },
+    { per: 'route', requests: 10, unit: 'day' },
+  ])
   t.equal(await passing(8, { headers: { 'x-api-key': 'one' } }), 4)
-  t.ok(await passing(16) <= 6, 'the others share what is left of the whole')
+  t.ok((await passing(16)) <= 6, 'the others share what is left of the whole')
 })
 
 const seconds = { second: 1, minute: 60, hour: 3600, day: 86_400 }
@@ -63,7 +76,7 @@ for (const unit of ['second', 'minute', 'hour', 'day'] as const) {
   behaviour(`a limit a ${unit} has a token again when Retry-After says so`, async (scene) => {
     const { t, mesh } = scene
     const { send, passing } = await limited(scene, [{ per: 'route', requests: 2, unit, burst: 3 }])
-    t.ok(await passing(24) >= 3)
+    t.ok((await passing(24)) >= 3)
     const refused = await mesh.eventually(async () => {
       const answer = await send()
       return answer.status === 429 ? answer : undefined
@@ -77,7 +90,12 @@ for (const unit of ['second', 'minute', 'hour', 'day'] as const) {
 
 behaviour('only what matches is counted, and what several matches are for counts once', async (scene) => {
   const { t } = scene
-  const { passing } = await limited(scene, [{ per: 'route', requests: 10, unit: 'day' }], { match: [{ uri: { prefix: '/buy' }, withoutHeaders: { 'x-free': {} } }, { queryParams: { sale: { exact: 'yes' } }, method: { exact: 'GET' } }] })
+  const { passing } = await limited(scene, [{ per: 'route', requests: 10, unit: 'day' }], {
+    match: [
+      { uri: { prefix: '/buy' }, withoutHeaders: { 'x-free': {} } },
+      { queryParams: { sale: { exact: 'yes' } }, method: { exact: 'GET' } },
+    ],
+  })
   t.equal(await passing(16, { path: '/look?sale=no' }), 16)
   t.equal(await passing(16, { path: '/look?sale=yes', method: 'POST' }), 16)
   t.equal(await passing(16, { path: '/buy', headers: { 'x-free': '1' } }), 16)
@@ -100,11 +118,23 @@ const headers = (given: Record<string, string>): Ask => ({ headers: given })
 function counting(name: string, conditions: Condition[]): void {
   behaviour(`a limit counts by ${name}`, async ({ t, mesh, router, apply }) => {
     const hosts = await Promise.all(conditions.map(async () => (await mesh.serve()).host))
-    await apply(...conditions.map(({ match }, i) => rateLimit(hosts[i]!, { match: [{ name: 'counted', ...match }], limits: [{ per: 'route', requests: 1, unit: 'day' }] })))
-    for (const [i, { match, fits, other: { secure, named, ...other } }] of conditions.entries()) {
+    await apply(
+      ...conditions.map(({ match }, i) =>
+        rateLimit(hosts[i]!, { match: [{ name: 'counted', ...match }], limits: [{ per: 'route', requests: 1, unit: 'day' }] }),
+      ),
+    )
+    for (const [
+      i,
+      {
+        match,
+        fits,
+        other: { secure, named, ...other },
+      },
+    ] of conditions.entries()) {
       const host = hosts[i]!
       const tls = { ca: router.ca, servername: host }
-      const passes = async (): Promise<boolean> => (await ask(secure ? router.https : router.http, named?.(host) ?? host, { ...other, ...(secure && { tls }) })).status === 200
+      const passes = async (): Promise<boolean> =>
+        (await ask(secure ? router.https : router.http, named?.(host) ?? host, { ...other, ...(secure && { tls }) })).status === 200
       const what = JSON.stringify(match)
       t.same([await passes(), await passes()], [true, true], `${what} does not count others`)
       t.same([(await ask(router.http, host, fits)).status, (await ask(router.http, host, fits)).status], [200, 429], `${what} counts`)
@@ -152,7 +182,10 @@ counting('query parameters', [
 behaviour('a limit counts by the exact authority', async ({ t, mesh, router, apply }) => {
   const { host } = await mesh.serve()
   await apply(rateLimit(host, { match: [{ authority: { exact: host } }], limits: [{ per: 'route', requests: 1, unit: 'day' }] }))
-  t.same([(await ask(router.http, `${host}:80`)).status, (await ask(router.http, host)).status, (await ask(router.http, host)).status], [200, 200, 429])
+  t.same(
+    [(await ask(router.http, `${host}:80`)).status, (await ask(router.http, host)).status, (await ask(router.http, host)).status],
+    [200, 200, 429],
+  )
 })
 
 behaviour('a limit holds for an app without other rules, and goes with its resource', async ({ t, mesh, router, apply }) => {
@@ -166,52 +199,96 @@ behaviour('a limit holds for an app without other rules, and goes with its resou
   t.ok((await many(16, () => ask(router.http, host))).every(({ status }) => status === 200))
 })
 
-behaviour("the operator's service counts for all routers together, and knows the limit and whose it is", async ({ t, mesh, router, apply }) => {
-  const service = mesh.rateLimits!
-  const { host } = await mesh.serve()
-  await apply(rateLimit(host, { global: true, match: [{ uri: { prefix: '/buy' } }], limits: [{ per: 'header:X-Api-Key', requests: 10, unit: 'hour' }] }))
-  const buy = (port: number, key: string) => ask(port, host, { path: '/buy', headers: { 'x-api-key': key } })
-  await mesh.eventually(async () => (await buy(router.trusting, 'wait')).headers['x-ratelimit-limit'])
-  const passed = (await Promise.all([router.http, router.trusting].map((port) => many(16, () => buy(port, 'one'))))).flat().filter(({ status }) => status === 200)
-  t.equal(passed.length, 10)
-  t.equal((await buy(router.http, 'two')).status, 200)
-  t.equal((await ask(router.http, host, { path: '/look', headers: { 'x-api-key': 'one' } })).status, 200)
+behaviour(
+  "the operator's service counts for all routers together, and knows the limit and whose it is",
+  async ({ t, mesh, router, apply }) => {
+    const service = mesh.rateLimits!
+    const { host } = await mesh.serve()
+    await apply(
+      rateLimit(host, {
+        global: true,
+        match: [{ uri: { prefix: '/buy' } }],
+        limits: [{ per: 'header:X-Api-Key', requests: 10, unit: 'hour' }],
+      }),
+    )
+    const buy = (port: number, key: string) => ask(port, host, { path: '/buy', headers: { 'x-api-key': key } })
+    await mesh.eventually(async () => (await buy(router.trusting, 'wait')).headers['x-ratelimit-limit'])
+    const passed = (await Promise.all([router.http, router.trusting].map((port) => many(16, () => buy(port, 'one')))))
+      .flat()
+      .filter(({ status }) => status === 200)
+    t.equal(passed.length, 10)
+    t.equal((await buy(router.http, 'two')).status, 200)
+    t.equal((await ask(router.http, host, { path: '/look', headers: { 'x-api-key': 'one' } })).status, 200)
 
-  const refused = await buy(router.http, 'one')
-  t.equal(refused.status, 429)
-  t.match(refused.headers, { 'retry-after': '42', 'x-ratelimit-limit': '10, 10;w=3600', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '42', 'x-cf-routererror': 'rate_limited' })
-  t.match(await mesh.eventually(() => router.accessLog().find((line) => line['host'] === host && line['status'] === 429)), { flags: 'RL' })
-  const { domain, descriptors } = service.asked.at(-1)!
-  t.equal(domain, 'mesh')
-  t.same(descriptors[0]?.entries.map(({ key, value }) => [key, value]), [['rate_limit', `space/${host.replaceAll('.', '-')}/0`], ['path', '/'], ['header_match', 'yes'], ['header:x-api-key', 'one']])
-  t.match(descriptors[0]?.limit, { requestsPerUnit: 10, unit: 3 })
-  t.match([...service.askers], ['DNS:istio-router.service.cf.internal, IP Address:127.0.0.1'], 'over mutual TLS')
-}, { only: 'envoy' })
+    const refused = await buy(router.http, 'one')
+    t.equal(refused.status, 429)
+    t.match(refused.headers, {
+      'retry-after': '42',
+      'x-ratelimit-limit': '10, 10;w=3600',
+      'x-ratelimit-remaining': '0',
+      'x-ratelimit-reset': '42',
+      'x-cf-routererror': 'rate_limited',
+    })
+    t.match(await mesh.eventually(() => router.accessLog().find((line) => line['host'] === host && line['status'] === 429)), {
+      flags: 'RL',
+    })
+    const { domain, descriptors } = service.asked.at(-1)!
+    t.equal(domain, 'mesh')
+    t.same(
+      descriptors[0]?.entries.map(({ key, value }) => [key, value]),
+      [
+        ['rate_limit', `space/${host.replaceAll('.', '-')}/0`],
+        ['path', '/'],
+        ['header_match', 'yes'],
+        ['header:x-api-key', 'one'],
+      ],
+    )
+    t.match(descriptors[0]?.limit, { requestsPerUnit: 10, unit: 3 })
+    t.match([...service.askers], ['DNS:istio-router.service.cf.internal, IP Address:127.0.0.1'], 'over mutual TLS')
+  },
+  { only: 'envoy' },
+)
 
-behaviour("requests pass while the operator's service is away, and are counted again when it is back", async ({ t, mesh, router, apply }) => {
-  const service = mesh.rateLimits!
-  const { host } = await mesh.serve()
-  await apply(rateLimit(host, { global: true, limits: [{ per: 'route', requests: 4, unit: 'day' }] }))
-  await many(16, () => ask(router.http, host))
-  t.equal((await ask(router.http, host)).status, 429)
-  service.stop()
-  t.ok((await many(16, () => ask(router.http, host))).every(({ status }) => status === 200))
-  await service.resume()
-  await mesh.until(() => ask(router.http, host), 429)
-}, { only: 'envoy' })
+behaviour(
+  "requests pass while the operator's service is away, and are counted again when it is back",
+  async ({ t, mesh, router, apply }) => {
+    const service = mesh.rateLimits!
+    const { host } = await mesh.serve()
+    await apply(rateLimit(host, { global: true, limits: [{ per: 'route', requests: 4, unit: 'day' }] }))
+    await many(16, () => ask(router.http, host))
+    t.equal((await ask(router.http, host)).status, 429)
+    service.stop()
+    t.ok((await many(16, () => ask(router.http, host))).every(({ status }) => status === 200))
+    await service.resume()
+    await mesh.until(() => ask(router.http, host), 429)
+  },
+  { only: 'envoy' },
+)
 
-behaviour("a limit that the operator's service would count is refused by name, and holds up no other rules", async ({ t, mesh, router, apply }) => {
-  const [{ host }, { host: other }] = [await mesh.serve(), await mesh.serve()]
-  await apply(virtualService(other, says('first')))
-  const name = host.replaceAll('.', '-')
-  await mesh.call('POST', '/v1/resources/apply', { documents: [rateLimit(host, { global: true, limits: [{ per: 'route', requests: 1, unit: 'day' }] })], namespace: 'space' })
-  const degraded = await mesh.eventually(async () => {
-    const { status } = (await mesh.call('GET', `/v1/resources/ratelimit/space/${name}`)) as { status: { conditions: { type: string; status: string; message?: string }[] } }
-    return status.conditions.find((one) => one.type === 'Degraded' && one.status === 'True')
-  })
-  t.match(degraded.message, new RegExp(`router embedded refuses the rules of ${host} .*rate_limits: is not supported by the embedded engine`))
-  await apply(virtualService(other, says('changed')))
-  t.equal((await ask(router.http, other)).body, 'changed')
-  t.equal((await ask(router.http, host)).status, 200)
-  await mesh.call('DELETE', `/v1/resources/ratelimit/space/${name}`)
-}, { only: 'embedded' })
+behaviour(
+  "a limit that the operator's service would count is refused by name, and holds up no other rules",
+  async ({ t, mesh, router, apply }) => {
+    const [{ host }, { host: other }] = [await mesh.serve(), await mesh.serve()]
+    await apply(virtualService(other, says('first')))
+    const name = host.replaceAll('.', '-')
+    await mesh.call('POST', '/v1/resources/apply', {
+      documents: [rateLimit(host, { global: true, limits: [{ per: 'route', requests: 1, unit: 'day' }] })],
+      namespace: 'space',
+    })
+    const degraded = await mesh.eventually(async () => {
+      const { status } = (await mesh.call('GET', `/v1/resources/ratelimit/space/${name}`)) as {
+        status: { conditions: { type: string; status: string; message?: string }[] }
+      }
+      return status.conditions.find((one) => one.type === 'Degraded' && one.status === 'True')
+    })
+    t.match(
+      degraded.message,
+      new RegExp(`router embedded refuses the rules of ${host} .*rate_limits: is not supported by the embedded engine`),
+    )
+    await apply(virtualService(other, says('changed')))
+    t.equal((await ask(router.http, other)).body, 'changed')
+    t.equal((await ask(router.http, host)).status, 200)
+    await mesh.call('DELETE', `/v1/resources/ratelimit/space/${name}`)
+  },
+  { only: 'embedded' },
+)

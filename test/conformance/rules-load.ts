@@ -14,13 +14,26 @@ const between = 1000
 behaviour('rules change under load and not one request fails', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serveVersions({ v1: { instances: 2 }, v2: { instances: 2 } })
   const split = (first: string, second: string, weight: number, ...gateways: string[]): object => {
-    const rules = virtualService(host, { match: [{ headers: { 'x-never': { exact: 'x' } } }], fault: { abort: { httpStatus: 555 } }, route: [to(host, first)] }, { route: [{ ...to(host, first), weight }, { ...to(host, second), weight: 100 - weight }] }) as { spec: VirtualServiceSpec }
+    const rules = virtualService(
+      host,
+      { match: [{ headers: { 'x-never': { exact: 'x' } } }], fault: { abort: { httpStatus: 555 } }, route: [to(host, first)] },
+      {
+        route: [
+          { ...to(host, first), weight },
+          { ...to(host, second), weight: 100 - weight },
+        ],
+      },
+    ) as { spec: VirtualServiceSpec }
     return gateways.length ? { ...rules, spec: { ...rules.spec, gateways } } : rules
   }
   const both = [...subsets('v1', 'v2'), { name: 'blue', labels: { version: 'v1' } }, { name: 'green', labels: { version: 'v2' } }]
   const plain = (number: number): Server => ({ port: { number, name: `http-${number}`, protocol: 'HTTP' }, hosts: [host] })
   const leased = router.gatewayPorts[8081]!
-  const served = (port: number): Promise<boolean> => ask(port, host).then(({ status }) => status === 200, () => false)
+  const served = (port: number): Promise<boolean> =>
+    ask(port, host).then(
+      ({ status }) => status === 200,
+      () => false,
+    )
   await apply(destinationRule(host, { subsets: subsets('v1', 'v2') }), split('v1', 'v2', 50))
 
   const load = startLoad(router, host, { rate, good: (body) => /^v[12]$/.test(body) })
@@ -44,7 +57,11 @@ behaviour('rules change under load and not one request fails', async ({ t, route
     await change(() => apply(destinationRule(host, { subsets: both.slice(2) })))
     // A Gateway for the port that is asked, then with a port that it opens, and the rule bound to it too.
     await change(() => apply(gateway(router, name, [plain(80)])))
-    await change(() => apply(gateway(router, name, [plain(80), plain(8081)]), split('blue', 'green', 30, 'mesh', name)).then(() => mesh.eventually(() => served(leased))))
+    await change(() =>
+      apply(gateway(router, name, [plain(80), plain(8081)]), split('blue', 'green', 30, 'mesh', name)).then(() =>
+        mesh.eventually(() => served(leased)),
+      ),
+    )
     // Both names at once: the rule and what it names change together, and the Gateway has its rule no more.
     await change(() => apply(destinationRule(host, { subsets: subsets('v1', 'v2') }), split('v1', 'v2', 50)))
     await change(async () => {

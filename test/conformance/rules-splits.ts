@@ -3,7 +3,12 @@ import { ask, countBodies, many } from '../support/client.ts'
 import { destinationRule, subsets, to, virtualService } from '../support/rules.ts'
 import { within } from '../support/statistics.ts'
 
-for (const weights of [[95, 5], [80, 20], [33, 33, 34], [1, 0]]) {
+for (const weights of [
+  [95, 5],
+  [80, 20],
+  [33, 33, 34],
+  [1, 0],
+]) {
   behaviour(`a rule splits requests ${weights.join('/')} over subsets`, async ({ t, router, mesh, apply }) => {
     const versions = weights.map((_weight, index) => `v${index + 1}`)
     const { host } = await mesh.serveVersions(Object.fromEntries(versions.map((version, index) => [version, { instances: index + 1 }])))
@@ -13,19 +18,34 @@ for (const weights of [[95, 5], [80, 20], [33, 33, 34], [1, 0]]) {
     )
     const counts = countBodies(await many(400, () => ask(router.http, host)))
     const sum = weights.reduce((total, weight) => total + weight, 0)
-    weights.forEach((weight, index) => t.ok(within(counts[versions[index]!] ?? 0, 400, weight / sum), `${versions[index]}: ${counts[versions[index]!]} of 400`))
+    weights.forEach((weight, index) =>
+      t.ok(within(counts[versions[index]!] ?? 0, 400, weight / sum), `${versions[index]}: ${counts[versions[index]!]} of 400`),
+    )
   })
 }
 
-behaviour('a rule splits requests over the routes of other hosts, and a weight that moves holds at once', async ({ t, router, mesh, apply }) => {
-  const host = (await mesh.serve()).host
-  const [one, two] = [await mesh.serve({ handler: (_request, response) => response.end('one') }), await mesh.serve({ handler: (_request, response) => response.end('two') })]
-  for (const weight of [70, 30]) {
-    await apply(virtualService(host, { route: [{ ...to(one.host), weight }, { ...to(two.host), weight: 100 - weight }] }))
-    const counts = countBodies(await many(320, () => ask(router.http, host)))
-    t.ok(within(counts['one'] ?? 0, 320, weight / 100), `${counts['one']} of 320`)
-  }
-})
+behaviour(
+  'a rule splits requests over the routes of other hosts, and a weight that moves holds at once',
+  async ({ t, router, mesh, apply }) => {
+    const host = (await mesh.serve()).host
+    const [one, two] = [
+      await mesh.serve({ handler: (_request, response) => response.end('one') }),
+      await mesh.serve({ handler: (_request, response) => response.end('two') }),
+    ]
+    for (const weight of [70, 30]) {
+      await apply(
+        virtualService(host, {
+          route: [
+            { ...to(one.host), weight },
+            { ...to(two.host), weight: 100 - weight },
+          ],
+        }),
+      )
+      const counts = countBodies(await many(320, () => ask(router.http, host)))
+      t.ok(within(counts['one'] ?? 0, 320, weight / 100), `${counts['one']} of 320`)
+    }
+  },
+)
 
 behaviour('a subset is chosen by the labels of apps, by header and path', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serveVersions({ v1: {}, v2: {}, v3: { appLabels: { tier: 'gold' } } })
@@ -47,7 +67,12 @@ behaviour('a subset without instances is 503, and so is one that no rule gives',
   const { host } = await mesh.serveVersions({ v1: {} })
   await apply(
     destinationRule(host, { subsets: subsets('v1', 'v9') }),
-    virtualService(host, { match: [{ uri: { prefix: '/none' } }], route: [to(host, 'v9')] }, { match: [{ uri: { prefix: '/unknown' } }], route: [to(host, 'v8')] }, { route: [to(host, 'v1')] }),
+    virtualService(
+      host,
+      { match: [{ uri: { prefix: '/none' } }], route: [to(host, 'v9')] },
+      { match: [{ uri: { prefix: '/unknown' } }], route: [to(host, 'v8')] },
+      { route: [to(host, 'v1')] },
+    ),
   )
   t.equal((await ask(router.http, host, { path: '/none' })).status, 503)
   t.match(await ask(router.http, host, { path: '/unknown' }), { status: 503, headers: { 'x-cf-routererror': 'no_endpoints' } })
@@ -56,23 +81,37 @@ behaviour('a subset without instances is 503, and so is one that no rule gives',
 
 behaviour('a destination is named by its port', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serve({ handler: (_request, response) => response.end('app') })
-  await apply(virtualService(host, { route: [{ destination: { host, port: { number: 8080 } } }], mirror: { host, port: { number: 8080 } } }))
+  await apply(
+    virtualService(host, { route: [{ destination: { host, port: { number: 8080 } } }], mirror: { host, port: { number: 8080 } } }),
+  )
   t.equal((await ask(router.http, host)).body, 'app')
 })
 
 for (const [kind, consistentHash, asVisitor] of [
-  ['a cookie', { httpCookie: { name: 'visitor', ttl: '0s' } }, (visitor: string) => ({ headers: { cookie: `other=1; visitor=${visitor}` } })],
+  [
+    'a cookie',
+    { httpCookie: { name: 'visitor', ttl: '0s' } },
+    (visitor: string) => ({ headers: { cookie: `other=1; visitor=${visitor}` } }),
+  ],
   ['a header', { httpHeaderName: 'x-user' }, (visitor: string) => ({ headers: { 'x-user': visitor } })],
 ] as const) {
   behaviour(`a weighted split sticks to a visitor by ${kind}`, async ({ t, router, mesh, apply }) => {
     const { host } = await mesh.serveVersions({ a: { instances: 2 }, b: {} })
     await apply(
       destinationRule(host, { trafficPolicy: { loadBalancer: { consistentHash } }, subsets: subsets('a', 'b') }),
-      virtualService(host, { route: [{ ...to(host, 'a'), weight: 70 }, { ...to(host, 'b'), weight: 30 }] }),
+      virtualService(host, {
+        route: [
+          { ...to(host, 'a'), weight: 70 },
+          { ...to(host, 'b'), weight: 30 },
+        ],
+      }),
     )
     let first = 0
     for (let visitor = 0; visitor < 60; visitor++) {
-      const bodies = new Set([(await ask(router.http, host, asVisitor(`v${visitor}`))).body, (await ask(router.http, host, asVisitor(`v${visitor}`))).body])
+      const bodies = new Set([
+        (await ask(router.http, host, asVisitor(`v${visitor}`))).body,
+        (await ask(router.http, host, asVisitor(`v${visitor}`))).body,
+      ])
       t.equal(bodies.size, 1, `visitor ${visitor}`)
       if (bodies.has('a')) first++
     }
@@ -85,7 +124,12 @@ behaviour('a visitor without the cookie is given one, by which he comes back', a
   const httpCookie = { name: 'visitor', ttl: '3600s', path: '/', attributes: [{ name: 'SameSite', value: 'Lax' }] }
   await apply(
     destinationRule(host, { trafficPolicy: { loadBalancer: { consistentHash: { httpCookie } } }, subsets: subsets('a', 'b') }),
-    virtualService(host, { route: [{ ...to(host, 'a'), weight: 50 }, { ...to(host, 'b'), weight: 50 }] }),
+    virtualService(host, {
+      route: [
+        { ...to(host, 'a'), weight: 50 },
+        { ...to(host, 'b'), weight: 50 },
+      ],
+    }),
   )
   for (let visitor = 0; visitor < 20; visitor++) {
     const first = await ask(router.http, host)

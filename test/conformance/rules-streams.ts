@@ -19,11 +19,22 @@ const service = (name: string) => (request: Http2ServerRequest, response: Http2S
   request.on('end', () => response.end(request.url === '/shop.Cart/Chat' ? '' : name))
 }
 
-const call = (session: ClientHttp2Session, host: string) => askHttp2(session, { ':method': 'POST', ':path': '/shop.Cart/Add', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' }, 'message')
+const call = (session: ClientHttp2Session, host: string) =>
+  askHttp2(
+    session,
+    { ':method': 'POST', ':path': '/shop.Cart/Add', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' },
+    'message',
+  )
 
 /** Opens a stream; `say` answers what comes back for one message. */
 function chat(session: ClientHttp2Session, host: string) {
-  const stream = session.request({ ':method': 'POST', ':path': '/shop.Cart/Chat', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' })
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/shop.Cart/Chat',
+    ':authority': host,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  })
   const say = async (message: string): Promise<string> => {
     stream.write(message)
     return String(((await once(stream, 'data')) as [Buffer])[0])
@@ -39,7 +50,13 @@ function chat(session: ClientHttp2Session, host: string) {
 
 behaviour('gRPC calls and streams are split by weight, and a stream stays where it began', async ({ t, router, mesh, apply }) => {
   const { host } = await mesh.serveVersions({ v1: { http2Handler: service('v1') }, v2: { http2Handler: service('v2') } })
-  const split = (one: number) => virtualService(host, { route: [{ ...to(host, 'v1'), weight: one }, { ...to(host, 'v2'), weight: 100 - one }] })
+  const split = (one: number) =>
+    virtualService(host, {
+      route: [
+        { ...to(host, 'v1'), weight: one },
+        { ...to(host, 'v2'), weight: 100 - one },
+      ],
+    })
   await apply(destinationRule(host, { subsets: subsets('v1', 'v2') }), split(80))
   const session = http2(router.http)
   t.teardown(() => session.close())
@@ -77,11 +94,17 @@ behaviour('a stream outlives the timeout of routes without rules', async ({ t, r
 function talking(instance: TestInstance, name: string): void {
   const sockets = new WebSocketServer({ noServer: true })
   instance.app.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
-    sockets.handleUpgrade(request, socket, head, (client) => client.on('message', (data: Buffer) => client.send(`${name} ${request.url} ${String(request.headers['x-rule'])} ${data.toString()}`)))
+    sockets.handleUpgrade(request, socket, head, (client) =>
+      client.on('message', (data: Buffer) => client.send(`${name} ${request.url} ${String(request.headers['x-rule'])} ${data.toString()}`)),
+    )
   })
 }
 
-async function open(url: string, host: string, ca?: string): Promise<{ say: (message: string) => Promise<string>; close: () => Promise<unknown> }> {
+async function open(
+  url: string,
+  host: string,
+  ca?: string,
+): Promise<{ say: (message: string) => Promise<string>; close: () => Promise<unknown> }> {
   const client = new WebSocket(url, { headers: { host }, ...(ca === undefined ? {} : ({ ca, servername: host } as object)) })
   await once(client, 'open')
   return {
@@ -99,7 +122,14 @@ async function open(url: string, host: string, ca?: string): Promise<{ say: (mes
 behaviour('a WebSocket goes by the rules, and outlives their change and the timeout of requests', async ({ t, router, mesh, apply }) => {
   const { host, apps } = await mesh.serveVersions({ v1: {}, v2: {} })
   apps.forEach(([instance], i) => talking(instance!, `v${i + 1}`))
-  const rule = (version: string) => virtualService(host, { match: [{ uri: { prefix: '/talk' } }], rewrite: { uri: '/chat' }, headers: { request: { set: { 'x-rule': 'set' } } }, timeout: '1s', route: [to(host, version)] })
+  const rule = (version: string) =>
+    virtualService(host, {
+      match: [{ uri: { prefix: '/talk' } }],
+      rewrite: { uri: '/chat' },
+      headers: { request: { set: { 'x-rule': 'set' } } },
+      timeout: '1s',
+      route: [to(host, version)],
+    })
   await apply(destinationRule(host, { subsets: subsets('v1', 'v2') }), rule('v1'))
   const url = `ws://127.0.0.1:${router.http}/talk`
   const first = await open(url, host)
@@ -118,7 +148,12 @@ behaviour('a WebSocket goes by the rules, and outlives their change and the time
 async function gated({ mesh, router, apply }: Scene, host: string, name: string): Promise<string> {
   const authority = new SpaceAuthority()
   await authority.set(mesh, name, host)
-  await apply(gateway(router, name, [http(host), https({ mode: 'SIMPLE', credentialName: name }, host)]), bound(name, host, { http: [{ headers: { request: { set: { 'x-rule': 'gated' } }, response: { set: { 'x-gated': 'yes' } } }, route: [to(host)] }] }))
+  await apply(
+    gateway(router, name, [http(host), https({ mode: 'SIMPLE', credentialName: name }, host)]),
+    bound(name, host, {
+      http: [{ headers: { request: { set: { 'x-rule': 'gated' } }, response: { set: { 'x-gated': 'yes' } } }, route: [to(host)] }],
+    }),
+  )
   return authority.ca
 }
 
@@ -128,7 +163,10 @@ behaviour('gRPC calls and streams pass a Gateway, with TLS and without', async (
   const ca = await gated(scene, host, `grpc-${router.engine}`)
   const secure = await mesh.eventually(async () => {
     const session = http2(router.https, { ca, servername: host })
-    return once(session, 'connect').then(() => session, () => undefined)
+    return once(session, 'connect').then(
+      () => session,
+      () => undefined,
+    )
   })
   for (const session of [secure, http2(router.http)]) {
     const { headers, trailers, body } = await call(session, host)

@@ -20,7 +20,10 @@ test('what a source sends whole is what a watcher gets, and what it reads back',
   t.strictSame([...records.keys()].sort(), hello.map(({ kind, key }) => `${kind} ${key}`).sort())
 
   const own = await copilot.as('route-syncer', 'GET', '/v1/sources/cf/records')
-  const lines = own.body.trim().split('\n').map((line: string) => JSON.parse(line))
+  const lines = own.body
+    .trim()
+    .split('\n')
+    .map((line: string) => JSON.parse(line))
   t.strictSame(lines.pop(), { commit: { count: hello.length } })
   t.strictSame(lines.map(({ key }: { key: string }) => key).sort(), hello.map(({ key }) => key).sort())
   t.equal((await copilot.as('route-syncer', 'GET', '/v1/sources/nobody/records')).body, '{"commit":{"count":0}}\n')
@@ -56,17 +59,42 @@ const bad: [what: string, lines: string[], status: number, says: RegExp][] = [
   ['no object', ['[]'], 422, /^line 1 must be an object/],
   ['an unknown kind', ['{"kind":"pod","key":"a","value":{}}'], 422, /^line 1, kind: must be one of organization, space/],
   ['no key', ['{"kind":"app","value":{}}'], 422, /^line 1, key: /],
-  ['a wrong type, on a later line', [JSON.stringify(hello[0]), '', '{"kind":"organization","key":"o","value":{"name":1}}'], 422, /^line 3, value.name: must be string/],
-  ['an unknown field', ['{"kind":"organization","key":"o","value":{"name":"a","colour":1}}'], 422, /^line 1, value.colour: is not a known field/],
-  ['an unknown field beside', ['{"kind":"organization","key":"o","value":{"name":"a"},"more":1}'], 422, /^line 1, more: is not a known field/],
+  [
+    'a wrong type, on a later line',
+    [JSON.stringify(hello[0]), '', '{"kind":"organization","key":"o","value":{"name":1}}'],
+    422,
+    /^line 3, value.name: must be string/,
+  ],
+  [
+    'an unknown field',
+    ['{"kind":"organization","key":"o","value":{"name":"a","colour":1}}'],
+    422,
+    /^line 1, value.colour: is not a known field/,
+  ],
+  [
+    'an unknown field beside',
+    ['{"kind":"organization","key":"o","value":{"name":"a"},"more":1}'],
+    422,
+    /^line 1, more: is not a known field/,
+  ],
   ['a null value', ['{"kind":"organization","key":"o","value":null}'], 422, /^line 1, value: must be object/],
   ['a host in upper case', [JSON.stringify(route('A.mesh', 'a', []))], 422, /^line 1, value.host: must match pattern/],
-  ['a key that is not what the value says', [JSON.stringify({ ...route('a.mesh', 'a', []), key: 'pub/b.mesh' })], 422, /^line 1, key: must be pub\/a.mesh/],
+  [
+    'a key that is not what the value says',
+    [JSON.stringify({ ...route('a.mesh', 'a', []), key: 'pub/b.mesh' })],
+    422,
+    /^line 1, key: must be pub\/a.mesh/,
+  ],
   ['no commit', [JSON.stringify(hello[0])], 422, /ended without its commit line/],
   ['a wrong count', [JSON.stringify(hello[0]), '{"commit":{"count":2}}'], 422, /counts 2 lines, 1 came/],
   ['a wrong commit', ['{"commit":{"count":"many"}}'], 422, /commit.count: must be integer/],
   ['more after the commit', ['{"commit":{"count":0}}', JSON.stringify(hello[0])], 422, /^line 2 nothing may follow/],
-  ['a line that is too long', [`{"kind":"organization","key":"o","value":{"name":"${'x'.repeat(3000)}"}}`], 413, /line 1 is longer than 2000 bytes/],
+  [
+    'a line that is too long',
+    [`{"kind":"organization","key":"o","value":{"name":"${'x'.repeat(3000)}"}}`],
+    413,
+    /line 1 is longer than 2000 bytes/,
+  ],
   ['too many records', Array.from({ length: 60 }, (_, n) => JSON.stringify(app(`a${n}`))), 413, /at most 50 records/],
 ]
 for (const [what, lines, status, says] of bad) {
@@ -82,7 +110,11 @@ for (const [what, lines, status, says] of bad) {
 
 test('a refused change names every fault, and none of it is applied', async (t) => {
   const { body } = await copilot.put('e1', hello)
-  const refused = await copilot.change('e1', [app('fine'), { kind: 'process', key: 'p', value: { app: '', type: 'web', instances: -1 } }, { kind: 'pod', key: 'x', value: null }])
+  const refused = await copilot.change('e1', [
+    app('fine'),
+    { kind: 'process', key: 'p', value: { app: '', type: 'web', instances: -1 } },
+    { kind: 'pod', key: 'x', value: null },
+  ])
   t.equal(refused.status, 422)
   t.match(refused.body.problems, [{ path: 'changes[2].kind' }], 'the envelope first')
   const records = await copilot.change('e1', [app('fine'), { kind: 'process', key: 'p', value: { app: '', type: 'web', instances: -1 } }])
@@ -97,7 +129,12 @@ test('a refused change names every fault, and none of it is applied', async (t) 
 test('bodies of other kinds are refused with a sentence', async (t) => {
   const to = '/v1/sources/cf/changes?epoch=e1'
   const send = async (body: string, type: string): Promise<unknown> => {
-    const answer = await request(`${copilot.url}${to}`, { method: 'POST', dispatcher: copilot.agent('route-syncer'), headers: { 'content-type': type }, body })
+    const answer = await request(`${copilot.url}${to}`, {
+      method: 'POST',
+      dispatcher: copilot.agent('route-syncer'),
+      headers: { 'content-type': type },
+      body,
+    })
     return [answer.statusCode, ((await answer.body.json()) as { code: string }).code]
   }
   t.strictSame(await send('{', 'application/json'), [400, 'MESH_BODY_UNREADABLE'])
@@ -149,9 +186,14 @@ test('a component may do what its certificate is for, and nothing else', async (
     ['istio-router', 'PUT', '/v1/components/pilot/p', report],
     ['gorouter', 'PUT', '/v1/components/pilot/p', report],
   ] as const) {
-    t.match(await copilot.as(who, method, path, body), { status: 403, body: { code: 'MESH_CERTIFICATE_REFUSED' } }, `${who} ${method} ${path}`)
+    t.match(
+      await copilot.as(who, method, path, body),
+      { status: 403, body: { code: 'MESH_CERTIFICATE_REFUSED' } },
+      `${who} ${method} ${path}`,
+    )
   }
-  for (const kind of ['route-syncer', 'pilot', 'istio-router']) t.match(await copilot.as(kind, 'PUT', `/v1/components/${kind}/x`, report), { status: 200, body: { orders: {} } })
+  for (const kind of ['route-syncer', 'pilot', 'istio-router'])
+    t.match(await copilot.as(kind, 'PUT', `/v1/components/${kind}/x`, report), { status: 200, body: { orders: {} } })
   t.match(await copilot.as('pilot', 'PUT', '/v1/components/pilot/x', { version: 1, ready: 'yes' }), { status: 422 })
 })
 

@@ -29,9 +29,17 @@ test('SIGKILL at any moment: what was answered is there, what was not is whole o
   await copilot.start()
   const { records } = await copilot.snapshot()
   for (let n = 1; n <= acknowledged; n++) t.ok(records.has(`app pair-${n}-a`) && records.has(`app pair-${n}-b`))
-  t.equal([...records.keys()].filter((key) => key.endsWith('-a')).length, [...records.keys()].filter((key) => key.endsWith('-b')).length, 'no transaction by half')
+  t.equal(
+    [...records.keys()].filter((key) => key.endsWith('-a')).length,
+    [...records.keys()].filter((key) => key.endsWith('-b')).length,
+    'no transaction by half',
+  )
   t.notOk(records.has('app half'))
-  t.strictSame(readdirSync(dirname(copilot.file)).filter((name) => name.includes('-sync-')), [], 'nothing is left of the upload')
+  t.strictSame(
+    readdirSync(dirname(copilot.file)).filter((name) => name.includes('-sync-')),
+    [],
+    'nothing is left of the upload',
+  )
   t.equal((await copilot.change('e1', [app('after')])).status, 200)
 })
 
@@ -50,7 +58,10 @@ test('a full store refuses changes whole, and reads and watches go on', async (t
   const ready = await fetch(`${copilot.health}/ready`)
   t.equal(ready.status, 503)
   t.match(await ready.json(), { conditions: { store: { reason: /no space left/ } } })
-  t.match(await (await fetch(`${copilot.health}/metrics`)).text(), /mesh_copilot_store_errors_total\{code="MESH_STORE_FULL",component="copilot"\} 2/)
+  t.match(
+    await (await fetch(`${copilot.health}/metrics`)).text(),
+    /mesh_copilot_store_errors_total\{code="MESH_STORE_FULL",component="copilot"\} 2/,
+  )
 
   t.match(await copilot.change('e1', [app('small')]), { status: 200, body: { revision: revision + 1 } }, 'what fits is taken')
   t.match(await watch.next(), { revision: revision + 1 })
@@ -62,7 +73,10 @@ test('a damaged store ends the start with a sentence', async (t) => {
   const copilot = await Copilot.start(t)
   await copilot.kill('SIGTERM')
   writeFileSync(copilot.file, 'not a database at all, but a text of some length '.repeat(100))
-  await t.rejects(copilot.start(), { message: /cannot start: .*copilot.db is not a usable copilot database \(file is not a database\). It was left as it is: restore a backup/ })
+  await t.rejects(copilot.start(), {
+    message:
+      /cannot start: .*copilot.db is not a usable copilot database \(file is not a database\). It was left as it is: restore a backup/,
+  })
 })
 
 test('a store takes one copilot', async (t) => {

@@ -74,7 +74,9 @@ export class Copilot {
     }
     writeFileSync(file, stringify(whole))
     this.#output = ''
-    this.#process = spawn(process.execPath, [resolve(import.meta.dirname, '../../src/copilot/main.ts'), '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#process = spawn(process.execPath, [resolve(import.meta.dirname, '../../src/copilot/main.ts'), '--config', file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     await new Promise<void>((ready, fail) => {
       const look = (chunk: Buffer): void => {
         this.#output += chunk
@@ -166,7 +168,10 @@ export class Copilot {
 
   /** Sends a full sync's stream as it is. */
   send(body: Body, epoch = 'e1', source = 'cf', dispatcher: Dispatcher = this.agent('route-syncer')): Promise<Answer> {
-    return ask('PUT', `${this.url}/v1/sources/${source}/records?epoch=${epoch}`, body, { dispatcher, headers: { 'content-type': 'application/x-ndjson' } })
+    return ask('PUT', `${this.url}/v1/sources/${source}/records?epoch=${epoch}`, body, {
+      dispatcher,
+      headers: { 'content-type': 'application/x-ndjson' },
+    })
   }
 
   change(epoch: string, changes: unknown[], source = 'cf'): Promise<Answer> {
@@ -240,7 +245,12 @@ async function* splitLines(stream: AsyncIterable<Buffer>): AsyncGenerator<string
   }
 }
 
-export async function ask(method: Dispatcher.HttpMethod, url: string, body?: unknown, { headers, dispatcher }: { headers?: Record<string, string>; dispatcher?: Dispatcher } = {}): Promise<Answer> {
+export async function ask(
+  method: Dispatcher.HttpMethod,
+  url: string,
+  body?: unknown,
+  { headers, dispatcher }: { headers?: Record<string, string>; dispatcher?: Dispatcher } = {},
+): Promise<Answer> {
   const plain = body !== undefined && !(typeof body === 'string' || Buffer.isBuffer(body) || Symbol.asyncIterator in (body as object))
   const answer = await request(url, {
     method,
@@ -249,7 +259,10 @@ export async function ask(method: Dispatcher.HttpMethod, url: string, body?: unk
     ...(dispatcher && { dispatcher }),
   })
   const text = await answer.body.text()
-  return { status: answer.statusCode, body: String(answer.headers['content-type']).startsWith('application/json') ? JSON.parse(text) : text }
+  return {
+    status: answer.statusCode,
+    body: String(answer.headers['content-type']).startsWith('application/json') ? JSON.parse(text) : text,
+  }
 }
 
 /** A full sync's stream with its commit line. */

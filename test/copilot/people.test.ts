@@ -20,36 +20,65 @@ tap.teardown(() => {
 })
 const api = { uaa: { url: uaa.url, issuer: 'https://uaa.test/oauth/token' }, cloudController: { url: cc.url, rolesSeconds: 0 } }
 const copilot = await Copilot.start(tap, { api, encryption: { keys: [{ name: 'k', secret: 'a random text of enough letters' }] } })
-await copilot.put('e1', [...hello, organization('org2', 'other'), space('space2', 'org2', 'prod'), app('shop', 'space2'), process('shop-p', 'shop'), route('shop.mesh.test', 'shop', ['shop-p'], { space: 'space2' })])
+await copilot.put('e1', [
+  ...hello,
+  organization('org2', 'other'),
+  space('space2', 'org2', 'prod'),
+  app('shop', 'space2'),
+  process('shop-p', 'shop'),
+  route('shop.mesh.test', 'shop', ['shop-p'], { space: 'space2' }),
+])
 
 const operator = { scope: ['mesh.admin'], user_name: 'op', user_id: 'op' }
 const person = (name: string) => ({ scope: ['cloud_controller.read', 'cloud_controller.write'], user_name: `${name}@test`, user_id: name })
 async function as(claims: object, method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, body?: unknown, at = copilot) {
   return ask(method, `${at.api}${path}`, body, { headers: { authorization: `bearer ${await uaa.token(claims)}` } })
 }
-const rule = (host: string, more: object = {}) => ({ apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'canary', ...more }, spec: { hosts: [host], http: [{ route: [{ destination: { host } }] }] } })
-const apply = (claims: object, document: unknown, namespace = 'dev', at = copilot) => as(claims, 'POST', '/v1/resources/apply', { documents: [document], namespace }, at)
+const rule = (host: string, more: object = {}) => ({
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'VirtualService',
+  metadata: { name: 'canary', ...more },
+  spec: { hosts: [host], http: [{ route: [{ destination: { host } }] }] },
+})
+const apply = (claims: object, document: unknown, namespace = 'dev', at = copilot) =>
+  as(claims, 'POST', '/v1/resources/apply', { documents: [document], namespace }, at)
 const one = '/v1/resources/vs/dev/canary'
 
 test('developers write in their space, auditors read, operators manage all', async (t) => {
   t.match(await apply(person('dev'), rule('hello.mesh.test')), { status: 200, body: { items: [{ outcome: 'created' }] } })
   for (const name of ['dev', 'auditor', 'supporter']) t.equal((await as(person(name), 'GET', one)).status, 200, name)
-  t.match(await as(person('manager'), 'GET', one), { status: 403, body: { code: 'MESH_NOT_IN_SPACE' } }, 'the manager of another organization')
+  t.match(
+    await as(person('manager'), 'GET', one),
+    { status: 403, body: { code: 'MESH_NOT_IN_SPACE' } },
+    'the manager of another organization',
+  )
   for (const name of ['auditor', 'supporter', 'manager', 'stranger']) {
-    t.match(await apply(person(name), rule('hello.mesh.test')), { status: 403, body: { code: 'MESH_NOT_IN_SPACE', path: 'metadata.namespace', message: /space_developer/ } }, name)
+    t.match(
+      await apply(person(name), rule('hello.mesh.test')),
+      { status: 403, body: { code: 'MESH_NOT_IN_SPACE', path: 'metadata.namespace', message: /space_developer/ } },
+      name,
+    )
     t.match(await as(person(name), 'DELETE', one), { status: 403, body: { code: 'MESH_NOT_IN_SPACE' } }, name)
     t.match(await as(person(name), 'POST', `${one}/rollback`, { to: 1 }), { status: 403 }, name)
     t.match(await as(person(name), 'PUT', one, rule('hello.mesh.test')), { status: 403 }, name)
   }
-  t.match(await apply(person('dev'), rule('shop.mesh.test'), 'prod'), { status: 403, body: { code: 'MESH_NOT_IN_SPACE', message: /you may not change prod;/ } }, 'called as he called it')
-  t.match(await apply(person('dev'), rule('hello.mesh.test', { namespace: 'mesh-system' })), { status: 403, body: { message: /mesh\.admin/ } })
+  t.match(
+    await apply(person('dev'), rule('shop.mesh.test'), 'prod'),
+    { status: 403, body: { code: 'MESH_NOT_IN_SPACE', message: /you may not change prod;/ } },
+    'called as he called it',
+  )
+  t.match(await apply(person('dev'), rule('hello.mesh.test', { namespace: 'mesh-system' })), {
+    status: 403,
+    body: { message: /mesh\.admin/ },
+  })
   t.match(await apply(operator, rule('shop.mesh.test'), 'prod'), { status: 200 })
   t.match(await apply(operator, rule('hello.mesh.test', { namespace: 'mesh-system' })), { status: 200 })
   t.match(await apply({ ...person('x'), scope: ['cloud_controller.admin_read_only'] }, rule('hello.mesh.test')), { status: 403 })
 })
 
 test('in a suspended organization only operators change anything, and everybody reads on', async (t) => {
-  const suspend = (suspended?: true) => copilot.change('e1', [{ kind: 'organization', key: 'org', value: { name: 'acme', ...(suspended && { suspended }) } }])
+  const suspend = (suspended?: true) =>
+    copilot.change('e1', [{ kind: 'organization', key: 'org', value: { name: 'acme', ...(suspended && { suspended }) } }])
   const rollback = { to: 1 }
   await suspend(true)
   const refused = { status: 403, body: { code: 'MESH_ORGANIZATION_SUSPENDED', message: /the organization acme is suspended/ } }
@@ -65,24 +94,70 @@ test('in a suspended organization only operators change anything, and everybody 
 })
 
 test('sentences call a space by its name where copilot knows it and the caller may read it; what programs read keeps the guid', async (t) => {
-  await copilot.change('e1', [space(guid, 'org', 'blue'), app('blue', guid), process('blue-p', 'blue'), route('blue.mesh.test', 'blue', ['blue-p'], { space: guid })])
-  const own = (more: object = {}) => ({ ...rule('blue.mesh.test'), spec: { hosts: ['blue.mesh.test'], http: [{ headers: { request: { set: { reason: guid } } }, route: [{ destination: { host: 'blue.mesh.test' } }], ...more }] } })
-  t.match(await as(person('named'), 'GET', `/v1/resources/vs/${guid}/never`), { status: 404, body: { message: 'there is no virtualservice/acme/blue/never' } })
+  await copilot.change('e1', [
+    space(guid, 'org', 'blue'),
+    app('blue', guid),
+    process('blue-p', 'blue'),
+    route('blue.mesh.test', 'blue', ['blue-p'], { space: guid }),
+  ])
+  const own = (more: object = {}) => ({
+    ...rule('blue.mesh.test'),
+    spec: {
+      hosts: ['blue.mesh.test'],
+      http: [{ headers: { request: { set: { reason: guid } } }, route: [{ destination: { host: 'blue.mesh.test' } }], ...more }],
+    },
+  })
+  t.match(await as(person('named'), 'GET', `/v1/resources/vs/${guid}/never`), {
+    status: 404,
+    body: { message: 'there is no virtualservice/acme/blue/never' },
+  })
   t.match(await apply(person('named'), own(), guid), { status: 200, body: { items: [{ key: `virtualservice/${guid}/canary` }] } })
-  t.match(await as(person('named'), 'GET', '/v1/trace?host=blue.mesh.test'), { status: 200, body: { rules: [{ rule: 'acme/blue/canary http[0]', resource: `virtualservice/${guid}/canary` }], why: /; acme\/blue\/canary http\[0\] sends to/ } })
+  t.match(await as(person('named'), 'GET', '/v1/trace?host=blue.mesh.test'), {
+    status: 200,
+    body: {
+      rules: [{ rule: 'acme/blue/canary http[0]', resource: `virtualservice/${guid}/canary` }],
+      why: /; acme\/blue\/canary http\[0\] sends to/,
+    },
+  })
   const degraded = `there is no secret ${guid}/shop`
-  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '1', ready: true, resources: { [`virtualservice/${guid}/canary`]: { generation: 1, programmed: true, degraded } } })
+  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', {
+    version: '1',
+    ready: true,
+    resources: { [`virtualservice/${guid}/canary`]: { generation: 1, programmed: true, degraded } },
+  })
   const shown = (claims: object) => as(claims, 'GET', `/v1/resources/vs/${guid}/canary`)
-  t.match(await shown(person('named')), { body: { metadata: { namespace: guid }, spec: { http: [{ headers: { request: { set: { reason: guid } } } }] }, status: { conditions: [{}, {}, { message: 'there is no secret acme/blue/shop' }] } } })
-  t.match(await as(person('dev'), 'GET', `/v1/resources/vs/${guid}/never`), { status: 403, body: { message: new RegExp(`you may not read ${guid};`) } }, 'who may not read it')
+  t.match(await shown(person('named')), {
+    body: {
+      metadata: { namespace: guid },
+      spec: { http: [{ headers: { request: { set: { reason: guid } } } }] },
+      status: { conditions: [{}, {}, { message: 'there is no secret acme/blue/shop' }] },
+    },
+  })
+  t.match(
+    await as(person('dev'), 'GET', `/v1/resources/vs/${guid}/never`),
+    { status: 403, body: { message: new RegExp(`you may not read ${guid};`) } },
+    'who may not read it',
+  )
   await copilot.change('e1', [{ kind: 'space', key: guid, value: null }])
-  t.match(await as(operator, 'GET', `/v1/resources/vs/${guid}/never`), { status: 404, body: { message: `there is no virtualservice/${guid}/never` } }, 'whose name is not known')
+  t.match(
+    await as(operator, 'GET', `/v1/resources/vs/${guid}/never`),
+    { status: 404, body: { message: `there is no virtualservice/${guid}/never` } },
+    'whose name is not known',
+  )
   t.match(await as(operator, 'DELETE', `/v1/resources/vs/${guid}/canary`), { status: 200 })
-  await copilot.change('e1', ['route pub/blue.mesh.test', 'process blue-p', 'app blue'].map((one) => ({ kind: one.split(' ')[0] as 'route', key: one.split(' ')[1]!, value: null })))
+  await copilot.change(
+    'e1',
+    ['route pub/blue.mesh.test', 'process blue-p', 'app blue'].map((one) => ({
+      kind: one.split(' ')[0] as 'route',
+      key: one.split(' ')[1]!,
+      value: null,
+    })),
+  )
 })
 
 test('everybody sees what is in his spaces, and nothing of the others', async (t) => {
-  const keys = async (claims: object) => (await as(claims, 'GET', '/v1/resources')).body.items.map(({ metadata }: any) => metadata.namespace).toSorted()
+  const keys = async (claims: object) =>
+    (await as(claims, 'GET', '/v1/resources')).body.items.map(({ metadata }: any) => metadata.namespace).toSorted()
   t.strictSame(await keys(person('dev')), ['space'])
   t.strictSame(await keys(person('auditor')), ['space', 'space2'])
   t.strictSame(await keys(person('manager')), ['space2'])
@@ -99,21 +174,47 @@ test('everybody sees what is in his spaces, and nothing of the others', async (t
   t.match(await as(person('manager'), 'GET', '/v1/routes/hello.mesh.test'), { status: 403 })
   t.match(await as(person('manager'), 'GET', '/v1/trace?host=hello.mesh.test'), { status: 403 })
   t.match(await as(person('dev'), 'GET', '/v1/trace?host=hello.mesh.test'), { status: 200 })
-  for (const path of ['/v1/status', '/v1/components', '/v1/routers', '/v1/switches']) t.match(await as(person('dev'), 'GET', path), { status: 403 }, path)
+  for (const path of ['/v1/status', '/v1/components', '/v1/routers', '/v1/switches'])
+    t.match(await as(person('dev'), 'GET', path), { status: 403 }, path)
   t.match(await as(person('dev'), 'PUT', '/v1/switches/freeze'), { status: 403 })
 })
 
 test('everybody sees the ejections of what his spaces own, the operator also those of his own', async (t) => {
-  const ejected = (cluster: string) => ({ cluster, instance: 'i-0', address: '10.0.0.1:62000', state: 'open', since: new Date().toISOString(), until: new Date().toISOString(), times: 1, cause: 'consecutive-5xx' })
-  const clusters = ['pub/hello.mesh.test', 'rule/v2/8080/route pub/hello.mesh.test', 'pub/shop.mesh.test', 'rule///apps space2/shop', 'rule///entry mesh-system/api/api.test', 'pub/gone.mesh.test']
-  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', { version: '1', ready: true, routers: [{ name: 'r1', ejections: clusters.map(ejected) }] })
-  const seen = async (claims: object, query = '') => (await as(claims, 'GET', `/v1/ejections${query}`)).body.items.map(({ route, service, subset }: any) => `${route ?? service}${subset ? ` ${subset}` : ''}`)
+  const ejected = (cluster: string) => ({
+    cluster,
+    instance: 'i-0',
+    address: '10.0.0.1:62000',
+    state: 'open',
+    since: new Date().toISOString(),
+    until: new Date().toISOString(),
+    times: 1,
+    cause: 'consecutive-5xx',
+  })
+  const clusters = [
+    'pub/hello.mesh.test',
+    'rule/v2/8080/route pub/hello.mesh.test',
+    'pub/shop.mesh.test',
+    'rule///apps space2/shop',
+    'rule///entry mesh-system/api/api.test',
+    'pub/gone.mesh.test',
+  ]
+  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', {
+    version: '1',
+    ready: true,
+    routers: [{ name: 'r1', ejections: clusters.map(ejected) }],
+  })
+  const seen = async (claims: object, query = '') =>
+    (await as(claims, 'GET', `/v1/ejections${query}`)).body.items.map(
+      ({ route, service, subset }: any) => `${route ?? service}${subset ? ` ${subset}` : ''}`,
+    )
   t.strictSame(await seen(person('dev')), ['hello.mesh.test', 'hello.mesh.test v2'])
   t.strictSame(await seen(person('auditor')), ['hello.mesh.test', 'hello.mesh.test v2', 'shop.mesh.test', 'shop'])
   t.strictSame(await seen(person('stranger')), [])
   t.strictSame(await seen(operator), ['hello.mesh.test', 'hello.mesh.test v2', 'shop.mesh.test', 'shop', 'api.test', 'gone.mesh.test'])
   t.strictSame(await seen(operator, '?space=prod'), ['shop.mesh.test', 'shop'])
-  t.match(await as(person('dev'), 'GET', '/v1/ejections'), { body: { items: [{ router: 'r1', app: { name: 'hello' }, index: 0, space: { name: 'dev' }, organization: { name: 'acme' } }, {}] } })
+  t.match(await as(person('dev'), 'GET', '/v1/ejections'), {
+    body: { items: [{ router: 'r1', app: { name: 'hello' }, index: 0, space: { name: 'dev' }, organization: { name: 'acme' } }, {}] },
+  })
 })
 
 test('secrets belong to a space, too', async (t) => {
@@ -121,7 +222,10 @@ test('secrets belong to a space, too', async (t) => {
   const content = { certificate: pair.certificate, key: pair.key }
   t.match(await as(person('auditor'), 'PUT', '/v1/secrets/dev/tls', content), { status: 403 })
   t.match(await as(person('dev'), 'PUT', '/v1/secrets/dev/tls', content), { status: 200 })
-  t.match(await as(person('auditor'), 'GET', '/v1/secrets?namespace=dev'), { status: 200, body: { items: [{ name: 'tls', author: 'dev@test' }] } })
+  t.match(await as(person('auditor'), 'GET', '/v1/secrets?namespace=dev'), {
+    status: 200,
+    body: { items: [{ name: 'tls', author: 'dev@test' }] },
+  })
   t.strictSame((await as(person('manager'), 'GET', '/v1/secrets')).body.items, [])
   t.match(await as(person('manager'), 'GET', '/v1/secrets/dev/tls'), { status: 403 })
 })
@@ -138,9 +242,21 @@ test('roles are asked for with the caller’s own token, page by page, of Cloud 
 
 test('every change has an audit line: who, what, before and after', async (t) => {
   await apply(person('dev'), rule('hello.mesh.test', { labels: { a: 'b' } }))
-  const lines = () => copilot.output.split('\n').filter((line) => line.includes('"audit":true')).map((line) => JSON.parse(line))
+  const lines = () =>
+    copilot.output
+      .split('\n')
+      .filter((line) => line.includes('"audit":true'))
+      .map((line) => JSON.parse(line))
   await eventually(async () => lines().some(({ action }) => action === 'configured'))
-  t.match(lines().find(({ action }) => action === 'configured'), { author: 'dev@test', subject: 'virtualservice/space/canary', before: { metadata: { labels: {} } }, after: { metadata: { labels: { a: 'b' } } } })
+  t.match(
+    lines().find(({ action }) => action === 'configured'),
+    {
+      author: 'dev@test',
+      subject: 'virtualservice/space/canary',
+      before: { metadata: { labels: {} } },
+      after: { metadata: { labels: { a: 'b' } } },
+    },
+  )
   t.match(await as(person('dev'), 'GET', `${one}/history`), { body: { items: [{ author: 'dev@test' }] } })
 })
 
@@ -154,9 +270,16 @@ test('while Cloud Controller is away, what it said last decides; then changes ar
   cc.status = 503
   t.teardown(() => (cc.status = undefined))
   t.match(await apply(person('dev'), rule('hello.mesh.test', { labels: { x: 'y' } }), 'dev', patient), { status: 200 })
-  t.match(await apply(person('dev'), rule('hello.mesh.test', { labels: { x: 'y' } }), 'dev', hasty), { status: 503, body: { code: 'MESH_ROLES_UNKNOWN' } })
+  t.match(await apply(person('dev'), rule('hello.mesh.test', { labels: { x: 'y' } }), 'dev', hasty), {
+    status: 503,
+    body: { code: 'MESH_ROLES_UNKNOWN' },
+  })
   t.match(await as(person('dev'), 'GET', one, undefined, hasty), { status: 200 }, 'reading goes on')
-  t.match(await as(person('auditor'), 'GET', one, undefined, hasty), { status: 503, body: { code: 'MESH_ROLES_UNKNOWN' } }, 'of whom nothing is known')
+  t.match(
+    await as(person('auditor'), 'GET', one, undefined, hasty),
+    { status: 503, body: { code: 'MESH_ROLES_UNKNOWN' } },
+    'of whom nothing is known',
+  )
   t.match(await apply(operator, rule('hello.mesh.test', { labels: { x: 'z' } }), 'dev', hasty), { status: 200 }, 'operators need no roles')
   cc.status = 401
   t.match(await as(person('dev'), 'GET', one, undefined, patient), { status: 401, body: { code: 'MESH_TOKEN_INVALID' } })

@@ -21,7 +21,12 @@ export async function startUaa(): Promise<Uaa> {
     server,
     url: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
     token: (claims, { issuer = 'https://uaa.test/oauth/token', audience = 'cloud_controller', expires = '10m', key = privateKey } = {}) =>
-      new SignJWT({ ...claims }).setProtectedHeader({ alg: 'RS256', kid: 'key-1' }).setIssuer(issuer).setAudience([audience, 'cf']).setExpirationTime(expires).sign(key),
+      new SignJWT({ ...claims })
+        .setProtectedHeader({ alg: 'RS256', kid: 'key-1' })
+        .setIssuer(issuer)
+        .setAudience([audience, 'cf'])
+        .setExpirationTime(expires)
+        .sign(key),
   }
 }
 
@@ -44,12 +49,19 @@ export async function startCloudController(roles: Record<string, string[]>): Pro
     cc.asked.push({ authorization: headers.authorization, users })
     response.statusCode = cc.status ?? (pathname === '/v3/roles' ? 200 : 404)
     response.setHeader('content-type', 'application/json')
-    const all = users.flatMap((user) => cc.roles[user] ?? []).filter((role) => searchParams.get('types')!.split(',').includes(role.split(' ')[0]!))
+    const all = users
+      .flatMap((user) => cc.roles[user] ?? [])
+      .filter((role) => searchParams.get('types')!.split(',').includes(role.split(' ')[0]!))
     const page = Number(searchParams.get('page') ?? 1)
     const resources = all.slice(page - 1, page).map((role) => {
       const [type = '', guid] = role.split(' ')
       const none = { data: null }
-      return { type, relationships: type.startsWith('organization') ? { space: none, organization: { data: { guid } } } : { space: { data: { guid } }, organization: none } }
+      return {
+        type,
+        relationships: type.startsWith('organization')
+          ? { space: none, organization: { data: { guid } } }
+          : { space: { data: { guid } }, organization: none },
+      }
     })
     searchParams.set('page', String(page + 1))
     // A page a role, and links to a name of its own, as behind a load balancer.

@@ -29,7 +29,12 @@ test('a secret is set, listed without what is secret of it, told to pilot alone,
   t.strictSame((await copilot.get('/v1/secrets/dev/shop')).body, list.items[0])
 
   const record = JSON.parse((await copilot.snapshot()).records.get('secret space/shop')!)
-  t.strictSame(record, { version: list.items[0].version, names: ['shop.test', '*.shop.test'], expires: list.items[0].expires, holds: ['keypair'] })
+  t.strictSame(record, {
+    version: list.items[0].version,
+    names: ['shop.test', '*.shop.test'],
+    expires: list.items[0].expires,
+    holds: ['keypair'],
+  })
   t.strictSame((await copilot.as('pilot', 'GET', '/v1/secrets/space/shop')).body, { version: record.version, ...content })
   t.match(await copilot.as('istio-router', 'GET', '/v1/secrets/space/shop'), { status: 403, body: { code: 'MESH_CERTIFICATE_REFUSED' } })
   t.match(await copilot.as('route-syncer', 'GET', '/v1/secrets/space/shop'), { status: 403 })
@@ -43,7 +48,10 @@ test('a secret is set, listed without what is secret of it, told to pilot alone,
 })
 
 test('a secret that routers could not use is refused, with every fault of it', async (t) => {
-  t.match(await send('Bad%20Name', content), { status: 422, body: { path: 'name', message: /^name: "Bad Name" is no name: small letters, digits/ } })
+  t.match(await send('Bad%20Name', content), {
+    status: 422,
+    body: { path: 'name', message: /^name: "Bad Name" is no name: small letters, digits/ },
+  })
   const faults = async (body: object): Promise<string> => {
     const { status, body: answer } = await send('wrong', body)
     t.equal(status, 422)
@@ -52,8 +60,14 @@ test('a secret that routers could not use is refused, with every fault of it', a
   t.match(await faults({}), 'certificate: is required')
   t.match(await faults({ certificate: pair.certificate }), 'key: is required')
   t.match(await faults({ certificate: pair.certificate, key: other.key }), 'key: is not the key of the certificate shop.test')
-  t.match(await faults({ certificate: 'x', key: 'y', ca: 'z' }), /certificate: has no certificate[^]*ca: has no certificate[^]*key: is no private key/)
-  t.match(await faults({ certificate: pair.certificate + other.certificate, key: pair.key }), 'number 2 of the chain (other.test) did not issue the one before it')
+  t.match(
+    await faults({ certificate: 'x', key: 'y', ca: 'z' }),
+    /certificate: has no certificate[^]*ca: has no certificate[^]*key: is no private key/,
+  )
+  t.match(
+    await faults({ certificate: pair.certificate + other.certificate, key: pair.key }),
+    'number 2 of the chain (other.test) did not issue the one before it',
+  )
   const expired = issueCertificate(authority, { commonName: 'old.test', dns: ['old.test'], days: -1 })
   t.match(await faults(expired), 'old.test expired on')
   t.match(await faults({ certificate: pair.certificate, key: pair.key, crl: 'x' }), /ca: is required[^]*crl: has no revocation list/)
@@ -66,12 +80,19 @@ test('a secret that routers could not use is refused, with every fault of it', a
 })
 
 test('keys that routers do not take are refused', (t) => {
-  const key = (type: 'ed25519' | 'ec' | 'rsa', options = {}) => generateKeyPairSync(type as 'rsa', { modulusLength: 1024, ...options }).privateKey
+  const key = (type: 'ed25519' | 'ec' | 'rsa', options = {}) =>
+    generateKeyPairSync(type as 'rsa', { modulusLength: 1024, ...options }).privateKey
   const faults = (pem: string) => inspect({ certificate: pair.certificate, key: pem }).faults.join('; ')
   t.match(faults(key('ed25519').export({ type: 'pkcs8', format: 'pem' }) as string), 'routers do not take keys of type ed25519')
-  t.match(faults(key('ec', { namedCurve: 'secp256k1' }).export({ type: 'pkcs8', format: 'pem' }) as string), 'routers do not take the curve secp256k1')
+  t.match(
+    faults(key('ec', { namedCurve: 'secp256k1' }).export({ type: 'pkcs8', format: 'pem' }) as string),
+    'routers do not take the curve secp256k1',
+  )
   t.match(faults(key('rsa').export({ type: 'pkcs8', format: 'pem' }) as string), 'an RSA key of 1024 bits is too short')
-  t.match(faults(key('rsa', { modulusLength: 2048 }).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'p' }) as string), 'is encrypted by a passphrase')
+  t.match(
+    faults(key('rsa', { modulusLength: 2048 }).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'p' }) as string),
+    'is encrypted by a passphrase',
+  )
   t.end()
 })
 
@@ -122,9 +143,13 @@ test('a sealed text opens only as what it was sealed as, and only whole', (t) =>
   t.notSame(ring.seal('text', 'space/shop'), sealed, 'a nonce of its own each time')
   t.throws(() => ring.open(sealed, 'other/shop'), { code: 'MESH_SECRET_SEALED' })
   const { data, ...rest } = JSON.parse(Buffer.from(sealed).toString())
-  t.throws(() => ring.open(Buffer.from(JSON.stringify({ ...rest, data: Buffer.from('tuxt').toString('base64') })), 'space/shop'), { code: 'MESH_SECRET_SEALED' })
+  t.throws(() => ring.open(Buffer.from(JSON.stringify({ ...rest, data: Buffer.from('tuxt').toString('base64') })), 'space/shop'), {
+    code: 'MESH_SECRET_SEALED',
+  })
   t.ok(data)
-  t.throws(() => new Keyring([{ name: 'first', secret: 'the same name, another secret' }]).open(sealed, 'space/shop'), { code: 'MESH_SECRET_SEALED' })
+  t.throws(() => new Keyring([{ name: 'first', secret: 'the same name, another secret' }]).open(sealed, 'space/shop'), {
+    code: 'MESH_SECRET_SEALED',
+  })
   t.end()
 })
 
@@ -135,5 +160,8 @@ test('a space can have no more secrets than the limit', async (t) => {
   t.equal((await put('a')).status, 200)
   t.match(await put('b'), { status: 422, body: { code: 'MESH_TOO_MANY_SECRETS' } })
   t.equal((await put('a')).status, 200)
-  t.match((await limited.get('/v1/secrets')).body.items.map(({ name }: { name: string }) => name), ['a'])
+  t.match(
+    (await limited.get('/v1/secrets')).body.items.map(({ name }: { name: string }) => name),
+    ['a'],
+  )
 })

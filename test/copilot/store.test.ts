@@ -20,7 +20,10 @@ interface Scope {
   teardown(clean: () => unknown): unknown
 }
 
-async function openStore(t: Scope, { retention = 100_000, folder = mkdtempSync(join(tmpdir(), 'mesh-store-')) } = {}): Promise<{ store: SqliteStore; folder: string; file: string }> {
+async function openStore(
+  t: Scope,
+  { retention = 100_000, folder = mkdtempSync(join(tmpdir(), 'mesh-store-')) } = {},
+): Promise<{ store: SqliteStore; folder: string; file: string }> {
   const file = join(folder, 'copilot.db')
   const store = new SqliteStore({ file, retention }, silent)
   await store.start()
@@ -57,12 +60,19 @@ async function follow(store: Store, state: State, revision: number): Promise<num
 
 async function whole(store: Store): Promise<State> {
   const state: State = new Map()
-  for (const kind of kinds) for (const { key, value } of await store.scan(kind, { upTo: Number.MAX_SAFE_INTEGER }, { after: '', limit: 1e6 })) state.set(`${kind} ${key}`, value)
+  for (const kind of kinds)
+    for (const { key, value } of await store.scan(kind, { upTo: Number.MAX_SAFE_INTEGER }, { after: '', limit: 1e6 }))
+      state.set(`${kind} ${key}`, value)
   return state
 }
 
 const sorted = (state: State): [string, string][] => [...state].sort(([a], [b]) => (a < b ? -1 : 1))
-const toRecords = (state: Record<string, number>): StoredRecord[] => Object.entries(state).map(([name, value]) => ({ kind: kinds[name.charCodeAt(0) % kinds.length] as Kind, key: name, value: `{"name":"${value}"}` }))
+const toRecords = (state: Record<string, number>): StoredRecord[] =>
+  Object.entries(state).map(([name, value]) => ({
+    kind: kinds[name.charCodeAt(0) % kinds.length] as Kind,
+    key: name,
+    value: `{"name":"${value}"}`,
+  }))
 
 const names = Array.from('abcdefghijkl')
 const someState = fc.dictionary(fc.constantFrom(...names), fc.integer({ min: 0, max: 2 }), { maxKeys: 12 })
@@ -87,7 +97,11 @@ test('a full sync makes exactly the difference, and a watcher at any revision co
       t.equal(outcome.revision > revision, added + changed + removed > 0, 'only a difference makes a revision')
 
       const revisions = (await store.changesAfter(revision))!
-      t.equal(revisions.flatMap(({ changes }) => changes).length, added + changed + removed, 'the revision has the difference and nothing else')
+      t.equal(
+        revisions.flatMap(({ changes }) => changes).length,
+        added + changed + removed,
+        'the revision has the difference and nothing else',
+      )
       revision = await follow(store, followed, revision)
       t.equal(revision, outcome.revision)
       t.strictSame(sorted(followed), sorted(await whole(store)))
@@ -110,7 +124,12 @@ test('random changes and full syncs of two sources: each removes only what is it
   await replace(store, [], { source: 'a' })
   await replace(store, [], { source: 'b' })
   const owner = new Map<string, { source: string; value: string }>()
-  const operation = fc.record({ source: fc.constantFrom('a', 'b'), whole: fc.option(someState), name: fc.constantFrom(...names), value: fc.option(fc.integer({ min: 0, max: 2 })) })
+  const operation = fc.record({
+    source: fc.constantFrom('a', 'b'),
+    whole: fc.option(someState),
+    name: fc.constantFrom(...names),
+    value: fc.option(fc.integer({ min: 0, max: 2 })),
+  })
   await fc.assert(
     fc.asyncProperty(operation, async ({ source, whole: state, name, value }) => {
       if (state) {
@@ -140,14 +159,25 @@ test('a large transaction takes several revisions, none of more than a thousand 
   t.equal(state.size, 2500)
   for (const { changes } of (await store.changesAfter(0))!) t.ok(changes.length <= 1000)
 
-  t.equal((await store.change('cf', 'e', records.map((record) => ({ ...record, value: null })))).revision, 6)
+  t.equal(
+    (
+      await store.change(
+        'cf',
+        'e',
+        records.map((record) => ({ ...record, value: null })),
+      )
+    ).revision,
+    6,
+  )
   await follow(store, state, 3)
   t.equal(state.size, 0)
 })
 
 test('what others refer to comes before them, and goes after them', async (t) => {
   const { store } = await openStore(t)
-  const records = (['route', 'app'] as const).flatMap((kind) => Array.from({ length: 1000 }, (_, n): StoredRecord => ({ kind, key: `${kind}${n}`, value: '{}' })))
+  const records = (['route', 'app'] as const).flatMap((kind) =>
+    Array.from({ length: 1000 }, (_, n): StoredRecord => ({ kind, key: `${kind}${n}`, value: '{}' })),
+  )
   const kindsOf = async (revision: number): Promise<unknown> => (await store.changesAfter(revision))![0]!.changes[0]!.kind
   await replace(store, records)
   t.equal(await kindsOf(0), 'app')
@@ -215,7 +245,10 @@ test('a migration that fails leaves the schema before it, whole', (t) => {
   const database = new DatabaseSync(':memory:')
   migrate(database, 'x', ['create table one (a)'])
   t.throws(() => migrate(database, 'x', ['create table one (a)', 'create table two (a); create table one (a)']))
-  const tables = database.prepare('select name from sqlite_schema').all().map((row) => row['name'])
+  const tables = database
+    .prepare('select name from sqlite_schema')
+    .all()
+    .map((row) => row['name'])
   t.strictSame(tables, ['one'])
   t.equal(database.prepare('pragma user_version').get()!['user_version'], 1)
   migrate(database, 'x', ['create table one (a)', 'create table two (a)'])
@@ -224,11 +257,23 @@ test('a migration that fails leaves the schema before it, whole', (t) => {
 })
 
 for (const [what, spoil, says] of [
-  ['no database', (file: string) => writeFileSync(file, 'not a database at all, but a text of some length '.repeat(100)), { code: 'MESH_STORE_UNUSABLE', message: /file is not a database/ }],
+  [
+    'no database',
+    (file: string) => writeFileSync(file, 'not a database at all, but a text of some length '.repeat(100)),
+    { code: 'MESH_STORE_UNUSABLE', message: /file is not a database/ },
+  ],
   ['cut off', (file: string) => truncateSync(file, statSync(file).size - 8192), { code: 'MESH_STORE_UNUSABLE' }],
   ['damaged inside', (file: string) => overwrite(file, 4096 * 3), { code: 'MESH_STORE_UNUSABLE' }],
-  ['of a newer schema', (file: string) => exec(file, 'pragma user_version = 99'), { code: 'MESH_STORE_TOO_NEW', message: /has schema 99, this copilot knows up to \d+: run the newer copilot/ }],
-  ['of another program', (file: string) => exec(file, 'pragma application_id = 7'), { code: 'MESH_STORE_UNUSABLE', message: /it belongs to another program/ }],
+  [
+    'of a newer schema',
+    (file: string) => exec(file, 'pragma user_version = 99'),
+    { code: 'MESH_STORE_TOO_NEW', message: /has schema 99, this copilot knows up to \d+: run the newer copilot/ },
+  ],
+  [
+    'of another program',
+    (file: string) => exec(file, 'pragma application_id = 7'),
+    { code: 'MESH_STORE_UNUSABLE', message: /it belongs to another program/ },
+  ],
 ] as const) {
   test(`a store that is ${what} is refused and left as it is`, (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'mesh-store-'))
@@ -238,7 +283,11 @@ for (const [what, spoil, says] of [
     const sync = writer.beginSync('cf', 'e')
     writer.stage(
       sync,
-      Array.from({ length: 300 }, (_, n): StoredRecord => ({ kind: 'app', key: `app-${n}`, value: JSON.stringify({ name: 'x'.repeat(200) }) })),
+      Array.from({ length: 300 }, (_, n): StoredRecord => ({
+        kind: 'app',
+        key: `app-${n}`,
+        value: JSON.stringify({ name: 'x'.repeat(200) }),
+      })),
     )
     writer.commitSync(sync)
     writer.close()

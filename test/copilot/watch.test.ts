@@ -39,7 +39,13 @@ test('a watcher of another history, of the future, or of long ago begins with a 
     await copilot.change('e1', [{ kind: 'app', key: `blink${n}`, value: null }])
   }
   await copilot.change('e1', [app('blink')])
-  for (const query of [`?history=other&since=${revision}`, `?history=${history}&since=999999`, `?history=${history}&since=${revision}`, `?since=${revision}`, `?history=${history}`]) {
+  for (const query of [
+    `?history=other&since=${revision}`,
+    `?history=${history}&since=999999`,
+    `?history=${history}&since=${revision}`,
+    `?since=${revision}`,
+    `?history=${history}`,
+  ]) {
     const watch = await copilot.watch(query)
     t.ok((await watch.next()).snapshot, query)
     await watch.untilSynced()
@@ -55,7 +61,10 @@ test('several watchers come to the same state while everything changes', async (
   const watches = await Promise.all([copilot.watch(), copilot.watch(), copilot.watch()])
   const settled = Promise.all(watches.map((watch) => watch.untilSynced()))
   for (let n = 0; n < 10; n++) {
-    await copilot.change('e1', [route(`h${n}.mesh.test`, 'hello-guid', [], { labels: { label: 'b' } }), { kind: 'route', key: `pub/h${1990 + n}.mesh.test`, value: null }])
+    await copilot.change('e1', [
+      route(`h${n}.mesh.test`, 'hello-guid', [], { labels: { label: 'b' } }),
+      { kind: 'route', key: `pub/h${1990 + n}.mesh.test`, value: null },
+    ])
   }
   const { body } = await copilot.put('e1', many(1500, 'c'))
   await settled

@@ -26,7 +26,9 @@ const { values: options } = parseArgs({
   },
 })
 const { short } = options
-const times: Times = short ? { away: 2_000, paused: 4_000, lying: 3_000, minutes: 3_000, apps: 12 } : { away: 10_000, paused: 30_000, lying: 30_000, minutes: 120_000, apps: 60 }
+const times: Times = short
+  ? { away: 2_000, paused: 4_000, lying: 3_000, minutes: 3_000, apps: 12 }
+  : { away: 10_000, paused: 30_000, lying: 30_000, minutes: 120_000, apps: 60 }
 const returnLimit = 5_000
 const selfTestName = 'checker: identity check defeated'
 const asked = (name: string): boolean => options.only.split(',').some((text) => name.includes(text))
@@ -47,13 +49,22 @@ interface Result {
 }
 
 const apps = Number(options.apps ?? (short ? 60 : 80))
-const common = { rate: Number(options.rate), routers: Number(options.routers), engines: options.engines.split(',') as EngineName[], pace: short ? 150 : 500 }
+const common = {
+  rate: Number(options.rate),
+  routers: Number(options.routers),
+  engines: options.engines.split(',') as EngineName[],
+  pace: short ? 150 : 500,
+}
 let interrupted = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (interrupted = true))
-await play(distortedPhases, () => new DistortedScene({ ...common, apps }), async (scene) => {
-  if (asked(selfTestName)) await selfTest(scene)
-  return `${scene.churn.changes} changes of the platform, ${scene.platform.cells.recycled} ports recycled`
-})
+await play(
+  distortedPhases,
+  () => new DistortedScene({ ...common, apps }),
+  async (scene) => {
+    if (asked(selfTestName)) await selfTest(scene)
+    return `${scene.churn.changes} changes of the platform, ${scene.platform.cells.recycled} ports recycled`
+  },
+)
 await play(realPhases, () => new RealScene({ ...common, apps: Math.min(apps, 4) }))
 
 const failed = results.filter(({ faults }) => faults.length)
@@ -63,7 +74,11 @@ console.log(`${results.length - failed.length} passed, ${failed.length} failed`)
 process.exit(failed.length || interrupted ? 1 : 0)
 
 /** Does the faults that are asked for, one after the other, on a scene of their own; `last` may tell how it went. */
-async function play<Where extends Scene>(phases: Phase<Where>[], build: () => Where, last?: (scene: Where) => Promise<string>): Promise<void> {
+async function play<Where extends Scene>(
+  phases: Phase<Where>[],
+  build: () => Where,
+  last?: (scene: Where) => Promise<string>,
+): Promise<void> {
   const wanted = phases.filter(({ name, short: inShort }) => (options.only ? asked(name) : !short || inShort))
   const lastWanted = last && asked(selfTestName)
   if (interrupted || !(wanted.length || lastWanted)) return
@@ -110,7 +125,17 @@ async function selfTest(scene: DistortedScene): Promise<void> {
   await delay(3_000)
   await scene.programs.syncer.signal('SIGCONT')
   const { requests, wrong, excused, slowest } = (await Promise.all(scene.loads.map((load) => load.take()))).reduce(add)
-  report({ name: selfTestName, seconds: (performance.now() - began) / 1000, requests: 0, failed: 0, excused, wrong: 0, slowest, whole: 0, faults: wrong ? [] : [`the checker saw no wrong app in ${requests} requests`] })
+  report({
+    name: selfTestName,
+    seconds: (performance.now() - began) / 1000,
+    requests: 0,
+    failed: 0,
+    excused,
+    wrong: 0,
+    slowest,
+    whole: 0,
+    faults: wrong ? [] : [`the checker saw no wrong app in ${requests} requests`],
+  })
   console.log(`      it saw ${wrong} of ${requests} answers come from a wrong app`)
 }
 
@@ -118,7 +143,9 @@ function report(result: Result): void {
   results.push(result)
   const { name, seconds, requests, failed, excused, wrong, slowest, whole, faults } = result
   const wholeText = whole === undefined ? 'never' : `${(whole / 1000).toFixed(1)} s`
-  console.log(`${faults.length ? 'FAIL' : 'ok  '}  ${name.padEnd(46)} ${seconds.toFixed(0).padStart(4)} s ${String(requests).padStart(7)} requests, failed ${failed}, excused ${excused}, wrong ${wrong}, slowest ${slowest.toFixed(0)} ms, whole after ${wholeText}`)
+  console.log(
+    `${faults.length ? 'FAIL' : 'ok  '}  ${name.padEnd(46)} ${seconds.toFixed(0).padStart(4)} s ${String(requests).padStart(7)} requests, failed ${failed}, excused ${excused}, wrong ${wrong}, slowest ${slowest.toFixed(0)} ms, whole after ${wholeText}`,
+  )
   for (const fault of faults) console.log(`      ${fault}`)
 }
 

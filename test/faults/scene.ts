@@ -105,7 +105,8 @@ export abstract class Scene<Ground extends Platform = Platform> {
   /** What routers have otherwise than the platform, for a report. */
   async differences(): Promise<string[]> {
     const found: string[] = []
-    for (const router of this.programs.routers) for (const host of this.truth.hosts) if (!(await this.#agrees(router, host))) found.push(`${router.program.name}: ${host}`)
+    for (const router of this.programs.routers)
+      for (const host of this.truth.hosts) if (!(await this.#agrees(router, host))) found.push(`${router.program.name}: ${host}`)
     return found
   }
 
@@ -120,14 +121,22 @@ export abstract class Scene<Ground extends Platform = Platform> {
     await this.prepare()
     this.programs = await Programs.start({ folder: join(folder, 'programs'), authority, identities, platform, engines, routers })
     await this.whole(60_000)
-    this.loads = engines.map((engine) => new Load(engine, this.programs.routers.filter((router) => router.engine === engine), this.truth, platform.cells.killed))
+    this.loads = engines.map(
+      (engine) =>
+        new Load(
+          engine,
+          this.programs.routers.filter((router) => router.engine === engine),
+          this.truth,
+          platform.cells.killed,
+        ),
+    )
     for (const load of this.loads) load.start(rate)
     await this.#warm()
   }
 
   /** Waits until all connections stand that the first requests make, and forgets what that took. */
   async #warm(): Promise<void> {
-    for (const end = performance.now() + 60_000; performance.now() < end; ) {
+    for (const end = performance.now() + 60_000; performance.now() < end;) {
       await delay(1000)
       const tallies = await Promise.all(this.loads.map((load) => load.take()))
       if (tallies.every(({ slowest, failed }) => slowest < usualAnswer && !failed)) return
@@ -139,7 +148,10 @@ export abstract class Scene<Ground extends Platform = Platform> {
     const app = this.truth.owner(host)
     const wanted = app ? this.platform.cells.of(app).map(({ guid }) => guid) : []
     try {
-      const answer = await fetch(`http://127.0.0.1:${program.health}/debug/resources?cluster=${encodeURIComponent(`pub/${host}.${meshDomain}`)}`, { signal: AbortSignal.timeout(2000) })
+      const answer = await fetch(
+        `http://127.0.0.1:${program.health}/debug/resources?cluster=${encodeURIComponent(`pub/${host}.${meshDomain}`)}`,
+        { signal: AbortSignal.timeout(2000) },
+      )
       const { version, instances = [] } = (await answer.json()) as { version?: string; instances?: string[] }
       return app ? instances.length === wanted.length && wanted.every((guid) => instances.includes(guid)) : version === undefined
     } catch {

@@ -45,13 +45,20 @@ for (const scheme of ['http', 'https'] as const) {
     const local = { host: '127.0.0.1', port: 0 }
     const { certificate, key } = issueCertificate(createAuthority('test'), { commonName: 'localhost', ips: ['127.0.0.1'] })
     const listen = { http: local, https: local }
-    const harness = await Harness.start(t, { certificate: { cert: certificate, key }, cloudController: listen, uaa: listen, logCache: listen })
+    const harness = await Harness.start(t, {
+      certificate: { cert: certificate, key },
+      cloudController: listen,
+      uaa: listen,
+      logCache: listen,
+    })
     harness.diego.staging = { processTypes: { web: 'npm start' }, buildpack: 'nodejs_buildpack' }
 
     const run = (line: string): Promise<{ code: number; output: string }> =>
       new Promise((resolve) => {
         const env = { ...process.env, CF_HOME: home, CF_COLOR: 'false', LANG: 'C', CF_STAGING_TIMEOUT: '1', CF_STARTUP_TIMEOUT: '1' }
-        execFile(cli!, line.split(' '), { env, cwd: home, timeout: 60_000 }, (error, stdout, stderr) => resolve({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr }))
+        execFile(cli!, line.split(' '), { env, cwd: home, timeout: 60_000 }, (error, stdout, stderr) =>
+          resolve({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr }),
+        )
       })
     const cf = async (line: string, ...expected: (RegExp | string)[]) => {
       const { code, output } = await run(line)
@@ -59,7 +66,10 @@ for (const scheme of ['http', 'https'] as const) {
       for (const text of expected) t.match(output, text)
     }
 
-    await cf(`api ${scheme}://127.0.0.1:${harness.foundation.cloudController.port(scheme)} --skip-ssl-validation`, 'API version:    3.195.0')
+    await cf(
+      `api ${scheme}://127.0.0.1:${harness.foundation.cloudController.port(scheme)} --skip-ssl-validation`,
+      'API version:    3.195.0',
+    )
     await cf('auth admin admin-secret')
     await cf('create-org o')
     await cf('create-space s -o o')
@@ -72,7 +82,12 @@ for (const scheme of ['http', 'https'] as const) {
     await cf('create-shared-domain shared.example.test')
     await cf('domains', /private\.example\.test +private/, /shared\.example\.test +shared/, /apps\.internal +shared +true/)
     await cf('push')
-    await cf('apps', /shop +started +web:2\/2, worker:1\/1 +shop\.apps\.test/, /quiet +started +web:1\/1 *\n/, /lucky +started +web:1\/1 +lucky-\S+\.apps\.test/)
+    await cf(
+      'apps',
+      /shop +started +web:2\/2, worker:1\/1 +shop\.apps\.test/,
+      /quiet +started +web:1\/1 *\n/,
+      /lucky +started +web:1\/1 +lucky-\S+\.apps\.test/,
+    )
     await cf('app shop', /instances: +2\/2/, 'running')
     await cf('push shop -f manifest.yml --strategy rolling')
     await cf('restart shop --strategy rolling')
@@ -85,7 +100,12 @@ for (const scheme of ['http', 'https'] as const) {
     await cf('map-route shop mesh.apps.test --hostname shop --path /x --app-protocol http2')
     await cf('map-route shop mesh.apps.test --hostname opt --option loadbalancing=least-connection')
     await cf('update-route mesh.apps.test --hostname opt --option loadbalancing=round-robin')
-    await cf('routes', /shop +mesh\.apps\.test +\/x +http +http2 +8080 +shop/, /opt .*loadbalancing=round-robin/, /routed .*loadbalancing=least-connection/)
+    await cf(
+      'routes',
+      /shop +mesh\.apps\.test +\/x +http +http2 +8080 +shop/,
+      /opt .*loadbalancing=round-robin/,
+      /routed .*loadbalancing=least-connection/,
+    )
     await cf('update-route mesh.apps.test --hostname opt --remove-option loadbalancing')
     await cf('share-route apps.test --hostname extra --path /p -s s2')
     await cf('unmap-route shop mesh.apps.test --hostname shop --path /x')

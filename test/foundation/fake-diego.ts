@@ -50,7 +50,10 @@ export class FakeDiego implements Diego {
 
   logs(appGuid: string, { startTime, endTime, limit = 100, descending }: Parameters<Diego['logs']>[1]): LogEnvelope[] {
     const found = this.#logs.filter(
-      (line) => line.appGuid === appGuid && (startTime === undefined || line.timestamp >= startTime) && (endTime === undefined || line.timestamp < endTime),
+      (line) =>
+        line.appGuid === appGuid &&
+        (startTime === undefined || line.timestamp >= startTime) &&
+        (endTime === undefined || line.timestamp < endTime),
     )
     return descending ? found.reverse().slice(0, limit) : found.slice(0, limit)
   }

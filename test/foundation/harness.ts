@@ -37,7 +37,10 @@ export class Harness {
     this.logCache = `http://127.0.0.1:${foundation.logCache.port('http')}`
   }
 
-  static async start(t: Test, { data = mkdtempSync(join(tmpdir(), 'foundation-')), ...options }: Partial<FoundationOptions> = {}): Promise<Harness> {
+  static async start(
+    t: Test,
+    { data = mkdtempSync(join(tmpdir(), 'foundation-')), ...options }: Partial<FoundationOptions> = {},
+  ): Promise<Harness> {
     const diego = new FakeDiego()
     const foundation = await createFoundation({
       data,
@@ -94,7 +97,11 @@ export class Harness {
       return read(
         await fetch(path.startsWith('http') ? path : this.url + path, {
           method,
-          headers: { authorization: `bearer ${token}`, ...(body !== undefined && !raw && { 'content-type': 'application/json' }), ...headers },
+          headers: {
+            authorization: `bearer ${token}`,
+            ...(body !== undefined && !raw && { 'content-type': 'application/json' }),
+            ...headers,
+          },
           ...(body !== undefined && { body: raw ? body : JSON.stringify(body) }),
         }),
       )
@@ -127,7 +134,10 @@ export class Harness {
 
   async route(session: Session, space: string, fields: Record<string, unknown> & { domain?: string }): Promise<any> {
     const { domain = 'apps.test', ...rest } = fields
-    const { status, body } = await session('POST', '/v3/routes', { ...rest, relationships: { space: to(space), domain: to(await this.domain(session, domain)) } })
+    const { status, body } = await session('POST', '/v3/routes', {
+      ...rest,
+      relationships: { space: to(space), domain: to(await this.domain(session, domain)) },
+    })
     if (status !== 201) throw new Error(JSON.stringify(body))
     return body
   }

@@ -35,25 +35,40 @@ applications:
   )
   t.match(job, { state: 'COMPLETE', operation: 'space.apply_manifest', errors: [] })
   const apps = (await admin('GET', '/v3/apps?order_by=name')).body.resources
-  t.same(apps.map(({ name }: any) => name), ['lucky', 'plain', 'quiet', 'shop'])
+  t.same(
+    apps.map(({ name }: any) => name),
+    ['lucky', 'plain', 'quiet', 'shop'],
+  )
   const shop = apps[3]
   t.same(shop.metadata.labels, { app: 'shop' })
   t.same((await admin('GET', `/v3/apps/${shop.guid}/environment_variables`)).body.var, { GREETING: 'hello', NUMBER: '5' })
   t.match((await admin('GET', `/v3/apps/${shop.guid}/processes`)).body.resources, [
-    { type: 'web', instances: 2, memory_in_mb: 64, disk_in_mb: 1024, health_check: { type: 'http', data: { endpoint: '/up', timeout: 90 } } },
+    {
+      type: 'web',
+      instances: 2,
+      memory_in_mb: 64,
+      disk_in_mb: 1024,
+      health_check: { type: 'http', data: { endpoint: '/up', timeout: 90 } },
+    },
     { type: 'worker', instances: 3, memory_in_mb: 128, health_check: { type: 'process' } },
   ])
   t.match((await admin('GET', `/v3/apps/${shop.guid}/routes`)).body.resources, [
     { url: 'shop.apps.test', destinations: [{ protocol: 'http1' }] },
     { url: 'shop.mesh.apps.test/api', options: { loadbalancing: 'least-connection' }, destinations: [{ protocol: 'http2' }] },
   ])
-  const routes = async (name: string) => (await admin('GET', `/v3/apps/${apps.find((app: any) => app.name === name).guid}/routes`)).body.resources.map(({ url }: any) => url)
+  const routes = async (name: string) =>
+    (await admin('GET', `/v3/apps/${apps.find((app: any) => app.name === name).guid}/routes`)).body.resources.map(({ url }: any) => url)
   t.same(await routes('quiet'), [])
   t.match(await routes('lucky'), [/^lucky-\w+-\w+-\w\w\.apps\.test$/])
   t.same(await routes('plain'), ['plain.apps.test'])
 
   const written = parse((await admin('GET', `/v3/apps/${shop.guid}/manifest`)).body)
-  t.match(written.applications[0], { name: 'shop', env: { GREETING: 'hello' }, routes: [{ route: 'shop.apps.test' }, { route: 'shop.mesh.apps.test/api', protocol: 'http2' }], processes: [{ type: 'web', memory: '64M' }, { type: 'worker' }] })
+  t.match(written.applications[0], {
+    name: 'shop',
+    env: { GREETING: 'hello' },
+    routes: [{ route: 'shop.apps.test' }, { route: 'shop.mesh.apps.test/api', protocol: 'http2' }],
+    processes: [{ type: 'web', memory: '64M' }, { type: 'worker' }],
+  })
   const again = await admin('POST', `/v3/spaces/${space}/manifest_diff`, (await admin('GET', `/v3/apps/${shop.guid}/manifest`)).body, yaml)
   t.same(again, { ...again, status: 201, body: { diff: [] } }, 'what is there differs in nothing')
 })
@@ -63,7 +78,12 @@ test('a diff tells what would change', async (t) => {
   const admin = await harness.login()
   const { space } = await harness.target(admin)
   await apply(admin, space, 'applications: [{name: shop, memory: 64M, instances: 1, routes: [{route: shop.apps.test}]}]')
-  const { body } = await admin('POST', `/v3/spaces/${space}/manifest_diff`, 'applications: [{name: shop, memory: 0.125G, instances: 1, env: {A: b}, routes: [{route: shop.apps.test}, {route: two.apps.test}]}]', yaml)
+  const { body } = await admin(
+    'POST',
+    `/v3/spaces/${space}/manifest_diff`,
+    'applications: [{name: shop, memory: 0.125G, instances: 1, env: {A: b}, routes: [{route: shop.apps.test}, {route: two.apps.test}]}]',
+    yaml,
+  )
   t.same(body.diff, [
     { op: 'replace', path: '/applications/0/memory', was: '64M', value: '128M' },
     { op: 'add', path: '/applications/0/env', value: { A: 'b' } },
@@ -75,8 +95,15 @@ test('a manifest with a fault changes nothing at all', async (t) => {
   const harness = await Harness.start(t)
   const admin = await harness.login()
   const { space } = await harness.target(admin)
-  const failed = await apply(admin, space, 'applications: [{name: good, routes: [{route: good.apps.test}]}, {name: bad, routes: [{route: bad.nowhere.test}]}]')
-  t.match(failed, { state: 'FAILED', errors: [{ code: 10008, detail: "For application 'bad': For route 'bad.nowhere.test': No domains exist for route bad.nowhere.test" }] })
+  const failed = await apply(
+    admin,
+    space,
+    'applications: [{name: good, routes: [{route: good.apps.test}]}, {name: bad, routes: [{route: bad.nowhere.test}]}]',
+  )
+  t.match(failed, {
+    state: 'FAILED',
+    errors: [{ code: 10008, detail: "For application 'bad': For route 'bad.nowhere.test': No domains exist for route bad.nowhere.test" }],
+  })
   t.equal(harness.foundation.store.apps.size, 0)
   t.equal(harness.foundation.store.routes.size, 0)
 

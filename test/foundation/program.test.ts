@@ -26,7 +26,12 @@ test('what was answered is there after the program was killed', async (t) => {
   }
   const authority = createAuthority('test')
   const server = issueCertificate(authority, { commonName: 'bbs', ips: ['127.0.0.1'] })
-  const [ca, caKey, certificate, key] = [file('ca.crt', authority.certificate), file('ca.key', authority.key), file('server.crt', server.certificate), file('server.key', server.key)]
+  const [ca, caKey, certificate, key] = [
+    file('ca.crt', authority.certificate),
+    file('ca.key', authority.key),
+    file('server.crt', server.certificate),
+    file('server.key', server.key),
+  ]
   const [health, http, uaa] = [await freePort(), await freePort(), await freePort()]
   const config = file(
     'foundation.yml',
@@ -42,7 +47,11 @@ test('what was answered is there after the program was killed', async (t) => {
   )
 
   const running: ChildProcess[] = []
-  const gone = (child: ChildProcess) => until(() => child.exitCode ?? child.signalCode, (end) => end !== null)
+  const gone = (child: ChildProcess) =>
+    until(
+      () => child.exitCode ?? child.signalCode,
+      (end) => end !== null,
+    )
   t.teardown(async () => {
     for (const child of running) child.kill('SIGKILL')
     await Promise.all(running.map(gone))
@@ -55,10 +64,14 @@ test('what was answered is there after the program was killed', async (t) => {
     await until(ready, (status) => status === 200, 30_000)
     const headers = { authorization: `Basic ${Buffer.from('cf:').toString('base64')}` }
     const body = new URLSearchParams({ grant_type: 'password', username: 'admin', password: 'secret' })
-    const { access_token: token } = (await (await fetch(`http://127.0.0.1:${uaa}/oauth/token`, { method: 'POST', headers, body })).json()) as { access_token: string }
+    const { access_token: token } = (await (
+      await fetch(`http://127.0.0.1:${uaa}/oauth/token`, { method: 'POST', headers, body })
+    ).json()) as { access_token: string }
     const call = async (method: string, path: string, body?: object) => {
       const headers = { authorization: `bearer ${token}`, 'content-type': 'application/json' }
-      return (await (await fetch(`http://127.0.0.1:${http}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })).json()) as any
+      return (await (
+        await fetch(`http://127.0.0.1:${http}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })
+      ).json()) as any
     }
     return { child, call }
   }

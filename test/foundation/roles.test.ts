@@ -24,7 +24,10 @@ test('each role sees and does what it may, and no more', async (t) => {
   }
   const names = Object.keys(sessions) as (keyof typeof sessions)[]
   type Expected = Partial<Record<keyof typeof sessions, number>>
-  const everyone = (status: number, but: Expected = {}): Expected => ({ ...Object.fromEntries(names.map((name) => [name, status])), ...but })
+  const everyone = (status: number, but: Expected = {}): Expected => ({
+    ...Object.fromEntries(names.map((name) => [name, status])),
+    ...but,
+  })
 
   const table: [string, string, unknown, Expected][] = [
     ['GET', `/v3/organizations/${organization}`, undefined, everyone(200)],
@@ -32,18 +35,48 @@ test('each role sees and does what it may, and no more', async (t) => {
     ['GET', `/v3/spaces/${space}`, undefined, everyone(200, { 'org auditor': 404, 'org user': 404 })],
     ['GET', `/v3/apps/${app}`, undefined, everyone(200, { 'org auditor': 404, 'org user': 404 })],
     ['GET', `/v3/routes/${route.guid}`, undefined, everyone(200, { 'org user': 404 })],
-    ['GET', `/v3/apps/${app}/env`, undefined, everyone(403, { developer: 200, supporter: 200, 'read-only client': 200, 'org auditor': 404, 'org user': 404 })],
-    ['PATCH', `/v3/apps/${app}`, { metadata: { labels: { a: 'b' } } }, everyone(403, { developer: 200, 'org auditor': 404, 'org user': 404 })],
-    ['PATCH', `/v3/routes/${route.guid}`, { metadata: { labels: { a: 'b' } } }, everyone(403, { developer: 200, supporter: 200, 'org user': 404, 'read-only client': 403 })],
-    ['POST', `/v3/apps/${app}/actions/restart`, undefined, everyone(403, { developer: 200, supporter: 200, 'org auditor': 404, 'org user': 404 })],
-    ['PATCH', `/v3/spaces/${space}`, { metadata: { labels: { a: 'b' } } }, everyone(403, { manager: 200, 'org manager': 200, 'org auditor': 404, 'org user': 404 })],
+    [
+      'GET',
+      `/v3/apps/${app}/env`,
+      undefined,
+      everyone(403, { developer: 200, supporter: 200, 'read-only client': 200, 'org auditor': 404, 'org user': 404 }),
+    ],
+    [
+      'PATCH',
+      `/v3/apps/${app}`,
+      { metadata: { labels: { a: 'b' } } },
+      everyone(403, { developer: 200, 'org auditor': 404, 'org user': 404 }),
+    ],
+    [
+      'PATCH',
+      `/v3/routes/${route.guid}`,
+      { metadata: { labels: { a: 'b' } } },
+      everyone(403, { developer: 200, supporter: 200, 'org user': 404, 'read-only client': 403 }),
+    ],
+    [
+      'POST',
+      `/v3/apps/${app}/actions/restart`,
+      undefined,
+      everyone(403, { developer: 200, supporter: 200, 'org auditor': 404, 'org user': 404 }),
+    ],
+    [
+      'PATCH',
+      `/v3/spaces/${space}`,
+      { metadata: { labels: { a: 'b' } } },
+      everyone(403, { manager: 200, 'org manager': 200, 'org auditor': 404, 'org user': 404 }),
+    ],
     ['PATCH', `/v3/organizations/${organization}`, { metadata: { labels: { a: 'b' } } }, everyone(403, { 'org manager': 200 })],
     ['POST', '/v3/organizations', { name: 'mine' }, everyone(403)],
     ['POST', '/v3/domains', { name: 'shared.example.test' }, everyone(403)],
     ['DELETE', `/v3/spaces/${elsewhere.space}`, undefined, everyone(404, { 'read-only client': 403 })],
   ]
   for (const [method, path, body, expected] of table) {
-    for (const name of names) t.equal((await sessions[name](method, path, body)).status, expected[name], `${name}: ${method} ${path.replace(/[0-9a-f-]{36}/, 'GUID')}`)
+    for (const name of names)
+      t.equal(
+        (await sessions[name](method, path, body)).status,
+        expected[name],
+        `${name}: ${method} ${path.replace(/[0-9a-f-]{36}/, 'GUID')}`,
+      )
   }
 
   const seen = async (session: (typeof sessions)['developer'], path: string) => (await session('GET', path)).body.pagination.total_results
@@ -80,16 +113,31 @@ test('a private domain belongs to its organization and those it is shared with',
   const manager = await harness.user(admin, 'manager', { organization_manager: organization })
   const stranger = await harness.user(admin, 'stranger', { organization_user: other.organization, space_developer: other.space })
   const made = await manager('POST', '/v3/domains', { name: 'private.example.test', relationships: { organization: to(organization) } })
-  t.match(made, { status: 201, body: { name: 'private.example.test', relationships: to(organization).data && { organization: to(organization) } } })
+  t.match(made, {
+    status: 201,
+    body: { name: 'private.example.test', relationships: to(organization).data && { organization: to(organization) } },
+  })
   t.equal((await stranger('GET', '/v3/domains?names=private.example.test')).body.pagination.total_results, 0)
-  const create = (session: typeof admin, at: string) => session('POST', '/v3/routes', { host: '', relationships: { space: to(at), domain: to(made.body.guid) } })
-  t.match(await create(stranger, other.space), { status: 422, body: { errors: [{ detail: "Invalid domain. Domain 'private.example.test' is not available in organization 'o2'." }] } })
+  const create = (session: typeof admin, at: string) =>
+    session('POST', '/v3/routes', { host: '', relationships: { space: to(at), domain: to(made.body.guid) } })
+  t.match(await create(stranger, other.space), {
+    status: 422,
+    body: { errors: [{ detail: "Invalid domain. Domain 'private.example.test' is not available in organization 'o2'." }] },
+  })
   t.equal((await create(admin, space)).status, 201)
 
-  t.match(await admin('POST', `/v3/domains/${made.body.guid}/relationships/shared_organizations`, { data: [{ guid: other.organization }] }), { status: 200 })
+  t.match(
+    await admin('POST', `/v3/domains/${made.body.guid}/relationships/shared_organizations`, { data: [{ guid: other.organization }] }),
+    { status: 200 },
+  )
   t.equal((await stranger('GET', '/v3/domains?names=private.example.test')).body.pagination.total_results, 1)
-  t.match(await stranger('POST', '/v3/routes', { host: 'x', relationships: { space: to(other.space), domain: to(made.body.guid) } }), { status: 201 })
-  t.match(await admin('DELETE', `/v3/domains/${made.body.guid}`), { status: 422, body: { errors: [{ detail: 'This domain is shared with other organizations. Unshare before deleting.' }] } })
+  t.match(await stranger('POST', '/v3/routes', { host: 'x', relationships: { space: to(other.space), domain: to(made.body.guid) } }), {
+    status: 201,
+  })
+  t.match(await admin('DELETE', `/v3/domains/${made.body.guid}`), {
+    status: 422,
+    body: { errors: [{ detail: 'This domain is shared with other organizations. Unshare before deleting.' }] },
+  })
   t.match(await admin('DELETE', `/v3/domains/${made.body.guid}/relationships/shared_organizations/${other.organization}`), {
     status: 422,
     body: { errors: [{ detail: 'This domain has associated routes in this organization. Delete the routes before unsharing.' }] },
@@ -103,7 +151,10 @@ test('a suspended organization is only read', async (t) => {
   const app = await harness.push(admin, space, 'web')
   const developer = await harness.user(admin, 'dev', { organization_user: organization, space_developer: space })
   await admin('PATCH', `/v3/organizations/${organization}`, { suspended: true })
-  t.match(await developer('POST', `/v3/apps/${app}/actions/restart`), { status: 403, body: { errors: [{ code: 10017, title: 'CF-OrgSuspended' }] } })
+  t.match(await developer('POST', `/v3/apps/${app}/actions/restart`), {
+    status: 403,
+    body: { errors: [{ code: 10017, title: 'CF-OrgSuspended' }] },
+  })
   t.equal((await developer('GET', `/v3/apps/${app}`)).status, 200)
 })
 
@@ -114,12 +165,21 @@ test('roles need the organization first, are given once and taken back', async (
   await harness.user(admin, 'ada', {})
   const user = { data: { username: 'ada', origin: 'uaa' } }
   const inSpace = () => admin('POST', '/v3/roles', { type: 'space_developer', relationships: { user, space: to(space) } })
-  t.match(await inSpace(), { status: 422, body: { errors: [{ detail: "Users cannot be assigned roles in a space if they do not have a role in that space's organization." }] } })
-  t.equal((await admin('POST', '/v3/roles', { type: 'organization_user', relationships: { user, organization: to(organization) } })).status, 201)
+  t.match(await inSpace(), {
+    status: 422,
+    body: { errors: [{ detail: "Users cannot be assigned roles in a space if they do not have a role in that space's organization." }] },
+  })
+  t.equal(
+    (await admin('POST', '/v3/roles', { type: 'organization_user', relationships: { user, organization: to(organization) } })).status,
+    201,
+  )
   const role = await inSpace()
   t.equal(role.status, 201)
   t.match(await inSpace(), { status: 422, body: { errors: [{ detail: "User 'ada' already has 'space_developer' role in space 's'." }] } })
-  t.match((await admin('GET', `/v3/roles?space_guids=${space}&include=user,space`)).body, { resources: [{ type: 'space_developer' }], included: { users: [{ username: 'ada' }], spaces: [{ name: 's' }] } })
+  t.match((await admin('GET', `/v3/roles?space_guids=${space}&include=user,space`)).body, {
+    resources: [{ type: 'space_developer' }],
+    included: { users: [{ username: 'ada' }], spaces: [{ name: 's' }] },
+  })
   t.equal((await admin('DELETE', `/v3/roles/${role.body.guid}`)).status, 202)
   t.equal((await admin('GET', `/v3/roles/${role.body.guid}`)).status, 404)
 })

@@ -47,10 +47,23 @@ test('indices follow every change', (t) => {
   t.throws(() => store.organizations.insert(organization('x')), /outside a transaction/)
   t.equal(store.organizations.size, 0)
   const route = store.transaction(() =>
-    store.routes.insert({ host: 'a', path: '', domain: 'd', space: 's', options: {}, destinations: [], sharedSpaces: ['t'], labels: {}, annotations: {} }),
+    store.routes.insert({
+      host: 'a',
+      path: '',
+      domain: 'd',
+      space: 's',
+      options: {},
+      destinations: [],
+      sharedSpaces: ['t'],
+      labels: {},
+      annotations: {},
+    }),
   )
   const other = store.transaction(() => store.routes.insert({ ...route, guid: 'other', host: 'b', sharedSpaces: [] }))
-  t.same(store.routes.by('space', 's').map(({ guid }) => guid), [route.guid, other.guid])
+  t.same(
+    store.routes.by('space', 's').map(({ guid }) => guid),
+    [route.guid, other.guid],
+  )
   t.same(store.routes.by('space', 't'), [route])
   t.same(store.routes.by('owner', 't'), [])
   store.transaction(() => store.routes.update(route.guid, { space: 'u', sharedSpaces: [] }))

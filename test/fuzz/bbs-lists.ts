@@ -14,9 +14,21 @@ import type { Part } from './support/run.ts'
 
 const error = fc.option(fc.record({ type: fc.integer({ min: 0, max: 30 }), message: text }), { nil: undefined })
 const answers = fc.oneof(
-  damaged(fc.record({ error, desiredLrps: fc.array(desiredLrps, { maxLength: 3 }) }).map((fields) => toBinary(DesiredLRPsResponseSchema, create(DesiredLRPsResponseSchema, fields)))),
-  damaged(fc.record({ error, actualLrps: fc.array(actualLrps, { maxLength: 3 }) }).map((fields) => toBinary(ActualLRPsResponseSchema, create(ActualLRPsResponseSchema, fields)))),
-  damaged(fc.record({ error, domains: fc.array(text, { maxLength: 3 }) }).map((fields) => toBinary(DomainsResponseSchema, create(DomainsResponseSchema, fields)))),
+  damaged(
+    fc
+      .record({ error, desiredLrps: fc.array(desiredLrps, { maxLength: 3 }) })
+      .map((fields) => toBinary(DesiredLRPsResponseSchema, create(DesiredLRPsResponseSchema, fields))),
+  ),
+  damaged(
+    fc
+      .record({ error, actualLrps: fc.array(actualLrps, { maxLength: 3 }) })
+      .map((fields) => toBinary(ActualLRPsResponseSchema, create(ActualLRPsResponseSchema, fields))),
+  ),
+  damaged(
+    fc
+      .record({ error, domains: fc.array(text, { maxLength: 3 }) })
+      .map((fields) => toBinary(DomainsResponseSchema, create(DomainsResponseSchema, fields))),
+  ),
   fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
 )
 
@@ -32,7 +44,11 @@ export const bbsLists: Part = {
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
-    const bbs = new Bbs({ addresses: [`https://127.0.0.1:${(server.address() as AddressInfo).port}`], tls: tlsFiles('route-syncer.service.cf.internal'), serverName: 'bbs.service.cf.internal' })
+    const bbs = new Bbs({
+      addresses: [`https://127.0.0.1:${(server.address() as AddressInfo).port}`],
+      tls: tlsFiles('route-syncer.service.cf.internal'),
+      serverName: 'bbs.service.cf.internal',
+    })
     run.watch()
 
     await run.property(fc.tuple(fc.constantFrom('desired', 'actual', 'domains', 'ping'), answers), async ([list, bytes]) => {

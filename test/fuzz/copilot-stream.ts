@@ -11,7 +11,11 @@ import { damagedText } from './support/damage.ts'
 import { text } from './support/lrps.ts'
 import type { Part } from './support/run.ts'
 
-const change = fc.record({ kind: fc.constantFrom('app', 'route', 'instance'), key: text, value: fc.oneof(fc.constant(null), fc.dictionary(text, fc.jsonValue({ maxDepth: 1 }), { maxKeys: 3 })) })
+const change = fc.record({
+  kind: fc.constantFrom('app', 'route', 'instance'),
+  key: text,
+  value: fc.oneof(fc.constant(null), fc.dictionary(text, fc.jsonValue({ maxDepth: 1 }), { maxKeys: 3 })),
+})
 const changes = fc.array(change, { maxLength: 3 })
 const position = fc.record({ history: fc.constantFrom('h', 'i'), revision: fc.nat(100) })
 const line = fc.oneof(
@@ -21,7 +25,13 @@ const line = fc.oneof(
   fc.record({ revision: fc.nat(100), changes }),
   fc.jsonValue({ maxDepth: 2 }),
 )
-const streams = fc.oneof({ weight: 4, arbitrary: damagedText(fc.array(line, { maxLength: 6 }).map((lines) => lines.map((value) => `${JSON.stringify(value)}\n`).join(''))) }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)) })
+const streams = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: damagedText(fc.array(line, { maxLength: 6 }).map((lines) => lines.map((value) => `${JSON.stringify(value)}\n`).join(''))),
+  },
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)) },
+)
 
 /** Watch streams of copilot, damaged: only whole changes are applied, and the client comes back for the next one. */
 export const copilotStream: Part = {
@@ -41,10 +51,21 @@ export const copilotStream: Part = {
     await once(server, 'listening')
     const broken: string[] = []
     const look = (all: Change[]): Promise<void> => {
-      for (const { kind, key, value } of all) if (typeof kind !== 'string' || typeof key !== 'string' || typeof value !== 'object') broken.push(JSON.stringify({ kind, key, value }))
+      for (const { kind, key, value } of all)
+        if (typeof kind !== 'string' || typeof key !== 'string' || typeof value !== 'object')
+          broken.push(JSON.stringify({ kind, key, value }))
       return Promise.resolve()
     }
-    const client = new CopilotClient({ url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, serverName: 'copilot.service.cf.internal', tls: tlsFiles('pilot.service.cf.internal') }, { begin() {}, read: look, finish: look, abandon() {}, apply: look }, createLogger('fuzz', 'silent'), { maxBackoff: 1 })
+    const client = new CopilotClient(
+      {
+        url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+        serverName: 'copilot.service.cf.internal',
+        tls: tlsFiles('pilot.service.cf.internal'),
+      },
+      { begin() {}, read: look, finish: look, abandon() {}, apply: look },
+      createLogger('fuzz', 'silent'),
+      { maxBackoff: 1 },
+    )
     await client.start()
     run.watch()
     await run.property(streams, async (bytes) => {

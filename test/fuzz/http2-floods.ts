@@ -26,16 +26,34 @@ const cookies = headerBlock([['cookie', 'x'.repeat(1000)]])
 
 /** What a client can send without end at little cost to itself (CVE-2019-9511…9518, CVE-2023-44487, CVE-2024-24549 and their kind). */
 const floods: Flood[] = [
-  { name: 'rapid reset', frame: (i, head) => Buffer.concat([frame(types.headers, endHeaders | endStream, stream(i), head), frame(types.reset, 0, stream(i), uint32(8))]) },
-  { name: 'CONTINUATION without end', begin: (head) => frame(types.headers, endStream, 1, head), frame: () => frame(types.continuation, 0, 1, cookies), mustClose: true },
-  { name: 'empty CONTINUATION without end', begin: (head) => frame(types.headers, endStream, 1, head), frame: () => frame(types.continuation, 0, 1), mustClose: true },
+  {
+    name: 'rapid reset',
+    frame: (i, head) =>
+      Buffer.concat([frame(types.headers, endHeaders | endStream, stream(i), head), frame(types.reset, 0, stream(i), uint32(8))]),
+  },
+  {
+    name: 'CONTINUATION without end',
+    begin: (head) => frame(types.headers, endStream, 1, head),
+    frame: () => frame(types.continuation, 0, 1, cookies),
+    mustClose: true,
+  },
+  {
+    name: 'empty CONTINUATION without end',
+    begin: (head) => frame(types.headers, endStream, 1, head),
+    frame: () => frame(types.continuation, 0, 1),
+    mustClose: true,
+  },
   { name: 'SETTINGS', frame: () => settings([[4, 65_535]]) },
   { name: 'empty SETTINGS', frame: () => settings() },
   { name: 'PING', frame: (i) => frame(types.ping, 0, 0, Buffer.concat([uint32(i), uint32(0)])) },
   { name: 'empty DATA', begin: (head) => frame(types.headers, endHeaders, 1, head), frame: () => frame(types.data, 0, 1) },
   { name: 'PRIORITY', frame: (i) => frame(types.priority, 0, stream(i % 1000), Buffer.concat([uint32(0), Buffer.from([16])])) },
   { name: 'WINDOW_UPDATE', frame: () => frame(types.window, 0, 0, uint32(1)) },
-  { name: 'requests whose answers have no window', begin: () => settings([[4, 0]]), frame: (i, head) => frame(types.headers, endHeaders | endStream, stream(i), head) },
+  {
+    name: 'requests whose answers have no window',
+    begin: () => settings([[4, 0]]),
+    frame: (i, head) => frame(types.headers, endHeaders | endStream, stream(i), head),
+  },
   { name: 'RST_STREAM of streams that never were', frame: (i) => frame(types.reset, 0, stream(i), uint32(8)) },
 ]
 
@@ -61,11 +79,18 @@ export const http2Floods: Part = {
 
 /** Sends a flood, as fast as the router takes it. Answers whether the router ended it. */
 async function pour({ router, host }: Target, { begin, frame: next }: Flood): Promise<boolean> {
-  const head = headerBlock([[':method', 'GET'], [':scheme', 'http'], [':authority', host], [':path', '/flood']])
+  const head = headerBlock([
+    [':method', 'GET'],
+    [':scheme', 'http'],
+    [':authority', host],
+    [':path', '/flood'],
+  ])
   const socket = open(router.http)
   const ended = new Promise<true>((resolve) => socket.once('close', () => resolve(true)))
   socket.resume()
-  socket.write(Buffer.concat([preface, ...(begin ? [...(begin(head)[3] === types.settings ? [] : [settings()]), begin(head)] : [settings()])]))
+  socket.write(
+    Buffer.concat([preface, ...(begin ? [...(begin(head)[3] === types.settings ? [] : [settings()]), begin(head)] : [settings()])]),
+  )
   const limit = new Promise<false>((resolve) => setTimeout(resolve, floodLimit, false).unref())
   const sent = write(socket, (i) => next(i, head))
   await Promise.race([sent, ended, limit])

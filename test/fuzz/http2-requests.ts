@@ -11,7 +11,13 @@ interface Attack {
 }
 
 const hidden = 'GET /smuggled HTTP/1.1\r\nhost: HOST\r\n\r\n'
-const request = (...more: Header[]): Header[] => [[':method', 'POST'], [':scheme', 'http'], [':authority', 'HOST'], [':path', '/mark'], ...more]
+const request = (...more: Header[]): Header[] => [
+  [':method', 'POST'],
+  [':scheme', 'http'],
+  [':authority', 'HOST'],
+  [':path', '/mark'],
+  ...more,
+]
 const replaced = (name: string, value: string): Header[] => request().map(([known, old]) => [known, known === name ? value : old])
 const injected = 'a\r\nx-smuggled: 1'
 
@@ -50,9 +56,42 @@ const attacks: [name: string, attack: Attack][] = [
   ['no path', { headers: request().slice(0, 3) }],
 ]
 
-const piece = fc.oneof(fc.constantFrom('a', 'x-a', 'content-length', 'transfer-encoding', 'host', ':path', ':method', ':authority', 'chunked', '0', '3', '\r\n', '\n', '\0', ' ', ':', '\x7f', '\xff', injected, hidden), fc.string({ maxLength: 6 }))
+const piece = fc.oneof(
+  fc.constantFrom(
+    'a',
+    'x-a',
+    'content-length',
+    'transfer-encoding',
+    'host',
+    ':path',
+    ':method',
+    ':authority',
+    'chunked',
+    '0',
+    '3',
+    '\r\n',
+    '\n',
+    '\0',
+    ' ',
+    ':',
+    '\x7f',
+    '\xff',
+    injected,
+    hidden,
+  ),
+  fc.string({ maxLength: 6 }),
+)
 const words = fc.array(piece, { maxLength: 3 }).map((pieces) => pieces.join(''))
-const random: fc.Arbitrary<Attack> = fc.record({ headers: fc.tuple(fc.constantFrom(...[':method', ':path', ':authority', 'none'].map((name) => name)), words, fc.array(fc.tuple(words, words), { maxLength: 4 })).map(([name, value, more]) => [...replaced(name, value), ...more]), body: words })
+const random: fc.Arbitrary<Attack> = fc.record({
+  headers: fc
+    .tuple(
+      fc.constantFrom(...[':method', ':path', ':authority', 'none'].map((name) => name)),
+      words,
+      fc.array(fc.tuple(words, words), { maxLength: 4 }),
+    )
+    .map(([name, value, more]) => [...replaced(name, value), ...more]),
+  body: words,
+})
 
 /** HTTP/2 requests that a router must not pass on as they are. */
 export const http2Requests: Part = {
@@ -82,5 +121,9 @@ async function send({ router, host }: Target, { headers, body }: Attack): Promis
   const named = headers.map(([name, value]): Header => [name.replaceAll('HOST', host), value.replaceAll('HOST', host)])
   const bytes = [preface, settings(), frame(types.headers, endHeaders | (body === undefined ? endStream : 0), 1, headerBlock(named))]
   if (body !== undefined) bytes.push(frame(types.data, endStream, 1, Buffer.from(body.replaceAll('HOST', host), 'latin1')))
-  await exchange(router.http, Buffer.concat(bytes), (received) => [...frames(received)].some(({ type, stream }) => type === types.goaway || (stream === 1 && (type === types.headers || type === types.reset))))
+  await exchange(router.http, Buffer.concat(bytes), (received) =>
+    [...frames(received)].some(
+      ({ type, stream }) => type === types.goaway || (stream === 1 && (type === types.headers || type === types.reset)),
+    ),
+  )
 }

@@ -14,7 +14,19 @@ import { smuggling } from './smuggling.ts'
 import { Run, type Part } from './support/run.ts'
 import { xdsRequests } from './xds-requests.ts'
 
-const all: Part[] = [bbsLists, bbsEvents, cloudController, platformValues, copilotStream, xdsRequests, http1, smuggling, http2Requests, http2Floods, slowClients]
+const all: Part[] = [
+  bbsLists,
+  bbsEvents,
+  cloudController,
+  platformValues,
+  copilotStream,
+  xdsRequests,
+  http1,
+  smuggling,
+  http2Requests,
+  http2Floods,
+  slowClients,
+]
 const usage = `Feeds hostile input to whatever reads from a socket.
 
   npm run fuzz [-- PART…] [--short] [--seed N] [--cases N] [--seconds N]
@@ -44,7 +56,8 @@ if (options.help || unknown.length) {
 const budget = { cases: Number(options.cases), seconds: Number(options.seconds ?? (options.short ? 0 : 120)), seed: Number(options.seed) }
 let current: Run | undefined
 // What nobody awaits is as much a fault as what a part sees.
-for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, (error) => current?.fault(`${event}: ${error instanceof Error ? error.stack : String(error)}`))
+for (const event of ['uncaughtException', 'unhandledRejection'] as const)
+  process.on(event, (error) => current?.fault(`${event}: ${error instanceof Error ? error.stack : String(error)}`))
 
 let [passed, failed] = [0, 0]
 for (const part of all.filter(({ name }) => !names.length || names.includes(name))) {

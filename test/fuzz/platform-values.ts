@@ -15,13 +15,37 @@ const news = fc.oneof(
   desiredLrps.map((lrp) => (platform: TestPlatform) => lrp.processGuid && platform.hear({ kind: 'desired-removed', lrp })),
   actualLrps.map((lrp) => (platform: TestPlatform) => platform.hear({ kind: 'actual', lrp })),
   actualLrps.map((lrp) => (platform: TestPlatform) => platform.hear({ kind: 'actual-removed', lrp })),
-  fc.record({ guid: name.filter(Boolean), url: text, space: name.filter(Boolean), domain: fc.constantFrom('mesh', 'apps', 'internal', 'x'), labels, options: fc.dictionary(text, fc.anything(), { maxKeys: 2 }), destinations: fc.array(fc.record({ app: name.filter(Boolean), type: text, port: fc.integer({ min: 0, max: 65_535 }), protocol: text, weight: fc.option(fc.integer({ min: 0, max: 100 })) }), { maxLength: 2 }) })
+  fc
+    .record({
+      guid: name.filter(Boolean),
+      url: text,
+      space: name.filter(Boolean),
+      domain: fc.constantFrom('mesh', 'apps', 'internal', 'x'),
+      labels,
+      options: fc.dictionary(text, fc.anything(), { maxKeys: 2 }),
+      destinations: fc.array(
+        fc.record({
+          app: name.filter(Boolean),
+          type: text,
+          port: fc.integer({ min: 0, max: 65_535 }),
+          protocol: text,
+          weight: fc.option(fc.integer({ min: 0, max: 100 })),
+        }),
+        { maxLength: 2 },
+      ),
+    })
     .map((route) => (platform: TestPlatform) => platform.cc.route(route)),
-  fc.record({ guid: name.filter(Boolean), labels, space: name.filter(Boolean), instances: fc.nat(), state: text }).map(({ guid, ...app }) => (platform: TestPlatform) => platform.cc.app(guid, app)),
+  fc.record({ guid: name.filter(Boolean), labels, space: name.filter(Boolean), instances: fc.nat(), state: text }).map(
+    ({ guid, ...app }) =>
+      (platform: TestPlatform) =>
+        platform.cc.app(guid, app),
+  ),
   fc.constant((platform: TestPlatform) => platform.readAll()),
 )
 
-/** What the platform tells in its own form, whatever it means: the records that follow are ones that copilot accepts and pilot translates. */
+/**
+ * What the platform tells in its own form, whatever it means: the records that follow are ones that copilot accepts and pilot translates.
+ */
 export const platformValues: Part = {
   name: 'platform-values',
   what: 'well-formed news of the platform with senseless values, up to the Envoy configuration',

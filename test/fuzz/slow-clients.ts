@@ -10,30 +10,56 @@ const cutOff = 12_000
 
 /** What a slow client sends, a piece every tenth of a second. */
 const slow: [name: string, pieces: (host: string) => Iterable<string>, mustClose: boolean][] = [
-  ['heads that never end', function* (host) {
-    yield `GET / HTTP/1.1\r\nhost: ${host}\r\n`
-    for (let i = 0; ; i++) yield `x-${i}: y\r\n`
-  }, true],
-  ['heads letter by letter', function* (host) {
-    yield* `GET /${'a'.repeat(1000)} HTTP/1.1\r\nhost: ${host}\r\n`
-  }, true],
-  ['bodies byte by byte', function* (host) {
-    yield `POST /slow HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 100000\r\n\r\n`
-    for (;;) yield 'a'
-  }, false],
-  ['the HTTP/2 preface letter by letter', function* () {
-    yield* 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
-    for (;;) yield ''
-  }, false],
+  [
+    'heads that never end',
+    function* (host) {
+      yield `GET / HTTP/1.1\r\nhost: ${host}\r\n`
+      for (let i = 0; ; i++) yield `x-${i}: y\r\n`
+    },
+    true,
+  ],
+  [
+    'heads letter by letter',
+    function* (host) {
+      yield* `GET /${'a'.repeat(1000)} HTTP/1.1\r\nhost: ${host}\r\n`
+    },
+    true,
+  ],
+  [
+    'bodies byte by byte',
+    function* (host) {
+      yield `POST /slow HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 100000\r\n\r\n`
+      for (;;) yield 'a'
+    },
+    false,
+  ],
+  [
+    'the HTTP/2 preface letter by letter',
+    function* () {
+      yield* 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+      for (;;) yield ''
+    },
+    false,
+  ],
 ]
 
 const huge: [name: string, head: (host: string) => string][] = [
   ['a header of 1 MB', (host) => `GET /huge HTTP/1.1\r\nhost: ${host}\r\nx: ${'a'.repeat(1 << 20)}\r\n\r\n`],
   ['a URL of 1 MB', (host) => `GET /${'a'.repeat(1 << 20)} HTTP/1.1\r\nhost: ${host}\r\n\r\n`],
-  ['10,000 headers', (host) => `GET /huge HTTP/1.1\r\nhost: ${host}\r\n${Array.from({ length: 10_000 }, (_, i) => `x-${i}: y\r\n`).join('')}\r\n`],
+  [
+    '10,000 headers',
+    (host) => `GET /huge HTTP/1.1\r\nhost: ${host}\r\n${Array.from({ length: 10_000 }, (_, i) => `x-${i}: y\r\n`).join('')}\r\n`,
+  ],
   ['a method of 1 MB', (host) => `${'A'.repeat(1 << 20)} / HTTP/1.1\r\nhost: ${host}\r\n\r\n`],
-  ['a chunk extension of 1 MB', (host) => `POST /chunk HTTP/1.1\r\nhost: ${host}\r\ntransfer-encoding: chunked\r\n\r\n3;${'a'.repeat(1 << 20)}\r\nabc\r\n0\r\n\r\n`],
-  ['10,000 trailers', (host) => `POST /trailers HTTP/1.1\r\nhost: ${host}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n${Array.from({ length: 10_000 }, (_, i) => `x-${i}: y\r\n`).join('')}\r\n`],
+  [
+    'a chunk extension of 1 MB',
+    (host) => `POST /chunk HTTP/1.1\r\nhost: ${host}\r\ntransfer-encoding: chunked\r\n\r\n3;${'a'.repeat(1 << 20)}\r\nabc\r\n0\r\n\r\n`,
+  ],
+  [
+    '10,000 trailers',
+    (host) =>
+      `POST /trailers HTTP/1.1\r\nhost: ${host}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n${Array.from({ length: 10_000 }, (_, i) => `x-${i}: y\r\n`).join('')}\r\n`,
+  ],
 ]
 
 /** Clients that take their time or send heads without measure: they are cut off or borne, and the others are served. */

@@ -21,7 +21,14 @@ const request = fc
     errorDetail: fc.option(fc.record({ code: fc.integer(), message: text }), { nil: undefined }),
   })
   .map((fields) => toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, fields)))
-const streams = fc.array(fc.oneof({ weight: 3, arbitrary: request.map((bytes) => Buffer.from(bytes)) }, { weight: 2, arbitrary: damaged(request) }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)) }), { maxLength: 5 })
+const streams = fc.array(
+  fc.oneof(
+    { weight: 3, arbitrary: request.map((bytes) => Buffer.from(bytes)) },
+    { weight: 2, arbitrary: damaged(request) },
+    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)) },
+  ),
+  { maxLength: 5 },
+)
 
 /** Streams of delta requests, well-formed and damaged: the server ends them or goes on, and an honest client beside them is served. */
 export const xdsRequests: Part = {
@@ -35,7 +42,11 @@ export const xdsRequests: Part = {
     run.watch()
     let told = 0
     await run.property(streams, async (messages) => {
-      const call = hostile.makeBidiStreamRequest(deltaClientMethod.path, (bytes: Buffer) => bytes, (bytes) => bytes)
+      const call = hostile.makeBidiStreamRequest(
+        deltaClientMethod.path,
+        (bytes: Buffer) => bytes,
+        (bytes) => bytes,
+      )
       const ended = new Promise((resolve) => call.on('status', resolve).on('error', () => {}))
       call.on('data', () => {})
       for (const message of messages) call.write(message)

@@ -75,7 +75,13 @@ interface Pilot {
   stop: () => void
 }
 
-async function startPilot(t: Test, resources: Resource[] = [], port?: number, files: TlsConfig = tls.pilot, more: Pick<DeltaServerOptions, 'onRefused' | 'admit'> = {}): Promise<Pilot> {
+async function startPilot(
+  t: Test,
+  resources: Resource[] = [],
+  port?: number,
+  files: TlsConfig = tls.pilot,
+  more: Pick<DeltaServerOptions, 'onRefused' | 'admit'> = {},
+): Promise<Pilot> {
   const { credentials, stop } = serverCredentials(files)
   const cache = new ResourceCache()
   cache.apply({ changed: resources, removed: [] })
@@ -102,15 +108,19 @@ interface Rig {
 function rig(t: Test, ports: number[], log = createLogger('test', 'silent')): Rig {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-agent-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
-  const config = validateConfig(RouterConfig, {
-    name: 'router-1',
-    pilot: { addresses: ports.map((port) => `127.0.0.1:${port}`), tls: tls.router },
-    listeners: [{ name: 'http', address: '127.0.0.1', port: 8080 }],
-    keypairs: [{ name: 'default', certificate: tls.router.certificate, key: tls.router.key }],
-    backend: tls.router,
-    cache: join(folder, 'cache'),
-    health: { listen: { port: 0 } },
-  }, 'router.yml')
+  const config = validateConfig(
+    RouterConfig,
+    {
+      name: 'router-1',
+      pilot: { addresses: ports.map((port) => `127.0.0.1:${port}`), tls: tls.router },
+      listeners: [{ name: 'http', address: '127.0.0.1', port: 8080 }],
+      keypairs: [{ name: 'default', certificate: tls.router.certificate, key: tls.router.key }],
+      backend: tls.router,
+      cache: join(folder, 'cache'),
+      health: { listen: { port: 0 } },
+    },
+    'router.yml',
+  )
   return {
     config,
     folder,
@@ -205,7 +215,10 @@ test('the ports of the last good configuration open once pilot has said what is 
   pilot.cache.apply({ changed: [changed], removed: [] })
   const { engine } = await start()
   await eventually(() => engine.names().includes('http'))
-  t.strictSame(engine.given.filter(({ typeUrl }) => typeUrl !== typeUrls.secret).map(({ version }) => version), [kept, changed, listener].map(({ version }) => version))
+  t.strictSame(
+    engine.given.filter(({ typeUrl }) => typeUrl !== typeUrls.secret).map(({ version }) => version),
+    [kept, changed, listener].map(({ version }) => version),
+  )
 })
 
 test('a listener that pilot has taken away meanwhile does not open again', async (t) => {
@@ -262,7 +275,12 @@ test('what cannot be kept on disk now is kept later, and nothing is refused for 
   await eventually(() => agent.accepted('a').version)
   const other = new DatabaseSync(join(config.cache, 'resources.db'), { timeout: 5000 })
   t.teardown(() => other.close())
-  const kept = (): string => other.prepare('SELECT name FROM resource ORDER BY name').all().map(({ name }) => name).join()
+  const kept = (): string =>
+    other
+      .prepare('SELECT name FROM resource ORDER BY name')
+      .all()
+      .map(({ name }) => name)
+      .join()
   t.equal(kept(), 'a', 'at once')
   other.exec('BEGIN IMMEDIATE')
   pilot.cache.apply({ changed: [clusterNamed('b')], removed: [{ typeUrl: typeUrls.cluster, name: 'a' }] })
@@ -285,12 +303,18 @@ test('certificates are served as secrets, and again when their files change and 
   }
   const [before, after, other] = [issue(), issue(), issue()]
   for (const name of ['site', 'other']) write(name, before)
-  config.keypairs = ['site', 'other'].map((name) => ({ name, certificate: join(folder, `${name}.certificate`), key: join(folder, `${name}.key`) }))
+  config.keypairs = ['site', 'other'].map((name) => ({
+    name,
+    certificate: join(folder, `${name}.certificate`),
+    key: join(folder, `${name}.key`),
+  }))
   const { engine } = await start()
   const served = (name: string): string | undefined => {
     const secret = engine.resources.get(`tls/${name}`)
     const type = secret && fromBinary(SecretSchema, secret.any.value).type
-    return type?.case === 'tlsCertificate' && type.value.certificateChain?.specifier.case === 'inlineBytes' ? Buffer.from(type.value.certificateChain.specifier.value).toString() : undefined
+    return type?.case === 'tlsCertificate' && type.value.certificateChain?.specifier.case === 'inlineBytes'
+      ? Buffer.from(type.value.certificateChain.specifier.value).toString()
+      : undefined
   }
   t.equal(served('site'), before.certificate)
   t.ok(engine.resources.has('backend/client') && engine.resources.has('backend/ca'))
@@ -334,10 +358,16 @@ test("a changed certificate of the router's is used without losing the stream fo
 test('what the router goes on with of a route configuration is told with the first refusal of a stream', async (t) => {
   const told: [version: string, held: string | undefined][] = []
   const onRefused: DeltaServerOptions['onRefused'] = (_client, refusals, held) => {
-    for (const { name, version } of refusals) told.push([version, held.has(name) ? Buffer.from(held.get(name)!).toString('hex') : undefined])
+    for (const { name, version } of refusals)
+      told.push([version, held.has(name) ? Buffer.from(held.get(name)!).toString('hex') : undefined])
   }
   const hex = ({ any }: Resource): string => Buffer.from(any.value).toString('hex')
-  const [none, good, bad, worse] = ['none', 'good', 'bad', 'worse'].map((cluster) => routesTo([cluster], { name: 'r' })) as [Resource, Resource, Resource, Resource]
+  const [none, good, bad, worse] = ['none', 'good', 'bad', 'worse'].map((cluster) => routesTo([cluster], { name: 'r' })) as [
+    Resource,
+    Resource,
+    Resource,
+    Resource,
+  ]
   const before = await startPilot(t, [clusterNamed('a')], undefined, tls.pilot, { onRefused })
   const { start } = rig(t, [before.port])
   const { engine } = await start()
@@ -352,14 +382,19 @@ test('what the router goes on with of a route configuration is told with the fir
   t.strictSame(told, [[none.version, '']], 'nothing')
   engine.bad.clear()
   before.cache.apply({ changed: [good], removed: [] })
-  await eventually(() => before.server.clients()[0]?.types['route']?.unanswered === 0 && engine.resources.get('r')?.version === good.version)
+  await eventually(
+    () => before.server.clients()[0]?.types['route']?.unanswered === 0 && engine.resources.get('r')?.version === good.version,
+  )
   engine.bad.add('r')
   await refuse(before, bad)
   before.stop()
   const after = await startPilot(t, [clusterNamed('a'), good], before.port, tls.pilot, { onRefused })
   await eventually(() => after.server.clients()[0]?.types['route'])
   await refuse(after, worse)
-  t.strictSame(told.slice(1), [[bad.version, undefined], [worse.version, hex(good)]])
+  t.strictSame(told.slice(1), [
+    [bad.version, undefined],
+    [worse.version, hex(good)],
+  ])
 })
 
 test('who is ejected reaches pilot, at once and on each new stream', async (t) => {
@@ -370,7 +405,16 @@ test('who is ejected reaches pilot, at once and on each new stream', async (t) =
   await eventually(() => report())
   t.strictSame(report(), { ejected: 0, ejections: [] })
   const moment = new Date().toISOString()
-  engine.out.push({ cluster: 'a', instance: 'instance-1', address: '127.0.0.1:1', state: 'open', since: moment, until: moment, times: 1, cause: 'consecutive-5xx' })
+  engine.out.push({
+    cluster: 'a',
+    instance: 'instance-1',
+    address: '127.0.0.1:1',
+    state: 'open',
+    since: moment,
+    until: moment,
+    times: 1,
+    cause: 'consecutive-5xx',
+  })
   await eventually(() => (report() as { ejected: number }).ejected === 1)
   t.strictSame(report(), { ejected: 1, ejections: engine.out })
   before.stop()

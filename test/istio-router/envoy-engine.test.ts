@@ -23,7 +23,11 @@ const { envoy } = RouterConfig.properties
 const settings = validateConfig(envoy, { concurrency: 1, logLevel: 'critical' }, 'envoy')
 
 test('Envoy as the engine', { skip }, async (t) => {
-  const engine = new EnvoyEngine({ config: { name: 'router', envoy: settings }, log: createLogger('test', 'silent'), metrics: new Registry() })
+  const engine = new EnvoyEngine({
+    config: { name: 'router', envoy: settings },
+    log: createLogger('test', 'silent'),
+    metrics: new Registry(),
+  })
   t.teardown(() => engine.stop())
   const port = await freePort()
   const app = await serve(t, (_request, response) => void response.end('hello'))
@@ -41,7 +45,10 @@ test('Envoy as the engine', { skip }, async (t) => {
   })
 
   await t.test('what is applied is in force when apply resolves', async (t) => {
-    const refusals = await engine.apply({ changed: [clusterNamed('app'), endpointsOf('app', [app]), listenerOn('http', port), routes(['app'])], removed: [] })
+    const refusals = await engine.apply({
+      changed: [clusterNamed('app'), endpointsOf('app', [app]), listenerOn('http', port), routes(['app'])],
+      removed: [],
+    })
     t.strictSame(refusals, [])
     await eventually(() => engine.condition().ready)
     t.strictSame(await ask(), [200, 'hello', '1'])
@@ -64,7 +71,10 @@ test('Envoy as the engine', { skip }, async (t) => {
   })
 
   await t.test('a cluster that Envoy refuses is refused alone', async (t) => {
-    const refusals = await engine.apply({ changed: [clusterNamed('good'), refusedCluster('bad'), endpointsOf('good', [app]), routes(['app', 'good'], '2')], removed: [] })
+    const refusals = await engine.apply({
+      changed: [clusterNamed('good'), refusedCluster('bad'), endpointsOf('good', [app]), routes(['app', 'good'], '2')],
+      removed: [],
+    })
     t.match(refusals, [{ typeUrl: typeUrls.cluster, name: 'bad', reason: 'cannot create an EDS cluster without an EDS config' }])
     t.equal(refusals.length, 1)
     t.strictSame(await ask(), [200, 'hello', '2'], 'the rest of the update is in force')
@@ -74,17 +84,30 @@ test('Envoy as the engine', { skip }, async (t) => {
     const many = Array.from({ length: 40 }, (_, i) => clusterNamed(`many-${i}`))
     const endpoints = many.map(({ name }) => endpointsOf(name, [app]))
     const refusals = await engine.apply({
-      changed: [...many.slice(0, 13), undecodable(typeUrls.cluster, 'broken'), ...many.slice(13), ...endpoints, undecodable(typeUrls.endpoint, 'many-7'), routes(['app', 'many-3'], '3')],
+      changed: [
+        ...many.slice(0, 13),
+        undecodable(typeUrls.cluster, 'broken'),
+        ...many.slice(13),
+        ...endpoints,
+        undecodable(typeUrls.endpoint, 'many-7'),
+        routes(['app', 'many-3'], '3'),
+      ],
       removed: [],
     })
-    t.strictSame(new Set(refusals.map(({ typeUrl, name }) => `${typeUrl} ${name}`)), new Set([`${typeUrls.cluster} broken`, `${typeUrls.endpoint} many-7`]))
+    t.strictSame(
+      new Set(refusals.map(({ typeUrl, name }) => `${typeUrl} ${name}`)),
+      new Set([`${typeUrls.cluster} broken`, `${typeUrls.endpoint} many-7`]),
+    )
     t.strictSame(await ask(), [200, 'hello', '3'])
   })
 
   await t.test('of a refused resource the last good version stays, through a crash of Envoy too', async (t) => {
     const late: Refusal[] = []
     engine.onRefused((refusals) => late.push(...refusals))
-    const refusals = await engine.apply({ changed: [undecodable(typeUrls.endpoint, 'app'), refusedCluster('app'), undecodable(typeUrls.route, 'routes')], removed: [] })
+    const refusals = await engine.apply({
+      changed: [undecodable(typeUrls.endpoint, 'app'), refusedCluster('app'), undecodable(typeUrls.route, 'routes')],
+      removed: [],
+    })
     t.equal(refusals.length, 3)
     t.strictSame(await ask(), [200, 'hello', '3'])
 
@@ -108,7 +131,10 @@ test('Envoy as the engine', { skip }, async (t) => {
     await eventually(() => finish.name === 'finish')
     let drained = false
     const draining = engine.drain(10_000).then(() => (drained = true))
-    await t.resolves(eventually(() => refused(port)), 'no new connection is taken')
+    await t.resolves(
+      eventually(() => refused(port)),
+      'no new connection is taken',
+    )
     t.equal(drained, false, 'a request is in flight')
     finish()
     t.strictSame((await answer).slice(0, 2), [200, 'finished'])
@@ -126,7 +152,14 @@ const authority = createAuthority('test')
 function secret(commonName: string): Resource {
   const { certificate, key } = issueCertificate(authority, { commonName })
   const inline = (inlineString: string) => ({ specifier: { case: 'inlineString' as const, value: inlineString } })
-  return encodeResource(SecretSchema, 'tls/site', create(SecretSchema, { name: 'tls/site', type: { case: 'tlsCertificate', value: { certificateChain: inline(certificate), privateKey: inline(key) } } }))
+  return encodeResource(
+    SecretSchema,
+    'tls/site',
+    create(SecretSchema, {
+      name: 'tls/site',
+      type: { case: 'tlsCertificate', value: { certificateChain: inline(certificate), privateKey: inline(key) } },
+    }),
+  )
 }
 
 /** The common name of the certificate that a server shows. */
@@ -140,7 +173,9 @@ async function commonName(port: number): Promise<unknown> {
 
 async function refused(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
-  const outcome = await Promise.race([once(socket, 'connect').then(() => 'taken'), once(socket, 'error').then(() => 'refused')]).catch(() => 'refused')
+  const outcome = await Promise.race([once(socket, 'connect').then(() => 'taken'), once(socket, 'error').then(() => 'refused')]).catch(
+    () => 'refused',
+  )
   socket.destroy()
   return outcome === 'refused'
 }

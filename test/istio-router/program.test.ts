@@ -22,7 +22,11 @@ import { eventually } from '../support/wait.ts'
 
 interface Ready {
   ready: boolean
-  conditions: { engine: { pid?: number; listeners?: string[] }; agent: { reason?: string; age?: number }; drain: { ready: boolean; reason?: string } }
+  conditions: {
+    engine: { pid?: number; listeners?: string[] }
+    agent: { reason?: string; age?: number }
+    drain: { ready: boolean; reason?: string }
+  }
 }
 
 /** The istio-router program with a pilot that serves it one route, to an instance whose answers the test gives. */
@@ -40,7 +44,17 @@ async function router(t: Test, engine: string) {
 
   const log = createLogger('test', 'silent')
   const tls = pki.issue('pilot')
-  const config = validateConfig(PilotConfig, { listen: { port: 0 }, tls, debug: { listen: { port: 0 } }, copilot: { url: 'https://127.0.0.1:1', tls }, health: { listen: { port: 0 } } }, 'pilot.yml')
+  const config = validateConfig(
+    PilotConfig,
+    {
+      listen: { port: 0 },
+      tls,
+      debug: { listen: { port: 0 } },
+      copilot: { url: 'https://127.0.0.1:1', tls },
+      health: { listen: { port: 0 } },
+    },
+    'pilot.yml',
+  )
   const cache = new ResourceCache()
   const publisher = new Publisher(new Translator(config.translation), cache)
   const ads = new AdsServer({ config, cache, ready: () => publisher.whole, log, metrics: new Registry() })
@@ -49,22 +63,38 @@ async function router(t: Test, engine: string) {
   await replace(publisher, [
     { kind: 'process', key: 'p', value: { app: 'a', type: 'web', instances: 1 } },
     { kind: 'instance', key: instance.guid, value: instance.record('p') },
-    { kind: 'route', key: 'pub/a.mesh', value: { host: 'a.mesh', path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [{ app: 'a', type: 'web', port: 8080, protocol: 'http1', processes: ['p'] }] } },
+    {
+      kind: 'route',
+      key: 'pub/a.mesh',
+      value: {
+        host: 'a.mesh',
+        path: '',
+        exposure: 'pub',
+        space: 's',
+        labels: {},
+        options: {},
+        destinations: [{ app: 'a', type: 'web', port: 8080, protocol: 'http1', processes: ['p'] }],
+      },
+    },
   ])
 
   const port = await freePort()
   const backend = pki.issue('backend', { dns: ['gorouter.service.cf.internal'] })
   const start = async (): Promise<TestProgram> => {
-    const program = await TestProgram.start('istio-router', {
-      name: 'router-1',
-      engine,
-      pilot: { addresses: [`127.0.0.1:${ads.port}`], tls: pki.issue('istio-router') },
-      listeners: [{ name: 'http', address: '127.0.0.1', port }],
-      backend,
-      cache: join(folder, 'cache'),
-      drain: { wait: 500, limit: 10_000 },
-      envoy: { concurrency: 1 },
-    }, folder)
+    const program = await TestProgram.start(
+      'istio-router',
+      {
+        name: 'router-1',
+        engine,
+        pilot: { addresses: [`127.0.0.1:${ads.port}`], tls: pki.issue('istio-router') },
+        listeners: [{ name: 'http', address: '127.0.0.1', port }],
+        backend,
+        cache: join(folder, 'cache'),
+        drain: { wait: 500, limit: 10_000 },
+        envoy: { concurrency: 1 },
+      },
+      folder,
+    )
     t.teardown(() => program.stop('SIGKILL'))
     return program
   }
@@ -78,7 +108,8 @@ async function router(t: Test, engine: string) {
   return { ads, start, port, waiting, isKept }
 }
 
-const state = async (program: TestProgram): Promise<Ready> => (await (await fetch(`http://127.0.0.1:${program.healthPort}/ready`)).json()) as Ready
+const state = async (program: TestProgram): Promise<Ready> =>
+  (await (await fetch(`http://127.0.0.1:${program.healthPort}/ready`)).json()) as Ready
 const alive = (pid: number): boolean => {
   try {
     return process.kill(pid, 0)
@@ -104,7 +135,12 @@ for (const engine of ['embedded', 'envoy']) {
     t.equal((await state(program)).ready, false)
     t.equal((await ask(port, 'a.mesh')).body, 'quick', 'until the load balancer has noticed, requests are answered')
 
-    await eventually(() => ask(port, 'a.mesh').then(() => false, () => true))
+    await eventually(() =>
+      ask(port, 'a.mesh').then(
+        () => false,
+        () => true,
+      ),
+    )
     t.equal(program.child.exitCode, null, 'it waits for what is in flight')
     for (const finish of waiting) finish()
     t.equal((await slow).body, 'slow')
@@ -126,6 +162,9 @@ for (const engine of ['embedded', 'envoy']) {
     await eventually(async () => (await ask(port, 'a.mesh')).body === 'quick')
     await eventually(async () => /no pilot answers/.test((await state(second)).conditions.agent.reason ?? ''))
     t.ok(Number((await state(second)).conditions.agent.age) > 0)
-    t.match(await (await fetch(`http://127.0.0.1:${second.healthPort}/metrics`)).text(), /mesh_router_configuration_age_seconds\{[^}]*\} [\d.]+/)
+    t.match(
+      await (await fetch(`http://127.0.0.1:${second.healthPort}/metrics`)).text(),
+      /mesh_router_configuration_age_seconds\{[^}]*\} [\d.]+/,
+    )
   })
 }

@@ -77,14 +77,18 @@ test('a path has one normal form', (t) => {
 })
 
 const dirtyPath = fc
-  .array(fc.constantFrom('/', '/', '.', '..', 'a', 'B', '%', '%2', '%2e', '%2F', '%41', '4', '1', '\\', '%5c', '%25', '~', '{', '%7B'), { maxLength: 16 })
+  .array(fc.constantFrom('/', '/', '.', '..', 'a', 'B', '%', '%2', '%2e', '%2F', '%41', '4', '1', '\\', '%5c', '%25', '~', '{', '%7B'), {
+    maxLength: 16,
+  })
   .map((parts) => `/${parts.join('')}`)
 
 test('a normal form has no dot segments, no double slashes and no escape that hides a letter', (t) => {
   fc.assert(
     fc.property(dirtyPath, (path) => {
       const normal = normalizePath(path)!
-      return !normal.split('/').some((segment) => segment === '.' || segment === '..') && !/\/\/./.test(normal) && !/%(41|2e|7e)/i.test(normal)
+      return (
+        !normal.split('/').some((segment) => segment === '.' || segment === '..') && !/\/\/./.test(normal) && !/%(41|2e|7e)/i.test(normal)
+      )
     }),
   )
   t.end()
@@ -130,8 +134,13 @@ test('the number of candidates is bounded', (t) => {
 /** The definition, said plainly: of the routes that cover the request, the most specific. */
 function mostSpecific(routes: { host: string; path: string }[], host: string, path: string): string | undefined {
   const covers = (route: { host: string; path: string }): boolean =>
-    (route.host === host || (route.host.startsWith('*.') && host.endsWith(route.host.slice(1)))) && (path === route.path || path.startsWith(`${route.path}/`))
-  const rank = (route: { host: string; path: string }): [number, number, number] => [route.host === host ? 1 : 0, route.host.length, route.path.length]
+    (route.host === host || (route.host.startsWith('*.') && host.endsWith(route.host.slice(1)))) &&
+    (path === route.path || path.startsWith(`${route.path}/`))
+  const rank = (route: { host: string; path: string }): [number, number, number] => [
+    route.host === host ? 1 : 0,
+    route.host.length,
+    route.path.length,
+  ]
   const [best] = routes.filter(covers).sort((a, b) => {
     const [left, right] = [rank(a), rank(b)]
     return right[0] - left[0] || right[1] - left[1] || right[2] - left[2]
@@ -142,16 +151,24 @@ function mostSpecific(routes: { host: string; path: string }[], host: string, pa
 test('the most specific route wins, on segment boundaries', (t) => {
   const host = fc.array(fc.constantFrom('a', 'b'), { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.'))
   const pattern = fc.tuple(fc.boolean(), host).map(([wild, host]) => (wild ? `*.${host}` : host))
-  const prefix = fc.array(fc.constantFrom('x', 'xy', 'y'), { maxLength: 3 }).map((segments) => segments.map((segment) => `/${segment}`).join(''))
+  const prefix = fc
+    .array(fc.constantFrom('x', 'xy', 'y'), { maxLength: 3 })
+    .map((segments) => segments.map((segment) => `/${segment}`).join(''))
   fc.assert(
-    fc.property(fc.array(fc.record({ host: pattern, path: prefix }), { maxLength: 12 }), host, prefix, fc.boolean(), (routes, host, path, slash) => {
-      const asked = slash || !path ? `${path}/` : path
-      const keys = new Set(routes.map((route) => `pub/${route.host}${route.path}`))
-      t.equal(
-        findRoute('pub', host, asked, (key) => keys.has(key)),
-        mostSpecific(routes, host, asked),
-      )
-    }),
+    fc.property(
+      fc.array(fc.record({ host: pattern, path: prefix }), { maxLength: 12 }),
+      host,
+      prefix,
+      fc.boolean(),
+      (routes, host, path, slash) => {
+        const asked = slash || !path ? `${path}/` : path
+        const keys = new Set(routes.map((route) => `pub/${route.host}${route.path}`))
+        t.equal(
+          findRoute('pub', host, asked, (key) => keys.has(key)),
+          mostSpecific(routes, host, asked),
+        )
+      },
+    ),
   )
   t.end()
 })

@@ -30,18 +30,50 @@ const pki = new TestAuthority(folder)
 const router = pki.issue('istio-router')
 const log = createLogger('test', 'silent')
 
-const node = { id: 'router-1', metadata: { labels: {}, listeners: [{ name: 'http', address: '127.0.0.1', port: 8080, tls: false, exposure: 'pub', proxyProtocol: false }], keypairs: [], trustedHops: 0, trustedCidrs: [], accessLog: '' } }
+const node = {
+  id: 'router-1',
+  metadata: {
+    labels: {},
+    listeners: [{ name: 'http', address: '127.0.0.1', port: 8080, tls: false, exposure: 'pub', proxyProtocol: false }],
+    keypairs: [],
+    trustedHops: 0,
+    trustedCidrs: [],
+    accessLog: '',
+  },
+}
 
 const route = (host: string): Change => ({
   kind: 'route',
   key: `pub/${host}`,
-  value: { host, path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [{ app: 'a', type: 'web', port: 8080, protocol: 'http1', processes: ['p'] }] } satisfies Route,
+  value: {
+    host,
+    path: '',
+    exposure: 'pub',
+    space: 's',
+    labels: {},
+    options: {},
+    destinations: [{ app: 'a', type: 'web', port: 8080, protocol: 'http1', processes: ['p'] }],
+  } satisfies Route,
 })
-const instance = (key: string, port: number): Change => ({ kind: 'instance', key, value: { process: 'p', index: 0, address: '10.0.0.1', ports: [{ app: 8080, plain: 0, tls: port }], zone: '', since: '1' } })
+const instance = (key: string, port: number): Change => ({
+  kind: 'instance',
+  key,
+  value: { process: 'p', index: 0, address: '10.0.0.1', ports: [{ app: 8080, plain: 0, tls: port }], zone: '', since: '1' },
+})
 const process_: Change = { kind: 'process', key: 'p', value: { app: 'a', type: 'web', instances: 2 } }
 
 async function pilot(t: Test, tls: TlsConfig = pki.issue('pilot')) {
-  const config = validateConfig(PilotConfig, { listen: { port: 0 }, tls, debug: { listen: { port: 0 } }, copilot: { url: 'https://127.0.0.1:1', tls }, health: { listen: { port: 0 } } }, 'pilot.yml')
+  const config = validateConfig(
+    PilotConfig,
+    {
+      listen: { port: 0 },
+      tls,
+      debug: { listen: { port: 0 } },
+      copilot: { url: 'https://127.0.0.1:1', tls },
+      health: { listen: { port: 0 } },
+    },
+    'pilot.yml',
+  )
   const cache = new ResourceCache()
   const translator = new Translator(config.translation)
   const publisher = new Publisher(translator, cache, (changes) => status.published(changes))
@@ -51,12 +83,18 @@ async function pilot(t: Test, tls: TlsConfig = pki.issue('pilot')) {
   t.teardown(() => ads.stop())
   const connect = (files: TlsConfig = router, headers: Record<string, string> = {}): RawClient => {
     const [ca, key, certificate] = [files.ca, files.key, files.certificate].map((file) => readFileSync(file))
-    const client = new RawClient(`127.0.0.1:${ads.port}`, credentials.createSsl(ca, key, certificate), { 'grpc.ssl_target_name_override': 'pilot.service.cf.internal' }, headers)
+    const client = new RawClient(
+      `127.0.0.1:${ads.port}`,
+      credentials.createSsl(ca, key, certificate),
+      { 'grpc.ssl_target_name_override': 'pilot.service.cf.internal' },
+      headers,
+    )
     t.teardown(() => client.close())
     return client
   }
   const subscribe = (client: RawClient): RawClient => {
-    for (const type of ['cluster', 'endpoint', 'listener', 'route'] as const) client.send({ node, typeUrl: typeUrls[type], resourceNamesSubscribe: ['*'] })
+    for (const type of ['cluster', 'endpoint', 'listener', 'route'] as const)
+      client.send({ node, typeUrl: typeUrls[type], resourceNamesSubscribe: ['*'] })
     return client
   }
   return { publisher, translator, ads, status, connect, subscribe }
@@ -90,7 +128,19 @@ test('a router that has nothing is given clusters while pilot reads, and opens i
   await publisher.finish([{ kind: 'route', key: 'pub/b.mesh', value: null }])
   await eventually(() => client.received().includes('-endpoint pub/b.mesh') && client.received().includes('listener http'))
   const rest = client.received().slice(4)
-  t.strictSame(rest.toSorted(), ['-cluster pub/b.mesh', '-endpoint pub/b.mesh', 'cluster rule/nowhere', 'cluster rule/v1//route pub/a.mesh', 'endpoint rule/v1//route pub/a.mesh', 'listener http', 'route int', 'route pub'].toSorted())
+  t.strictSame(
+    rest.toSorted(),
+    [
+      '-cluster pub/b.mesh',
+      '-endpoint pub/b.mesh',
+      'cluster rule/nowhere',
+      'cluster rule/v1//route pub/a.mesh',
+      'endpoint rule/v1//route pub/a.mesh',
+      'listener http',
+      'route int',
+      'route pub',
+    ].toSorted(),
+  )
   t.ok(rest.indexOf('cluster rule/v1//route pub/a.mesh') < rest.indexOf('listener http'))
   t.equal(client.ended, undefined)
 })
@@ -100,7 +150,12 @@ test('a router that has something is not answered while pilot reads', async (t) 
   publisher.begin()
   await publisher.read([process_, instance('i', 1000), route('a.mesh')])
   const silent = subscribe(connect())
-  const liar = connect(router, hasNothing).send({ node, typeUrl: typeUrls.cluster, resourceNamesSubscribe: ['*'], initialResourceVersions: { 'pub/old.mesh': '1' } })
+  const liar = connect(router, hasNothing).send({
+    node,
+    typeUrl: typeUrls.cluster,
+    resourceNamesSubscribe: ['*'],
+    initialResourceVersions: { 'pub/old.mesh': '1' },
+  })
   for (const client of [silent, liar]) {
     await eventually(() => client.ended)
     t.match(client.ended, sentAway)
@@ -130,11 +185,25 @@ test('a router that was given a part of a snapshot which breaks off is sent away
   const client = connect().acknowledgeAll()
   const taken = early.messages.flatMap(({ typeUrl, resources }) => resources.map(({ name, version }) => ({ typeUrl, name, version })))
   for (const type of ['cluster', 'endpoint', 'listener', 'route'] as const) {
-    const initialResourceVersions = Object.fromEntries(taken.filter(({ typeUrl }) => typeUrl === typeUrls[type]).map(({ name, version }) => [name, version]))
+    const initialResourceVersions = Object.fromEntries(
+      taken.filter(({ typeUrl }) => typeUrl === typeUrls[type]).map(({ name, version }) => [name, version]),
+    )
     client.send({ node, typeUrl: typeUrls[type], resourceNamesSubscribe: ['*'], initialResourceVersions })
   }
   await eventually(() => client.received().includes('route pub') && client.received().includes('-endpoint pub/gone.mesh'))
-  t.strictSame(client.received().toSorted(), ['-cluster pub/gone.mesh', '-endpoint pub/gone.mesh', 'cluster pub/b.mesh', 'cluster rule/nowhere', 'endpoint pub/b.mesh', 'listener http', 'route int', 'route pub'].toSorted())
+  t.strictSame(
+    client.received().toSorted(),
+    [
+      '-cluster pub/gone.mesh',
+      '-endpoint pub/gone.mesh',
+      'cluster pub/b.mesh',
+      'cluster rule/nowhere',
+      'endpoint pub/b.mesh',
+      'listener http',
+      'route int',
+      'route pub',
+    ].toSorted(),
+  )
 })
 
 test('only a client with the routers’ name is served', async (t) => {
@@ -142,7 +211,10 @@ test('only a client with the routers’ name is served', async (t) => {
   await replace(publisher, [])
   const stranger = subscribe(connect(pki.issue('copilot')))
   await eventually(() => stranger.ended)
-  t.match(stranger.ended, { code: status.PERMISSION_DENIED, details: /copilot\.service\.cf\.internal.*istio-router\.service\.cf\.internal/ })
+  t.match(stranger.ended, {
+    code: status.PERMISSION_DENIED,
+    details: /copilot\.service\.cf\.internal.*istio-router\.service\.cf\.internal/,
+  })
 
   const other = new TestAuthority(mkdtempSync(join(folder, 'other-')))
   const untrusted = subscribe(connect({ ...other.issue('istio-router'), ca: pki.ca }))
@@ -153,7 +225,10 @@ test('only a client with the routers’ name is served', async (t) => {
 test('a router whose node is wrong hears what is wrong', async (t) => {
   const { publisher, connect } = await pilot(t)
   await replace(publisher, [])
-  const client = connect().send({ node: { id: 'x', metadata: { listeners: [{ name: 'http', port: 'many' }] } }, typeUrl: typeUrls.listener })
+  const client = connect().send({
+    node: { id: 'x', metadata: { listeners: [{ name: 'http', port: 'many' }] } },
+    typeUrl: typeUrls.listener,
+  })
   await eventually(() => client.ended)
   t.match(client.ended, { code: status.INVALID_ARGUMENT, details: /listeners\[0\]\.port/ })
 })
@@ -197,7 +272,12 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
   const { publisher, translator, ads, status: standing, connect, subscribe } = await pilot(t)
   await replace(publisher, [process_, instance('i', 1000), route('a.mesh')])
   const port = await freePort()
-  const debug = new DebugServer({ listen: { host: '127.0.0.1', port }, routers: () => ads.routers(), faults: () => faultsOf(translator), explain: (host, path, asked) => explain(translator, host, path, asked) })
+  const debug = new DebugServer({
+    listen: { host: '127.0.0.1', port },
+    routers: () => ads.routers(),
+    faults: () => faultsOf(translator),
+    explain: (host, path, asked) => explain(translator, host, path, asked),
+  })
   await debug.start()
   t.teardown(() => debug.stop())
   const get = async (path: string): Promise<{ status: number; body: unknown }> => {
@@ -207,11 +287,20 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
   const client = subscribe(connect())
   const { nonce, resources } = await eventually(() => client.messages.find(({ typeUrl }) => typeUrl === typeUrls.cluster))
   const version = resources[0]?.version ?? ''
-  client.send({ typeUrl: typeUrls.cluster, responseNonce: nonce, errorDetail: refusalStatus([{ typeUrl: typeUrls.cluster, name: 'pub/a.mesh', version, reason: 'no good' }]) })
+  client.send({
+    typeUrl: typeUrls.cluster,
+    responseNonce: nonce,
+    errorDetail: refusalStatus([{ typeUrl: typeUrls.cluster, name: 'pub/a.mesh', version, reason: 'no good' }]),
+  })
   await eventually(() => ads.routers()[0]?.refused.length)
 
-  t.match(await get('/debug/nacks'), { status: 200, body: { nacks: [{ router: 'router-1', type: 'cluster', name: 'pub/a.mesh', version, reason: 'no good', since: /^20/ }] } })
-  t.match(await get('/debug/routers'), { body: { routers: [{ name: 'router-1', connectedSince: /^20/, lag: Number, types: { cluster: { subscribed: 'all', pending: 0 } } }] } })
+  t.match(await get('/debug/nacks'), {
+    status: 200,
+    body: { nacks: [{ router: 'router-1', type: 'cluster', name: 'pub/a.mesh', version, reason: 'no good', since: /^20/ }] },
+  })
+  t.match(await get('/debug/routers'), {
+    body: { routers: [{ name: 'router-1', connectedSince: /^20/, lag: Number, types: { cluster: { subscribed: 'all', pending: 0 } } }] },
+  })
   t.match(await get('/debug/route?host=a.mesh&path=/x'), { body: { route: { key: 'pub/a.mesh' }, instances: [{ guid: 'i' }] } })
   t.match(await get('/debug/route?host=b.mesh'), { body: { answer: { status: 404 } } })
   t.equal((await get('/debug/route')).status, 400)
@@ -241,10 +330,15 @@ test('an operator and copilot see routers, refusals, and why a request goes wher
   await reporting.stop()
   t.match(told[1], ['pilot', 'pilot-1', { resources: {}, resourcesVersion: 2 }], 'what may not have come is told again')
   t.notOk('resources' in (told[2] as { [2]: object })[2])
-  t.match(told.at(-1), ['pilot', 'pilot-1', { ready: true, reason: 'set buckets', revision: 7, version: String, routers: [{ name: 'router-1', refused: [{ reason: 'no good' }] }] }])
+  t.match(told.at(-1), [
+    'pilot',
+    'pilot-1',
+    { ready: true, reason: 'set buckets', revision: 7, version: String, routers: [{ name: 'router-1', refused: [{ reason: 'no good' }] }] },
+  ])
 })
 
-const shop = (subset: string) => resource('VirtualService', 'shop', { hosts: ['a.mesh'], http: [{ route: [{ destination: { host: 'a.mesh', subset } }] }] }, 's')
+const shop = (subset: string) =>
+  resource('VirtualService', 'shop', { hosts: ['a.mesh'], http: [{ route: [{ destination: { host: 'a.mesh', subset } }] }] }, 's')
 const versions = resource('DestinationRule', 'shop', { host: 'a.mesh', subsets: [{ name: 'v1', labels: { version: '1' } }] }, 's')
 
 test('a resource is programmed once every router has acknowledged what came of it', async (t) => {
@@ -288,10 +382,20 @@ test('what of a resource cannot be served is said, and what comes back good is n
 test('a resource that pilot cannot read leaves all others as they are', async (t) => {
   const { publisher, translator, status: standing } = await pilot(t)
   await replace(publisher, [process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])
-  const poison = { ...shop('v1'), value: { ...shop('v1').value, metadata: { ...shop('v1').value!.metadata, generation: 2 }, spec: { hosts: 7, http: [{ timeout: [] }] } } } as unknown as Change
-  const unknown = { kind: 'resource', key: 'sidecar/s/x', value: { ...shop('v1').value, kind: 'Sidecar', metadata: { ...shop('v1').value!.metadata, name: 'x' } } } as unknown as Change
+  const poison = {
+    ...shop('v1'),
+    value: { ...shop('v1').value, metadata: { ...shop('v1').value!.metadata, generation: 2 }, spec: { hosts: 7, http: [{ timeout: [] }] } },
+  } as unknown as Change
+  const unknown = {
+    kind: 'resource',
+    key: 'sidecar/s/x',
+    value: { ...shop('v1').value, kind: 'Sidecar', metadata: { ...shop('v1').value!.metadata, name: 'x' } },
+  } as unknown as Change
   await publisher.apply([poison, unknown, route('b.mesh')])
-  t.match(translator.faults, [{ kind: 'resource', key: 'virtualservice/s/shop', reason: /spec/ }, { kind: 'resource', key: 'sidecar/s/x', reason: /Sidecar/ }])
+  t.match(translator.faults, [
+    { kind: 'resource', key: 'virtualservice/s/shop', reason: /spec/ },
+    { kind: 'resource', key: 'sidecar/s/x', reason: /Sidecar/ },
+  ])
   t.match(standing.all()['virtualservice/s/shop'], { generation: 2, degraded: /spec/ })
   t.ok(translator.rules.host('pub', 'a.mesh'), 'its last good version holds')
   t.ok(translator.model.get('route', 'pub/b.mesh'))
@@ -303,9 +407,16 @@ test('a refusal shows at the resources that it comes of', async (t) => {
   const client = subscribe(connect())
   const { nonce, resources: sent } = await eventually(() => client.messages.find(({ typeUrl }) => typeUrl === typeUrls.cluster))
   const { name, version } = sent.find((one) => one.name.startsWith('rule/v1'))!
-  client.send({ typeUrl: typeUrls.cluster, responseNonce: nonce, errorDetail: refusalStatus([{ typeUrl: typeUrls.cluster, name, version, reason: 'no good' }]) })
+  client.send({
+    typeUrl: typeUrls.cluster,
+    responseNonce: nonce,
+    errorDetail: refusalStatus([{ typeUrl: typeUrls.cluster, name, version, reason: 'no good' }]),
+  })
   await eventually(() => standing.all()[versions.key]?.degraded)
-  t.match(standing.all(), { [versions.key]: { programmed: false, degraded: /router-1 refuses rule\/v1.*no good/ }, 'virtualservice/s/shop': { programmed: false, degraded: /no good/ } })
+  t.match(standing.all(), {
+    [versions.key]: { programmed: false, degraded: /router-1 refuses rule\/v1.*no good/ },
+    'virtualservice/s/shop': { programmed: false, degraded: /no good/ },
+  })
 })
 
 test('a transaction of any size is one step: no rule comes before the subset that it names', async (t) => {
@@ -319,20 +430,32 @@ test('a transaction of any size is one step: no rule comes before the subset tha
   await eventually(() => client.received().slice(before).includes('route pub'))
   const after = client.received().slice(before)
   t.equal(after.filter((one) => one === 'route pub').length, 1)
-  t.ok(after.indexOf('cluster rule/v1//route pub/a.mesh') >= 0 && after.indexOf('cluster rule/v1//route pub/a.mesh') < after.indexOf('route pub'))
+  t.ok(
+    after.indexOf('cluster rule/v1//route pub/a.mesh') >= 0 &&
+      after.indexOf('cluster rule/v1//route pub/a.mesh') < after.indexOf('route pub'),
+  )
   t.same(translator.degraded('virtualservice/s/shop'), [])
 })
 
 test('a Gateway whose selector means no router says so, until one is there', async (t) => {
   const { publisher, status: standing, connect, subscribe } = await pilot(t)
-  const gateway = resource('Gateway', 'door', { selector: { app: 'workloads' }, servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['a.mesh'] }] }, 's')
+  const gateway = resource(
+    'Gateway',
+    'door',
+    { selector: { app: 'workloads' }, servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['a.mesh'] }] },
+    's',
+  )
   await replace(publisher, [route('a.mesh'), gateway])
   t.match(standing.changes(), { [gateway.key]: { programmed: false, degraded: undefined } }, 'without routers nobody knows')
   subscribe(connect()).acknowledgeAll()
   const said = await eventually(() => standing.changes()[gateway.key]?.degraded)
   t.match(said, /spec\.selector: no router has the labels app=workloads.*they have none/)
   const other = connect()
-  other.send({ node: { id: 'router-2', metadata: { ...node.metadata, labels: { app: 'workloads' } } }, typeUrl: typeUrls.listener, resourceNamesSubscribe: ['*'] })
+  other.send({
+    node: { id: 'router-2', metadata: { ...node.metadata, labels: { app: 'workloads' } } },
+    typeUrl: typeUrls.listener,
+    resourceNamesSubscribe: ['*'],
+  })
   other.acknowledgeAll()
   await eventually(() => {
     const { programmed, degraded } = standing.all()[gateway.key]!

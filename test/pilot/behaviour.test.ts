@@ -10,12 +10,23 @@ import { envoyAbsent, instanceAuthority, Rig, routerAuthority, settingsOf } from
 
 // What the conformance suite cannot see: which constant route a request takes, and what Envoy makes of rare settings.
 
-async function scene(t: Test, { count = 1, settings = {}, ...options }: { count?: number; settings?: object; handler?: RequestListener; http2Handler?: InstanceOptions['http2Handler'] }) {
+async function scene(
+  t: Test,
+  {
+    count = 1,
+    settings = {},
+    ...options
+  }: { count?: number; settings?: object; handler?: RequestListener; http2Handler?: InstanceOptions['http2Handler'] },
+) {
   const rig = await Rig.start({ settings: settingsOf(settings) })
   t.teardown(() => rig.stop())
   const translator = new Translator(settingsOf(settings))
   rig.cache.apply({ changed: translator.constants, removed: [] })
-  const instances = await Promise.all(Array.from({ length: count }, (_, index) => TestInstance.start({ ...options, index, identities: instanceAuthority, routerCa: routerAuthority.certificate })))
+  const instances = await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      TestInstance.start({ ...options, index, identities: instanceAuthority, routerCa: routerAuthority.certificate }),
+    ),
+  )
   t.teardown(() => Promise.all(instances.map((instance) => instance.stop())))
   const records = instances.map((instance) => ({ kind: 'instance' as const, key: instance.guid, value: instance.record('p') }))
   const protocol = options.http2Handler ? ('http2' as const) : ('http1' as const)
@@ -55,9 +66,15 @@ test('what may be sent twice is, three times at most', { skip: envoyAbsent }, as
 
 test('the request timeout ends requests, but no gRPC call and no upgraded connection', { skip: envoyAbsent }, async (t) => {
   const late = 600
-  const { port, instances } = await scene(t, { settings: { requestTimeout: '250ms' }, handler: (_request, response) => void setTimeout(() => response.end('late'), late) })
+  const { port, instances } = await scene(t, {
+    settings: { requestTimeout: '250ms' },
+    handler: (_request, response) => void setTimeout(() => response.end('late'), late),
+  })
   const { status, headers, body } = await ask(port, 'h')
-  t.same([status, headers['x-cf-routererror'], body], [504, 'timeout', '504 Gateway Timeout: Registered endpoint did not answer in time.\n'])
+  t.same(
+    [status, headers['x-cf-routererror'], body],
+    [504, 'timeout', '504 Gateway Timeout: Registered endpoint did not answer in time.\n'],
+  )
   t.equal((await ask(port, 'h', { method: 'POST', body: 'x', headers: { 'content-type': 'application/grpc' } })).body, 'late')
 
   instances[0]!.app.on('upgrade', (_request, socket) => {
@@ -82,7 +99,11 @@ test('an app that takes HTTP/2 is asked so by ALPN', { skip: envoyAbsent }, asyn
 
 test('an instance without the identity meant never gets a byte, however often it is asked', { skip: envoyAbsent }, async (t) => {
   const { rig, port, instances } = await scene(t, {})
-  const impostor = await TestInstance.start({ identities: instanceAuthority, routerCa: routerAuthority.certificate, identity: 'somebody-else' })
+  const impostor = await TestInstance.start({
+    identities: instanceAuthority,
+    routerCa: routerAuthority.certificate,
+    identity: 'somebody-else',
+  })
   t.teardown(() => impostor.stop())
   const translator = new Translator(settingsOf())
   const swapped = { kind: 'instance' as const, key: instances[0]!.guid, value: impostor.record('p') }

@@ -20,7 +20,11 @@ import { process } from './records.ts'
 const folder = mkdtempSync(join(tmpdir(), 'mesh-copilot-'))
 tap.teardown(() => rmSync(folder, { recursive: true }))
 const authority = new TestAuthority(folder)
-const [copilotTls, impostorTls, pilotTls] = ['copilot', 'impostor', 'pilot'].map((name) => authority.issue(name)) as [TlsConfig, TlsConfig, TlsConfig]
+const [copilotTls, impostorTls, pilotTls] = ['copilot', 'impostor', 'pilot'].map((name) => authority.issue(name)) as [
+  TlsConfig,
+  TlsConfig,
+  TlsConfig,
+]
 
 /** A copilot that answers each watch by what a test says, and remembers what it was asked. */
 class Copilot {
@@ -109,7 +113,10 @@ test('a snapshot is taken whole, then changes in order', async (t) => {
   t.match(client.condition(), { ready: true, connected: true, revision: 7 })
   copilot.send({ revision: 8, changes: [process('c', 1)] }, { revision: 9, changes: [{ ...process('a', 1), value: null }] })
   await eventually(() => client.position?.revision === 9)
-  t.same(recorder.calls.flatMap(([how, keys]) => [how, ...keys]).filter((word, position) => word !== 'apply' || position === 3), ['replace', 'a', 'b', 'apply', 'c', '-a'])
+  t.same(
+    recorder.calls.flatMap(([how, keys]) => [how, ...keys]).filter((word, position) => word !== 'apply' || position === 3),
+    ['replace', 'a', 'b', 'apply', 'c', '-a'],
+  )
   t.same(copilot.asked, ['GET /v1/watch'])
   t.same(copilot.peers, ['pilot.service.cf.internal'])
 })
@@ -133,7 +140,11 @@ test('after a break it resumes behind the last revision that it applied', async 
   t.equal(client.condition().ready, true, 'what it has stays in force')
   copilot.send({ synced: at(8) }, { revision: 9, changes: [process('b', 1)] })
   await eventually(() => client.position?.revision === 9)
-  t.same(recorder.calls, [['replace', []], ['apply', ['a']], ['apply', ['b']]])
+  t.same(recorder.calls, [
+    ['replace', []],
+    ['apply', ['a']],
+    ['apply', ['b']],
+  ])
 })
 
 test('a snapshot that breaks off is forgotten', async (t) => {

@@ -19,7 +19,12 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 
 const entry = (spec: Partial<ServiceEntrySpec> = {}, namespace = 'space'): Change =>
-  resource('ServiceEntry', 'api', { hosts: ['api.test'], resolution: 'DNS', ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], ...spec }, namespace)
+  resource(
+    'ServiceEntry',
+    'api',
+    { hosts: ['api.test'], resolution: 'DNS', ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], ...spec },
+    namespace,
+  )
 const key = 'serviceentry/space/api'
 
 function world(changes: Change[], settings = {}) {
@@ -29,10 +34,14 @@ function world(changes: Change[], settings = {}) {
   cache.apply(translator.apply(changes))
   const endpoints = (): string[] =>
     [...cache.all(typeUrls.endpoint).values()].flatMap(({ any }) =>
-      fromBinary(ClusterLoadAssignmentSchema, any.value).endpoints.flatMap(({ lbEndpoints }) => lbEndpoints.map(({ hostIdentifier }) => {
-        const socket = hostIdentifier.case === 'endpoint' ? hostIdentifier.value.address?.address : undefined
-        return socket?.case === 'socketAddress' && hostIdentifier.case === 'endpoint' ? `${hostIdentifier.value.hostname} ${socket.value.address}:${socket.value.portSpecifier.value}` : ''
-      })),
+      fromBinary(ClusterLoadAssignmentSchema, any.value).endpoints.flatMap(({ lbEndpoints }) =>
+        lbEndpoints.map(({ hostIdentifier }) => {
+          const socket = hostIdentifier.case === 'endpoint' ? hostIdentifier.value.address?.address : undefined
+          return socket?.case === 'socketAddress' && hostIdentifier.case === 'endpoint'
+            ? `${hostIdentifier.value.hostname} ${socket.value.address}:${socket.value.portSpecifier.value}`
+            : ''
+        }),
+      ),
     )
   return { translator, publisher, endpoints }
 }
@@ -79,7 +88,17 @@ test('a name that leads to a private address is not sent to, unless the operator
   }
   t.same(resolved({}, 'space', { egressAllowed: ['10.1.0.0/16'] }, '10.1.2.3', '10.2.0.1'), ['api.test 10.1.2.3:80'])
   t.same(resolved({}, 'mesh-system', {}, '10.2.0.1'), ['api.test 10.2.0.1:80'], 'the operator’s own')
-  t.same(resolved({ resolution: 'STATIC', endpoints: [{ address: '10.2.0.1' }, { address: 'unix:///x' }, { address: '192.0.2.7', ports: { http: 8080 }, weight: 2 }] }, 'space', {}), ['192.0.2.7 192.0.2.7:8080'])
+  t.same(
+    resolved(
+      {
+        resolution: 'STATIC',
+        endpoints: [{ address: '10.2.0.1' }, { address: 'unix:///x' }, { address: '192.0.2.7', ports: { http: 8080 }, weight: 2 }],
+      },
+      'space',
+      {},
+    ),
+    ['192.0.2.7 192.0.2.7:8080'],
+  )
   at('10.0.0.1')
   t.match(translator.degraded(key), [/api.test leads to 10.0.0.1, which is a private address/])
   at()
@@ -111,7 +130,8 @@ test('a real Envoy asks an external service by TLS and checks its name', { skip:
     t.same(rig.refused.splice(0), [])
   }
   const rule = (tls: object): Change => resource('DestinationRule', 'api', { host: 'api.test', trafficPolicy: { tls } }, 'mesh-system')
-  const external = (port: number, more: Partial<ServiceEntrySpec> = {}): Change => entry({ ports: [{ number: 80, targetPort: port, name: 'http', protocol: 'HTTP' }], ...more }, 'mesh-system')
+  const external = (port: number, more: Partial<ServiceEntrySpec> = {}): Change =>
+    entry({ ports: [{ number: 80, targetPort: port, name: 'http', protocol: 'HTTP' }], ...more }, 'mesh-system')
   await apply(external(trusted), rule({ mode: 'SIMPLE' }))
   await rig.listening()
   const answer = async () => {

@@ -12,19 +12,27 @@ import { resource, route } from './records.ts'
 import { settingsOf } from './rig.ts'
 
 const hosts = ['a.test', 'b.test', 'c.test', 'd.test', 'e.test']
-const rule = (host: string, status: number): Change => resource('VirtualService', host, { hosts: [host], http: [{ directResponse: { status } }] })
+const rule = (host: string, status: number): Change =>
+  resource('VirtualService', host, { hosts: [host], http: [{ directResponse: { status } }] })
 
 /** The statuses that a route configuration answers, by host. */
 const answersOf = ({ any }: Resource): Record<string, number> => answersIn(any.value)
 
 function answersIn(configuration: Uint8Array): Record<string, number> {
   const { virtualHosts } = fromBinary(RouteConfigurationSchema, configuration)
-  return Object.fromEntries(virtualHosts.flatMap(({ name, routes }) => routes.flatMap(({ action }) => (action.case === 'directResponse' ? [[name, action.value.status]] : []))))
+  return Object.fromEntries(
+    virtualHosts.flatMap(({ name, routes }) =>
+      routes.flatMap(({ action }) => (action.case === 'directResponse' ? [[name, action.value.status]] : [])),
+    ),
+  )
 }
 
 const pub = (version: string) => ({ typeUrl: typeUrls.route, name: 'pub', version, reason: '599 is no status' })
 
-/** A router that refuses what answers 599, and a pilot that gives it what it is to have. `holds` is what it had before, of which it tells at its first refusal. */
+/**
+ * A router that refuses what answers 599, and a pilot that gives it what it is to have. `holds` is what it had before, of which it tells at
+ * its first refusal.
+ */
 function pair({ holds }: { holds?: Uint8Array } = {}) {
   const translator = new Translator(settingsOf())
   const cache = new ResourceCache()
@@ -36,7 +44,7 @@ function pair({ holds }: { holds?: Uint8Array } = {}) {
   let has = holds
   let sent = 0
   const deliver = (): void => {
-    for (let last = ''; ; ) {
+    for (let last = ''; ;) {
       stale = false
       const offered = isolation.resourcesFor('r').find(({ name }) => name === 'pub') ?? cache.get(typeUrls.route, 'pub')!
       if (offered.version !== last) {
@@ -61,8 +69,27 @@ function pair({ holds }: { holds?: Uint8Array } = {}) {
     isolation.published(update.changed)
   }
   cache.apply({ changed: translator.constants, removed: [] })
-  const status = new ResourceStatus({ translator, isolation, ads: { epoch: 1, answered: () => 1, routers: () => routers, labels: () => [] } })
-  return { publish, deliver, routers, has: () => has, answers: () => answers, sent: () => sent, refused: () => isolation.refusals().map(({ host }) => host).sort(), isolation, status, apply: (...changes: Change[]) => (publish(...changes), deliver()) }
+  const status = new ResourceStatus({
+    translator,
+    isolation,
+    ads: { epoch: 1, answered: () => 1, routers: () => routers, labels: () => [] },
+  })
+  return {
+    publish,
+    deliver,
+    routers,
+    has: () => has,
+    answers: () => answers,
+    sent: () => sent,
+    refused: () =>
+      isolation
+        .refusals()
+        .map(({ host }) => host)
+        .sort(),
+    isolation,
+    status,
+    apply: (...changes: Change[]) => (publish(...changes), deliver()),
+  }
 }
 
 test('rules that a router refuses stay as it had them, and hold up no others', (t) => {
@@ -74,7 +101,10 @@ test('rules that a router refuses stay as it had them, and hold up no others', (
   apply(rule('b.test', 599))
   t.same(answers()['b.test'], 200)
   t.same(refused(), ['b.test'])
-  t.match(status.all(), { 'virtualservice/space/b.test': { programmed: false, degraded: /router r refuses the rules of b.test.*599 is no status/ }, 'virtualservice/space/a.test': { programmed: true, degraded: undefined } })
+  t.match(status.all(), {
+    'virtualservice/space/b.test': { programmed: false, degraded: /router r refuses the rules of b.test.*599 is no status/ },
+    'virtualservice/space/a.test': { programmed: true, degraded: undefined },
+  })
   apply(rule('a.test', 201))
   t.same(answers(), { 'a.test': 201, 'b.test': 200, 'c.test': 200, 'd.test': 200, 'e.test': 200 }, 'another host’s change gets through')
   apply(rule('b.test', 202))
@@ -132,13 +162,19 @@ test('the culprit is found too where much has changed since the router was sent 
 test('where nobody can tell which rules a router refuses, all that wait for it say why', (t) => {
   const { apply, isolation, routers } = pair()
   const translator = new Translator(settingsOf())
-  const status = new ResourceStatus({ translator, isolation, ads: { epoch: 2, answered: () => 1, routers: () => routers, labels: () => [] } })
+  const status = new ResourceStatus({
+    translator,
+    isolation,
+    ads: { epoch: 2, answered: () => 1, routers: () => routers, labels: () => [] },
+  })
   const changes = [route('a.test', []), rule('a.test', 599)]
   translator.apply(changes)
   apply(...changes)
   status.published(changes)
   routers[0]!.refused.push(pub('1'))
-  t.match(status.all(), { 'virtualservice/space/a.test': { programmed: false, degraded: 'router r refuses route configuration pub as a whole: 599 is no status' } })
+  t.match(status.all(), {
+    'virtualservice/space/a.test': { programmed: false, degraded: 'router r refuses route configuration pub as a whole: 599 is no status' },
+  })
   t.end()
 })
 

@@ -12,7 +12,11 @@ const endpoint = fc.record<LbEndpoint>({
   weight: fc.option(fc.nat(4_294_967_295), { nil: undefined }),
   mesh: fc.dictionary(text, text, { maxKeys: 3, noNullPrototype: true }),
 })
-const place = fc.record({ locality: fc.record({ region: fc.string(), zone: fc.string(), subZone: fc.string() }), priority: fc.nat(128), weight: fc.nat(1_000_000) })
+const place = fc.record({
+  locality: fc.record({ region: fc.string(), zone: fc.string(), subZone: fc.string() }),
+  priority: fc.nat(128),
+  weight: fc.nat(1_000_000),
+})
 const group = fc.record<LbGroup>({ endpoints: fc.array(endpoint, { maxLength: 5 }), place }, { requiredKeys: ['endpoints'] })
 
 /** The same as the library encodes it. */
@@ -26,14 +30,17 @@ function encoded(name: string, groups: LbGroup[], named: string[]): Buffer {
     })),
   }))
   const namedEndpoints = Object.fromEntries(named.map((key) => [key, {}]))
-  return Buffer.from(toBinary(ClusterLoadAssignmentSchema, fromJson(ClusterLoadAssignmentSchema, { clusterName: name, endpoints, namedEndpoints })))
+  return Buffer.from(
+    toBinary(ClusterLoadAssignmentSchema, fromJson(ClusterLoadAssignmentSchema, { clusterName: name, endpoints, namedEndpoints })),
+  )
 }
 
 test('endpoints are put together byte for byte as the library encodes them', async () => {
   fc.assert(
     fc.property(text, fc.array(group, { maxLength: 4 }), fc.uniqueArray(fc.uuid(), { maxLength: 1 }), (name, groups, named) => {
       const made = assignmentOf(name, groups, named).any.value
-      if (Buffer.compare(made, encoded(name, groups, named)) !== 0) throw new Error(`${Buffer.from(made).toString('hex')} is not ${encoded(name, groups, named).toString('hex')}`)
+      if (Buffer.compare(made, encoded(name, groups, named)) !== 0)
+        throw new Error(`${Buffer.from(made).toString('hex')} is not ${encoded(name, groups, named).toString('hex')}`)
     }),
   )
 })

@@ -94,7 +94,37 @@ async function scene(t: Test): Promise<Scene> {
   }
 }
 
-const segment = fc.constantFrom('/', '/', '.', '..', 'a', 'B', '%', '%2', '%2e', '%2F', '%41', '4', '1', '\\', '%5c', '%25', '~', '{', '%7B', ';', ';', '%zz', '%00', '%e9', '#', '"', '?', '%3f', '*')
+const segment = fc.constantFrom(
+  '/',
+  '/',
+  '.',
+  '..',
+  'a',
+  'B',
+  '%',
+  '%2',
+  '%2e',
+  '%2F',
+  '%41',
+  '4',
+  '1',
+  '\\',
+  '%5c',
+  '%25',
+  '~',
+  '{',
+  '%7B',
+  ';',
+  ';',
+  '%zz',
+  '%00',
+  '%e9',
+  '#',
+  '"',
+  '?',
+  '%3f',
+  '*',
+)
 
 test('a path has the same normal form in Envoy and here', { skip: envoyAbsent }, async (t) => {
   const { client, serve } = await scene(t)
@@ -116,13 +146,21 @@ test('a path has the same normal form in Envoy and here', { skip: envoyAbsent },
 const label = fc.constantFrom('a', 'b', 'c')
 const host = fc.array(label, { minLength: 1, maxLength: 11 }).map((labels) => labels.join('.'))
 const near = fc.array(label, { minLength: 1, maxLength: 3 }).map((labels) => labels.join('.'))
-const pattern = fc.oneof(near, near.map((host) => `*.${host}`))
-const prefix = fc.array(fc.constantFrom('x', 'y', 'xy'), { maxLength: 3 }).map((segments) => segments.map((segment) => `/${segment}`).join(''))
+const pattern = fc.oneof(
+  near,
+  near.map((host) => `*.${host}`),
+)
+const prefix = fc
+  .array(fc.constantFrom('x', 'y', 'xy'), { maxLength: 3 })
+  .map((segments) => segments.map((segment) => `/${segment}`).join(''))
 const authority = fc
   .tuple(fc.oneof(near, near, host), fc.boolean(), fc.constantFrom('', '', '.'), fc.constantFrom('', '', ':80', ':'))
   .map(([host, upper, dot, port]) => (upper ? host.toUpperCase() : host) + dot + port)
 const target = fc
-  .tuple(fc.array(fc.constantFrom('x', 'y', 'xy', 'X', '.', '..', '%2e', 'x%2Fy', ''), { maxLength: 10 }), fc.constantFrom('', '', '/', '?x', '/?/y'))
+  .tuple(
+    fc.array(fc.constantFrom('x', 'y', 'xy', 'X', '.', '..', '%2e', 'x%2Fy', ''), { maxLength: 10 }),
+    fc.constantFrom('', '', '/', '?x', '/?/y'),
+  )
   .map(([segments, end]) => (segments.map((segment) => `/${segment}`).join('') || '/') + end)
 
 test('the Lua specifier and findRoute find the same route', { skip: envoyAbsent }, async (t) => {
@@ -135,7 +173,11 @@ test('the Lua specifier and findRoute find the same route', { skip: envoyAbsent 
     const { status, body } = await client.ask(target, authority)
     t.equal(status === 404 ? undefined : body, key && `${key} ${normal}${query}`, `${authority} ${target}`)
   }
-  const routeSet = fc.uniqueArray(fc.record({ host: pattern, path: prefix }), { minLength: 1, maxLength: 12, selector: ({ host, path }) => host + path })
+  const routeSet = fc.uniqueArray(fc.record({ host: pattern, path: prefix }), {
+    minLength: 1,
+    maxLength: 12,
+    selector: ({ host, path }) => host + path,
+  })
   await fc.assert(
     fc.asyncProperty(routeSet, fc.array(fc.tuple(authority, target), { minLength: 40, maxLength: 40 }), async (routes, requests) => {
       await serve(routes)
@@ -147,7 +189,11 @@ test('the Lua specifier and findRoute find the same route', { skip: envoyAbsent 
 
 test('a host that is none finds no route, nor does one that names a cluster', { skip: envoyAbsent }, async (t) => {
   const { client, serve } = await scene(t)
-  await serve([{ host: 'h', path: '/x' }, { host: '*.h', path: '' }])
-  for (const host of ['', '.', ':80', 'pub/h', 'h/x', 'int/h', 'ads', 'x', '[::1]:80']) t.match((await client.ask('/x', host)).status, /^40[04]$/, host)
+  await serve([
+    { host: 'h', path: '/x' },
+    { host: '*.h', path: '' },
+  ])
+  for (const host of ['', '.', ':80', 'pub/h', 'h/x', 'int/h', 'ads', 'x', '[::1]:80'])
+    t.match((await client.ask('/x', host)).status, /^40[04]$/, host)
   t.equal((await client.ask('/x', 'h')).status, 200)
 })

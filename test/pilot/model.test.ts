@@ -9,7 +9,8 @@ import { Translator } from '../../src/pilot/translate/translator.ts'
 import { destination, instance, process, resource, route, someChange } from './records.ts'
 import { settingsOf } from './rig.ts'
 
-const names = ({ changed, removed }: ResourceUpdate): string[] => [...changed, ...removed].map(({ typeUrl, name }) => `${typeUrl.split('.').at(-1)} ${name}`).sort()
+const names = ({ changed, removed }: ResourceUpdate): string[] =>
+  [...changed, ...removed].map(({ typeUrl, name }) => `${typeUrl.split('.').at(-1)} ${name}`).sort()
 
 /** A translator and the cache that it fills. */
 function translation(changes: Change[] = []) {
@@ -18,7 +19,11 @@ function translation(changes: Change[] = []) {
   cache.apply({ changed: translator.constants, removed: [] })
   cache.apply(translator.apply(changes))
   const versions = (): Record<string, string> =>
-    Object.fromEntries([typeUrls.cluster, typeUrls.endpoint, typeUrls.route].flatMap((typeUrl) => [...cache.all(typeUrl).values()].map(({ name, version }) => [`${typeUrl} ${name}`, version])))
+    Object.fromEntries(
+      [typeUrls.cluster, typeUrls.endpoint, typeUrls.route].flatMap((typeUrl) =>
+        [...cache.all(typeUrl).values()].map(({ name, version }) => [`${typeUrl} ${name}`, version]),
+      ),
+    )
   return { translator, cache, versions }
 }
 
@@ -26,7 +31,8 @@ test('any sequence of changes leaves what a fresh translation of the final recor
   fc.assert(
     fc.property(fc.array(someChange, { maxLength: 40 }), fc.integer({ min: 1, max: 7 }), (changes, batch) => {
       const gradual = translation()
-      for (let start = 0; start < changes.length; start += batch) gradual.cache.apply(gradual.translator.apply(changes.slice(start, start + batch)))
+      for (let start = 0; start < changes.length; start += batch)
+        gradual.cache.apply(gradual.translator.apply(changes.slice(start, start + batch)))
       const final = new Map(changes.map((change) => [`${change.kind} ${change.key}`, change]))
       const fresh = translation([...final.values()].filter(({ value }) => value !== null))
       t.same(gradual.versions(), fresh.versions())
@@ -41,8 +47,17 @@ const app = (name: string): Change => ({ kind: 'app', key: 'a', value: { name, s
 const toApp = destination([], { app: 'a' })
 
 for (const [what, changes] of Object.entries<Change[]>({
-  "the operator's rule for an app of any space": [app('one'), route('h', [toApp]), resource('DestinationRule', 'dr', { host: 'one', trafficPolicy: { connectionPool: { tcp: { maxConnections: 3 } } } }, 'mesh-system')],
-  'a rule for an app that is called as a host is': [route('h', []), app('h'), route('g', [toApp]), resource('VirtualService', 'vs', { hosts: ['h'], http: [{ route: [{ destination: { host: 'h' } }] }] })],
+  "the operator's rule for an app of any space": [
+    app('one'),
+    route('h', [toApp]),
+    resource('DestinationRule', 'dr', { host: 'one', trafficPolicy: { connectionPool: { tcp: { maxConnections: 3 } } } }, 'mesh-system'),
+  ],
+  'a rule for an app that is called as a host is': [
+    route('h', []),
+    app('h'),
+    route('g', [toApp]),
+    resource('VirtualService', 'vs', { hosts: ['h'], http: [{ route: [{ destination: { host: 'h' } }] }] }),
+  ],
 })) {
   test(`${what} reaches its routes, whenever it comes`, (t) => {
     const gradual = translation()
@@ -79,7 +94,11 @@ test('records that share what they have in common are what they were', (t) => {
   )
   const model = new Model()
   model.share(true)
-  const broken = [{ kind: 'route', key: 'pub/x', value: { host: 'x' } }, { kind: 'app', key: 'a', value: {} }, { kind: 'instance', key: 'i', value: { ports: [] } }] as unknown as Change[]
+  const broken = [
+    { kind: 'route', key: 'pub/x', value: { host: 'x' } },
+    { kind: 'app', key: 'a', value: {} },
+    { kind: 'instance', key: 'i', value: { ports: [] } },
+  ] as unknown as Change[]
   t.doesNotThrow(() => model.apply(broken), 'nor does it matter what they lack')
   t.end()
 })
@@ -98,10 +117,17 @@ const world: Change[] = [
 test('a change touches the resources that depend on it and no other', (t) => {
   const touched = (change: Change): string[] => names(translation(world).translator.apply([change]))
   t.same(touched(instance('i', { address: '10.0.0.9' })), ['ClusterLoadAssignment pub/both.test', 'ClusterLoadAssignment pub/one.test'])
-  t.same(touched({ kind: 'instance', key: 'k', value: null }), ['ClusterLoadAssignment pub/both.test', 'ClusterLoadAssignment pub/other.test'])
+  t.same(touched({ kind: 'instance', key: 'k', value: null }), [
+    'ClusterLoadAssignment pub/both.test',
+    'ClusterLoadAssignment pub/other.test',
+  ])
   t.same(touched(process('q', 3)), ['ClusterLoadAssignment pub/both.test', 'ClusterLoadAssignment pub/other.test'])
   t.same(touched(process('q', 1, 'app-renamed')), [], 'what a route does not ask a process for')
-  t.same(touched(instance('i', { process: 'q' })), ['ClusterLoadAssignment pub/both.test', 'ClusterLoadAssignment pub/one.test', 'ClusterLoadAssignment pub/other.test'])
+  t.same(touched(instance('i', { process: 'q' })), [
+    'ClusterLoadAssignment pub/both.test',
+    'ClusterLoadAssignment pub/one.test',
+    'ClusterLoadAssignment pub/other.test',
+  ])
   t.same(touched(instance('new', { process: 'nobody-names-it' })), [])
   t.same(touched(route('one.test', [destination(['q'])])), ['Cluster pub/one.test', 'ClusterLoadAssignment pub/one.test'])
   t.same(touched({ kind: 'route', key: 'pub/one.test', value: null }), ['Cluster pub/one.test', 'ClusterLoadAssignment pub/one.test'])
@@ -176,7 +202,10 @@ test('why an instance is not asked is said', (t) => {
     route('one.test', [destination(['p', 'gone'])]),
   ])
   const { servers, leftOut } = servingOf(translator.model.get('route', 'pub/one.test')!, translator.model)
-  t.same(servers.map(({ guid }) => guid), ['usurper'])
+  t.same(
+    servers.map(({ guid }) => guid),
+    ['usurper'],
+  )
   const reasons = Object.fromEntries(leftOut.map(({ guid, process, reason }) => [guid ?? process, reason]))
   t.match(reasons, {
     good: /usurper has its address since later/,

@@ -25,7 +25,8 @@ const binary = [process.env['MESH_ENVOY'] ?? '', resolve(import.meta.dirname, '.
 export const envoyAbsent = binary === undefined ? 'no Envoy: npm run envoy puts it into vendor/' : false
 
 /** Settings with their defaults filled in. */
-export const settingsOf = (given: object = {}): TranslationSettings => validateConfig(TranslationSettings, structuredClone(given), 'translation')
+export const settingsOf = (given: object = {}): TranslationSettings =>
+  validateConfig(TranslationSettings, structuredClone(given), 'translation')
 
 export const routerAuthority = createAuthority('routers')
 export const instanceAuthority = createAuthority('instances')
@@ -89,7 +90,19 @@ export class Rig {
     const metadata = { listeners: specs, keypairs: ['default'], ...node }
     const file = join(rig.folder, 'envoy.json')
     writeFileSync(file, JSON.stringify(bootstrap(adsPort, metadata)))
-    const envoy = spawn(binary ?? '', ['-c', file, '--concurrency', '1', '--use-dynamic-base-id', '--base-id-path', join(rig.folder, 'id'), '-l', 'warning', '--file-flush-interval-msec', '50'])
+    const envoy = spawn(binary ?? '', [
+      '-c',
+      file,
+      '--concurrency',
+      '1',
+      '--use-dynamic-base-id',
+      '--base-id-path',
+      join(rig.folder, 'id'),
+      '-l',
+      'warning',
+      '--file-flush-interval-msec',
+      '50',
+    ])
     rig.#envoy = envoy
     for (const stream of [envoy.stdout, envoy.stderr]) stream.on('data', (data: Buffer) => rig.log.push(String(data)))
     return rig
@@ -104,7 +117,13 @@ export class Rig {
 
   /** Resolves once the listeners answer. */
   async listening(): Promise<void> {
-    for (const port of this.ports) await eventually(() => fetch(`http://127.0.0.1:${port}/`).then(() => true, (error: { cause?: { code?: string } }) => error.cause?.code !== 'ECONNREFUSED'))
+    for (const port of this.ports)
+      await eventually(() =>
+        fetch(`http://127.0.0.1:${port}/`).then(
+          () => true,
+          (error: { cause?: { code?: string } }) => error.cause?.code !== 'ECONNREFUSED',
+        ),
+      )
   }
 
   async stop(): Promise<void> {
@@ -123,7 +142,11 @@ function bootstrap(adsPort: number, metadata: object): object {
   return {
     node: { id: 'rig', cluster: 'istio-router', metadata },
     layered_runtime: { layers: [{ name: 'mesh', static_layer: { re2: { max_program_size: { error_level: 32_768 } } } }] },
-    dynamic_resources: { ads_config: grpc, lds_config: { ads: {}, resource_api_version: 'V3' }, cds_config: { ads: {}, resource_api_version: 'V3' } },
+    dynamic_resources: {
+      ads_config: grpc,
+      lds_config: { ads: {}, resource_api_version: 'V3' },
+      cds_config: { ads: {}, resource_api_version: 'V3' },
+    },
     static_resources: {
       clusters: [
         {

@@ -8,7 +8,9 @@ import { settingsOf } from './rig.ts'
 const http = { name: 'http', address: '0.0.0.0', port: 8080 }
 
 test('a node says what its listeners are; what it leaves out has a default', (t) => {
-  t.same(readNode('r', { listeners: [http], futureField: 1 }).listeners, [{ ...http, tls: false, clientCertificates: 'none', exposure: 'pub', proxyProtocol: false }])
+  t.same(readNode('r', { listeners: [http], futureField: 1 }).listeners, [
+    { ...http, tls: false, clientCertificates: 'none', exposure: 'pub', proxyProtocol: false },
+  ])
   t.same(readNode('r', undefined).listeners, [])
   t.end()
 })
@@ -30,21 +32,36 @@ test('a node that describes itself wrongly is told every fault', (t) => {
 
 test('listeners of one description have one version, whoever makes them', (t) => {
   const node = readNode('a', { listeners: [http] })
-  t.same(listenersFor(node, settingsOf()).map(({ version }) => version), listenersFor(readNode('b', { listeners: [http] }), settingsOf()).map(({ version }) => version))
+  t.same(
+    listenersFor(node, settingsOf()).map(({ version }) => version),
+    listenersFor(readNode('b', { listeners: [http] }), settingsOf()).map(({ version }) => version),
+  )
   t.notSame(listenersFor(node, settingsOf())[0]?.version, listenersFor(node, settingsOf({ streamIdleTimeout: '2h' }))[0]?.version)
   t.end()
 })
 
 test('settings are checked', (t) => {
   t.equal(settingsOf().requestTimeout, '15m')
-  for (const wrong of [{ requestTimeout: 900 }, { connectTimeout: '0s' }, { connectTimeout: '5' }, { attempts: 0 }, { loadBalancing: 'hash' }, { unknown: 1 }]) {
+  for (const wrong of [
+    { requestTimeout: 900 },
+    { connectTimeout: '0s' },
+    { connectTimeout: '5' },
+    { attempts: 0 },
+    { loadBalancing: 'hash' },
+    { unknown: 1 },
+  ]) {
     t.throws(() => settingsOf(wrong), { code: 'MESH_CONFIG_INVALID' }, JSON.stringify(wrong))
   }
   t.end()
 })
 
 test('a duration is written with its unit', (t) => {
-  for (const [text, seconds, nanos] of [['1500ms', 1n, 500_000_000], ['30s', 30n, 0], ['15m', 900n, 0], ['1h', 3600n, 0]] as const) {
+  for (const [text, seconds, nanos] of [
+    ['1500ms', 1n, 500_000_000],
+    ['30s', 30n, 0],
+    ['15m', 900n, 0],
+    ['1h', 3600n, 0],
+  ] as const) {
     t.match(duration(text), { seconds, nanos }, text)
   }
   t.end()

@@ -32,7 +32,10 @@ const authority = ({ upper, end }: SomeRequest): string => (upper ? rulesHost.to
 
 /** Asks a router over connections that it keeps. */
 function asking(t: Test, ports: { http: number; https: number }): Matcher['verdict'] {
-  const agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent({ keepAlive: true, rejectUnauthorized: false, servername: 'mesh.test' }) }
+  const agents = {
+    http: new HttpAgent({ keepAlive: true }),
+    https: new HttpsAgent({ keepAlive: true, rejectUnauthorized: false, servername: 'mesh.test' }),
+  }
   t.teardown(() => Object.values(agents).forEach((agent) => agent.destroy()))
   return async (request) => {
     const { tls, method, target, headers } = request
@@ -56,12 +59,18 @@ async function envoy(t: Test): Promise<Matcher> {
     async serve(rules) {
       // Its worker learns of them a moment after they are acknowledged.
       const barrier = `/barrier/${++turn}`
-      const first: HttpRoute = { match: [{ uri: { exact: barrier } }], directResponse: { status: 200 }, headers: { response: { set: { [ruleHeader]: barrier } } } }
+      const first: HttpRoute = {
+        match: [{ uri: { exact: barrier } }],
+        directResponse: { status: 200 },
+        headers: { response: { set: { [ruleHeader]: barrier } } },
+      }
       rig.cache.apply(translator.apply(records([first, ...rules])))
       await rig.settled()
       if (rig.refused.length) throw new Error(`Envoy refuses ${JSON.stringify(rig.refused.splice(0))}`)
       await rig.listening()
-      await eventually(async () => (await verdict({ tls: false, method: 'GET', end: '', upper: false, target: barrier, headers: {} })) === barrier)
+      await eventually(
+        async () => (await verdict({ tls: false, method: 'GET', end: '', upper: false, target: barrier, headers: {} })) === barrier,
+      )
     },
   }
 }
@@ -78,7 +87,10 @@ async function embedded(t: Test): Promise<Matcher> {
 }
 
 /** Whether somebody could have typed the values: Node gives and takes the bytes of UTF-8 as characters of Latin-1. */
-const isText = (headers: SomeRequest['headers']): boolean => Object.values(headers).flat().every((value) => isUtf8(Buffer.from(value, 'latin1')))
+const isText = (headers: SomeRequest['headers']): boolean =>
+  Object.values(headers)
+    .flat()
+    .every((value) => isUtf8(Buffer.from(value, 'latin1')))
 
 /** What `meshctl trace` says. */
 function trace(): Matcher {
@@ -91,8 +103,17 @@ function trace(): Matcher {
       const normal = normalizePath(path)
       if (normal === undefined) return 'refused'
       if (!isText(headers)) return undefined
-      const lines = Object.entries(headers).flatMap(([name, values]) => [values].flat().map((value) => [name, Buffer.from(value, 'latin1').toString()] as const))
-      const { rules: traced } = traceRules(rulesOf(recordSource(records(rules)), shaped.value!)!, { method, scheme: tls ? 'https' : 'http', authority: authority(request), path: normal, query: query.slice(1), headers: lines })
+      const lines = Object.entries(headers).flatMap(([name, values]) =>
+        [values].flat().map((value) => [name, Buffer.from(value, 'latin1').toString()] as const),
+      )
+      const { rules: traced } = traceRules(rulesOf(recordSource(records(rules)), shaped.value!)!, {
+        method,
+        scheme: tls ? 'https' : 'http',
+        authority: authority(request),
+        path: normal,
+        query: query.slice(1),
+        headers: lines,
+      })
       const last = traced.at(-1)!
       return last.matched ? String(traced.length - 1) : 'none'
     },
@@ -108,10 +129,15 @@ test('Envoy, the embedded engine and meshctl trace take the same rule for any re
     fc.asyncProperty(someRules, fc.array(someRequest, { minLength: 50, maxLength: 50 }), async (rules, requests) => {
       await Promise.all(Object.values(matchers).map((matcher) => matcher.serve(rules)))
       for (const request of requests) {
-        const [expected, ...others] = await Promise.all([matchers.envoy, matchers.embedded, matchers.trace].map((matcher) => matcher.verdict(request)))
+        const [expected, ...others] = await Promise.all(
+          [matchers.envoy, matchers.embedded, matchers.trace].map((matcher) => matcher.verdict(request)),
+        )
         compared++
         if (expected !== 'none') met++
-        if (others.some((verdict) => verdict !== undefined && verdict !== expected)) throw new Error(`of rules ${JSON.stringify(rules.map(({ match }) => match))}\n${JSON.stringify(request)} meets at Envoy ${expected}, embedded ${others[0]}, in a trace ${others[1]}`)
+        if (others.some((verdict) => verdict !== undefined && verdict !== expected))
+          throw new Error(
+            `of rules ${JSON.stringify(rules.map(({ match }) => match))}\n${JSON.stringify(request)} meets at Envoy ${expected}, embedded ${others[0]}, in a trace ${others[1]}`,
+          )
       }
     }),
     { seed, numRuns, endOnFailure: true },

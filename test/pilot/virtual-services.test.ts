@@ -27,8 +27,12 @@ function routesOf(changes: Change[], host = 'shop.test'): { names: string[]; deg
 test('of several VirtualServices of a host the oldest comes first, and what is for all requests last', (t) => {
   const { names } = routesOf([
     service('young', ['shop.test'], [{ match: [{ uri: { prefix: '/a' } }], route: to('shop.test') }], { at: '2026-03-01' }),
-    service('old', ['shop.test'], [{ match: [{ uri: { prefix: '/b' } }], route: to('shop.test') }, { route: to('shop.test') }], { at: '2026-02-01' }),
-    service('middle', ['shop.test'], [{ match: [{ uri: { prefix: '/' }, method: { exact: 'GET' } }], route: to('shop.test') }], { at: '2026-02-02' }),
+    service('old', ['shop.test'], [{ match: [{ uri: { prefix: '/b' } }], route: to('shop.test') }, { route: to('shop.test') }], {
+      at: '2026-02-01',
+    }),
+    service('middle', ['shop.test'], [{ match: [{ uri: { prefix: '/' }, method: { exact: 'GET' } }], route: to('shop.test') }], {
+      at: '2026-02-02',
+    }),
   ])
   t.same(names, ['space/old http[0]', 'space/middle http[0]', 'space/young http[0]', 'space/old http[1]'])
   t.end()
@@ -37,7 +41,10 @@ test('of several VirtualServices of a host the oldest comes first, and what is f
 test('the operator’s rules come before a space’s, and the closest name before a wildcard', (t) => {
   const rule: HttpRoute[] = [{ match: [{ uri: { prefix: '/x' } }], route: to('shop.test') }]
   const own = service('own', ['shop.test'], rule)
-  t.same(routesOf([own, service('all', ['shop.test'], rule, { namespace: 'mesh-system', at: '2027-01-01' })]).names, ['mesh-system/all http[0]', 'space/own http[0]'])
+  t.same(routesOf([own, service('all', ['shop.test'], rule, { namespace: 'mesh-system', at: '2027-01-01' })]).names, [
+    'mesh-system/all http[0]',
+    'space/own http[0]',
+  ])
   t.same(routesOf([own, service('all', ['*.test'], rule)]).names, ['space/own http[0]'])
   t.same(routesOf([service('all', ['*.test'], rule)]).names, ['space/all http[0]'])
   t.same(routesOf([service('all', ['*.test'], rule, { namespace: 'another' })]).names, [], 'a wildcard reaches its own space only')
@@ -45,13 +52,25 @@ test('the operator’s rules come before a space’s, and the closest name befor
 })
 
 test('a delegate’s entry that contradicts its root is left out; a missing one is said', (t) => {
-  const root = service('root', ['shop.test'], [{ match: [{ uri: { prefix: '/a' }, headers: { x: { exact: '1' } } }], delegate: { name: 'leaf' } }])
+  const root = service(
+    'root',
+    ['shop.test'],
+    [{ match: [{ uri: { prefix: '/a' }, headers: { x: { exact: '1' } } }], delegate: { name: 'leaf' } }],
+  )
   const leaf = (...http: HttpRoute[]): Change => ({ ...resource('VirtualService', 'leaf', { http }) })
   const entry = (match: NonNullable<HttpRoute['match']>[number]): HttpRoute => ({ match: [match], route: to('shop.test') })
-  t.same(routesOf([root, leaf(entry({ uri: { prefix: '/a/b' } }), entry({ uri: { prefix: '/b' } }), entry({ headers: { x: { exact: '2' } } }), entry({ headers: { x: { exact: '1' }, y: { exact: '2' } } }))]).names, [
-    'space/leaf http[0]',
-    'space/leaf http[3]',
-  ])
+  t.same(
+    routesOf([
+      root,
+      leaf(
+        entry({ uri: { prefix: '/a/b' } }),
+        entry({ uri: { prefix: '/b' } }),
+        entry({ headers: { x: { exact: '2' } } }),
+        entry({ headers: { x: { exact: '1' }, y: { exact: '2' } } }),
+      ),
+    ]).names,
+    ['space/leaf http[0]', 'space/leaf http[3]'],
+  )
   const { names, degraded } = routesOf([root])
   t.same(names, [])
   t.match(degraded('virtualservice/space/root'), [/no VirtualService leaf to delegate to/])

@@ -40,7 +40,12 @@ test('shares are exact, or as far off as stated, within the bounds of Envoy', (t
         at += count
         return Math.abs(share / (weight / wanted) - 1) <= 2.1 * error + 1e-9
       })
-      return close && error < 0.5 && total <= 4_294_967_295 && weights.every((weight) => Number.isInteger(weight) && weight >= 1 && weight <= 1_000_000)
+      return (
+        close &&
+        error < 0.5 &&
+        total <= 4_294_967_295 &&
+        weights.every((weight) => Number.isInteger(weight) && weight >= 1 && weight <= 1_000_000)
+      )
     }),
     { numRuns: 500 },
   )

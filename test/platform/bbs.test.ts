@@ -30,7 +30,9 @@ function follow(client: Bbs) {
   const stop = new AbortController()
   const events: BbsEvent[] = []
   let opened = 0
-  const ended = client.follow({ signal: stop.signal, onOpen: () => opened++, onEvent: (event) => events.push(event) }).catch((error: Error) => error)
+  const ended = client
+    .follow({ signal: stop.signal, onOpen: () => opened++, onEvent: (event) => events.push(event) })
+    .catch((error: Error) => error)
   return { events, ended, stop, opened: () => opened }
 }
 
@@ -55,13 +57,20 @@ test('an older BBS without routing infos is asked for the whole desired LRPs', a
 test('an API error, which comes with status 200, is an error', async (t) => {
   const { server, client } = await begin(t)
   // Error{type: 4, message: "bad"} as field 1.
-  server.answers.set('/v1/actual_lrps/list', Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 9\r\n\r\n'), Buffer.from([10, 7, 8, 4, 18, 3, 98, 97, 100])]))
+  server.answers.set(
+    '/v1/actual_lrps/list',
+    Buffer.concat([
+      Buffer.from('HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 9\r\n\r\n'),
+      Buffer.from([10, 7, 8, 4, 18, 3, 98, 97, 100]),
+    ]),
+  )
   await t.rejects(collect(client.actualLrps()), { code: 'MESH_BBS_REFUSED', message: /bad/ })
 })
 
 test('truncated, garbled and foreign answers are errors', async (t) => {
   const { server, client } = await begin(t)
-  const answer = (type: string, body: Buffer, length = body.length) => Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`), body])
+  const answer = (type: string, body: Buffer, length = body.length) =>
+    Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`), body])
   for (const [name, bytes] of Object.entries({
     'cut within a message': answer('application/x-protobuf', Buffer.from([18, 40, 10, 3, 97])),
     'cut within the body': answer('application/x-protobuf', Buffer.from([18, 2]), 100),
@@ -105,7 +114,12 @@ test('events are read although their chunk headers end in a semicolon', async (t
   server.emit('desired_lrp_created', { desiredLrp: desiredLrp({ process: 'p' }) })
   server.emit('desired_lrp_changed', { before: desiredLrp({ process: 'p' }), after: desiredLrp({ process: 'p', instances: 2 }) })
   const { actualLrpKey, actualLrpInstanceKey, ...before } = actualLrp({ process: 'p', guid: 'i', state: 'CLAIMED' })
-  server.emit('actual_lrp_instance_changed', { actualLrpKey, actualLrpInstanceKey, before, after: { ...before, state: 'RUNNING', routable: false } })
+  server.emit('actual_lrp_instance_changed', {
+    actualLrpKey,
+    actualLrpInstanceKey,
+    before,
+    after: { ...before, state: 'RUNNING', routable: false },
+  })
   server.emit('actual_lrp_crashed', {})
   server.write('event: something_new\ndata: !!!\n\n')
   server.emit('desired_lrp_removed', { desiredLrp: desiredLrp({ process: 'p' }) })
@@ -113,7 +127,11 @@ test('events are read although their chunk headers end in a semicolon', async (t
   t.match(events, [
     { kind: 'desired', lrp: { instances: 1 } },
     { kind: 'desired', lrp: { instances: 2 } },
-    { kind: 'actual', lrp: { state: 'RUNNING', routable: false, actualLrpInstanceKey: { instanceGuid: 'i' } }, before: { state: 'CLAIMED' } },
+    {
+      kind: 'actual',
+      lrp: { state: 'RUNNING', routable: false, actualLrpInstanceKey: { instanceGuid: 'i' } },
+      before: { state: 'CLAIMED' },
+    },
     { kind: 'desired-removed' },
   ])
   stop.abort(new Error('enough'))
@@ -163,7 +181,12 @@ test('a stream that is cut, refused or never answered ends with an error', async
   server.cut()
   t.match(await cut.ended, { code: 'MESH_BBS_STREAM_ENDED' })
 
-  for (const head of ['HTTP/1.1 503 Busy\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n', `HTTP/1.1 200 OK\r\n${'X: y\r\n'.repeat(20_000)}`, 'SSH-2.0\r\n\r\n']) {
+  for (const head of [
+    'HTTP/1.1 503 Busy\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n',
+    `HTTP/1.1 200 OK\r\n${'X: y\r\n'.repeat(20_000)}`,
+    'SSH-2.0\r\n\r\n',
+  ]) {
     server.answers.set('/v1/events/lrp_instances.r1', head)
     t.match(await follow(client).ended, { code: /MESH_BBS_STREAM_(REFUSED|ENDED)/ }, head.slice(0, 30))
   }

@@ -8,7 +8,9 @@ import { actual, desired, TestPlatform } from './support/platform.ts'
 const apps = ['a', 'b', 'c']
 const routes = ['x', 'y', 'z']
 
-/** A Cloud Foundry whose Diego hears of Cloud Controller's changes late, and whose events reach us late, twice, and out of step with reads. */
+/**
+ * A Cloud Foundry whose Diego hears of Cloud Controller's changes late, and whose events reach us late, twice, and out of step with reads.
+ */
 class World {
   readonly platform = new TestPlatform({ mirror: { from: 'apps', to: 'mesh' } })
   readonly #started = new Map<string, { process: string; instances: number }>()
@@ -81,14 +83,23 @@ class World {
 
   get truth() {
     const expected = new Map<string, string[]>()
-    for (const [route, mapped] of this.#mapped) if (mapped.size) expected.set(`pub/${route}.mesh`, [...mapped].sort().map((app) => `${app}/web:8080 ${this.#started.get(app)?.process ?? ''}`))
-    const instances = [...this.#started.values()].flatMap(({ process, instances }) => Array.from({ length: instances }, (_, index) => `${process}#${index}`))
+    for (const [route, mapped] of this.#mapped)
+      if (mapped.size)
+        expected.set(
+          `pub/${route}.mesh`,
+          [...mapped].sort().map((app) => `${app}/web:8080 ${this.#started.get(app)?.process ?? ''}`),
+        )
+    const instances = [...this.#started.values()].flatMap(({ process, instances }) =>
+      Array.from({ length: instances }, (_, index) => `${process}#${index}`),
+    )
     return { routes: Object.fromEntries(expected), instances: instances.sort() }
   }
 
   get published() {
     const routes = routesOf(this.platform)
-    const instances = [...this.platform.published.all()].flatMap((change) => (change.kind === 'instance' && change.value ? `${change.value.process}#${change.value.index}` : []))
+    const instances = [...this.platform.published.all()].flatMap((change) =>
+      change.kind === 'instance' && change.value ? `${change.value.process}#${change.value.index}` : [],
+    )
     return { routes, instances: instances.sort() }
   }
 
@@ -139,7 +150,9 @@ class World {
 }
 
 function routesOf(platform: TestPlatform) {
-  const found = [...platform.published.all()].flatMap((change) => (change.kind === 'route' ? [[change.key, platform.answer(change.key)!] as const] : []))
+  const found = [...platform.published.all()].flatMap((change) =>
+    change.kind === 'route' ? [[change.key, platform.answer(change.key)!] as const] : [],
+  )
   return Object.fromEntries(found)
 }
 
@@ -151,60 +164,71 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('delete'), route }),
   fc.record({ do: fc.constant('start'), app, instances: fc.integer({ min: 0, max: 3 }) }),
   fc.record({ do: fc.constant('stop'), app }),
-  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('carryOut', 'carryOut', 'hear', 'hear', 'hear', 'readAll', 'readChanges', 'readBbs', 'breathe') }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constantFrom('carryOut', 'carryOut', 'hear', 'hear', 'hear', 'readAll', 'readChanges', 'readBbs', 'breathe'),
+    }),
+  },
   fc.record({ do: fc.constant('hearAgain'), which: fc.nat(40) }),
 )
 
 test('whatever happens in whatever order, what is published becomes the truth', async (t) => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), fc.constantFrom('readAll', 'readChanges', 'both'), fc.integer({ min: 0, max: 3 }), async (steps, last, delay) => {
-      const world = new World()
-      const { platform } = world
-      await platform.readAll()
-      platform.pause = async () => {
-        for (let turn = 0; turn < delay; turn++) await breathe()
-      }
-      const reads: Partial<Record<string, Promise<void>>> = {}
-      for (const step of steps as Record<string, any>[]) {
-        switch (step['do']) {
-          case 'map':
-          case 'unmap':
-            world[step['do'] as 'map' | 'unmap'](step['route'], step['app'])
-            break
-          case 'delete':
-            world.delete(step['route'])
-            break
-          case 'start':
-            world.start(step['app'], step['instances'])
-            break
-          case 'stop':
-            world.stop(step['app'])
-            break
-          case 'carryOut':
-            world.carryOut()
-            break
-          case 'hear':
-            world.hear()
-            break
-          case 'hearAgain':
-            world.hearAgain(step['which'])
-            break
-          case 'breathe':
-            await breathe()
-            break
-          default: {
-            const kind = step['do'] as 'readAll' | 'readChanges' | 'readBbs'
-            reads[kind] ??= platform[kind]().finally(() => delete reads[kind])
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 80, size: 'max' }),
+      fc.constantFrom('readAll', 'readChanges', 'both'),
+      fc.integer({ min: 0, max: 3 }),
+      async (steps, last, delay) => {
+        const world = new World()
+        const { platform } = world
+        await platform.readAll()
+        platform.pause = async () => {
+          for (let turn = 0; turn < delay; turn++) await breathe()
+        }
+        const reads: Partial<Record<string, Promise<void>>> = {}
+        for (const step of steps as Record<string, any>[]) {
+          switch (step['do']) {
+            case 'map':
+            case 'unmap':
+              world[step['do'] as 'map' | 'unmap'](step['route'], step['app'])
+              break
+            case 'delete':
+              world.delete(step['route'])
+              break
+            case 'start':
+              world.start(step['app'], step['instances'])
+              break
+            case 'stop':
+              world.stop(step['app'])
+              break
+            case 'carryOut':
+              world.carryOut()
+              break
+            case 'hear':
+              world.hear()
+              break
+            case 'hearAgain':
+              world.hearAgain(step['which'])
+              break
+            case 'breathe':
+              await breathe()
+              break
+            default: {
+              const kind = step['do'] as 'readAll' | 'readChanges' | 'readBbs'
+              reads[kind] ??= platform[kind]().finally(() => delete reads[kind])
+            }
           }
         }
-      }
-      for (const read of Object.values(reads)) await read
-      await world.settle()
-      if (last !== 'readChanges') await platform.readAll()
-      if (last !== 'readAll') await platform.readChanges()
-      if (last === 'both') await platform.readBbs()
-      if (!isDeepStrictEqual(world.published, world.truth)) throw new Error(`published ${JSON.stringify(world.published)}, true is ${JSON.stringify(world.truth)}`)
-    }),
+        for (const read of Object.values(reads)) await read
+        await world.settle()
+        if (last !== 'readChanges') await platform.readAll()
+        if (last !== 'readAll') await platform.readChanges()
+        if (last === 'both') await platform.readBbs()
+        if (!isDeepStrictEqual(world.published, world.truth))
+          throw new Error(`published ${JSON.stringify(world.published)}, true is ${JSON.stringify(world.truth)}`)
+      },
+    ),
     { numRuns: 300 },
   )
   t.pass('in 300 histories')

@@ -17,7 +17,11 @@ async function full(): Promise<TestPlatform> {
   return platform
 }
 
-const counts = ({ published }: TestPlatform) => ({ routes: published.count('route'), instances: published.count('instance'), apps: published.count('app') })
+const counts = ({ published }: TestPlatform) => ({
+  routes: published.count('route'),
+  instances: published.count('instance'),
+  apps: published.count('app'),
+})
 
 test('an empty list where there were many removes nothing, and is held', async (t) => {
   const platform = await full()
@@ -101,7 +105,13 @@ test('instances that were all replaced are not held', async (t) => {
   for (let n = 0; n < 10; n++) platform.actual.set(`j${n}`, actual({ process: `p${n}`, guid: `j${n}` }))
   await platform.readBbs()
   t.equal(platform.guard.held, undefined)
-  t.same([...platform.published.all()].filter(({ kind }) => kind === 'instance').map(({ key }) => key[0]).join(''), 'j'.repeat(10))
+  t.same(
+    [...platform.published.all()]
+      .filter(({ kind }) => kind === 'instance')
+      .map(({ key }) => key[0])
+      .join(''),
+    'j'.repeat(10),
+  )
 })
 
 test('nothing of a domain that is not fresh is removed', async (t) => {

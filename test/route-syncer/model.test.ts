@@ -17,7 +17,14 @@ test('BBS alone serves a route at once, with the names it carries', (t) => {
     options: {},
     destinations: [{ app: 'a', type: 'web', port: 8080, protocol: 'http1', processes: ['p'] }],
   })
-  t.same(platform.published.get('instance', 'i'), { process: 'p', index: 0, address: '10.0.0.1', ports: [{ app: 8080, plain: 61001, tls: 61002 }], zone: 'z1', since: '1700000000000000000' })
+  t.same(platform.published.get('instance', 'i'), {
+    process: 'p',
+    index: 0,
+    address: '10.0.0.1',
+    ports: [{ app: 8080, plain: 61001, tls: 61002 }],
+    zone: 'z1',
+    since: '1700000000000000000',
+  })
   t.same(platform.published.get('process', 'p'), { app: 'a', type: 'web', instances: 1 })
   t.same(platform.published.get('app', 'a'), { name: 'name of a', space: 'space', labels: {}, annotations: {} })
   t.same(platform.published.get('space', 'space'), { name: 'name of space', organization: 'org' })
@@ -27,9 +34,29 @@ test('BBS alone serves a route at once, with the names it carries', (t) => {
 
 test('Cloud Controller adds guid, labels, weights, options and names', async (t) => {
   const platform = new TestPlatform()
-  platform.hear({ kind: 'desired', lrp: desired({ process: 'p', app: 'a', routes: { 'cf-router': JSON.stringify([{ hostnames: ['h.mesh'], port: 8080, options: { loadbalancing: 'round-robin', route_policy_scope: 'any' } }]) } }) })
+  platform.hear({
+    kind: 'desired',
+    lrp: desired({
+      process: 'p',
+      app: 'a',
+      routes: {
+        'cf-router': JSON.stringify([
+          { hostnames: ['h.mesh'], port: 8080, options: { loadbalancing: 'round-robin', route_policy_scope: 'any' } },
+        ]),
+      },
+    }),
+  })
   platform.cc.app('a', { labels: { version: 'v2' } })
-  platform.cc.route({ guid: 'r', url: 'h.mesh', destinations: [{ app: 'a', weight: 90 }, { app: 'b', weight: 10, protocol: 'http2' }], labels: { tier: 'gold' }, options: { loadbalancing: 'least-connection' } })
+  platform.cc.route({
+    guid: 'r',
+    url: 'h.mesh',
+    destinations: [
+      { app: 'a', weight: 90 },
+      { app: 'b', weight: 10, protocol: 'http2' },
+    ],
+    labels: { tier: 'gold' },
+    options: { loadbalancing: 'least-connection' },
+  })
   await platform.readAll()
   t.match(platform.published.get('route', 'pub/h.mesh'), {
     guid: 'r',
@@ -120,7 +147,9 @@ test('a stable instance is RUNNING and routable, in place, and of a wanted proce
 
 test('an instance keeps its place while its cell is evacuated or suspect', (t) => {
   const platform = new TestPlatform()
-  const [ordinary, evacuating, suspect] = [0, 1, 2].map((presence, index) => actual({ process: 'p', guid: 'i', presence, tag: tag(index, presence === 1 ? 'f' : 'e') }))
+  const [ordinary, evacuating, suspect] = [0, 1, 2].map((presence, index) =>
+    actual({ process: 'p', guid: 'i', presence, tag: tag(index, presence === 1 ? 'f' : 'e') }),
+  )
   const served = () => platform.published.get('instance', 'i') !== undefined
   platform.hear({ kind: 'desired', lrp: desired({ process: 'p' }) })
   platform.hear({ kind: 'actual', lrp: ordinary! })
@@ -138,7 +167,8 @@ test('an instance keeps its place while its cell is evacuated or suspect', (t) =
 test('instances are reached as BBS prefers', (t) => {
   const platform = new TestPlatform()
   platform.hear({ kind: 'desired', lrp: desired({ process: 'p', instances: 3 }) })
-  for (const [index, guid] of ['unknown', 'instance', 'host'].entries()) platform.hear({ kind: 'actual', lrp: actual({ process: 'p', index, guid, preferred: index }) })
+  for (const [index, guid] of ['unknown', 'instance', 'host'].entries())
+    platform.hear({ kind: 'actual', lrp: actual({ process: 'p', index, guid, preferred: index }) })
   const reach = (guid: string) => platform.published.get('instance', guid)
   t.match(reach('unknown'), { address: '10.0.0.1', ports: [{ app: 8080, plain: 61001, tls: 61002 }] })
   t.match(reach('instance'), { address: '10.255.0.1', ports: [{ app: 8080, plain: 8080, tls: 61443 }] })
@@ -153,7 +183,10 @@ test('routes that make no sense leave what was there', async (t) => {
   await platform.readAll()
   platform.hear({ kind: 'desired', lrp: desired({ process: 'p', app: 'a', hosts: ['c.mesh', 'h.mesh'] }) })
   for (const [index, json] of ['{', '7', '[{"hostnames":"h.mesh","port":8080}]', '[{"port":99999999}]'].entries()) {
-    platform.hear({ kind: 'desired', lrp: desired({ process: 'p', app: 'a', routes: { 'cf-router': json }, tag: tag(index + 1), instances: index + 2 }) })
+    platform.hear({
+      kind: 'desired',
+      lrp: desired({ process: 'p', app: 'a', routes: { 'cf-router': json }, tag: tag(index + 1), instances: index + 2 }),
+    })
     t.same(platform.answer('pub/h.mesh'), ['a/web:8080 p'], json)
     t.equal(platform.published.get('process', 'p')?.instances, index + 2, 'what else it says counts')
   }
@@ -165,7 +198,15 @@ test('routes that make no sense leave what was there', async (t) => {
 
 test('only mesh and internal domains are served, internal ones never to the public', async (t) => {
   const platform = new TestPlatform({ mirror: { from: 'apps', to: 'mesh' } })
-  platform.hear({ kind: 'desired', lrp: desired({ process: 'p', app: 'a', hosts: ['a.mesh', 'b.deep.mesh', 'a.apps', 'a.deep.apps', 'a.elsewhere', 'xmesh', 'a.internal', '*.mesh', 'tcp.mesh:1024'], internal: ['b.internal', 'c.elsewhere', 'd.mesh'] }) })
+  platform.hear({
+    kind: 'desired',
+    lrp: desired({
+      process: 'p',
+      app: 'a',
+      hosts: ['a.mesh', 'b.deep.mesh', 'a.apps', 'a.deep.apps', 'a.elsewhere', 'xmesh', 'a.internal', '*.mesh', 'tcp.mesh:1024'],
+      internal: ['b.internal', 'c.elsewhere', 'd.mesh'],
+    }),
+  })
   platform.cc.domain('secret.mesh', true)
   platform.cc.route({ guid: 'r', url: 's.secret.mesh', domain: 'secret.mesh', destinations: [{ app: 'a' }] })
   await platform.readAll()
@@ -177,7 +218,26 @@ test('only mesh and internal domains are served, internal ones never to the publ
 
 test('hosts of each kind of domain find their listener', (t) => {
   const platform = new TestPlatform({ mirror: { from: 'apps', to: 'mesh' } })
-  platform.hear({ kind: 'desired', lrp: desired({ process: 'p', app: 'a', hosts: ['a.mesh', 'b.deep.mesh', 'm.apps', 'a.deep.apps', 'a.elsewhere', 'xmesh', 'a.internal', '*.mesh', 'tcp.mesh:1024', 'bad host.mesh'], internal: ['b.internal', 'c.elsewhere', 'd.mesh'] }) })
+  platform.hear({
+    kind: 'desired',
+    lrp: desired({
+      process: 'p',
+      app: 'a',
+      hosts: [
+        'a.mesh',
+        'b.deep.mesh',
+        'm.apps',
+        'a.deep.apps',
+        'a.elsewhere',
+        'xmesh',
+        'a.internal',
+        '*.mesh',
+        'tcp.mesh:1024',
+        'bad host.mesh',
+      ],
+      internal: ['b.internal', 'c.elsewhere', 'd.mesh'],
+    }),
+  })
   const keys = [...platform.published.all()].flatMap(({ kind, key }) => (kind === 'route' ? [key] : []))
   t.same(keys.sort(), ['int/a.internal', 'int/b.internal', 'int/d.mesh', 'pub/*.mesh', 'pub/a.mesh', 'pub/b.deep.mesh', 'pub/m.mesh'])
   t.equal(platform.published.get('route', 'pub/m.mesh')?.mirrors, 'm.apps')
@@ -224,7 +284,13 @@ test('a conflict that BBS tells first is not served either', async (t) => {
 
 test('a route behind a route service is not served past it', (t) => {
   const platform = new TestPlatform()
-  platform.hear({ kind: 'desired', lrp: desired({ process: 'p', routes: { 'cf-router': JSON.stringify([{ hostnames: ['h.mesh'], port: 8080, route_service_url: 'https://auth.test' }]) } }) })
+  platform.hear({
+    kind: 'desired',
+    lrp: desired({
+      process: 'p',
+      routes: { 'cf-router': JSON.stringify([{ hostnames: ['h.mesh'], port: 8080, route_service_url: 'https://auth.test' }]) },
+    }),
+  })
   t.equal(platform.answer('pub/h.mesh'), undefined)
   t.match(platform.model.conflicts, [{ key: 'pub/h.mesh', reason: /route service/ }])
   t.end()

@@ -28,7 +28,10 @@ test('while copilot takes nothing it is asked more and more seldom, and then get
 
   takes = true
   await eventually(() => sender.condition.ready)
-  t.same(taken, ['a', 'b'].map((key) => ({ kind: 'app', key, value: null })))
+  t.same(
+    taken,
+    ['a', 'b'].map((key) => ({ kind: 'app', key, value: null })),
+  )
 })
 
 test('it stops for good where another syncer has taken over', async (t) => {

@@ -90,7 +90,12 @@ test('both sources are read and brought to copilot, then every change', async (t
   t.equal(copilot.value('route', 'pub/hello.mesh').destinations[0].weight, 100)
   for (const [name, condition] of Object.entries(syncer.conditions)) t.equal(condition().ready, true, name)
   await eventually(() => copilot.report?.ready)
-  t.match(copilot.report, { version: /./, conflicts: [], counts: { route: 1 }, sources: { bbs: { ageMs: Number }, cloudController: { ageMs: Number } } })
+  t.match(copilot.report, {
+    version: /./,
+    conflicts: [],
+    counts: { route: 1 },
+    sources: { bbs: { ageMs: Number }, cloudController: { ageMs: Number } },
+  })
 })
 
 test('a full read that began before an event does not undo it', async (t) => {
@@ -122,11 +127,16 @@ test('a stream that is cut, repeated or garbled is taken up again and what was m
   for (const [round, harm] of [() => bbs.cut(), () => bbs.raw('no chunk\r\n'), () => bbs.raw('0\r\n\r\n')].entries()) {
     await eventually(() => bbs.streams === 1)
     harm()
-    bbs.desired.set('p-hello', desiredLrp({ process: 'p-hello', app: 'hello', hosts: ['hello.apps'], instances: round + 2, tag: { epoch: 'e', index: round + 1 } }))
+    bbs.desired.set(
+      'p-hello',
+      desiredLrp({ process: 'p-hello', app: 'hello', hosts: ['hello.apps'], instances: round + 2, tag: { epoch: 'e', index: round + 1 } }),
+    )
     await eventually(() => copilot.value('process', 'p-hello').instances === round + 2)
   }
   await eventually(() => bbs.streams === 1)
-  bbs.emit('desired_lrp_changed', { after: desiredLrp({ process: 'p-hello', app: 'hello', hosts: ['hello.apps'], instances: 9, tag: { epoch: 'e', index: 1 } }) })
+  bbs.emit('desired_lrp_changed', {
+    after: desiredLrp({ process: 'p-hello', app: 'hello', hosts: ['hello.apps'], instances: 9, tag: { epoch: 'e', index: 1 } }),
+  })
   bbs.emit('desired_lrp_created', { desiredLrp: desiredLrp({ process: 'mark', hosts: ['mark.mesh'] }) })
   await eventually(() => copilot.value('route', 'pub/mark.mesh'))
   t.equal(copilot.value('process', 'p-hello').instances, 4, 'an old event is no news')
@@ -144,7 +154,11 @@ test('while a neighbour is away the last good state stays, and all is well when 
   await platform.begin('copilot')
   await eventually(() => copilot.value('route', 'pub/hello.mesh'))
 
-  for (const path of ['/v3/routes', '/v3/audit_events']) cc.answers.set(path, Array.from({ length: 40 }, (_, index) => (index % 2 ? { status: 500 } : { status: 200, body: '<html>' })))
+  for (const path of ['/v3/routes', '/v3/audit_events'])
+    cc.answers.set(
+      path,
+      Array.from({ length: 40 }, (_, index) => (index % 2 ? { status: 500 } : { status: 200, body: '<html>' })),
+    )
   await eventually(() => syncer.conditions['cloud-controller']!().reason)
   await bbs.close()
   up.delete(bbs)
@@ -153,7 +167,9 @@ test('while a neighbour is away the last good state stays, and all is well when 
   cc.answers.clear()
   await platform.begin('bbs')
   push(platform, 'second')
-  await eventually(() => copilot.value('route', 'pub/second.mesh')?.destinations[0].processes[0] === 'p-second' && copilot.value('instance', 'i-second'))
+  await eventually(
+    () => copilot.value('route', 'pub/second.mesh')?.destinations[0].processes[0] === 'p-second' && copilot.value('instance', 'i-second'),
+  )
   await eventually(() => Object.values(syncer.conditions).every((condition) => condition().ready))
 })
 
@@ -172,7 +188,10 @@ test('copilot gets everything again when it has lost track, and missed nothing a
   copilot.refusals.push(500, 503)
   await copilot.close()
   up.delete(copilot)
-  for (const index of [1, 2]) bbs.emit('desired_lrp_changed', { after: desiredLrp({ process: 'x', hosts: ['x.mesh'], instances: index + 1, tag: { epoch: 'e', index } }) })
+  for (const index of [1, 2])
+    bbs.emit('desired_lrp_changed', {
+      after: desiredLrp({ process: 'x', hosts: ['x.mesh'], instances: index + 1, tag: { epoch: 'e', index } }),
+    })
   bbs.emit('desired_lrp_created', { desiredLrp: desiredLrp({ process: 'y', hosts: ['y.mesh'] }) })
   await platform.begin('copilot')
   await eventually(() => copilot.value('route', 'pub/y.mesh') && copilot.value('process', 'x').instances === 3)
@@ -210,10 +229,17 @@ test('with Cloud Controller away at start, what copilot still has stands in for 
   await cc.close()
   platform.up.delete(cc)
 
-  bbs.desired.set('p-hello', desiredLrp({ process: 'p-hello', app: 'hello', hosts: ['hello.apps', 'more.apps'], tag: { epoch: 'e', index: 1 } }))
+  bbs.desired.set(
+    'p-hello',
+    desiredLrp({ process: 'p-hello', app: 'hello', hosts: ['hello.apps', 'more.apps'], tag: { epoch: 'e', index: 1 } }),
+  )
   const after = start(t, ports, { cloudController: { patience: 200 } })
   await eventually(() => copilot.value('route', 'pub/more.mesh'))
-  t.match(copilot.value('route', 'pub/stopped.mesh'), { guid: 'stopped', labels: { tier: 'gold' }, destinations: [{ app: 'sleeper', weight: 100, processes: [] }] })
+  t.match(copilot.value('route', 'pub/stopped.mesh'), {
+    guid: 'stopped',
+    labels: { tier: 'gold' },
+    destinations: [{ app: 'sleeper', weight: 100, processes: [] }],
+  })
   t.match(copilot.value('route', 'pub/hello.mesh'), { guid: 'r-hello', mirrors: 'hello.apps' })
   t.equal(after.conditions['cloud-controller']!().ready, false)
 

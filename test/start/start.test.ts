@@ -23,7 +23,16 @@ test('the sample answers as soon as everything is up, over HTTP and HTTPS', asyn
 
 test('what is printed and ready.json say where everything is', (t) => {
   const { urls, credentials, caFile, domains, pids } = start.info
-  for (const said of [urls.cloudController, urls.copilot, credentials.user, credentials.password, domains.mesh, caFile, `curl http://hello.${domains.mesh}:${start.router.http}/`]) t.match(start.output, said)
+  for (const said of [
+    urls.cloudController,
+    urls.copilot,
+    credentials.user,
+    credentials.password,
+    domains.mesh,
+    caFile,
+    `curl http://hello.${domains.mesh}:${start.router.http}/`,
+  ])
+    t.match(start.output, said)
   t.match(credentials.password, /^[0-9a-f]{24}$/, 'cf takes no such password for an option')
   t.same(Object.keys(pids).toSorted(), ['copilot', 'foundation', 'istio-router', 'pilot', 'route-syncer', 'start'])
   for (const pid of Object.values(pids)) process.kill(pid, 0)
@@ -92,17 +101,33 @@ test('an app calls another over the mesh-internal domain, with what its environm
   await cc.close()
 })
 
-test('the programs talk over their real sockets, and only as the architecture says', { skip: process.platform !== 'linux' && 'reads /proc' }, async (t) => {
-  const [[container = 0] = []] = Object.values(await onlyHello())
-  const pids = { ...start.info.pids, instance: container }
-  const sockets = connections(pids)
-  const talks = (from: string, to: string) => sockets.some((socket) => socket.from === from && socket.to === to)
-  for (const [from, to] of [['route-syncer', 'foundation'], ['route-syncer', 'copilot'], ['pilot', 'copilot'], ['istio-router', 'pilot'], ['istio-router', 'instance']] as const) {
-    if (to === 'instance') await start.hello()
-    await eventually(() => talks(from, to) || connections(pids).some((socket) => socket.from === from && socket.to === to))
-  }
-  for (const [from, to] of [['pilot', 'foundation'], ['istio-router', 'foundation'], ['istio-router', 'copilot'], ['route-syncer', 'pilot']] as const) t.notOk(talks(from, to), `${from} → ${to}`)
-})
+test(
+  'the programs talk over their real sockets, and only as the architecture says',
+  { skip: process.platform !== 'linux' && 'reads /proc' },
+  async (t) => {
+    const [[container = 0] = []] = Object.values(await onlyHello())
+    const pids = { ...start.info.pids, instance: container }
+    const sockets = connections(pids)
+    const talks = (from: string, to: string) => sockets.some((socket) => socket.from === from && socket.to === to)
+    for (const [from, to] of [
+      ['route-syncer', 'foundation'],
+      ['route-syncer', 'copilot'],
+      ['pilot', 'copilot'],
+      ['istio-router', 'pilot'],
+      ['istio-router', 'instance'],
+    ] as const) {
+      if (to === 'instance') await start.hello()
+      await eventually(() => talks(from, to) || connections(pids).some((socket) => socket.from === from && socket.to === to))
+    }
+    for (const [from, to] of [
+      ['pilot', 'foundation'],
+      ['istio-router', 'foundation'],
+      ['istio-router', 'copilot'],
+      ['route-syncer', 'pilot'],
+    ] as const)
+      t.notOk(talks(from, to), `${from} → ${to}`)
+  },
+)
 
 for (const program of ['copilot', 'pilot', 'route-syncer', 'foundation']) {
   test(`while ${program} is killed and comes back, every request is answered`, async (t) => {
@@ -174,7 +199,21 @@ test('a busy port, an unusable folder and a wrong argument are a sentence that s
   t.match(wrong.stderr, /embedded, envoy/)
   const help = startSync('--help')
   t.equal(help.status, 0)
-  for (const option of ['--data', '--fresh', '--engine', '--routers', '--http-port', '--https-port', '--cc-port', '--apps-domain', '--mesh-domain', '--no-mirror', '--no-sample', '--log-level']) t.match(help.stdout, option)
+  for (const option of [
+    '--data',
+    '--fresh',
+    '--engine',
+    '--routers',
+    '--http-port',
+    '--https-port',
+    '--cc-port',
+    '--apps-domain',
+    '--mesh-domain',
+    '--no-mirror',
+    '--no-sample',
+    '--log-level',
+  ])
+    t.match(help.stdout, option)
 })
 
 test('nothing is left', () => start.discard())
@@ -213,7 +252,9 @@ function connections(pids: Record<string, number>): Connection[] {
       } catch {}
     }
   }
-  const rows = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => readFileSync(file, 'utf8').split('\n').slice(1)).map((line) => line.trim().split(/\s+/))
+  const rows = ['/proc/net/tcp', '/proc/net/tcp6']
+    .flatMap((file) => readFileSync(file, 'utf8').split('\n').slice(1))
+    .map((line) => line.trim().split(/\s+/))
   const portOf = (address = ''): number => Number.parseInt(address.split(':')[1] ?? '', 16)
   const listeners = new Map(rows.filter(([, , , state]) => state === '0A').map((row) => [portOf(row[1]), owners.get(row[9] ?? '')]))
   return rows

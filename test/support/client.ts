@@ -1,4 +1,9 @@
-import { connect as connectH2, type ClientHttp2Session, type IncomingHttpHeaders as Http2Headers, type OutgoingHttpHeaders } from 'node:http2'
+import {
+  connect as connectH2,
+  type ClientHttp2Session,
+  type IncomingHttpHeaders as Http2Headers,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
 import { Agent, request, type IncomingHttpHeaders, type OutgoingHttpHeaders as Headers, type RequestOptions } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { connect, type Socket } from 'node:net'
@@ -23,7 +28,15 @@ export async function ask(port: number, host: string, { body, tls, ...options }:
   const send = tls ? requestTls : request
   return new Promise((resolve, reject) => {
     const outgoing = send(
-      { agent: tls ? false : new Agent(), host: '127.0.0.1', port, setHost: false, ...options, headers: { host, ...options.headers }, ...(tls && { servername: host, ...tls }) },
+      {
+        agent: tls ? false : new Agent(),
+        host: '127.0.0.1',
+        port,
+        setHost: false,
+        ...options,
+        headers: { host, ...options.headers },
+        ...(tls && { servername: host, ...tls }),
+      },
       (response) => {
         text(response).then(
           (content) => resolve({ status: response.statusCode ?? 0, headers: response.headers, trailers: response.trailers, body: content }),
@@ -57,7 +70,11 @@ export function http2(port: number, tls?: ConnectionOptions): ClientHttp2Session
 }
 
 /** One HTTP/2 request on a session. */
-export async function askHttp2(session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: string | Buffer): Promise<{ headers: Http2Headers & { ':status'?: number }; trailers: Http2Headers; body: Buffer }> {
+export async function askHttp2(
+  session: ClientHttp2Session,
+  headers: OutgoingHttpHeaders,
+  body?: string | Buffer,
+): Promise<{ headers: Http2Headers & { ':status'?: number }; trailers: Http2Headers; body: Buffer }> {
   const stream = session.request(headers, { endStream: body === undefined })
   let trailers: Http2Headers = {}
   stream.on('trailers', (received) => (trailers = received))

@@ -5,7 +5,13 @@ import { RouterConfig } from '../../src/istio-router/config.ts'
 import { PilotConfig } from '../../src/pilot/config.ts'
 import { RouteSyncerConfig } from '../../src/route-syncer/config.ts'
 
-const programs = { 'route-syncer': RouteSyncerConfig, copilot: CopilotConfig, pilot: PilotConfig, 'istio-router': RouterConfig, foundation: FoundationConfig } satisfies Record<string, TSchema>
+const programs = {
+  'route-syncer': RouteSyncerConfig,
+  copilot: CopilotConfig,
+  pilot: PilotConfig,
+  'istio-router': RouterConfig,
+  foundation: FoundationConfig,
+} satisfies Record<string, TSchema>
 
 interface Node {
   type?: string | string[]
@@ -24,7 +30,10 @@ interface Node {
 /** The configuration reference as Markdown, a table a program, from the very schemas that check the files. */
 export function configurationDocs(): string {
   const chapters = Object.entries(programs).map(([name, schema]) => {
-    const rows = fields(schema as Node, '').map(({ path, node, required }) => `| \`${path}\` | ${typeOf(node)} | ${required ? 'required' : defaultOf(node)} | ${node.description ?? ''} |`)
+    const rows = fields(schema as Node, '').map(
+      ({ path, node, required }) =>
+        `| \`${path}\` | ${typeOf(node)} | ${required ? 'required' : defaultOf(node)} | ${node.description ?? ''} |`,
+    )
     return [`## ${name}`, '', '| field | type | default | what it is |', '|---|---|---|---|', ...rows, ''].join('\n')
   })
   return `# Configuration

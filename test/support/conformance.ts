@@ -21,16 +21,25 @@ export const behaviours = new Map<string, { only: EngineName | undefined }>()
 /**
  * The conformance suite: each behaviour runs on both engines, all in one mesh. A difference between engines is a bug, except what is
  * Envoy's alone (`only`), which docs/resources-table.md says. Every case is a test called `ENGINE: BEHAVIOUR`,
- * or `ENGINE alone: BEHAVIOUR`; `skip` says why it cannot run here. What it applies must have the fields that it is said to prove in test/conformance/fields.yaml.
+ * or `ENGINE alone: BEHAVIOUR`; `skip` says why it cannot run here. What it applies must have the fields that it is said to prove in
+ * test/conformance/fields.yaml.
  */
-export function behaviour(name: string, check: (scene: Scene) => Promise<void>, { only, skip: absent }: { only?: EngineName; skip?: string | undefined } = {}): void {
+export function behaviour(
+  name: string,
+  check: (scene: Scene) => Promise<void>,
+  { only, skip: absent }: { only?: EngineName; skip?: string | undefined } = {},
+): void {
   behaviours.set(name, { only })
   if (!wanted.test(name)) return
   for (const engine of engines) {
     if (only && engine !== only) continue
     const skip = absent ?? (engine === 'envoy' && envoyAbsent)
     test(`${engine}${only ? ' alone' : ''}: ${name}`, { skip: skip || false }, async (t) => {
-      const mesh = await (starting ??= Mesh.start({ engines, rateLimitService: true, translation: { requestTimeout: '3s', portLeases: [8081, 9443].map((port) => ({ port, spaces: ['org/dev'] })) } }))
+      const mesh = await (starting ??= Mesh.start({
+        engines,
+        rateLimitService: true,
+        translation: { requestTimeout: '3s', portLeases: [8081, 9443].map((port) => ({ port, spaces: ['org/dev'] })) },
+      }))
       const router = mesh.routers.get(engine) as TestRouter
       const applied = new Set<string>()
       const apply: Scene['apply'] = (...documents) => {
@@ -38,7 +47,11 @@ export function behaviour(name: string, check: (scene: Scene) => Promise<void>, 
         return mesh.apply(router, ...documents)
       }
       await check({ t, mesh, router, apply })
-      t.same(provenBy(name).filter((field) => !applied.has(field)), [], 'it gives the fields that it is said to prove')
+      t.same(
+        provenBy(name).filter((field) => !applied.has(field)),
+        [],
+        'it gives the fields that it is said to prove',
+      )
     })
   }
 }

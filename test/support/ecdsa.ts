@@ -8,7 +8,11 @@ const keyAt = 6
 
 /** A certificate of an authority like `like`, but for an ECDSA key (P-256), of which forge knows nothing. */
 export function withEcdsaKey(authority: KeyPair, like: string): KeyPair {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256', publicKeyEncoding: { type: 'spki', format: 'der' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } })
+  const { publicKey, privateKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
   const certificate = pki.certificateToAsn1(pki.certificateFromPem(like))
   const [signed, , signature] = certificate.value as [forge.asn1.Asn1, forge.asn1.Asn1, forge.asn1.Asn1]
   ;(signed.value as forge.asn1.Asn1[])[keyAt] = asn1.fromDer(publicKey.toString('latin1'))

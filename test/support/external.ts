@@ -22,12 +22,23 @@ async function listening(t: Scene['t'], server: TcpServer, address = '127.0.0.1'
   return (server.address() as AddressInfo).port
 }
 
-const answering = (answer: string | RequestListener): RequestListener => (typeof answer === 'string' ? (_request, response) => void response.end(answer) : answer)
+const answering = (answer: string | RequestListener): RequestListener =>
+  typeof answer === 'string' ? (_request, response) => void response.end(answer) : answer
 
 /** A service outside: over HTTP, over TLS, over HTTP/2 without TLS, or that echoes after a word. */
 export const external = {
-  http: (t: Scene['t'], answer: string | RequestListener, address?: string, port?: number): Promise<number> => listening(t, createServer(answering(answer)), address, port),
-  https: (t: Scene['t'], answer: string | RequestListener, tls: ServerOptions): Promise<number> => listening(t, createTlsServer(tls, answering(answer)).on('tlsClientError', () => {})),
-  http2: (t: Scene['t'], answer: (request: Http2ServerRequest, response: Http2ServerResponse) => void): Promise<number> => listening(t, createHttp2Server(answer)),
-  tcp: (t: Scene['t'], word: string): Promise<number> => listening(t, createTcpServer((socket) => socket.once('data', (data: Buffer) => socket.end(`${word} ${data.toString()}`)))),
+  http: (t: Scene['t'], answer: string | RequestListener, address?: string, port?: number): Promise<number> =>
+    listening(t, createServer(answering(answer)), address, port),
+  https: (t: Scene['t'], answer: string | RequestListener, tls: ServerOptions): Promise<number> =>
+    listening(
+      t,
+      createTlsServer(tls, answering(answer)).on('tlsClientError', () => {}),
+    ),
+  http2: (t: Scene['t'], answer: (request: Http2ServerRequest, response: Http2ServerResponse) => void): Promise<number> =>
+    listening(t, createHttp2Server(answer)),
+  tcp: (t: Scene['t'], word: string): Promise<number> =>
+    listening(
+      t,
+      createTcpServer((socket) => socket.once('data', (data: Buffer) => socket.end(`${word} ${data.toString()}`))),
+    ),
 }

@@ -6,7 +6,8 @@ import { resourceKinds } from '../../src/mesh/istio/kinds.ts'
 import type { ResourceKind } from '../../src/mesh/istio/types.ts'
 
 /** A field as the register of proofs has it: the policies of a subset and of a port are as that of the whole rule. */
-export const registered = (path: string): string => path.replace(/^subsets\[\]\.(?=trafficPolicy\.)/, '').replace('portLevelSettings[].', '')
+export const registered = (path: string): string =>
+  path.replace(/^subsets\[\]\.(?=trafficPolicy\.)/, '').replace('portLevelSettings[].', '')
 
 /** A file of the tests, and the words in it that are about the field: a test's name, or what it expects. */
 interface Elsewhere {
@@ -19,14 +20,17 @@ const register = parse(readFileSync(resolve(import.meta.dirname, '../conformance
 
 /** test/conformance/fields.yaml: which behaviours prove a field, by `KIND PATH`. */
 export const proofs: ReadonlyMap<string, string[]> = new Map(
-  resourceKinds.flatMap((kind) => Object.entries(register[kind]).map(([path, behaviours]): [string, string[]] => [`${kind} ${path}`, [behaviours].flat()])),
+  resourceKinds.flatMap((kind) =>
+    Object.entries(register[kind]).map(([path, behaviours]): [string, string[]] => [`${kind} ${path}`, [behaviours].flat()]),
+  ),
 )
 
 /** What no request shows: the field, and where it is proved. */
 export const elsewhere: ReadonlyMap<string, Elsewhere> = new Map(Object.entries(register.elsewhere))
 
 /** The fields that a behaviour is said to prove. */
-export const provenBy = (behaviour: string): string[] => [...proofs].filter(([, behaviours]) => behaviours.includes(behaviour)).map(([field]) => field)
+export const provenBy = (behaviour: string): string[] =>
+  [...proofs].filter(([, behaviours]) => behaviours.includes(behaviour)).map(([field]) => field)
 
 /** The fields that a resource gives, as `KIND PATH`. */
 export function fieldsOf(document: object): string[] {

@@ -5,7 +5,12 @@ import { typed, type Mesh, type TestRouter } from './mesh.ts'
 import { revocationList } from './revocation.ts'
 
 /** A Gateway for the router that is tested; the operator's with `namespace: 'mesh-system'`. */
-export const gateway = (router: TestRouter, name: string, servers: Server[], namespace?: string): { metadata: object; spec: GatewaySpec } => ({
+export const gateway = (
+  router: TestRouter,
+  name: string,
+  servers: Server[],
+  namespace?: string,
+): { metadata: object; spec: GatewaySpec } => ({
   ...typed('Gateway'),
   metadata: { name, ...(namespace !== undefined && { namespace }) },
   spec: { selector: { engine: router.engine }, servers },
@@ -19,7 +24,11 @@ export const bound = (gatewayName: string, host: string, spec: Omit<VirtualServi
 })
 
 export const http = (...hosts: string[]): Server => ({ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts })
-export const https = (tls: Server['tls'], ...hosts: string[]): Server => ({ port: { number: 443, name: 'https', protocol: 'HTTPS' }, hosts, tls })
+export const https = (tls: Server['tls'], ...hosts: string[]): Server => ({
+  port: { number: 443, name: 'https', protocol: 'HTTPS' },
+  hosts,
+  tls,
+})
 
 /** A CA of a space's own: clients and servers trust nobody else. */
 export class SpaceAuthority {

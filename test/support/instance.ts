@@ -46,18 +46,32 @@ export class TestInstance {
   private constructor(options: InstanceOptions, guid: string) {
     this.guid = guid
     this.index = options.index ?? 0
-    const identity = issueCertificate(options.identities, { commonName: guid, dns: [options.identity ?? guid, ...(options.alsoNamed ?? [])], organizationalUnits: ['app:test'] }, options.keys)
+    const identity = issueCertificate(
+      options.identities,
+      { commonName: guid, dns: [options.identity ?? guid, ...(options.alsoNamed ?? [])], organizationalUnits: ['app:test'] },
+      options.keys,
+    )
     const handler = options.handler ?? ((_request, response) => response.end(`instance ${guid}`))
     this.app = options.http2Handler ? createH2cServer(options.http2Handler) : createServer(handler)
     // Longer than a router keeps an idle connection, so that the two ends never disagree on whether it is open.
     if (this.app instanceof Server) this.app.keepAliveTimeout = 90_000
     this.app.on('request', () => this.requests++)
-    this.#proxy = createTlsServer({ cert: identity.certificate, key: identity.key, ca: options.routerCa, requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {
-      if (!dnsNames(socket.getPeerCertificate()).includes('gorouter.service.cf.internal')) return socket.destroy()
-      this.connections++
-      if (options.tcpHandler) options.tcpHandler(socket)
-      else this.app.emit('connection', socket)
-    })
+    this.#proxy = createTlsServer(
+      {
+        cert: identity.certificate,
+        key: identity.key,
+        ca: options.routerCa,
+        requestCert: true,
+        rejectUnauthorized: true,
+        ALPNProtocols: ['h2', 'http/1.1'],
+      },
+      (socket) => {
+        if (!dnsNames(socket.getPeerCertificate()).includes('gorouter.service.cf.internal')) return socket.destroy()
+        this.connections++
+        if (options.tcpHandler) options.tcpHandler(socket)
+        else this.app.emit('connection', socket)
+      },
+    )
     this.#proxy.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
@@ -80,7 +94,14 @@ export class TestInstance {
 
   /** Its record, as route-syncer would send it. */
   record(process: string): Instance {
-    return { process, index: this.index, address: '127.0.0.1', ports: [{ app: 8080, plain: 0, tls: this.port }], zone: 'z1', since: String(Date.now() * 1e6) }
+    return {
+      process,
+      index: this.index,
+      address: '127.0.0.1',
+      ports: [{ app: 8080, plain: 0, tls: this.port }],
+      zone: 'z1',
+      since: String(Date.now() * 1e6),
+    }
   }
 
   /** Connections that are open. */
@@ -88,7 +109,9 @@ export class TestInstance {
     return this.#sockets.size
   }
 
-  /** Lets connections come in and answers none of their bytes, as a host does that hangs; breaks those that there are. Returns what ends it. */
+  /**
+   * Lets connections come in and answers none of their bytes, as a host does that hangs; breaks those that there are. Returns what ends it.
+   */
   async freeze(): Promise<() => void> {
     const { port } = this
     await this.stop()

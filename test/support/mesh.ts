@@ -124,8 +124,15 @@ export class Mesh {
   }
 
   /** The certificate and key that an instance of an app finds in its environment. */
-  caller({ app, space = 'space', organization = 'organization' }: { app: string; space?: string; organization?: string }): { cert: string; key: string } {
-    const { certificate, key } = issueCertificate(this.#identities.pair, { commonName: 'instance', dns: ['instance'], organizationalUnits: [`organization:${organization}`, `space:${space}`, `app:${app}`] })
+  caller({ app, space = 'space', organization = 'organization' }: { app: string; space?: string; organization?: string }): {
+    cert: string
+    key: string
+  } {
+    const { certificate, key } = issueCertificate(this.#identities.pair, {
+      commonName: 'instance',
+      dns: ['instance'],
+      organizationalUnits: [`organization:${organization}`, `space:${space}`, `app:${app}`],
+    })
     return { cert: certificate, key }
   }
 
@@ -140,7 +147,13 @@ export class Mesh {
     const app = await this.#app(options)
     const route = { host, path: options.path ?? '', exposure: options.exposure ?? 'pub' } as const
     const destinations = [app.destination()]
-    await this.change([{ kind: 'route', key: routeKey(route), value: { ...route, space: 'space', labels: options.labels ?? {}, options: options.options ?? {}, destinations } }])
+    await this.change([
+      {
+        kind: 'route',
+        key: routeKey(route),
+        value: { ...route, space: 'space', labels: options.labels ?? {}, options: options.options ?? {}, destinations },
+      },
+    ])
     await this.#known(routeKey(route), app.instances)
 
     return {
@@ -162,14 +175,24 @@ export class Mesh {
   }
 
   /** One route with several apps, each with a weight and a number of instances. */
-  async serveWeighted(shares: { weight: number; instances: number }[], handler?: InstanceOptions['handler']): Promise<{ host: string; apps: TestInstance[][] }> {
+  async serveWeighted(
+    shares: { weight: number; instances: number }[],
+    handler?: InstanceOptions['handler'],
+  ): Promise<{ host: string; apps: TestInstance[][] }> {
     return this.#serveApps(shares.map(({ weight, instances }) => ({ weight, instances, handler })))
   }
 
   /** One route with an app a version, which is its label `version` and its answer, unless it has a handler. */
-  async serveVersions(versions: Record<string, Omit<ServeOptions, 'host' | 'path'>>, host?: string): Promise<{ host: string; apps: TestInstance[][] }> {
+  async serveVersions(
+    versions: Record<string, Omit<ServeOptions, 'host' | 'path'>>,
+    host?: string,
+  ): Promise<{ host: string; apps: TestInstance[][] }> {
     return this.#serveApps(
-      Object.entries(versions).map(([version, options]) => ({ handler: (_request, response) => response.end(version), ...options, appLabels: { version, ...options.appLabels } })),
+      Object.entries(versions).map(([version, options]) => ({
+        handler: (_request, response) => response.end(version),
+        ...options,
+        appLabels: { version, ...options.appLabels },
+      })),
       host,
     )
   }
@@ -181,7 +204,11 @@ export class Mesh {
   async apply(router: TestRouter, ...documents: object[]): Promise<void> {
     const { host } = (this.#barrier ??= await this.serve())
     const body = String(++this.#applied)
-    const barrier = { ...typed('VirtualService'), metadata: { name: 'barrier' }, spec: { hosts: [host], http: [{ directResponse: { status: 200, body: { string: body } } }] } }
+    const barrier = {
+      ...typed('VirtualService'),
+      metadata: { name: 'barrier' },
+      spec: { hosts: [host], http: [{ directResponse: { status: 200, body: { string: body } } }] },
+    }
     await this.call('POST', '/v1/resources/apply', { documents: [...documents, barrier], namespace: 'space' })
     // Envoy's workers learn of it one by one.
     let seen = 0
@@ -193,18 +220,30 @@ export class Mesh {
 
   /** A request to copilot's API for people. Throws with what it answers, unless that is 200. */
   async call(method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown> {
-    const answer = await request(`${this.#api}${path}`, { method, ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) })
+    const answer = await request(`${this.#api}${path}`, {
+      method,
+      ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    })
     const text = await answer.body.text()
     if (answer.statusCode !== 200) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`)
     return JSON.parse(text)
   }
 
-  async #serveApps(versions: (ServeOptions & { weight?: number })[], host = this.host()): Promise<{ host: string; apps: TestInstance[][] }> {
+  async #serveApps(
+    versions: (ServeOptions & { weight?: number })[],
+    host = this.host(),
+  ): Promise<{ host: string; apps: TestInstance[][] }> {
     const apps = await Promise.all(versions.map((options) => this.#app(options)))
-    const destinations = apps.map((app, i) => ({ ...app.destination(), ...(versions[i]?.weight !== undefined && { weight: versions[i].weight }) }))
+    const destinations = apps.map((app, i) => ({
+      ...app.destination(),
+      ...(versions[i]?.weight !== undefined && { weight: versions[i].weight }),
+    }))
     const route = { host, path: '', exposure: 'pub' } as const
     await this.change([{ kind: 'route', key: routeKey(route), value: { ...route, space: 'space', labels: {}, options: {}, destinations } }])
-    await this.#known(routeKey(route), apps.flatMap(({ instances }) => instances))
+    await this.#known(
+      routeKey(route),
+      apps.flatMap(({ instances }) => instances),
+    )
     return { host, apps: apps.map(({ instances }) => instances) }
   }
 
@@ -223,12 +262,24 @@ export class Mesh {
     const process = `${guid}-1`
     const running: TestInstance[] = []
     const add = async (changed: { identity?: string } = { identity }): Promise<TestInstance> => {
-      const instance = await TestInstance.start({ index: running.length, identities: this.#identities.pair, routerCa: this.#authority.pair.certificate, handler, http2Handler, tcpHandler, ...changed })
+      const instance = await TestInstance.start({
+        index: running.length,
+        identities: this.#identities.pair,
+        routerCa: this.#authority.pair.certificate,
+        handler,
+        http2Handler,
+        tcpHandler,
+        ...changed,
+      })
       running.push(instance)
       this.#instances.push(instance)
       await this.change([
         { kind: 'process', key: process, value: { app: guid, type: 'web', instances: running.length } },
-        { kind: 'instance', key: instance.guid, value: { ...instance.record(process), ...(zones.length > 0 && { zone: zones[instance.index % zones.length]! }) } },
+        {
+          kind: 'instance',
+          key: instance.guid,
+          value: { ...instance.record(process), ...(zones.length > 0 && { zone: zones[instance.index % zones.length]! }) },
+        },
       ])
       return instance
     }
@@ -237,7 +288,18 @@ export class Mesh {
       { kind: 'process', key: process, value: { app: guid, type: 'web', instances } },
     ])
     for (let i = 0; i < instances; i++) await add()
-    return { guid, instances: running, add, destination: (): Destination => ({ app: guid, type: 'web', port: 8080, protocol: http2Handler ? 'http2' : 'http1', processes: [process] }) }
+    return {
+      guid,
+      instances: running,
+      add,
+      destination: (): Destination => ({
+        app: guid,
+        type: 'web',
+        port: 8080,
+        protocol: http2Handler ? 'http2' : 'http1',
+        processes: [process],
+      }),
+    }
   }
 
   /** Waits until every router has acknowledged the route with these instances. */
@@ -256,7 +318,9 @@ export class Mesh {
     const [copilot, api, pilot, debug] = [await freePort(), await freePort(), await freePort(), await freePort()]
     this.dns = await DnsServer.start()
     if (rateLimitService) this.rateLimits = await FakeRateLimitService.start(this.#authority.issue('rate-limits'))
-    const limits = this.rateLimits && { rateLimitService: { address: this.rateLimits.address, serverName: 'rate-limits.service.cf.internal', timeout: '1s' } }
+    const limits = this.rateLimits && {
+      rateLimitService: { address: this.rateLimits.address, serverName: 'rate-limits.service.cf.internal', timeout: '1s' },
+    }
     this.#copilot = `https://127.0.0.1:${copilot}`
     this.#api = `http://127.0.0.1:${api}`
     this.#pilot = {
@@ -283,13 +347,22 @@ export class Mesh {
     }
     await starting[0]?.ready()
     await this.#send('PUT', `/v1/sources/cf/records?epoch=${this.#epoch}`, `${JSON.stringify({ commit: { count: 0 } })}\n`)
-    await this.change([{ kind: 'organization', key: 'org', value: { name: 'org' } }, { kind: 'space', key: 'space', value: { name: 'dev', organization: 'org' } }])
+    await this.change([
+      { kind: 'organization', key: 'org', value: { name: 'org' } },
+      { kind: 'space', key: 'space', value: { name: 'dev', organization: 'org' } },
+    ])
     await Promise.all(starting.map((program) => program.ready()))
   }
 
   /** The router that is tested, and one beside it that trusts its clients to be load balancers. */
   async #launchRouters(engine: EngineName, pilot: number): Promise<TestProgram[]> {
-    const [http, https, internal, internalTls, internalOptional] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
+    const [http, https, internal, internalTls, internalOptional] = [
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+    ]
     const [proxied, trusting] = [await freePort(), await freePort()]
     const gatewayPorts = { 8081: await freePort(), 9443: await freePort(), 5432: await freePort() }
     const server = (name: string) => ({ name, ...withoutCa(this.#authority.issue(name, { dns: [name, `*.${name}`], usages: ['server'] })) })
@@ -300,7 +373,14 @@ export class Mesh {
       keypairs: [server('mesh.test'), server('other.test')],
       backend: { ...withoutCa(this.#authority.issue('backend', { dns: ['gorouter.service.cf.internal'] })), ca: this.#identities.ca },
     }
-    const listener = (name: string, port: number, more: object = {}) => ({ name, address: '127.0.0.1', port, tls: false, exposure: 'pub', ...more })
+    const listener = (name: string, port: number, more: object = {}) => ({
+      name,
+      address: '127.0.0.1',
+      port,
+      tls: false,
+      exposure: 'pub',
+      ...more,
+    })
     const listeners = [
       listener('http', http),
       listener('https', https, { tls: true }),
@@ -309,17 +389,48 @@ export class Mesh {
       listener('internal-optional', internalOptional, { exposure: 'int', tls: true, clientCertificates: 'optional' }),
       listener('proxied', proxied, { proxyProtocol: true }),
     ]
-    const program = await this.#launch('istio-router', { ...common, name: engine, labels: { istio: 'ingressgateway', engine }, gatewayPorts, cache: join(this.folder, engine), listeners }, engine)
+    const program = await this.#launch(
+      'istio-router',
+      { ...common, name: engine, labels: { istio: 'ingressgateway', engine }, gatewayPorts, cache: join(this.folder, engine), listeners },
+      engine,
+    )
     const beside = `${engine}-trusting`
-    const trustingProgram = await this.#launch('istio-router', { ...common, name: beside, zone: 'z2', cache: join(this.folder, beside), trustedCidrs: ['127.0.0.0/8'], listeners: [listener('http', trusting)] }, beside)
+    const trustingProgram = await this.#launch(
+      'istio-router',
+      {
+        ...common,
+        name: beside,
+        zone: 'z2',
+        cache: join(this.folder, beside),
+        trustedCidrs: ['127.0.0.0/8'],
+        listeners: [listener('http', trusting)],
+      },
+      beside,
+    )
     const accessLog = (): Record<string, unknown>[] => jsonLines(program.output).filter((line) => 'duration_ms' in line)
-    this.routers.set(engine, { engine, http, https, internal, internalTls, internalOptional, proxied, gatewayPorts, trusting, ca: this.#authority.pair.certificate, program, accessLog })
+    this.routers.set(engine, {
+      engine,
+      http,
+      https,
+      internal,
+      internalTls,
+      internalOptional,
+      proxied,
+      gatewayPorts,
+      trusting,
+      ca: this.#authority.pair.certificate,
+      program,
+      accessLog,
+    })
     return [program, trustingProgram]
   }
 
   /** Kills pilot and starts it again; routers come back to it by themselves. */
   async restartPilot(): Promise<void> {
-    const [before] = this.#programs.splice(this.#programs.findIndex(({ name }) => name === 'pilot'), 1)
+    const [before] = this.#programs.splice(
+      this.#programs.findIndex(({ name }) => name === 'pilot'),
+      1,
+    )
     await before!.stop('SIGKILL')
     await (await this.#launch('pilot', this.#pilot)).ready()
   }
@@ -331,7 +442,12 @@ export class Mesh {
   }
 
   async #send(method: 'PUT' | 'POST', path: string, body: string): Promise<void> {
-    const answer = await request(`${this.#copilot}${path}`, { method, body, dispatcher: this.#syncer, headers: { 'content-type': method === 'PUT' ? 'application/x-ndjson' : 'application/json' } })
+    const answer = await request(`${this.#copilot}${path}`, {
+      method,
+      body,
+      dispatcher: this.#syncer,
+      headers: { 'content-type': method === 'PUT' ? 'application/x-ndjson' : 'application/json' },
+    })
     const text = await answer.body.text()
     if (answer.statusCode !== 200) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`)
   }

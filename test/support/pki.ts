@@ -18,7 +18,12 @@ export class TestAuthority {
 
   /** Issues a certificate and answers its files with this CA's. */
   issue(name: string, options: Partial<CertificateOptions> = {}): TlsConfig {
-    const { certificate, key } = issueCertificate(this.pair, { commonName: name, dns: [`${name}.service.cf.internal`], ips: ['127.0.0.1'], ...options })
+    const { certificate, key } = issueCertificate(this.pair, {
+      commonName: name,
+      dns: [`${name}.service.cf.internal`],
+      ips: ['127.0.0.1'],
+      ...options,
+    })
     const files = { certificate: join(this.folder, `${name}.crt`), key: join(this.folder, `${name}.key`), ca: this.ca }
     writeFileSync(files.certificate, certificate)
     writeFileSync(files.key, key)

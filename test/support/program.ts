@@ -28,7 +28,9 @@ export class TestProgram {
     const port = await freePort()
     const file = join(folder, `${name}.yml`)
     writeFileSync(file, stringify({ health: { listen: { port } }, ...config }))
-    const child = spawn(process.execPath, [resolve(import.meta.dirname, `../../src/${program}/main.ts`), '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [resolve(import.meta.dirname, `../../src/${program}/main.ts`), '--config', file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     return new TestProgram(name, child, port)
   }
 
@@ -57,7 +59,8 @@ const given = new Set<number>()
 const job = Number(process.env['TAP_JOB_ID'] ?? 0) % 2
 
 /**
- * A port of 127.0.0.1 that is free, and that no outgoing connection takes. It may be bound much later: it is not given out again, and the test file
+ * A port of 127.0.0.1 that is free, and that no outgoing connection takes. It may be bound much later: it is not given out again, and the
+ * test file
  * that runs beside this one has the other half of all ports.
  */
 export async function freePort(): Promise<number> {

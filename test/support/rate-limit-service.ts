@@ -3,7 +3,12 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
 import type { RateLimitDescriptor } from '../../src/common/proto/gen/envoy/extensions/common/ratelimit/v3/ratelimit_pb.js'
 import {
-  RateLimitRequestSchema, RateLimitResponseSchema, RateLimitResponse_Code as Code, RateLimitResponse_RateLimit_Unit as Unit, type RateLimitRequest, type RateLimitResponse,
+  RateLimitRequestSchema,
+  RateLimitResponseSchema,
+  RateLimitResponse_Code as Code,
+  RateLimitResponse_RateLimit_Unit as Unit,
+  type RateLimitRequest,
+  type RateLimitResponse,
 } from '../../src/common/proto/gen/envoy/service/ratelimit/v3/rls_pb.js'
 import { RateLimitUnit } from '../../src/common/proto/gen/envoy/type/v3/ratelimit_unit_pb.js'
 import type { TlsConfig } from '../../src/common/config.ts'
@@ -21,7 +26,8 @@ const method = {
 }
 
 /**
- * A fake of an operator's rate limit service (envoy.service.ratelimit.v3 over mutual TLS): it counts each description by itself up to the limit that the
+ * A fake of an operator's rate limit service (envoy.service.ratelimit.v3 over mutual TLS): it counts each description by itself up to the
+ * limit that the
  * request brings, for ever. A real one is github.com/envoyproxy/ratelimit.
  */
 export class FakeRateLimitService {
@@ -50,10 +56,19 @@ export class FakeRateLimitService {
   /** Goes on at the same address after `stop`. */
   async resume(): Promise<void> {
     const server = new Server()
-    server.addService({ ShouldRateLimit: method }, { ShouldRateLimit: (call: ServerUnaryCall<RateLimitRequest, RateLimitResponse>, reply: Reply) => this.#answer(call, reply) })
+    server.addService(
+      { ShouldRateLimit: method },
+      { ShouldRateLimit: (call: ServerUnaryCall<RateLimitRequest, RateLimitResponse>, reply: Reply) => this.#answer(call, reply) },
+    )
     const { certificate, key, ca } = this.#tls
-    const credentials = ServerCredentials.createSsl(readFileSync(ca), [{ cert_chain: readFileSync(certificate), private_key: readFileSync(key) }], true)
-    this.#port = await new Promise((resolve, reject) => server.bindAsync(`127.0.0.1:${this.#port}`, credentials, (error, port) => (error ? reject(error) : resolve(port))))
+    const credentials = ServerCredentials.createSsl(
+      readFileSync(ca),
+      [{ cert_chain: readFileSync(certificate), private_key: readFileSync(key) }],
+      true,
+    )
+    this.#port = await new Promise((resolve, reject) =>
+      server.bindAsync(`127.0.0.1:${this.#port}`, credentials, (error, port) => (error ? reject(error) : resolve(port))),
+    )
     this.#server = server
   }
 
@@ -77,6 +92,11 @@ export class FakeRateLimitService {
     const count = (this.#counts.get(id) ?? 0) + 1
     this.#counts.set(id, count)
     const currentLimit = { requestsPerUnit: limit.requestsPerUnit, unit: Unit[RateLimitUnit[limit.unit] as keyof typeof Unit] }
-    return { code: count > limit.requestsPerUnit ? Code.OVER_LIMIT : Code.OK, currentLimit, limitRemaining: Math.max(0, limit.requestsPerUnit - count), durationUntilReset: { seconds: 42n } }
+    return {
+      code: count > limit.requestsPerUnit ? Code.OVER_LIMIT : Code.OK,
+      currentLimit,
+      limitRemaining: Math.max(0, limit.requestsPerUnit - count),
+      durationUntilReset: { seconds: 42n },
+    }
   }
 }

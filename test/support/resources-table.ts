@@ -3,7 +3,10 @@ import { support, type Support } from '../../src/mesh/istio/support.ts'
 
 /** docs/resources-table.md. */
 export function resourcesTable(): string {
-  const kinds = resourceKinds.map((kind) => `## ${kind}\n\n| field of \`spec\` | Envoy | embedded | |\n|---|---|---|---|\n${Object.entries(support[kind]).map(row).join('\n')}\n`)
+  const kinds = resourceKinds.map(
+    (kind) =>
+      `## ${kind}\n\n| field of \`spec\` | Envoy | embedded | |\n|---|---|---|---|\n${Object.entries(support[kind]).map(row).join('\n')}\n`,
+  )
   const others = Object.entries(refusedKinds).map(([kind, reason]) => `| ${kind} | ${reason} |`)
   return `# What becomes of each field
 

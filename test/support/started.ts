@@ -18,7 +18,9 @@ export class Started {
   constructor(args: string[] = [], data = mkdtempSync(join(tmpdir(), 'mesh-start-'))) {
     this.data = data
     const main = resolve(import.meta.dirname, '../../src/start/main.ts')
-    this.child = spawn(process.execPath, [main, '--data', data, '--http-port', '0', '--https-port', '0', '--cc-port', '0', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = spawn(process.execPath, [main, '--data', data, '--http-port', '0', '--https-port', '0', '--cc-port', '0', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const collect = (chunk: Buffer): void => void (this.output += chunk.toString())
     this.child.stdout?.on('data', collect)
     this.child.stderr?.on('data', collect)

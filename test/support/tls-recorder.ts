@@ -23,7 +23,10 @@ export interface TlsRecorderOptions {
   tell: (exchange: RawExchange) => void
 }
 
-/** A proxy with mutual TLS before a server whose answers Node's HTTP parser refuses, as BBS's event stream. It passes them on, and tells them, unparsed. */
+/**
+ * A proxy with mutual TLS before a server whose answers Node's HTTP parser refuses, as BBS's event stream. It passes them on, and tells
+ * them, unparsed.
+ */
 export class TlsRecorder {
   readonly #server: Server
 

@@ -45,7 +45,10 @@ test('the .pivotal file has metadata, releases and migrations', async (t) => {
   const metadata = parse(contents.get('metadata/mesh-release.yml')!, { version: '1.1' }) as Metadata
   t.same(tileFaults(metadata), [])
   t.same(metadata.releases[0], { name: 'mesh', file: 'mesh-0.1.0+dev.1.tgz', version: '0.1.0+dev.1' })
-  t.same(new Set(contents.keys()), new Set(['metadata/mesh-release.yml', 'migrations/v1/', ...metadata.releases.map(({ file }) => `releases/${file}`)]))
+  t.same(
+    new Set(contents.keys()),
+    new Set(['metadata/mesh-release.yml', 'migrations/v1/', ...metadata.releases.map(({ file }) => `releases/${file}`)]),
+  )
   t.same(readdirSync(join(folder, 'dist')), ['mesh.pivotal'])
 })
 
@@ -54,7 +57,10 @@ test('the same releases give the same bytes', async (t) => {
   const tarballs = await releases(folder)
   const zone = process.env['TZ']
   t.teardown(() => (zone === undefined ? delete process.env['TZ'] : (process.env['TZ'] = zone)))
-  const files = ['UTC', 'Asia/Seoul', 'America/Los_Angeles'].map((name) => ({ name, file: join(folder, `${name.replace('/', '-')}.pivotal`) }))
+  const files = ['UTC', 'Asia/Seoul', 'America/Los_Angeles'].map((name) => ({
+    name,
+    file: join(folder, `${name.replace('/', '-')}.pivotal`),
+  }))
   for (const { name, file } of files) {
     process.env['TZ'] = name
     await writeTile(file, '0.1.0', [...tarballs])
@@ -85,14 +91,37 @@ test('a release tarball tells its name and version', async (t) => {
 test('npm run tile builds from tarballs on this machine, and says all that is missing', async (t) => {
   const folder = scratch(t)
   const [, ...others] = await releases(folder)
-  const pinned = pins().map((pin) => ({ ...pin, url: 'http://127.0.0.1:1/', digest: `sha256:${createHash('sha256').update(readFileSync(join(folder, `${pin.name}-${pin.version}.tgz`))).digest('hex')}` }))
+  const pinned = pins().map((pin) => ({
+    ...pin,
+    url: 'http://127.0.0.1:1/',
+    digest: `sha256:${createHash('sha256')
+      .update(readFileSync(join(folder, `${pin.name}-${pin.version}.tgz`)))
+      .digest('hex')}`,
+  }))
   writeFileSync(join(folder, 'pins.yml'), JSON.stringify(pinned))
   const build = (releases: string): { status: number | null; stdout: string; stderr: string } =>
-    spawnSync(process.execPath, [join(root, 'scripts/tile.ts'), '--version', '1.2.3', '--mesh', join(folder, 'mesh-0.1.0+dev.1.tgz'), '--pins', join(folder, 'pins.yml'), '--releases', releases, '--output', join(folder, 'mesh.pivotal')], { encoding: 'utf8' })
+    spawnSync(
+      process.execPath,
+      [
+        join(root, 'scripts/tile.ts'),
+        '--version',
+        '1.2.3',
+        '--mesh',
+        join(folder, 'mesh-0.1.0+dev.1.tgz'),
+        '--pins',
+        join(folder, 'pins.yml'),
+        '--releases',
+        releases,
+        '--output',
+        join(folder, 'mesh.pivotal'),
+      ],
+      { encoding: 'utf8' },
+    )
 
   const bare = build(join(folder, 'none'))
   t.equal(bare.status, 1)
-  for (const { name, version } of others) t.match(bare.stderr, new RegExp(`^${name} ${version} could not be fetched .*none/${name}-${version}\\.tgz$`, 'm'))
+  for (const { name, version } of others)
+    t.match(bare.stderr, new RegExp(`^${name} ${version} could not be fetched .*none/${name}-${version}\\.tgz$`, 'm'))
   t.notOk(existsSync(join(folder, 'mesh.pivotal')))
 
   const built = build(folder)
@@ -128,7 +157,9 @@ test('a pinned release is fetched once, and refused where it is another', async 
   const pin = { name: 'bpm', version: '1.0.0', url, digest }
 
   await t.rejects(pinnedRelease({ ...pin, digest: `sha1:${'0'.repeat(40)}` }, kept), { message: /has the sha1 .*, expected 0{40}/ })
-  await t.rejects(pinnedRelease({ ...pin, url: `${url}/gone` }, kept), { message: /answers 404\. Put it there yourself: .*bpm-1\.0\.0\.tgz/ })
+  await t.rejects(pinnedRelease({ ...pin, url: `${url}/gone` }, kept), {
+    message: /answers 404\. Put it there yourself: .*bpm-1\.0\.0\.tgz/,
+  })
   t.same(readdirSync(kept), [])
   t.match(await pinnedRelease(pin, kept), { name: 'bpm', version: '1.0.0', path: join(kept, 'bpm-1.0.0.tgz') })
   await pinnedRelease(pin, kept)

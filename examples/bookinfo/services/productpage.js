@@ -1,4 +1,5 @@
-// The page of a book: asks details and reviews, and shows what came. JSON where the client accepts that, else HTML. /status tells without calling anybody.
+// The page of a book: asks details and reviews, and shows what came. JSON where the client accepts that, else HTML. /status tells without
+// calling anybody.
 import { ask, serve } from './mesh.js'
 
 serve(async ({ path, query, headers }) => {
@@ -15,7 +16,8 @@ serve(async ({ path, query, headers }) => {
 function page({ user, details, reviews }) {
   const facts = Object.entries(details).map(([name, value]) => `<dt>${escape(name)}</dt><dd>${escape(value)}</dd>`)
   const rating = (stars, colour) => (stars ? ` <span style="color:${colour}">${'★'.repeat(stars)}${'☆'.repeat(5 - stars)}</span>` : '')
-  const opinion = ({ reviewer, text, stars, colour }) => `<blockquote>${escape(text)}<footer>${escape(reviewer)}${rating(stars, colour)}</footer></blockquote>`
+  const opinion = ({ reviewer, text, stars, colour }) =>
+    `<blockquote>${escape(text)}<footer>${escape(reviewer)}${rating(stars, colour)}</footer></blockquote>`
   const opinions = (reviews.reviews ?? []).map(opinion)
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>${escape(details.title ?? 'A book')}</title>

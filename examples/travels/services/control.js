@@ -1,4 +1,5 @@
-// The page on which the portals are seen: each one's state, and how to change it. PORTALS are NAME=SERVICE, separated by commas. What is POSTed to
+// The page on which the portals are seen: each one's state, and how to change it. PORTALS are NAME=SERVICE, separated by commas. What is
+// POSTed to
 // /portals/NAME/… goes to that portal.
 import { ask, call, serve } from './mesh.js'
 
@@ -19,7 +20,10 @@ serve(async ({ method, path, query, headers }) => {
 })
 
 function page(states) {
-  const counts = (values = {}) => Object.entries(values).map(([name, count]) => `${name}: ${count}`).join(', ')
+  const counts = (values = {}) =>
+    Object.entries(values)
+      .map(([name, count]) => `${name}: ${count}`)
+      .join(', ')
   const rows = states.map(({ name, country, rate, requests, versions, statuses, missing, error }) => {
     const cells = error ? [error] : [country, `${rate}/s`, requests, counts(versions), counts(statuses), counts(missing)]
     return `<tr><th>${escape(name)}</th>${cells.map((cell) => `<td>${escape(cell)}</td>`).join('')}</tr>`

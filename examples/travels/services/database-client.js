@@ -25,7 +25,9 @@ function open() {
   const socket = connect({ host, port }).setNoDelay()
   const waiting = []
   let cause = new Error('the database closed the connection')
-  createInterface({ input: socket }).on('line', (line) => waiting.shift()?.(undefined, line)).on('error', () => {})
+  createInterface({ input: socket })
+    .on('line', (line) => waiting.shift()?.(undefined, line))
+    .on('error', () => {})
   socket.on('error', (error) => (cause = error))
   socket.on('close', () => {
     connection = undefined

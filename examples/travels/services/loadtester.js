@@ -1,10 +1,14 @@
-// Load: POST /run?connections=50&calls=20 has so many connections ask the agency so often each, without a pause, and answers what they heard.
+// Load: POST /run?connections=50&calls=20 has so many connections ask the agency so often each, without a pause, and answers what they
+// heard.
 import { call, serve } from './mesh.js'
 
 const { CONNECTIONS = '50', CALLS = '20' } = process.env
 
 const visit = () =>
-  call('travels', '/travels/paris', { headers: { portal: 'loadtester' }, timeout: 30_000 }).catch((error) => ({ status: error.message, headers: {} }))
+  call('travels', '/travels/paris', { headers: { portal: 'loadtester' }, timeout: 30_000 }).catch((error) => ({
+    status: error.message,
+    headers: {},
+  }))
 
 async function run(connections, calls) {
   const heard = { requests: 0, statuses: {}, overloaded: 0 }

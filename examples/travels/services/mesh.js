@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { Agent, request } from 'node:https'
 
-const { MESH_INTERNAL_ADDRESS, MESH_INTERNAL_CA, MESH_INTERNAL_DOMAIN, MESH_INTERNAL_TLS_PORT, CF_INSTANCE_CERT, CF_INSTANCE_KEY, PORT } = process.env
+const { MESH_INTERNAL_ADDRESS, MESH_INTERNAL_CA, MESH_INTERNAL_DOMAIN, MESH_INTERNAL_TLS_PORT, CF_INSTANCE_CERT, CF_INSTANCE_KEY, PORT } =
+  process.env
 
 export const { application_name: app } = JSON.parse(process.env.VCAP_APPLICATION)
 export const version = process.env.VERSION
@@ -16,12 +17,14 @@ let identity = { read: 0 }
 
 /** The instance's certificate and key, read again each minute: the platform renews them in place. */
 function ownIdentity() {
-  if (Date.now() - identity.read > 60_000) identity = { read: Date.now(), cert: readFileSync(CF_INSTANCE_CERT), key: readFileSync(CF_INSTANCE_KEY) }
+  if (Date.now() - identity.read > 60_000)
+    identity = { read: Date.now(), cert: readFileSync(CF_INSTANCE_CERT), key: readFileSync(CF_INSTANCE_KEY) }
   return { cert: identity.cert, key: identity.key }
 }
 
 /**
- * Asks for `path` of a service: a label of the mesh-internal domain, or a host outside that a ServiceEntry names. `cause` are the headers of the request
+ * Asks for `path` of a service: a label of the mesh-internal domain, or a host outside that a ServiceEntry names. `cause` are the headers
+ * of the request
  * that this is for. Resolves with status, headers and the JSON body; rejects where no answer comes within `timeout` milliseconds.
  */
 export function call(service, path, { cause = {}, headers = {}, method = 'GET', timeout = 10_000 } = {}) {
@@ -61,7 +64,8 @@ export async function ask(service, path, options) {
 }
 
 /**
- * Listens, and answers with what `handle` resolves with: an object as JSON, a string as HTML, `{ status, body }` for another status than 200. It is given
+ * Listens, and answers with what `handle` resolves with: an object as JSON, a string as HTML, `{ status, body }` for another status than
+ * 200. It is given
  * `{ method, path, query, headers }`. Idle connections are kept longer than routers keep them.
  */
 export function serve(handle) {

@@ -7,7 +7,9 @@ export function offer(name, priceOf) {
     const [, city] = new RegExp(`^/${name}/([a-z]+)$`).exec(path) ?? []
     const price = city && (await priceOf(city))
     if (price === undefined) return undefined
-    const { percent } = await ask('discounts', `/discounts/${encodeURIComponent(headers.user ?? 'new')}`, { cause: headers }).catch(() => ({ percent: 0 }))
+    const { percent } = await ask('discounts', `/discounts/${encodeURIComponent(headers.user ?? 'new')}`, { cause: headers }).catch(() => ({
+      percent: 0,
+    }))
     return { city, version, price: Math.round(price * (100 - percent)) / 100, discount: percent }
   })
 }

@@ -11,7 +11,8 @@ const users = ['registered', 'new']
 const travels = ['t1', 't2', 't3']
 
 /**
- * What came of travels: how often each status (`error` where there was no answer) and version; `missing`, those without one of their parts, by part;
+ * What came of travels: how often each status (`error` where there was no answer) and version; `missing`, those without one of their parts,
+ * by part;
  * `refused`, answers of a router in place of the agency.
  */
 const newCounts = () => ({ requests: 0, statuses: {}, versions: {}, missing: {}, refused: 0 })
@@ -32,7 +33,10 @@ const next = (list) => list[turn % list.length]
 async function travel(counts) {
   turn++
   const headers = { portal: name, device: next(devices), user: next(users), travel: next(travels) }
-  add(counts, await call('travels', `/travels/${next(cities)}`, { headers }).catch((error) => ({ status: 'error', body: { error: error.message } })))
+  add(
+    counts,
+    await call('travels', `/travels/${next(cities)}`, { headers }).catch((error) => ({ status: 'error', body: { error: error.message } })),
+  )
 }
 
 const total = newCounts()

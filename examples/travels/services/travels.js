@@ -1,4 +1,5 @@
-// The agency: puts a travel together. What one service cannot offer is left out and named; only where none can, there is no travel. From v2 on a travel
+// The agency: puts a travel together. What one service cannot offer is left out and named; only where none can, there is no travel. From v2
+// on a travel
 // has its total, from v3 on less five percent for taking everything together.
 import { ask, serve, version } from './mesh.js'
 
@@ -7,7 +8,9 @@ const parts = ['flights', 'hotels', 'cars', 'insurances']
 serve(async ({ path, headers }) => {
   const [, city] = /^\/travels\/([a-z]+)$/.exec(path) ?? []
   if (!city) return undefined
-  const offers = await Promise.all(parts.map((part) => ask(part, `/${part}/${city}`, { cause: headers }).catch((error) => ({ error: error.message }))))
+  const offers = await Promise.all(
+    parts.map((part) => ask(part, `/${part}/${city}`, { cause: headers }).catch((error) => ({ error: error.message }))),
+  )
   const good = offers.filter(({ error }) => !error)
   if (!good.length) return { status: 503, body: { version, error: offers.map(({ error }) => error).join(', ') } }
   const sum = good.reduce((total, { price }) => total + price, 0)

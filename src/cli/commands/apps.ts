@@ -17,7 +17,11 @@ export const apps: Register = (program, cli) => {
                 [
                   { title: 'APP', value: ({ name }) => name },
                   { title: 'OWNER', value: ownerOf },
-                  { title: 'PROCESSES', value: ({ processes }) => processes.map(({ type, running, wanted }) => `${type}:${running}/${wanted}`).join(' ') || 'stopped' },
+                  {
+                    title: 'PROCESSES',
+                    value: ({ processes }) =>
+                      processes.map(({ type, running, wanted }) => `${type}:${running}/${wanted}`).join(' ') || 'stopped',
+                  },
                   { title: 'LABELS', value: ({ labels }) => labelsOf(labels) },
                   { title: 'ROUTES', value: ({ routes }) => routes.join(', ') },
                 ],

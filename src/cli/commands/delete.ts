@@ -13,7 +13,10 @@ export const deleteResources: Register = (program, cli) => {
       const namespace = namespaceOf(command, cli.environment)
       const paths = targets.map((target) => pathOf(target, namespace))
       const api = apiOf(command, cli)
-      await each(command, cli, paths, { act: (path) => api.delete<ApplyOutcome>(path, { dryRun }), show: (outcome) => showOutcome(outcome, cli, dryRun) })
+      await each(command, cli, paths, {
+        act: (path) => api.delete<ApplyOutcome>(path, { dryRun }),
+        show: (outcome) => showOutcome(outcome, cli, dryRun),
+      })
     })
   examples(command, [
     ['delete vs/canary dr/hello', 'two resources of the space'],

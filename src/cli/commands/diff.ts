@@ -35,7 +35,8 @@ export const diff: Register = (program, cli) => {
 
 function patchOf({ key, before, after }: ApplyOutcome, cli: Cli): string {
   const patch = compare(`${shortKey(key)} now`, `${shortKey(key)} then`, text(before), text(after))
-  const colour = (line: string): string => (line.startsWith('+') ? cli.out.style('green', line) : line.startsWith('-') ? cli.out.style('red', line) : line)
+  const colour = (line: string): string =>
+    line.startsWith('+') ? cli.out.style('green', line) : line.startsWith('-') ? cli.out.style('red', line) : line
   return patch.trimEnd().split('\n').map(colour).join('\n')
 }
 

@@ -37,6 +37,11 @@ function show(ejections: Ejection[], out: Output): string {
       { title: 'ROUTER', value: ({ router }) => router },
       { title: 'INSTANCE', value: ({ instance }) => instance },
     ],
-    ejections.toSorted((a, b) => (a.route ?? a.service ?? '').localeCompare(b.route ?? b.service ?? '') || nameOf(a.app).localeCompare(nameOf(b.app)) || (a.index ?? 0) - (b.index ?? 0)),
+    ejections.toSorted(
+      (a, b) =>
+        (a.route ?? a.service ?? '').localeCompare(b.route ?? b.service ?? '') ||
+        nameOf(a.app).localeCompare(nameOf(b.app)) ||
+        (a.index ?? 0) - (b.index ?? 0),
+    ),
   )
 }

@@ -12,18 +12,25 @@ export const explain: Register = (program, cli) => {
     .argument('<path>', 'a kind and the path of a field, as virtualservice.spec.http.retries')
     .summary('what a field means and whether it is supported')
     .action((path: string) => cli.out.write(explained(path)))
-  examples(command, [['explain virtualservice.spec.http.retries', 'its fields'], ['explain dr.trafficPolicy.outlierDetection', 'in short']])
+  examples(command, [
+    ['explain virtualservice.spec.http.retries', 'its fields'],
+    ['explain dr.trafficPolicy.outlierDetection', 'in short'],
+  ])
 }
 
 const outside = ['apiVersion', 'kind', 'metadata', 'status']
 
 /** What there is to say of the field at a path, as `vs.spec.http.retries`. Throws `MESHCTL_USAGE`. */
 export function explained(path: string): string {
-  const [first = '', ...names] = path.replaceAll(/\[\d*\]/g, '').replace(/\.+$/, '').split('.')
+  const [first = '', ...names] = path
+    .replaceAll(/\[\d*\]/g, '')
+    .replace(/\.+$/, '')
+    .split('.')
   const kind = kindNamed(first)
   if (!kind) throw Usage(`${first} is no kind; there are ${resourceKinds.map((known) => kindInfo[known].short).join(', ')}`)
   if (names[0] === 'spec') names.shift()
-  else if (outside.includes(names[0] ?? '')) throw Usage(`${path}: what stands beneath spec is explained; metadata has name, namespace, labels and annotations`)
+  else if (outside.includes(names[0] ?? ''))
+    throw Usage(`${path}: what stands beneath spec is explained; metadata has name, namespace, labels and annotations`)
   let field: Field = specs[kind]
   let pattern = ''
   for (const name of names) {
@@ -44,8 +51,16 @@ export function explained(path: string): string {
   const lines = [
     `${[kind, 'spec', ...names].join('.')}: ${field.values?.join(' | ') ?? (field.of ? `${field.type} of ${field.of.type}s` : field.type)}`,
     field.description ?? '',
-    support?.refused ? `Not supported: ${support.refused}` : support?.ignored ? `Has no effect: ${support.ignored}` : support ? `Supported by ${support.engines.join(', ')}${support.but ? `; ${support.but}` : ''}` : '',
-    ...Object.entries(field.fields ?? {}).map(([name, { type, required, description = '' }]) => `  ${name} <${type}>${required ? ' (required)' : ''}  ${description}`),
+    support?.refused
+      ? `Not supported: ${support.refused}`
+      : support?.ignored
+        ? `Has no effect: ${support.ignored}`
+        : support
+          ? `Supported by ${support.engines.join(', ')}${support.but ? `; ${support.but}` : ''}`
+          : '',
+    ...Object.entries(field.fields ?? {}).map(
+      ([name, { type, required, description = '' }]) => `  ${name} <${type}>${required ? ' (required)' : ''}  ${description}`,
+    ),
   ]
   return lines.filter(Boolean).join('\n')
 }

@@ -39,10 +39,11 @@ export const get: Register = (program, cli) => {
       const { items, resourceVersion } = await api.get<{ items: ShownResource[]; resourceVersion: string }>('/v1/resources', query)
       print(items, output, cli)
       if (named !== undefined && !items.length) cli.exitCode = exitCodes.refused
-      if (options.watch) await follow(api, { ...query, resourceVersion }, new Map(items.map((one) => [keyOf(one), one])), (shown) => {
-        if (!output) cli.out.clear()
-        print(shown, output, cli)
-      })
+      if (options.watch)
+        await follow(api, { ...query, resourceVersion }, new Map(items.map((one) => [keyOf(one), one])), (shown) => {
+          if (!output) cli.out.clear()
+          print(shown, output, cli)
+        })
     })
   examples(command, [
     ['get vs,dr', 'those of the space'],
@@ -52,13 +53,22 @@ export const get: Register = (program, cli) => {
   ])
 }
 
-const keyOf = ({ kind, metadata }: Pick<ShownResource, 'kind' | 'metadata'>): string => `${kind.toLowerCase()}/${metadata.namespace}/${metadata.name}`
+const keyOf = ({ kind, metadata }: Pick<ShownResource, 'kind' | 'metadata'>): string =>
+  `${kind.toLowerCase()}/${metadata.namespace}/${metadata.name}`
 
-type Line = { type: 'APPLIED' | 'DELETED'; object: ShownResource } | { type: 'BOOKMARK'; object: { metadata: { resourceVersion: string } } } | { type: 'ERROR'; object: { message: string } }
+type Line =
+  | { type: 'APPLIED' | 'DELETED'; object: ShownResource }
+  | { type: 'BOOKMARK'; object: { metadata: { resourceVersion: string } } }
+  | { type: 'ERROR'; object: { message: string } }
 
 /** Shows the resources again whenever one changes, until Ctrl-C; goes on from the last version where the stream ends. */
-async function follow(api: Api, query: Query & { resourceVersion: string }, shown: Map<string, ShownResource>, show: (shown: ShownResource[]) => void): Promise<never> {
-  for (let version = query.resourceVersion; ; ) {
+async function follow(
+  api: Api,
+  query: Query & { resourceVersion: string },
+  shown: Map<string, ShownResource>,
+  show: (shown: ShownResource[]) => void,
+): Promise<never> {
+  for (let version = query.resourceVersion; ;) {
     for await (const line of api.stream<Line>('/v1/resources', { ...query, watch: true, resourceVersion: version })) {
       if (line.type === 'ERROR') throw Usage(`${line.object.message}; begin again`)
       version = line.object.metadata.resourceVersion
@@ -79,14 +89,20 @@ function print(found: ShownResource[], output: Options['output'], { out }: Cli):
       [
         { title: 'NAME', value: shortName },
         { title: 'GENERATION', value: ({ metadata }) => metadata.generation, right: true },
-        ...['Accepted', 'Programmed', 'Degraded'].map((type) => ({ title: type.toUpperCase(), value: (one: ShownResource) => coloured(type, condition(one, type), out) })),
+        ...['Accepted', 'Programmed', 'Degraded'].map((type) => ({
+          title: type.toUpperCase(),
+          value: (one: ShownResource) => coloured(type, condition(one, type), out),
+        })),
         { title: 'WARNINGS', value: ({ status }) => status.warnings.length || '', right: true },
         { title: 'AGE', value: ({ metadata }) => since(metadata.createdAt), right: true },
         ...(output === 'wide'
           ? [
               { title: 'NAMESPACE', value: ({ metadata }: ShownResource) => metadata.namespace },
               { title: 'LABELS', value: ({ metadata }: ShownResource) => labelsOf(metadata.labels) },
-              { title: 'MESSAGE', value: ({ status }: ShownResource) => [...status.conditions, ...status.warnings].find(({ message }) => message)?.message },
+              {
+                title: 'MESSAGE',
+                value: ({ status }: ShownResource) => [...status.conditions, ...status.warnings].find(({ message }) => message)?.message,
+              },
             ]
           : []),
       ],

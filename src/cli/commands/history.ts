@@ -17,7 +17,9 @@ export const history: Register = (program, cli) => {
     .summary('the last 20 accepted versions of a resource')
     .option(...namespaceOption)
     .action(async (target: string) => {
-      const { items } = await apiOf(command, cli).get<{ items: Version[] }>(`${pathOf(target, namespaceOf(command, cli.environment))}/history`)
+      const { items } = await apiOf(command, cli).get<{ items: Version[] }>(
+        `${pathOf(target, namespaceOf(command, cli.environment))}/history`,
+      )
       if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(items)
       cli.out.write(
         cli.out.table<Version>(

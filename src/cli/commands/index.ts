@@ -23,4 +23,30 @@ import { validate } from './validate.ts'
 import { wait } from './wait.ts'
 
 /** Every command of meshctl, in the order of its help. */
-export const commands: Register[] = [login, logout, routes, trace, services, apps, instances, ejections, routers, status, sync, apply, diff, get, deleteResources, validate, explain, wait, history, rollback, secret, freeze, unfreeze, ignoreSpace, dev]
+export const commands: Register[] = [
+  login,
+  logout,
+  routes,
+  trace,
+  services,
+  apps,
+  instances,
+  ejections,
+  routers,
+  status,
+  sync,
+  apply,
+  diff,
+  get,
+  deleteResources,
+  validate,
+  explain,
+  wait,
+  history,
+  rollback,
+  secret,
+  freeze,
+  unfreeze,
+  ignoreSpace,
+  dev,
+]

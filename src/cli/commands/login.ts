@@ -26,7 +26,12 @@ export const login: Register = (program, cli) => {
     .addOption(new Option('--sso-passcode <code>', 'one-time code of a single sign-on, from UAA at /passcode').conflicts('password'))
     .action(async (options: Options) => {
       const given = command.optsWithGlobals<{ api?: string; apiCa?: string }>()
-      const url = (given.api ?? cli.environment['MESH_API'] ?? readLogin(cli.environment)?.api ?? readReady(cli.environment).urls.copilot).replace(/\/+$/, '')
+      const url = (
+        given.api ??
+        cli.environment['MESH_API'] ??
+        readLogin(cli.environment)?.api ??
+        readReady(cli.environment).urls.copilot
+      ).replace(/\/+$/, '')
       const file = given.apiCa ?? cli.environment['MESH_CA']
       // It is read from whatever folder a command is run in later.
       const ca = file === undefined ? undefined : resolve(file)
@@ -54,11 +59,22 @@ export const logout: Register = (program, cli) => {
 }
 
 /** What UAA is asked with, and what to do where it refuses that. */
-async function credentials({ user, password, ssoPasscode }: Options, cli: Cli, uaa: string): Promise<{ form: Record<string, string>; remedy: string }> {
-  if (ssoPasscode !== undefined) return { form: { grant_type: 'password', passcode: ssoPasscode }, remedy: `A passcode is good once, and not for long: get another at ${uaa}/passcode` }
+async function credentials(
+  { user, password, ssoPasscode }: Options,
+  cli: Cli,
+  uaa: string,
+): Promise<{ form: Record<string, string>; remedy: string }> {
+  if (ssoPasscode !== undefined)
+    return {
+      form: { grant_type: 'password', passcode: ssoPasscode },
+      remedy: `A passcode is good once, and not for long: get another at ${uaa}/passcode`,
+    }
   const username = user ?? (await ask('User: ', 'user', false))
   const secret = password ?? cli.environment['MESH_PASSWORD'] ?? (await ask('Password: ', 'password', true))
-  return { form: { grant_type: 'password', username, password: secret }, remedy: 'Check user and password; who has a single sign-on logs in with --sso-passcode' }
+  return {
+    form: { grant_type: 'password', username, password: secret },
+    remedy: 'Check user and password; who has a single sign-on logs in with --sso-passcode',
+  }
 }
 
 /** Asks at the terminal; what is hidden does not show while it is typed. Throws `MESHCTL_USAGE` where there is none. */

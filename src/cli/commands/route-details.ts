@@ -15,7 +15,10 @@ export function describeRoute(route: Route, out: Output): string {
     ['labels', labelsOf(labels)],
     ['options', Object.keys(options).length > 0 && JSON.stringify(options)],
     ...notes.map((note): [string, string] => [out.style('yellow', 'note'), note]),
-    ...conflicts.map(({ space, reason }): [string, string] => [out.style('yellow', 'conflict'), `a route of space ${nameOf(space)} is not served: ${reason}`]),
+    ...conflicts.map(({ space, reason }): [string, string] => [
+      out.style('yellow', 'conflict'),
+      `a route of space ${nameOf(space)} is not served: ${reason}`,
+    ]),
   ]
   return [
     out.style('bold', `${host}${path}`),
@@ -25,7 +28,13 @@ export function describeRoute(route: Route, out: Output): string {
 }
 
 function describeDestination({ app, type, port, protocol, weight, share, wanted, instances }: Destination, out: Output): string {
-  const details = [`port ${port}`, protocol, weight !== undefined && `weight ${weight}`, `gets ${percent(share)}`, `${instances.length} of ${wanted} running`]
+  const details = [
+    `port ${port}`,
+    protocol,
+    weight !== undefined && `weight ${weight}`,
+    `gets ${percent(share)}`,
+    `${instances.length} of ${wanted} running`,
+  ]
   const title = `  → ${nameOf(app)} (${type}): ${details.filter(Boolean).join(', ')}`
   if (!instances.length) return title
   const rows = out.table(

@@ -36,7 +36,9 @@ function show(routers: Router[], out: Output): string {
     routers,
   )
   const refused = routers.flatMap(({ name: router, refused = [] }) =>
-    refused.map(({ typeUrl, name, reason }) => out.style('red', `${router} refuses the ${typeUrl.split('.').at(-1)} ${name} and goes on without this change: ${reason}`)),
+    refused.map(({ typeUrl, name, reason }) =>
+      out.style('red', `${router} refuses the ${typeUrl.split('.').at(-1)} ${name} and goes on without this change: ${reason}`),
+    ),
   )
   return [list, ...(refused.length ? ['', ...refused] : [])].join('\n')
 }

@@ -17,7 +17,10 @@ export const routes: Register = (program, cli) => {
     .option(...watchOption)
     .action(async (host: string | undefined, options: Options) =>
       present(command, cli, {
-        read: (api) => api.list<Route>('/v1/routes', { ...scopeQuery(options), domain: options.domain, host: host?.split('/')[0] }).then((found) => found.filter(under(host))),
+        read: (api) =>
+          api
+            .list<Route>('/v1/routes', { ...scopeQuery(options), domain: options.domain, host: host?.split('/')[0] })
+            .then((found) => found.filter(under(host))),
         show: (found, out) => (host === undefined ? showTable(found, out) : showDetails(host, found, out)),
         exitCode: (found) => (host !== undefined && !found.length ? 1 : 0),
       }),
@@ -62,7 +65,14 @@ function instancesOf({ destinations }: Route): string {
 }
 
 function remarksOf({ exposure, mirrors, notes, conflicts }: Route): string {
-  return [exposure === 'int' && 'internal', mirrors && `mirrors ${mirrors}`, notes.length && count(notes.length, 'note'), conflicts.length && count(conflicts.length, 'conflict')].filter(Boolean).join(', ')
+  return [
+    exposure === 'int' && 'internal',
+    mirrors && `mirrors ${mirrors}`,
+    notes.length && count(notes.length, 'note'),
+    conflicts.length && count(conflicts.length, 'conflict'),
+  ]
+    .filter(Boolean)
+    .join(', ')
 }
 
 function showDetails(host: string, routes: Route[], out: Output): string {

@@ -47,11 +47,18 @@ function setSecret(group: Command, cli: Cli): void {
     .action(async (name: string, files: { cert?: string; key?: string; ca?: string; crl?: string }) => {
       if (!files.cert && !files.key && !files.ca) throw Usage('give --cert and --key, or --ca alone')
       const namespace = namespaceOf(command, cli.environment)
-      const body = { certificate: read('--cert', files.cert), key: read('--key', files.key), ca: read('--ca', files.ca), crl: read('--crl', files.crl) }
+      const body = {
+        certificate: read('--cert', files.cert),
+        key: read('--key', files.key),
+        ca: read('--ca', files.ca),
+        crl: read('--crl', files.crl),
+      }
       const answer = await apiOf(command, cli).put<Outcome>(pathOf(namespace, name), body)
       if (isJson(command)) return cli.out.json(answer)
       const { outcome, names = [], expires, warnings } = answer
-      cli.out.write(`secret/${name} ${outcome}${names.length ? `: ${names.join(', ')}` : ''}${expires ? `, until ${expires.slice(0, 10)}` : ''}`)
+      cli.out.write(
+        `secret/${name} ${outcome}${names.length ? `: ${names.join(', ')}` : ''}${expires ? `, until ${expires.slice(0, 10)}` : ''}`,
+      )
       for (const { path, message } of warnings) cli.err.write(`  warning: ${path}: ${message}`)
     })
   examples(command, [
@@ -86,7 +93,10 @@ function listSecrets(group: Command, cli: Cli): void {
         ),
       )
     })
-  examples(command, [['secret list', 'those of the space'], ['secret list -A --json', 'all, for programs']])
+  examples(command, [
+    ['secret list', 'those of the space'],
+    ['secret list -A --json', 'all, for programs'],
+  ])
 }
 
 function deleteSecret(group: Command, cli: Cli): void {
@@ -98,7 +108,10 @@ function deleteSecret(group: Command, cli: Cli): void {
     .action(async (names: string[]) => {
       const namespace = namespaceOf(command, cli.environment)
       const api = apiOf(command, cli)
-      await each(command, cli, names, { act: (name) => api.delete<Outcome>(pathOf(namespace, name)), show: ({ outcome }, name) => cli.out.write(`secret/${name} ${outcome}`) })
+      await each(command, cli, names, {
+        act: (name) => api.delete<Outcome>(pathOf(namespace, name)),
+        show: ({ outcome }, name) => cli.out.write(`secret/${name} ${outcome}`),
+      })
     })
   examples(command, [['secret delete shop', 'a Gateway that names it is Degraded, and its hosts have the certificate of the operator']])
 }

@@ -24,14 +24,33 @@ function show({ version, revision, records, store, sources, switches, held, conf
       ...(store.ready ? [] : [out.style('red', `store: ${store.reason}`)]),
     ],
     components.length ? [showComponents(components, out)] : [out.style('yellow', 'no component has reported yet')],
-    sources.length ? sources.map(({ name, age, syncedAt }) => `source ${name}: last change ${span(age)} ago, last full sync ${since(syncedAt)} ago`) : ['no source has sent anything yet'],
-    switches.frozen ? [out.style('yellow', `frozen by ${switches.frozen.author} ${since(switches.frozen.since)} ago: nothing can be applied or deleted until \`meshctl unfreeze\``)] : [],
-    switches.ignored.map(({ space, author, since: from }) => out.style('yellow', `ignored by ${author} ${since(from)} ago: the rules of space ${nameOf(space)}; \`meshctl ignore-space ${space.guid} --undo\` ends that`)),
+    sources.length
+      ? sources.map(({ name, age, syncedAt }) => `source ${name}: last change ${span(age)} ago, last full sync ${since(syncedAt)} ago`)
+      : ['no source has sent anything yet'],
+    switches.frozen
+      ? [
+          out.style(
+            'yellow',
+            `frozen by ${switches.frozen.author} ${since(switches.frozen.since)} ago: nothing can be applied or deleted until \`meshctl unfreeze\``,
+          ),
+        ]
+      : [],
+    switches.ignored.map(({ space, author, since: from }) =>
+      out.style(
+        'yellow',
+        `ignored by ${author} ${since(from)} ago: the rules of space ${nameOf(space)}; \`meshctl ignore-space ${space.guid} --undo\` ends that`,
+      ),
+    ),
     held.flatMap((sync) => [
       out.style('yellow', `held: a sync of ${sync.source} that would remove ${removals(sync)} (${since(sync.since)} ago): ${sync.reason}`),
       `  if they are to go: meshctl sync accept ${sync.id}`,
     ]),
-    conflicts.map(({ key, space, servedSpace, reason }) => out.style('yellow', `conflict: ${key} of space ${nameOf(space)} is not served${servedSpace ? `, that of ${nameOf(servedSpace)} is` : ''}: ${reason}`)),
+    conflicts.map(({ key, space, servedSpace, reason }) =>
+      out.style(
+        'yellow',
+        `conflict: ${key} of space ${nameOf(space)} is not served${servedSpace ? `, that of ${nameOf(servedSpace)} is` : ''}: ${reason}`,
+      ),
+    ),
   ]
   return sections
     .filter((lines) => lines.length)
@@ -45,7 +64,11 @@ function showComponents(components: Component[], out: Output): string {
       { title: 'COMPONENT', value: ({ kind }) => kind },
       { title: 'NAME', value: ({ name }) => name },
       { title: 'VERSION', value: ({ version }) => version },
-      { title: 'STATE', value: ({ ready, lost }) => (lost ? out.style('red', 'lost') : ready ? out.style('green', 'ready') : out.style('yellow', 'not ready')) },
+      {
+        title: 'STATE',
+        value: ({ ready, lost }) =>
+          lost ? out.style('red', 'lost') : ready ? out.style('green', 'ready') : out.style('yellow', 'not ready'),
+      },
       { title: 'LAG', value: ({ lag }) => lag ?? '-', right: true },
       { title: 'SEEN', value: ({ lastSeen }) => `${since(lastSeen)} ago`, right: true },
       { title: 'REASON', value: ({ reason }) => reason ?? '' },

@@ -7,7 +7,14 @@ export const freeze: Register = (program, cli) => {
   const command = program
     .command('freeze')
     .summary('let nobody change any rule or secret; routes and instances go on')
-    .action(async () => said(command, cli, await apiOf(command, cli).put<Switches>('/v1/switches/freeze'), 'frozen: nothing can be applied or deleted until `meshctl unfreeze`'))
+    .action(async () =>
+      said(
+        command,
+        cli,
+        await apiOf(command, cli).put<Switches>('/v1/switches/freeze'),
+        'frozen: nothing can be applied or deleted until `meshctl unfreeze`',
+      ),
+    )
   examples(command, [['freeze', 'before an upgrade, or while something is looked into']])
 }
 
@@ -30,7 +37,12 @@ export const ignoreSpace: Register = (program, cli) => {
     .action(async (space: string, { undo }: { undo?: boolean }) => {
       const api = apiOf(command, cli)
       const path = `/v1/switches/ignored/${encodeURIComponent(space)}`
-      said(command, cli, undo ? await api.delete<Switches>(path) : await api.put<Switches>(path), undo ? `the rules of ${space} are in force again` : `the rules of ${space} are not in force; --undo ends that`)
+      said(
+        command,
+        cli,
+        undo ? await api.delete<Switches>(path) : await api.put<Switches>(path),
+        undo ? `the rules of ${space} are in force again` : `the rules of ${space} are not in force; --undo ends that`,
+      )
     })
   examples(command, [
     ['ignore-space acme/dev', 'its routes answer as if it had applied nothing'],

@@ -9,7 +9,9 @@ export const sync: Register = (program, cli) => {
     .command('accept')
     .argument('[id]', 'which held sync, as `meshctl status` names it; needed where several are held')
     .summary('let a held sync remove what it would remove')
-    .description('A sync that would remove an unusual share of all routes or instances is held. This releases it: what it removes is gone from the routers within a second.')
+    .description(
+      'A sync that would remove an unusual share of all routes or instances is held. This releases it: what it removes is gone from the routers within a second.',
+    )
     .option('--source <name>', 'the one of this source')
     .action(async (id: string | undefined, { source }: { source?: string }) => {
       const { accepted } = await apiOf(accept, cli).post<{ accepted: Held }>('/v1/sync/accept', { id, source })

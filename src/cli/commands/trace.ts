@@ -16,7 +16,12 @@ export const trace: Register = (program, cli) => {
     .command('trace')
     .argument('<target>', 'host[/path], or a whole URL')
     .summary('where a request goes, and why')
-    .option('-H, --header <name: value>', 'a header of the request; Host stands in for that of the target', (header: string, all: string[]) => [...all, header], [])
+    .option(
+      '-H, --header <name: value>',
+      'a header of the request; Host stands in for that of the target',
+      (header: string, all: string[]) => [...all, header],
+      [],
+    )
     .option('-X, --request <method>', 'its method', 'GET')
     .option('--internal', 'as the internal listener sees it')
     .action(async (target: string, { request: method, header, internal }: Options) => {
@@ -43,7 +48,12 @@ function parseTarget(target: string, headers: string[]): { host: string; path: s
   const given = headers.map((header) => /^([^:\s]+):\s*(.*)$/.exec(header) ?? refuse(header))
   const host = given.findLast(([, name]) => name!.toLowerCase() === 'host')?.[2]
   const others = given.filter(([, name]) => name!.toLowerCase() !== 'host').map(([line]) => line)
-  return { host: host || authority, path: path?.startsWith('/') ? path : `/${path ?? ''}`, scheme: target.startsWith('https://') ? 'https' : 'http', header: others }
+  return {
+    host: host || authority,
+    path: path?.startsWith('/') ? path : `/${path ?? ''}`,
+    scheme: target.startsWith('https://') ? 'https' : 'http',
+    header: others,
+  }
 }
 
 function refuse(header: string): never {

@@ -12,7 +12,11 @@ export const wait: Register = (program, cli) => {
     .command('wait')
     .argument('<resources...>', 'KIND/NAME, as vs/canary')
     .summary('wait until resources are in force')
-    .addOption(new Option('--for <condition>', 'what to wait for; degraded: until something of it cannot be served; delete: until it is gone').choices(['programmed', 'degraded', 'delete']).default('programmed'))
+    .addOption(
+      new Option('--for <condition>', 'what to wait for; degraded: until something of it cannot be served; delete: until it is gone')
+        .choices(['programmed', 'degraded', 'delete'])
+        .default('programmed'),
+    )
     .option('--timeout <duration>', 'how long at most, for all together', '30s')
     .option(...namespaceOption)
     .action(async (targets: string[], { for: wanted, timeout }: { for: Wanted; timeout: string }) => {
@@ -64,4 +68,5 @@ function reached(shown: ShownResource | undefined, wanted: Wanted): boolean {
 }
 
 /** What is said of the condition that is waited for. */
-const messageOf = (shown: ShownResource | undefined, wanted: Wanted): string | undefined => shown?.status.conditions.find(({ type }) => type.toLowerCase() === wanted)?.message
+const messageOf = (shown: ShownResource | undefined, wanted: Wanted): string | undefined =>
+  shown?.status.conditions.find(({ type }) => type.toLowerCase() === wanted)?.message

@@ -71,7 +71,8 @@ export class Apps {
     const process = await this.#web(app)
     await this.#cc.poll(`/v3/processes/${process}/stats`, `starting ${app.name}`, (stats) => {
       const instances = stats['resources'] as V3Resource[]
-      if (instances.some(({ state }) => state === 'CRASHED')) throw JobFailed(`starting ${app.name}`, `an instance crashed; see meshctl dev logs ${app.name}`)
+      if (instances.some(({ state }) => state === 'CRASHED'))
+        throw JobFailed(`starting ${app.name}`, `an instance crashed; see meshctl dev logs ${app.name}`)
       return instances.every(({ state }) => state === 'RUNNING')
     })
   }
@@ -116,7 +117,11 @@ export class Apps {
     const routes = await this.#cc.list(`/v3/apps/${app.guid}/routes`)
     const stats = (await this.#cc.get(`/v3/processes/${await this.#web(app)}/stats`))['resources'] as V3Resource[]
     const up = app.state === 'STARTED'
-    return { routes: routes.map((route) => String(route['url'])), running: stats.filter(({ state }) => state === 'RUNNING').length, wanted: up ? stats.length : 0 }
+    return {
+      routes: routes.map((route) => String(route['url'])),
+      running: stats.filter(({ state }) => state === 'RUNNING').length,
+      wanted: up ? stats.length : 0,
+    }
   }
 
   #find(name: string): Promise<V3Resource | undefined> {

@@ -46,7 +46,16 @@ export function devCommand(): Command {
     .option('-l, --label <name=value...>', 'labels, such as version=v2', pairs, {})
     .option('-r, --route <host.domain/path...>', 'routes (default: APP on the apps domain)')
     .option('--no-route', 'no route at all')
-    .addOption(new Option('-f, --manifest <file>', 'push the apps of a manifest').conflicts(['path', 'instances', 'command', 'env', 'label', 'route']))
+    .addOption(
+      new Option('-f, --manifest <file>', 'push the apps of a manifest').conflicts([
+        'path',
+        'instances',
+        'command',
+        'env',
+        'label',
+        'route',
+      ]),
+    )
     .option('--var <name=value...>', 'what ((NAME)) in the manifest stands for', pairs, {})
     .addHelpText(
       'after',
@@ -69,10 +78,13 @@ export function devCommand(): Command {
     .option('--json', 'as JSON')
     .action(({ json }: { json?: boolean }) =>
       inSpace(dev.opts<DevOptions>(), async (apps) => {
-        const rows = await Promise.all((await apps.list()).map(async (app) => ({ name: app.name ?? '', state: app.state ?? '', ...(await apps.summary(app)) })))
+        const rows = await Promise.all(
+          (await apps.list()).map(async (app) => ({ name: app.name ?? '', state: app.state ?? '', ...(await apps.summary(app)) })),
+        )
         if (json) return void process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
         if (!rows.length) return void process.stdout.write('No apps. Push one: meshctl dev push NAME --path FOLDER\n')
-        for (const { name, state, running, wanted, routes } of rows) process.stdout.write(`${name.padEnd(24)} ${state.toLowerCase().padEnd(8)} ${running}/${wanted}  ${routes.join(', ')}\n`)
+        for (const { name, state, running, wanted, routes } of rows)
+          process.stdout.write(`${name.padEnd(24)} ${state.toLowerCase().padEnd(8)} ${running}/${wanted}  ${routes.join(', ')}\n`)
       }),
     )
 
@@ -81,7 +93,9 @@ export function devCommand(): Command {
     .description('Set the number of instances')
     .argument('<app>')
     .argument('<instances>', 'how many', wholeNumber)
-    .action((name: string, instances: number) => onApp(name, `scaled to ${instances} ${instances === 1 ? 'instance' : 'instances'}`, (apps, app) => apps.scale(app, instances)))
+    .action((name: string, instances: number) =>
+      onApp(name, `scaled to ${instances} ${instances === 1 ? 'instance' : 'instances'}`, (apps, app) => apps.scale(app, instances)),
+    )
 
   dev
     .command('map')
@@ -122,18 +136,28 @@ export function devCommand(): Command {
     .action((name: string) =>
       inSpace(dev.opts<DevOptions>(), async (apps, cc) => {
         const lines = await cc.logs((await apps.get(name)).guid)
-        for (const { time, source, instance, stream, message } of lines) process.stdout.write(`${time} [${source}/${instance}] ${stream} ${message}\n`)
+        for (const { time, source, instance, stream, message } of lines)
+          process.stdout.write(`${time} [${source}/${instance}] ${stream} ${message}\n`)
       }),
     )
 
   return dev
 }
 
-async function pushed(apps: Apps, name: string | undefined, flags: PushFlags, say: (app: string, step: string) => void): Promise<V3Resource[]> {
+async function pushed(
+  apps: Apps,
+  name: string | undefined,
+  flags: PushFlags,
+  say: (app: string, step: string) => void,
+): Promise<V3Resource[]> {
   const { manifest: file, var: variables, path, route, env, label, instances, command } = flags
   if (file === undefined) {
     const routes = route === false ? { noRoute: true } : route && { routes: route }
-    return [await apps.push({ name: name!, path: resolve(path), environment: env, labels: label, instances, command, ...routes }, (step) => say(name!, step))]
+    return [
+      await apps.push({ name: name!, path: resolve(path), environment: env, labels: label, instances, command, ...routes }, (step) =>
+        say(name!, step),
+      ),
+    ]
   }
   const manifest = readManifest(resolve(file), variables)
   const applications = manifest.applications.filter((app) => name === undefined || app.name === name)

@@ -69,8 +69,14 @@ function filled(value: unknown, variables: Record<string, string>, missing: Set<
   return whole === undefined ? value.replaceAll(/\(\(([\w./-]+)\)\)/g, (_text, name: string) => given(name)) : parse(given(whole))
 }
 
-/** What `cf push` does with a manifest: Cloud Controller applies it, then every app gets its files and is started. A folder is zipped once. */
-export async function pushManifest(apps: Apps, { applications }: Manifest, progress: (app: string, step: string) => void): Promise<V3Resource[]> {
+/**
+ * What `cf push` does with a manifest: Cloud Controller applies it, then every app gets its files and is started. A folder is zipped once.
+ */
+export async function pushManifest(
+  apps: Apps,
+  { applications }: Manifest,
+  progress: (app: string, step: string) => void,
+): Promise<V3Resource[]> {
   await apps.applyManifest(stringify({ version: 1, applications: applications.map(withRoute) }, { aliasDuplicateObjects: false }))
   const zips = new Map<string, Promise<Buffer>>()
   const pushed = []

@@ -5,7 +5,11 @@ import { buffer } from 'node:stream/consumers'
 import { ZipFile } from 'yazl'
 import { problem } from '../../common/problem.ts'
 
-export const NothingToPush = problem('MESHCTL_NOTHING_TO_PUSH', 422, (folder: string) => `${folder} has no files to push; name the app's folder with --path`)
+export const NothingToPush = problem(
+  'MESHCTL_NOTHING_TO_PUSH',
+  422,
+  (folder: string) => `${folder} has no files to push; name the app's folder with --path`,
+)
 
 const left = new Set(['.git', '.svn', '.hg', '.DS_Store', '.cfignore', '.mesh'])
 

@@ -47,7 +47,9 @@ export class Session {
   async signIn(): Promise<this> {
     const { user, password, client } = this.#credentials
     const basic = client ? `${encodeURIComponent(user)}:${encodeURIComponent(password)}` : 'cf:'
-    const grant: Record<string, string> = client ? { grant_type: 'client_credentials' } : { grant_type: 'password', username: user, password }
+    const grant: Record<string, string> = client
+      ? { grant_type: 'client_credentials' }
+      : { grant_type: 'password', username: user, password }
     const { statusCode, body } = await request(`${this.#credentials.uaa ?? (await this.#login())}/oauth/token`, {
       method: 'POST',
       dispatcher: this.#dispatcher,
@@ -55,7 +57,8 @@ export class Session {
       body: new URLSearchParams(grant).toString(),
     })
     const answer = (await body.json()) as { access_token?: string; error_description?: string }
-    if (statusCode !== 200 || !answer.access_token) throw CloudControllerRefused('sign-in', answer.error_description ?? `HTTP ${statusCode}`)
+    if (statusCode !== 200 || !answer.access_token)
+      throw CloudControllerRefused('sign-in', answer.error_description ?? `HTTP ${statusCode}`)
     this.#token = answer.access_token
     return this
   }
@@ -82,7 +85,10 @@ export class Session {
     const resources: V3Resource[] = []
     let next: URL | undefined = this.#url(path)
     while (next) {
-      const page = (await this.#send('GET', next)).body as unknown as { resources: V3Resource[]; pagination: { next: { href: string } | null } }
+      const page = (await this.#send('GET', next)).body as unknown as {
+        resources: V3Resource[]
+        pagination: { next: { href: string } | null }
+      }
       resources.push(...page.resources)
       next = page.pagination.next ? this.#url(pathOf(page.pagination.next.href)) : undefined
     }
@@ -106,7 +112,10 @@ export class Session {
   /** Log lines of a source, oldest first, from log-cache. */
   async logs(sourceGuid: string): Promise<LogLine[]> {
     const root = (await this.get('/')) as unknown as { links: { log_cache: { href: string } } }
-    const { body } = await this.#send('GET', new URL(`${root.links.log_cache.href}/api/v1/read/${sourceGuid}?descending=true&limit=100&envelope_types=LOG`))
+    const { body } = await this.#send(
+      'GET',
+      new URL(`${root.links.log_cache.href}/api/v1/read/${sourceGuid}?descending=true&limit=100&envelope_types=LOG`),
+    )
     const { envelopes } = body as unknown as { envelopes: { batch: Envelope[] } }
     return envelopes.batch.toReversed().map(toLogLine)
   }
@@ -146,7 +155,7 @@ export class Session {
       method,
       dispatcher: this.#dispatcher,
       headers: { ...(this.#token && { authorization: `bearer ${this.#token}` }), ...(content !== undefined && { 'content-type': type }) },
-      body: content === undefined || Buffer.isBuffer(content) ? content ?? null : JSON.stringify(content),
+      body: content === undefined || Buffer.isBuffer(content) ? (content ?? null) : JSON.stringify(content),
     })
     const text = await answer.body.text()
     if (answer.statusCode >= 400) throw refusal(`${method} ${url.pathname}`, answer.statusCode, text)

@@ -4,7 +4,11 @@ import { problem } from '../../common/problem.ts'
 import { Apps, NotFound } from './apps.ts'
 import { Session } from './session.ts'
 
-export const NotStarted = problem('MESHCTL_NOT_STARTED', 503, (folder: string) => `nothing runs in ${folder}: begin with npm start, or name its folder with --data`)
+export const NotStarted = problem(
+  'MESHCTL_NOT_STARTED',
+  503,
+  (folder: string) => `nothing runs in ${folder}: begin with npm start, or name its folder with --data`,
+)
 
 interface StartedCf {
   urls: { cloudController: string }
@@ -14,7 +18,10 @@ interface StartedCf {
 }
 
 /** Signs in to the Cloud Foundry that `npm start` runs with the data folder, and does `work` in its space. */
-export async function inSpace<Result>({ data, space }: { data?: string; space?: string }, work: (apps: Apps, cc: Session) => Promise<Result>): Promise<Result> {
+export async function inSpace<Result>(
+  { data, space }: { data?: string; space?: string },
+  work: (apps: Apps, cc: Session) => Promise<Result>,
+): Promise<Result> {
   const folder = resolve(data ?? process.env['MESH_DATA'] ?? '.mesh')
   const file = join(folder, 'ready.json')
   if (!existsSync(file)) throw NotStarted(folder)

@@ -7,10 +7,12 @@ import { FileUnreadable, UaaUnreachable, Unreachable, Untrusted } from '../probl
 const timeouts = { headersTimeout: 30_000, bodyTimeout: 30_000 }
 
 /** Connections to copilot, which is trusted by the CAs of a file where one is given. Throws `MESHCTL_FILE_UNREADABLE`. */
-export const copilotAgent = (ca: string | undefined): Agent => new Agent({ connect: { timeout: 5000, ...(ca && { ca: readCas(ca) }) }, ...timeouts })
+export const copilotAgent = (ca: string | undefined): Agent =>
+  new Agent({ connect: { timeout: 5000, ...(ca && { ca: readCas(ca) }) }, ...timeouts })
 
 /** Connections to UAA, whose certificate comes from the same CAs, or from a public one. Throws `MESHCTL_FILE_UNREADABLE`. */
-export const uaaAgent = (ca: string | undefined): Agent => new Agent({ connect: { timeout: 5000, ...(ca && { ca: [...rootCertificates, readCas(ca)] }) }, ...timeouts })
+export const uaaAgent = (ca: string | undefined): Agent =>
+  new Agent({ connect: { timeout: 5000, ...(ca && { ca: [...rootCertificates, readCas(ca)] }) }, ...timeouts })
 
 function readCas(file: string): string {
   let text: string
@@ -24,7 +26,13 @@ function readCas(file: string): string {
 }
 
 /** How certificates fail that come from nobody who is trusted, in Node's codes. */
-const untrusted = ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY']
+const untrusted = [
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+]
 
 /** What it means that copilot or UAA could not be asked. */
 export function connectionProblem(whom: 'copilot' | 'UAA', url: string, error: unknown): Problem {

@@ -16,7 +16,8 @@ export interface Login {
 }
 
 /** `~/.meshctl/session.json`; MESHCTL_HOME stands in for `~/.meshctl`. */
-export const loginFile = (environment: NodeJS.ProcessEnv): string => join(environment['MESHCTL_HOME'] ?? join(environment['HOME'] ?? homedir(), '.meshctl'), 'session.json')
+export const loginFile = (environment: NodeJS.ProcessEnv): string =>
+  join(environment['MESHCTL_HOME'] ?? join(environment['HOME'] ?? homedir(), '.meshctl'), 'session.json')
 
 /** The login that is kept; undefined where there is none that can be read. */
 export function readLogin(environment: NodeJS.ProcessEnv): Login | undefined {

@@ -14,7 +14,8 @@ interface Named {
 }
 
 /**
- * copilot, as the options and the environment name it: `--api`, MESH_API, the copilot of `meshctl login`, the running `npm start`. Its token is
+ * copilot, as the options and the environment name it: `--api`, MESH_API, the copilot of `meshctl login`, the running `npm start`. Its
+ * token is
  * MESH_TOKEN, else that of `meshctl login`, else that of `npm start`'s administrator, else the cf CLI's.
  */
 export function apiOf(command: Command, { environment }: { environment: NodeJS.ProcessEnv }): Api {
@@ -29,7 +30,13 @@ function find(command: Command, environment: NodeJS.ProcessEnv): Named {
   const url = (options.api ?? environment['MESH_API'])?.replace(/\/+$/, '')
   const login = readLogin(environment)
   const started = findReady(environment)
-  if (url !== undefined) return { url, ca: ca ?? (login?.api === url ? login.ca : undefined), login: login?.api === url ? login : undefined, started: started?.urls.copilot === url ? started : undefined }
+  if (url !== undefined)
+    return {
+      url,
+      ca: ca ?? (login?.api === url ? login.ca : undefined),
+      login: login?.api === url ? login : undefined,
+      started: started?.urls.copilot === url ? started : undefined,
+    }
   if (login && !environment['MESH_DATA']) return { url: login.api, ca: ca ?? login.ca, login }
   return { url: readReady(environment).urls.copilot, ca, started }
 }
@@ -42,7 +49,10 @@ function tokens(context: TokenContext, { login, started }: Pick<Named, 'login' |
   return ofCf(readCfConfig(environment), context)
 }
 
-/** The space that a command is meant for, where it names none: MESH_NAMESPACE, that of `cf target`, that of the running `npm start`. Throws `MESHCTL_NO_SPACE`. */
+/**
+ * The space that a command is meant for, where it names none: MESH_NAMESPACE, that of `cf target`, that of the running `npm start`. Throws
+ * `MESHCTL_NO_SPACE`.
+ */
 export function targetedSpace(command: Command, environment: NodeJS.ProcessEnv): string {
   const named = environment['MESH_NAMESPACE']
   if (named) return named

@@ -17,7 +17,9 @@ export interface TokenContext {
 }
 
 /** One that was given, as it is. */
-export const given = (token: string): Tokens => ({ token: async (refused) => (refused === undefined ? token.replace(/^bearer +/i, '') : undefined) })
+export const given = (token: string): Tokens => ({
+  token: async (refused) => (refused === undefined ? token.replace(/^bearer +/i, '') : undefined),
+})
 
 /** Those of `meshctl login`, renewed and kept when they expire. */
 export function ofLogin(login: Login, environment: NodeJS.ProcessEnv, { dispatcher }: TokenContext): Tokens {
@@ -25,7 +27,14 @@ export function ofLogin(login: Login, environment: NodeJS.ProcessEnv, { dispatch
     async token(refused) {
       if (login.accessToken !== refused && lasts(login.accessToken)) return login.accessToken
       if (!login.refreshToken) return undefined
-      Object.assign(login, await askUaa(login.uaa, { grant_type: 'refresh_token', refresh_token: login.refreshToken }, { dispatcher, remedy: 'Log in again with `meshctl login`' }))
+      Object.assign(
+        login,
+        await askUaa(
+          login.uaa,
+          { grant_type: 'refresh_token', refresh_token: login.refreshToken },
+          { dispatcher, remedy: 'Log in again with `meshctl login`' },
+        ),
+      )
       writeLogin(environment, login)
       return login.accessToken
     },
@@ -40,7 +49,13 @@ export function ofStarted({ credentials }: Pick<Ready, 'credentials'>, { uaa, di
       if (current !== undefined && current !== refused && lasts(current)) return current
       const where = await uaa()
       if (where === undefined) return undefined
-      current = (await askUaa(where, { grant_type: 'password', username: credentials.user, password: credentials.password }, { dispatcher, remedy: 'Its ready.json has another password than UAA; start it again' })).accessToken
+      current = (
+        await askUaa(
+          where,
+          { grant_type: 'password', username: credentials.user, password: credentials.password },
+          { dispatcher, remedy: 'Its ready.json has another password than UAA; start it again' },
+        )
+      ).accessToken
       return current
     },
   }
@@ -55,7 +70,13 @@ export function ofCf(config: CfConfig, { uaa, dispatcher }: TokenContext): Token
       if (current !== refused && lasts(current)) return current
       if (!config.RefreshToken) return undefined
       const client = { id: config.UAAOAuthClient || 'cf', secret: config.UAAOAuthClientSecret ?? '' }
-      current = (await askUaa(config.UaaEndpoint, { grant_type: 'refresh_token', refresh_token: config.RefreshToken }, { client, dispatcher, remedy: 'Log in again with `cf login`, or with `meshctl login`' })).accessToken
+      current = (
+        await askUaa(
+          config.UaaEndpoint,
+          { grant_type: 'refresh_token', refresh_token: config.RefreshToken },
+          { client, dispatcher, remedy: 'Log in again with `cf login`, or with `meshctl login`' },
+        )
+      ).accessToken
       return current
     },
   }

@@ -26,7 +26,11 @@ export async function askUaa(uaa: string, form: Record<string, string>, { client
   try {
     const { statusCode, body } = await request(url, {
       method: 'POST',
-      headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}` },
+      headers: {
+        accept: 'application/json',
+        'content-type': 'application/x-www-form-urlencoded',
+        authorization: `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`,
+      },
       body: new URLSearchParams(form).toString(),
       dispatcher,
     })

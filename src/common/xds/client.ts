@@ -134,7 +134,11 @@ export class DeltaClient implements Part {
     const { connect, held, timeout = 5000, log } = this.#options
     for (const [rank, address] of addresses.entries()) {
       try {
-        const connection = await Connection.open(address, { ...connect(), apply: (update) => this.#apply(update), held, timeout }, this.#stop.signal)
+        const connection = await Connection.open(
+          address,
+          { ...connect(), apply: (update) => this.#apply(update), held, timeout },
+          this.#stop.signal,
+        )
         log.info({ address }, 'connected to pilot')
         return { connection, rank }
       } catch (error) {
@@ -149,7 +153,8 @@ export class DeltaClient implements Part {
 
   async #apply(update: ResourceUpdate): Promise<Refusal[]> {
     const refusals = await this.#options.apply(update)
-    for (const [typeUrl, ofType] of Map.groupBy(update.changed, (resource) => resource.typeUrl)) this.#metrics.received.inc({ type: typeName(typeUrl) }, ofType.length)
+    for (const [typeUrl, ofType] of Map.groupBy(update.changed, (resource) => resource.typeUrl))
+      this.#metrics.received.inc({ type: typeName(typeUrl) }, ofType.length)
     return refusals
   }
 }
@@ -157,7 +162,12 @@ export class DeltaClient implements Part {
 function createClientMetrics(registry: Registry, connected: () => boolean) {
   const registers = [registry]
   return {
-    received: new Counter({ name: 'mesh_xds_received_resources_total', help: 'Resources received from pilot', labelNames: ['type'], registers }),
+    received: new Counter({
+      name: 'mesh_xds_received_resources_total',
+      help: 'Resources received from pilot',
+      labelNames: ['type'],
+      registers,
+    }),
     failures: new Counter({ name: 'mesh_xds_connection_failures_total', help: 'Attempts to reach a pilot that failed', registers }),
     connected: new Gauge({
       name: 'mesh_xds_connected',

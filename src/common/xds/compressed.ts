@@ -6,7 +6,8 @@ import type { DeltaMessage } from './protocol.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from './resources.ts'
 
 /**
- * Route configurations compressed (Zstandard, RFC 8878): hosts with rules are much alike, and each configuration is much like the one before it. A
+ * Route configurations compressed (Zstandard, RFC 8878): hosts with rules are much alike, and each configuration is much like the one
+ * before it. A
  * client that takes them says so in its node's `client_features`. The resource's `Any` is then of the type `mesh.Compressed`, its value the
  * compressed message; or of `mesh.Changes`, where the dictionary is what the client has taken under that name on the same stream.
  */
@@ -30,7 +31,10 @@ function compressed(resource: Resource, before: Resource | undefined): Resource 
   if (value.length < bounds.least || value.length > bounds.most) return resource
   const last = made.get(resource)
   if (last && last.before === before) return last.short
-  const any = create(AnySchema, { typeUrl: before ? changesType : wholeType, value: zstdCompressSync(value, { params, dictionary: before?.any.value }) })
+  const any = create(AnySchema, {
+    typeUrl: before ? changesType : wholeType,
+    value: zstdCompressSync(value, { params, dictionary: before?.any.value }),
+  })
   const short = { ...resource, any }
   made.set(resource, { before, short })
   return short

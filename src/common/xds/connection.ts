@@ -4,7 +4,17 @@ import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
 import type { DeltaDiscoveryRequestSchema } from '../proto/gen/envoy/service/discovery/v3/discovery_pb.js'
 import { messageOf } from '../problem.ts'
 import { Decompressor } from './compressed.ts'
-import { deltaClientMethod, emptyHeader, encodeRequest, encodeSubscription, flowControlWindow, refusalStatus, reportType, type DeltaDiscoveryResponse, type Status } from './protocol.ts'
+import {
+  deltaClientMethod,
+  emptyHeader,
+  encodeRequest,
+  encodeSubscription,
+  flowControlWindow,
+  refusalStatus,
+  reportType,
+  type DeltaDiscoveryResponse,
+  type Status,
+} from './protocol.ts'
 import type { Refusal, Resource, ResourceUpdate } from './resources.ts'
 
 export interface ConnectionOptions {
@@ -16,7 +26,9 @@ export interface ConnectionOptions {
   subscriptions: { typeUrl: string; versions: ReadonlyMap<string, string> }[]
   /** Takes an update and resolves with what of it is refused. Calls may overlap; an update takes effect in the order of the calls. */
   apply: (update: ResourceUpdate) => Promise<Refusal[]>
-  /** What we go on with of a resource that is refused, where the server is to know that: it is told once a stream, since it sees the rest. */
+  /**
+   * What we go on with of a resource that is refused, where the server is to know that: it is told once a stream, since it sees the rest.
+   */
   held?: ((refusal: Refusal) => Uint8Array | undefined) | undefined
   /** Milliseconds until the server must have accepted the stream. */
   timeout: number
@@ -48,7 +60,10 @@ export class Connection {
   readonly #decompressor = new Decompressor()
   #open = true
 
-  /** Opens a stream, which asks for nothing yet; resolves once the server has accepted it. Throws with the server's reason, or when it takes too long. */
+  /**
+   * Opens a stream, which asks for nothing yet; resolves once the server has accepted it. Throws with the server's reason, or when it takes
+   * too long.
+   */
   static async open(address: string, options: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
     const connection = new Connection(address, options)
     const tooLate = AbortSignal.timeout(options.timeout)
@@ -56,7 +71,9 @@ export class Connection {
     const accepted = await Promise.race([
       new Promise<true>((resolve) => void connection.#call.once('metadata', () => resolve(true))),
       connection.ended,
-      new Promise<string>((resolve) => given.addEventListener('abort', () => resolve(tooLate.aborted ? `no answer in ${options.timeout} ms` : 'stopped'), { once: true })),
+      new Promise<string>((resolve) =>
+        given.addEventListener('abort', () => resolve(tooLate.aborted ? `no answer in ${options.timeout} ms` : 'stopped'), { once: true }),
+      ),
     ])
     if (accepted === true) return connection
     connection.close()
@@ -67,7 +84,11 @@ export class Connection {
     const { credentials, serverName, subscriptions } = options
     this.address = address
     this.#options = options
-    this.#client = new Client(address, credentials, { ...channelOptions, 'grpc.ssl_target_name_override': serverName, 'grpc.default_authority': serverName })
+    this.#client = new Client(address, credentials, {
+      ...channelOptions,
+      'grpc.ssl_target_name_override': serverName,
+      'grpc.default_authority': serverName,
+    })
     const { path, requestSerialize, responseDeserialize } = deltaClientMethod
     const headers = new Metadata()
     if (subscriptions.every(({ versions }) => !versions.size)) headers.set(emptyHeader, 'true')
@@ -94,7 +115,8 @@ export class Connection {
 
   /** Tells the server of resources that turned out unusable after their message was acknowledged. */
   refuse(refusals: Refusal[]): void {
-    for (const [typeUrl, ofType] of Map.groupBy(refusals, (refusal) => refusal.typeUrl)) this.#send({ typeUrl, errorDetail: this.#status(ofType) })
+    for (const [typeUrl, ofType] of Map.groupBy(refusals, (refusal) => refusal.typeUrl))
+      this.#send({ typeUrl, errorDetail: this.#status(ofType) })
   }
 
   /** Tells the server about us, in place of what it was told before. */
@@ -118,7 +140,8 @@ export class Connection {
     if (typeUrl === reportType) return this.#caughtUp.resolve()
     const changed: Resource[] = []
     const refusals: Refusal[] = []
-    const refuse = ({ name, version }: Pick<Resource, 'name' | 'version'>, error: unknown): void => void refusals.push({ typeUrl, name, version, reason: messageOf(error) })
+    const refuse = ({ name, version }: Pick<Resource, 'name' | 'version'>, error: unknown): void =>
+      void refusals.push({ typeUrl, name, version, reason: messageOf(error) })
     for (const { name, version, resource } of resources) {
       try {
         if (resource) changed.push({ typeUrl, name, version, any: this.#decompressor.decompress(resource, name, typeUrl) })

@@ -3,7 +3,8 @@ import type { Refusal, Resource } from './resources.ts'
 const listed = /Error adding\/updating (?:cluster|listener)\(s\) /
 
 /**
- * The resources that Envoy's NACK names: `Error adding/updating cluster(s) NAME: REASON, NAME: REASON` (source/common/upstream/cds_api_helper.cc,
+ * The resources that Envoy's NACK names: `Error adding/updating cluster(s) NAME: REASON, NAME: REASON`
+ * (source/common/upstream/cds_api_helper.cc,
  * lds_api.cc). Envoy has then applied the others of that message. Empty for every other message.
  */
 export function namedCulprits(message: string, resources: Resource[]): Refusal[] {
@@ -18,7 +19,10 @@ export function namedCulprits(message: string, resources: Resource[]): Refusal[]
       typeUrl,
       name,
       version,
-      reason: list.slice(at + name.length + 2, all[index + 1]?.at).replace(/,\s*$/, '').trim(),
+      reason: list
+        .slice(at + name.length + 2, all[index + 1]?.at)
+        .replace(/,\s*$/, '')
+        .trim(),
     }))
 }
 

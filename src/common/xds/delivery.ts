@@ -6,7 +6,9 @@ import { Subscription, type Flight, type StandingRefusal } from './subscription.
 
 const { secret, cluster, endpoint, listener, scope, route } = typeUrls
 
-/** Make before break: a type's changes wait until the client has taken what they refer to. What a warming cluster needs waits for nothing. */
+/**
+ * Make before break: a type's changes wait until the client has taken what they refer to. What a warming cluster needs waits for nothing.
+ */
 const changesAfter: Record<string, string[]> = { [listener]: [cluster, endpoint], [route]: [cluster, endpoint, listener] }
 
 /** And its removals, until the client no longer uses them. */
@@ -76,7 +78,9 @@ export class Delivery {
       this.#own.set(resource.typeUrl, names.set(resource.name, resource))
     }
     const changed = own.filter(({ typeUrl, name, version }) => before.get(typeUrl)?.get(name)?.version !== version)
-    const removed = [...before.values()].flatMap((names) => [...names.values()]).filter(({ typeUrl, name }) => !this.#own.get(typeUrl)?.has(name))
+    const removed = [...before.values()]
+      .flatMap((names) => [...names.values()])
+      .filter(({ typeUrl, name }) => !this.#own.get(typeUrl)?.has(name))
     this.change({ changed, removed })
   }
 
@@ -172,7 +176,8 @@ export class Delivery {
       const version = this.#get(typeUrl, name)?.version
       if (version === undefined || has.get(name) !== version) this.#offer(subscription, typeUrl, name)
     }
-    // A first request without names means everything, but only of these types (xDS protocol, "how the client specifies what resources to return").
+    // A first request without names means everything, but only of these types (xDS protocol, "how the client specifies what resources to
+    // return").
     const implied = first && !asked.length && impliesAll.has(typeUrl)
     if (subscription.wildcard || !(implied || request.resourceNamesSubscribe.includes('*'))) return
     subscription.wildcard = true
@@ -188,7 +193,8 @@ export class Delivery {
     for (const shelf of [own, this.#shared.all(typeUrl)]) {
       for (const { name } of shelf.values()) {
         const lacking = has.get(name) !== this.#get(typeUrl, name)?.version
-        if (lacking && !subscription.changed.has(name) && !(shelf !== own && own.has(name))) subscription.changed.add(name, this.#shared.epoch())
+        if (lacking && !subscription.changed.has(name) && !(shelf !== own && own.has(name)))
+          subscription.changed.add(name, this.#shared.epoch())
         news ||= lacking
         yield
       }
@@ -228,7 +234,9 @@ export class Delivery {
 
     const weigh = (name: string): number => Math.max(limits.bytes / limits.count, this.#get(typeUrl, name)?.any.value.length ?? 0)
     const [oldestChange, oldestRemoval] = [changed.oldest(), removed.oldest()]
-    const names = oldestChange ? changed.take(limits.bytes, this.#oldest(changesAfter[typeUrl], now, { removals: false })?.number ?? Infinity, weigh) : []
+    const names = oldestChange
+      ? changed.take(limits.bytes, this.#oldest(changesAfter[typeUrl], now, { removals: false })?.number ?? Infinity, weigh)
+      : []
     const gone = oldestRemoval ? removed.take(limits.bytes, this.#removableUntil(typeUrl, now), weigh) : []
     if (!names.length && !gone.length && !missing.size && !subscription.greeting) return undefined
     const epoch = older(names.length ? oldestChange : undefined, gone.length ? oldestRemoval : undefined) ?? this.#shared.epoch()

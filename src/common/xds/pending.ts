@@ -47,7 +47,9 @@ export class Pending {
     return undefined
   }
 
-  /** Takes names, at least one and until they weigh more than `limit` together, but none whose newest change is of the epoch `end` or later. */
+  /**
+   * Takes names, at least one and until they weigh more than `limit` together, but none whose newest change is of the epoch `end` or later.
+   */
   take(limit: number, end: number, weigh: (name: string) => number): string[] {
     const names: string[] = []
     let weight = 0

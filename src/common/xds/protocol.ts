@@ -17,7 +17,10 @@ import { typeUrls, type Refusal, type Resource } from './resources.ts'
 
 export type { DeltaDiscoveryRequest, DeltaDiscoveryResponse, Status }
 
-/** Header of a stream's request, `true` where the client has no resources: then a server that is still learning what there is can serve it already. */
+/**
+ * Header of a stream's request, `true` where the client has no resources: then a server that is still learning what there is can serve it
+ * already.
+ */
 export const emptyHeader = 'mesh-empty'
 
 /** HTTP/2 flow-control window, so that 100,000 resources stream without waiting for the reader's round trips; bytes. */
@@ -54,8 +57,13 @@ export function encodeRequest(request: MessageInitShape<typeof DeltaDiscoveryReq
 /** Versions encoded before others have their turn; about a millisecond's work. */
 const versionsAtOnce = 2_000
 
-/** Encodes a request with its `initial_resource_versions`, of which there may be 100,000, piece by piece, so that it holds up nobody else. */
-export async function encodeSubscription(request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>, versions: Iterable<[name: string, version: string]>): Promise<Buffer> {
+/**
+ * Encodes a request with its `initial_resource_versions`, of which there may be 100,000, piece by piece, so that it holds up nobody else.
+ */
+export async function encodeSubscription(
+  request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>,
+  versions: Iterable<[name: string, version: string]>,
+): Promise<Buffer> {
   const pieces: Uint8Array[] = [encodeRequest(request)]
   let writer = new BinaryWriter()
   let count = 0
@@ -117,8 +125,10 @@ function readEntry(reader: BinaryReader): [string, string] {
 }
 
 /**
- * The type of a request that subscribes to nothing: its node's metadata is what the client has to say of itself. The server answers the first one
- * of a stream, with nothing in it, once the client has taken all that there was when it came. A server that does not know the type passes over it,
+ * The type of a request that subscribes to nothing: its node's metadata is what the client has to say of itself. The server answers the
+ * first one
+ * of a stream, with nothing in it, once the client has taken all that there was when it came. A server that does not know the type passes
+ * over it,
  * as over any unknown type.
  */
 export const reportType = 'type.googleapis.com/mesh.Report'
@@ -131,8 +141,17 @@ export interface DeltaMessage {
 }
 
 const { field: responseFields } = DeltaDiscoveryResponseSchema
-const [resourceField, systemType, nonceField, removedName] = [message(responseFields.resources), text(responseFields.typeUrl), text(responseFields.nonce), text(responseFields.removedResources)]
-const [resourceName, resourceVersion, resourceAny] = [text(ResourceSchema.field.name), text(ResourceSchema.field.version), message(ResourceSchema.field.resource)]
+const [resourceField, systemType, nonceField, removedName] = [
+  message(responseFields.resources),
+  text(responseFields.typeUrl),
+  text(responseFields.nonce),
+  text(responseFields.removedResources),
+]
+const [resourceName, resourceVersion, resourceAny] = [
+  text(ResourceSchema.field.name),
+  text(ResourceSchema.field.version),
+  message(ResourceSchema.field.resource),
+]
 const [anyType, anyValue] = [text(AnySchema.field.typeUrl), message(AnySchema.field.value)]
 
 /** Encodes a DeltaDiscoveryResponse around the resources' own bytes, which everybody shares. */
@@ -163,8 +182,13 @@ export function refusalStatus(refusals: Refusal[], held: Held = new Map()): Stat
   }
   return create(StatusSchema, {
     code: 3,
-    message: refusals.map(({ name, reason }) => `${name}: ${reason}`).join('; ').slice(0, 4096),
-    details: refusals.map(({ typeUrl, name, version, reason }) => anyPack(StructSchema, fromJson(StructSchema, { typeUrl, name, version, reason, ...holds(name) }))),
+    message: refusals
+      .map(({ name, reason }) => `${name}: ${reason}`)
+      .join('; ')
+      .slice(0, 4096),
+    details: refusals.map(({ typeUrl, name, version, reason }) =>
+      anyPack(StructSchema, fromJson(StructSchema, { typeUrl, name, version, reason, ...holds(name) })),
+    ),
   })
 }
 
@@ -174,7 +198,9 @@ export function refusalsOf(status: Status): Refusal[] {
     const struct = anyUnpack(detail, StructSchema)
     if (!struct) return []
     const { typeUrl, name, version, reason } = toJson(StructSchema, struct)
-    return [typeUrl, name, version, reason].every((field) => typeof field === 'string') ? [{ typeUrl, name, version, reason } as Refusal] : []
+    return [typeUrl, name, version, reason].every((field) => typeof field === 'string')
+      ? [{ typeUrl, name, version, reason } as Refusal]
+      : []
   })
 }
 
@@ -184,7 +210,8 @@ export function heldOf(status: Status): Held {
   for (const detail of status.details) {
     const struct = anyUnpack(detail, StructSchema)
     const { name, holds } = (struct ? toJson(StructSchema, struct) : {}) as { name?: unknown; holds?: unknown }
-    if (typeof name === 'string' && typeof holds === 'string') held.set(name, inflateRawSync(Buffer.from(holds, 'base64'), { maxOutputLength: mostHeld }))
+    if (typeof name === 'string' && typeof holds === 'string')
+      held.set(name, inflateRawSync(Buffer.from(holds, 'base64'), { maxOutputLength: mostHeld }))
   }
   return held
 }

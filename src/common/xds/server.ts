@@ -8,7 +8,16 @@ import type { ResourceCache } from './cache.ts'
 import { Compressor } from './compressed.ts'
 import { Delivery, type Shelf } from './delivery.ts'
 import type { Epoch } from './pending.ts'
-import { deltaServerMethod, encodeResponse, flowControlWindow, heldOf, reportType, typeName, type Held, type IncomingRequest } from './protocol.ts'
+import {
+  deltaServerMethod,
+  encodeResponse,
+  flowControlWindow,
+  heldOf,
+  reportType,
+  typeName,
+  type Held,
+  type IncomingRequest,
+} from './protocol.ts'
 import { typeUrls, type Refusal, type Resource } from './resources.ts'
 import type { StandingRefusal } from './subscription.ts'
 
@@ -26,7 +35,10 @@ export interface DeltaServerOptions {
   metrics: Registry
   /** Resources that depend on the client, in addition to the cache's; asked when a client names itself, and by `refresh`. */
   perNode?: (node: Node) => Resource[]
-  /** Why a stream may not be served now, as a gRPC status; nothing if it may. Asked as it begins, and again where the client, `has`, tells of resources that it has. */
+  /**
+   * Why a stream may not be served now, as a gRPC status; nothing if it may. Asked as it begins, and again where the client, `has`, tells
+   * of resources that it has.
+   */
   admit?: (call: Call, has: boolean) => Refused | undefined
   /** Told each refusal as it comes in, and what the client says that it goes on with. */
   onRefused?: (client: string, refusals: StandingRefusal[], held: Held) => void
@@ -113,7 +125,10 @@ export class DeltaServer {
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 10_000,
     })
-    this.#server.addService({ deltaAggregatedResources: deltaServerMethod }, { deltaAggregatedResources: (call: Call) => this.#serve(call) })
+    this.#server.addService(
+      { deltaAggregatedResources: deltaServerMethod },
+      { deltaAggregatedResources: (call: Call) => this.#serve(call) },
+    )
   }
 
   /** Listens on `HOST:PORT` or `unix:PATH`; resolves with the port. */
@@ -173,7 +188,9 @@ export class DeltaServer {
    */
   async settled(signal: AbortSignal): Promise<void> {
     const { number } = this.#epoch
-    const done = (): boolean => this.#clients.size > 0 && [...this.#clients].every(({ delivery }) => delivery.node && (delivery.unsettled()?.number ?? Infinity) > number)
+    const done = (): boolean =>
+      this.#clients.size > 0 &&
+      [...this.#clients].every(({ delivery }) => delivery.node && (delivery.unsettled()?.number ?? Infinity) > number)
     await new Promise<void>((resolve) => {
       const look = (): void => {
         if (!signal.aborted && !done()) return
@@ -199,7 +216,14 @@ export class DeltaServer {
       return
     }
     const times = { overdue: this.#options.overdue ?? 5000, grace: this.#options.grace ?? 200 }
-    const client: Client = { call, delivery: new Delivery(this.#shelf, times), compressor: new Compressor(), connectedSince: new Date(), catchingUp: false, writing: false }
+    const client: Client = {
+      call,
+      delivery: new Delivery(this.#shelf, times),
+      compressor: new Compressor(),
+      connectedSince: new Date(),
+      catchingUp: false,
+      writing: false,
+    }
     this.#clients.add(client)
     // The client learns by these headers that it is served, even when there is nothing to send.
     call.sendMetadata(call.metadata.clone())
@@ -249,9 +273,14 @@ export class DeltaServer {
   #report({ delivery }: Client, { typeUrl, errorDetail }: IncomingRequest, refused: StandingRefusal[]): void {
     const client = delivery.node?.id ?? ''
     this.#metrics.nacks.inc({ type: typeName(typeUrl) })
-    for (const { name, version, reason } of refused) this.#options.log.warn({ client, type: typeName(typeUrl), name, version, reason }, 'resource refused')
+    for (const { name, version, reason } of refused)
+      this.#options.log.warn({ client, type: typeName(typeUrl), name, version, reason }, 'resource refused')
     if (refused.length) this.#options.onRefused?.(client, refused, errorDetail ? heldOf(errorDetail) : new Map())
-    else this.#options.log.info({ client, type: typeName(typeUrl), reason: errorDetail?.message.slice(0, 1000) }, 'message refused; looking for the culprit')
+    else
+      this.#options.log.info(
+        { client, type: typeName(typeUrl), reason: errorDetail?.message.slice(0, 1000) },
+        'message refused; looking for the culprit',
+      )
   }
 
   #fail(client: Client, why: Refused): void {
@@ -328,7 +357,12 @@ function describe({ call, delivery, connectedSince, report }: Client): ClientSta
     types: Object.fromEntries(
       [...delivery.subscriptions].map(([typeUrl, { wildcard, names, changed, removed, flights, acknowledgedAt }]) => [
         typeName(typeUrl),
-        { subscribed: wildcard ? 'all' : names.size, pending: changed.size + removed.size, unanswered: flights.size, acknowledgedAt: acknowledgedAt?.toISOString() },
+        {
+          subscribed: wildcard ? 'all' : names.size,
+          pending: changed.size + removed.size,
+          unanswered: flights.size,
+          acknowledgedAt: acknowledgedAt?.toISOString(),
+        },
       ]),
     ),
     refused: delivery.refusals(),

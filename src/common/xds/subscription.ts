@@ -90,7 +90,10 @@ export class Subscription {
     const named = refusalsOf(status)
     if (named.length) {
       if (flight) this.#hold(flight, new Set(named.map(({ name }) => name)))
-      return this.#stand(named.filter(({ name }) => this.wants(name)), flight)
+      return this.#stand(
+        named.filter(({ name }) => this.wants(name)),
+        flight,
+      )
     }
     if (!flight) return []
     const culprits = namedCulprits(status.message, flight.resources)
@@ -125,7 +128,9 @@ export class Subscription {
 
   #stand(refusals: Refusal[], flight?: Flight): StandingRefusal[] {
     const since = new Date().toISOString()
-    if (flight) for (const { name } of refusals) this.#owed.set(name, { epoch: this.#owed.get(name)?.epoch ?? flight.epoch, refusedAt: performance.now() })
+    if (flight)
+      for (const { name } of refusals)
+        this.#owed.set(name, { epoch: this.#owed.get(name)?.epoch ?? flight.epoch, refusedAt: performance.now() })
     const standing = refusals.map((refusal) => ({ ...refusal, reason: shorten(refusal.reason), since }))
     for (const refusal of standing) this.refused.set(refusal.name, refusal)
     return standing

@@ -1,5 +1,14 @@
 import { Ajv, type ErrorObject } from 'ajv'
-import { fastify, LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyServerOptions, type FastifyTypeProvider, type RawServerDefault } from 'fastify'
+import {
+  fastify,
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  type FastifyTypeProvider,
+  type RawServerDefault,
+} from 'fastify'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -36,12 +45,21 @@ const strings = new Ajv({ allErrors: true, strict: false, useDefaults: true, coe
 
 /** A fastify server as all of copilot's are: problems as bodies, every fault of a request at once, OpenAPI at `/docs`. */
 export async function createApi({ log, title, https, bodyLimit, tokens = false }: ApiOptions): Promise<Api> {
-  const options = { loggerInstance: log, logController: new LogController({ disableRequestLogging: true }), bodyLimit, requestTimeout: 600_000, forceCloseConnections: 'idle', ...(https ? { https } : {}) }
+  const options = {
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit,
+    requestTimeout: 600_000,
+    forceCloseConnections: 'idle',
+    ...(https ? { https } : {}),
+  }
   const server = fastify(options as unknown as FastifyServerOptions).withTypeProvider<TypeBoxProvider>() as unknown as Api
   // JSON alone: a page of a foreign site can make a browser send a text, but not JSON.
   server.removeContentTypeParser('text/plain')
   server.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? bodies : strings).compile(schema))
-  server.setSchemaErrorFormatter((errors, part) => new Faults((errors as unknown as ErrorObject[]).map(describeFault), part === 'body' ? '' : `${part}: `))
+  server.setSchemaErrorFormatter(
+    (errors, part) => new Faults((errors as unknown as ErrorObject[]).map(describeFault), part === 'body' ? '' : `${part}: `),
+  )
   server.setErrorHandler((error: Error, request, reply) => {
     const problem = asProblem(error, bodyLimit)
     if (problem.status >= 500) request.log.error({ err: error, method: request.method, url: request.url }, 'request failed')
@@ -55,7 +73,10 @@ export async function createApi({ log, title, https, bodyLimit, tokens = false }
   })
   await server.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title, version } },
-    transformObject: (given) => ('openapiObject' in given ? (complete(given.openapiObject as Parameters<typeof complete>[0], { tokens }) as typeof given.openapiObject) : given.swaggerObject),
+    transformObject: (given) =>
+      'openapiObject' in given
+        ? (complete(given.openapiObject as Parameters<typeof complete>[0], { tokens }) as typeof given.openapiObject)
+        : given.swaggerObject,
   })
   await server.register(swaggerUi, { routePrefix: '/docs' })
   return server

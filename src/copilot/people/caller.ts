@@ -63,7 +63,8 @@ export class Caller {
   }
 
   /**
-   * `written` is what he called the space. Throws `MESH_NOT_IN_SPACE`, `MESH_ORGANIZATION_SUSPENDED` as Cloud Controller does for its own (CF-OrgSuspended), and `MESH_ROLES_UNKNOWN` where that
+   * `written` is what he called the space. Throws `MESH_NOT_IN_SPACE`, `MESH_ORGANIZATION_SUSPENDED` as Cloud Controller does for its own
+   * (CF-OrgSuspended), and `MESH_ROLES_UNKNOWN` where that
    * cannot tell.
    */
   async requireWrite(namespace: string, written = namespace): Promise<void> {
@@ -81,7 +82,14 @@ export class Caller {
 }
 
 /** Whoever uses an API without authentication. */
-export const everybody = new Caller({ name: 'operator', operator: true, readsAll: true, roles: unasked, spacesOf: unasked, suspended: unasked })
+export const everybody = new Caller({
+  name: 'operator',
+  operator: true,
+  readsAll: true,
+  roles: unasked,
+  spacesOf: unasked,
+  suspended: unasked,
+})
 
 async function unasked(): Promise<never> {
   throw new Error('who may do everything is asked for no roles')
@@ -89,7 +97,10 @@ async function unasked(): Promise<never> {
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Set where the handler itself decides by the caller's roles; elsewhere reading is for those who may read everything, all else the operator's. */
+    /**
+     * Set where the handler itself decides by the caller's roles; elsewhere reading is for those who may read everything, all else the
+     * operator's.
+     */
     decides?: true
   }
 }

@@ -9,7 +9,9 @@ import type { SpaceRoles } from './caller.ts'
 const ToOne = Type.Object({ data: Type.Union([Type.Object({ guid: Type.String() }), Type.Null()]) })
 const Page = Type.Object({
   pagination: Type.Object({ next: Type.Union([Type.Object({ href: Type.String() }), Type.Null()]) }),
-  resources: Type.Array(Type.Object({ type: Type.String(), relationships: Type.Object({ space: Type.Optional(ToOne), organization: Type.Optional(ToOne) }) })),
+  resources: Type.Array(
+    Type.Object({ type: Type.String(), relationships: Type.Object({ space: Type.Optional(ToOne), organization: Type.Optional(ToOne) }) }),
+  ),
 })
 
 /** The roles of a space that let one read there what is applied; developers also write. Supporters run apps, and change no rules. */
@@ -44,7 +46,10 @@ export class Roles {
     this.#patience = patienceSeconds * 1000
   }
 
-  /** Throws `MESH_TOKEN_INVALID` where Cloud Controller refuses the token, `MESH_ROLES_UNKNOWN` where it does not answer and nothing recent enough is known. */
+  /**
+   * Throws `MESH_TOKEN_INVALID` where Cloud Controller refuses the token, `MESH_ROLES_UNKNOWN` where it does not answer and nothing recent
+   * enough is known.
+   */
   async of(user: string, token: string, writing: boolean): Promise<SpaceRoles> {
     const known = this.#known.get(user)
     const age = known ? Date.now() - known.at : Infinity
@@ -75,7 +80,7 @@ export class Roles {
   async #read(user: string, token: string): Promise<SpaceRoles> {
     const roles = { read: new Set<string>(), organizations: new Set<string>(), write: new Set<string>() }
     const query = new URLSearchParams({ user_guids: user, types: [...readers, manager].join(','), per_page: '5000' })
-    for (let next: string | undefined = `/v3/roles?${query.toString()}`; next; ) {
+    for (let next: string | undefined = `/v3/roles?${query.toString()}`; next;) {
       const answer = await this.#client.request({ path: next, headers: { accept: 'application/json', authorization: `bearer ${token}` } })
       if (answer.status === 401) throw TokenInvalid('Cloud Controller does not take it')
       // A token without Cloud Controller's scopes has no role there.

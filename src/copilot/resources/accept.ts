@@ -18,7 +18,8 @@ export interface Accepted {
 }
 
 /**
- * Checks documents, resolves their namespaces to guids, and refuses spaces in which the caller may not write and hosts of other spaces. Throws
+ * Checks documents, resolves their namespaces to guids, and refuses spaces in which the caller may not write and hosts of other spaces.
+ * Throws
  * `ResourcesRefused` with every error of all of them.
  */
 export async function accept(store: Store, documents: unknown[], namespace: string, caller: Caller, bounds: Bounds): Promise<Accepted[]> {
@@ -34,7 +35,12 @@ export async function accept(store: Store, documents: unknown[], namespace: stri
   checked.forEach((one, position) => one.findings.push(...foreign(drafts[position]!, world)))
   refuse(checked)
   return drafts.map((resource, position) => ({
-    change: { key: keys[position]!, namespace: resource.metadata.namespace, value: canonical(resource), ...expectation(documents[position]) },
+    change: {
+      key: keys[position]!,
+      namespace: resource.metadata.namespace,
+      value: canonical(resource),
+      ...expectation(documents[position]),
+    },
     warnings: [...checked[position]!.findings, ...analyse(inWorld(resource, world), world)],
   }))
 }
@@ -55,7 +61,9 @@ async function place(store: Store, { resource, findings }: Checked, caller: Call
 }
 
 function refuse(checked: Checked[]): void {
-  const refused = checked.map(({ findings }, document) => ({ document, findings })).filter(({ findings }) => findings.some(({ severity }) => severity === 'error'))
+  const refused = checked
+    .map(({ findings }, document) => ({ document, findings }))
+    .filter(({ findings }) => findings.some(({ severity }) => severity === 'error'))
   if (refused.length) throw new ResourcesRefused(refused)
 }
 
@@ -70,7 +78,10 @@ function foreign(resource: Draft, world: World): Finding[] {
 
 /** The resource as it stands in the world, with what an earlier version of it has. */
 function inWorld(draft: Resource, world: World): Resource {
-  return [...world.resourcesOf(draft.metadata.namespace)].find((one) => one.kind === draft.kind && one.metadata.name === draft.metadata.name) ?? draft
+  return (
+    [...world.resourcesOf(draft.metadata.namespace)].find((one) => one.kind === draft.kind && one.metadata.name === draft.metadata.name) ??
+    draft
+  )
 }
 
 /** Who sends back the version that was read wants to change that one and no other. Throws `MESH_VERSION_MALFORMED`. */

@@ -11,10 +11,17 @@ export class ResourcesRefused extends Problem {
   readonly problems: (ProblemBody & { document: number })[]
 
   constructor(refused: { document: number; findings: Finding[] }[]) {
-    const errors = refused.flatMap(({ document, findings }) => findings.filter(({ severity }) => severity === 'error').map((finding) => ({ document, finding })))
+    const errors = refused.flatMap(({ document, findings }) =>
+      findings.filter(({ severity }) => severity === 'error').map((finding) => ({ document, finding })),
+    )
     const [first] = errors
     const status = errors.some(({ finding }) => forbidden.includes(finding.code)) ? 403 : (statuses[first!.finding.code] ?? 422)
-    super(first!.finding.code, status, errors.map(({ document, finding }) => `document ${document + 1}: ${sentence(finding)}`).join('; '), first!.finding.path)
+    super(
+      first!.finding.code,
+      status,
+      errors.map(({ document, finding }) => `document ${document + 1}: ${sentence(finding)}`).join('; '),
+      first!.finding.path,
+    )
     this.problems = errors.map(({ document, finding: { code, path, message } }) => ({ document, code, path, message }))
   }
 

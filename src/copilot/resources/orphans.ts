@@ -15,8 +15,16 @@ export interface OrphansOptions {
   every?: number
 }
 
-/** Removes what was applied in spaces that are gone, once they have been so for long: a space that is missing by a fault comes back before. */
-export function removeOrphans({ store, audit, log, patience, every = Math.min(600_000, Math.max(1000, patience / 10)) }: OrphansOptions): Part {
+/**
+ * Removes what was applied in spaces that are gone, once they have been so for long: a space that is missing by a fault comes back before.
+ */
+export function removeOrphans({
+  store,
+  audit,
+  log,
+  patience,
+  every = Math.min(600_000, Math.max(1000, patience / 10)),
+}: OrphansOptions): Part {
   return loop('orphans', async () => {
     try {
       for (const subject of (await store.removeOrphans(patience)).removed) audit({ author: 'copilot', action: 'purged', subject })

@@ -41,14 +41,22 @@ export class Resources {
   /** Applies documents, all or none; with `dryRun` only tells what would come of them. `namespace` is that of those which name none. */
   async apply(caller: Caller, documents: unknown[], namespace: string, dryRun: boolean): Promise<Outcome[]> {
     const accepted = await accept(this.#options.store, documents, namespace, caller, this.#options.bounds)
-    const outcomes = await this.#change(caller, accepted.map(({ change }) => change), dryRun)
+    const outcomes = await this.#change(
+      caller,
+      accepted.map(({ change }) => change),
+      dryRun,
+    )
     return outcomes.map((outcome, position) => ({ ...outcome, warnings: [...outcome.warnings, ...summary(accepted[position]!.warnings)] }))
   }
 
   /** Throws `MESH_RESOURCE_UNKNOWN`, `MESH_VERSION_CONFLICT`. */
   async delete(caller: Caller, key: string, { expected, dryRun = false }: { expected?: number; dryRun?: boolean }): Promise<Outcome> {
     const { value } = await this.read(key)
-    const [outcome] = await this.#change(caller, [{ key, namespace: (JSON.parse(value) as Resource).metadata.namespace, value: null, ...(expected !== undefined && { expected }) }], dryRun)
+    const [outcome] = await this.#change(
+      caller,
+      [{ key, namespace: (JSON.parse(value) as Resource).metadata.namespace, value: null, ...(expected !== undefined && { expected }) }],
+      dryRun,
+    )
     return outcome!
   }
 
@@ -62,7 +70,14 @@ export class Resources {
   /** Resources as people see them. */
   async show(found: StoredResource[]): Promise<ResourceView[]> {
     const { store, components } = this.#options
-    const surroundings = { components, switches: await store.switches(), world: await loadWorld(store, found.map(({ value }) => JSON.parse(value) as Resource)) }
+    const surroundings = {
+      components,
+      switches: await store.switches(),
+      world: await loadWorld(
+        store,
+        found.map(({ value }) => JSON.parse(value) as Resource),
+      ),
+    }
     return found.map((one) => showResource(one, surroundings))
   }
 
@@ -86,7 +101,10 @@ export class Resources {
 
 /** A resource without what copilot adds. */
 function written(value: string): object {
-  const { metadata: { generation: _generation, createdAt: _createdAt, ...metadata }, ...resource } = JSON.parse(value) as Resource
+  const {
+    metadata: { generation: _generation, createdAt: _createdAt, ...metadata },
+    ...resource
+  } = JSON.parse(value) as Resource
   return { apiVersion: resource.apiVersion, kind: resource.kind, metadata, spec: resource.spec }
 }
 

@@ -12,13 +12,16 @@ import { unique } from '../views/related.ts'
 /** The space, or the operator's namespace, whose ServiceEntry names a host outside for all apps. */
 export async function entryNamespace(store: Store, host: string): Promise<string | undefined> {
   const ignored = await ignoredSpaces(store)
-  const entries = (await store.resources({})).filter(({ key }) => key.startsWith('serviceentry/')).map(({ key, value }): Change => ({ kind: 'resource', key, value: JSON.parse(value) as Resource }))
+  const entries = (await store.resources({}))
+    .filter(({ key }) => key.startsWith('serviceentry/'))
+    .map(({ key, value }): Change => ({ kind: 'resource', key, value: JSON.parse(value) as Resource }))
   const seen = entries.filter(({ key }) => !ignored.has(key.split('/')[1]!))
   return externalHost(recordSource(seen), host)?.route.space
 }
 
 /** The namespaces whose rules an operator has ignored. */
-export const ignoredSpaces = async (store: Store): Promise<Set<string>> => new Set((await store.switches()).filter(({ name }) => name === 'ignore').map(({ subject }) => subject))
+export const ignoredSpaces = async (store: Store): Promise<Set<string>> =>
+  new Set((await store.switches()).filter(({ name }) => name === 'ignore').map(({ subject }) => subject))
 
 /** What the rules of a route are read from: the resources of its space and of the operator that are in force, and what their names mean. */
 export async function loadRules(store: Store, route: Pick<Route, 'space'> & Partial<Pick<Route, 'host'>>): Promise<Source> {
@@ -35,7 +38,14 @@ export async function loadRules(store: Store, route: Pick<Route, 'space'> & Part
     ...apps.map(({ key, value }) => ({ kind: 'app' as const, key, value })),
     ...resources,
   ]
-  return recordSource(records, await exceeded(store, resources.map(({ value }) => value), route.host))
+  return recordSource(
+    records,
+    await exceeded(
+      store,
+      resources.map(({ value }) => value),
+      route.host,
+    ),
+  )
 }
 
 /** The wildcards of the operator's that do not shape a host, since they have too many before it. */

@@ -6,9 +6,16 @@ export type Selector = (labels: Record<string, string>) => boolean
 const name = '[A-Za-z0-9][-A-Za-z0-9_./]*'
 const term = new RegExp(`^(?:(!)\\s*(${name})|(${name})(?:\\s*(==|=|!=)\\s*([-A-Za-z0-9_.]*)|\\s+(in|notin)\\s*\\(([^()]*)\\))?)$`)
 
-/** Reads a label selector as Kubernetes writes it: `a=b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, joined by commas. Throws `MESH_SELECTOR_INVALID`. */
+/**
+ * Reads a label selector as Kubernetes writes it: `a=b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, joined by commas. Throws
+ * `MESH_SELECTOR_INVALID`.
+ */
 export function parseSelector(text = ''): Selector {
-  const terms = text.split(/,(?![^(]*\))/).map((part) => part.trim()).filter(Boolean).map(parseTerm)
+  const terms = text
+    .split(/,(?![^(]*\))/)
+    .map((part) => part.trim())
+    .filter(Boolean)
+    .map(parseTerm)
   return (labels) => terms.every((holds) => holds(labels))
 }
 

@@ -5,7 +5,12 @@ import type { Resource } from '../../mesh/istio/types.ts'
 import type { Components, ResourceState } from '../components.ts'
 import type { StoredResource, Switch } from '../store/store.ts'
 
-const Condition = Type.Object({ type: Type.String(), status: Type.Enum(['True', 'False', 'Unknown']), reason: Type.Optional(Type.String()), message: Type.Optional(Type.String()) })
+const Condition = Type.Object({
+  type: Type.String(),
+  status: Type.Enum(['True', 'False', 'Unknown']),
+  reason: Type.Optional(Type.String()),
+  message: Type.Optional(Type.String()),
+})
 type Condition = Static<typeof Condition>
 export const Warning = Type.Object({ code: Type.String(), path: Type.String(), message: Type.String() })
 export type Warning = Static<typeof Warning>
@@ -50,16 +55,33 @@ function programmed({ metadata }: Resource, told: ResourceState[], ignored: Swit
   if (!told.length) return { type, status: 'Unknown', reason: 'NotReported', message: 'no pilot has reported it' }
   const behind = told.filter(({ generation }) => generation !== metadata.generation)
   if (behind.length) return { type, status: 'False', reason: 'Pending', message: 'pilot has not read this version yet' }
-  return told.every((one) => one.programmed) ? { type, status: 'True' } : { type, status: 'False', reason: 'Pending', message: 'not every router has acknowledged it' }
+  return told.every((one) => one.programmed)
+    ? { type, status: 'True' }
+    : { type, status: 'False', reason: 'Pending', message: 'not every router has acknowledged it' }
 }
 
 function degraded(resource: Resource, told: ResourceState[], world: World, ignored: Switch | undefined): Condition {
   const type = 'Degraded'
   const { namespace, generation } = resource.metadata
-  if (ignored) return { type, status: 'True', reason: 'Ignored', message: `${ignored.author} has the rules of this space ignored since ${new Date(ignored.at).toISOString()}` }
-  if (namespace !== systemNamespace && !world.space(namespace)) return { type, status: 'True', reason: 'SpaceGone', message: 'its space is no more' }
+  if (ignored)
+    return {
+      type,
+      status: 'True',
+      reason: 'Ignored',
+      message: `${ignored.author} has the rules of this space ignored since ${new Date(ignored.at).toISOString()}`,
+    }
+  if (namespace !== systemNamespace && !world.space(namespace))
+    return { type, status: 'True', reason: 'SpaceGone', message: 'its space is no more' }
   const foreign = foreignHosts(resource, world)
-  if (foreign.length) return { type, status: 'True', reason: 'HostMoved', message: foreign.map(({ path, host }) => `${path}: ${host} is a route of another space now, so that its rules here are not in force`).join('; ') }
+  if (foreign.length)
+    return {
+      type,
+      status: 'True',
+      reason: 'HostMoved',
+      message: foreign
+        .map(({ path, host }) => `${path}: ${host} is a route of another space now, so that its rules here are not in force`)
+        .join('; '),
+    }
   const message = told.find((one) => one.generation === generation && one.degraded)?.degraded
   return message ? { type, status: 'True', reason: 'NotServed', message } : { type, status: 'False' }
 }

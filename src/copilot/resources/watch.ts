@@ -26,7 +26,8 @@ export interface WatchOptions {
 }
 
 /**
- * The lines of a watch: what changed after a version, in order, and resources whose conditions change by what pilots report. It is read from
+ * The lines of a watch: what changed after a version, in order, and resources whose conditions change by what pilots report. It is read
+ * from
  * the store as its receiver takes it. Ends after `watchLasts`.
  */
 export async function* watchResources({ store, components, since, concerns, selects, show, signal }: WatchOptions): AsyncGenerator<string> {
@@ -42,7 +43,7 @@ export async function* watchResources({ store, components, since, concerns, sele
   listening.defer(store.onCommit(bell.ring))
   listening.defer(components.onResources(report))
   listening.use(addAbortListener(signal, bell.ring))
-  for (let version = since; !signal.aborted && Date.now() < until; ) {
+  for (let version = since; !signal.aborted && Date.now() < until;) {
     const changed = await store.resourcesAfter(version, batch)
     if (!changed) return yield line({ type: 'ERROR', object: { code: 'MESH_VERSION_FORGOTTEN', message: 'list the resources again' } })
     const meant = changed.filter(({ key }) => concerns(key))
@@ -56,7 +57,8 @@ export async function* watchResources({ store, components, since, concerns, sele
     if (changed.length === batch) continue
     const others = [...reported]
     reported.clear()
-    for (const view of await show((await Promise.all(others.map((key) => store.resources({ key })))).flat())) if (selects(view)) yield line({ type: 'APPLIED', object: view })
+    for (const view of await show((await Promise.all(others.map((key) => store.resources({ key })))).flat()))
+      if (selects(view)) yield line({ type: 'APPLIED', object: view })
     if (await bell.heard(heartbeat)) continue
     yield line({ type: 'BOOKMARK', object: { metadata: { resourceVersion: String(version) } } })
   }

@@ -10,7 +10,8 @@ import { unique } from '../views/related.ts'
 const mostBeneath = 1000
 
 /**
- * What some resources may refer to, read at once: all that was applied in their namespaces and by the operator, the apps and routes of their
+ * What some resources may refer to, read at once: all that was applied in their namespaces and by the operator, the apps and routes of
+ * their
  * spaces, and whatever else they name. `changes` are laid over what is stored, as they would be after being applied; null is one that goes.
  */
 export async function loadWorld(store: Store, resources: Resource[], changes: Map<string, Resource | null> = new Map()): Promise<World> {
@@ -26,7 +27,9 @@ export async function loadWorld(store: Store, resources: Resource[], changes: Ma
   const guids = [...spaces.keys()]
   const routes = await readRoutes(store, guids, hosts, namespaces.includes(systemNamespace) ? resources : [])
   const apps = await store.list('app', { space: guids })
-  const others = unique(routes.flatMap(({ value }) => value.destinations.map(({ app }) => app))).filter((guid) => !apps.some(({ key }) => key === guid))
+  const others = unique(routes.flatMap(({ value }) => value.destinations.map(({ app }) => app))).filter(
+    (guid) => !apps.some(({ key }) => key === guid),
+  )
   apps.push(...(await store.list('app', { keys: others })))
   const secrets = await store.list('secret', { keys: unique([...all.values()].flatMap(secretsOf)) })
   return new LoadedWorld([...all.values()], spaces, routes, apps, secrets)
@@ -46,7 +49,13 @@ class LoadedWorld implements World {
   readonly #appsOf: Map<string, [string, App][]>
   readonly #secrets: Map<string, Secret>
 
-  constructor(resources: Resource[], spaces: Map<string, NamedSpace>, routes: Keyed<'route'>[], apps: Keyed<'app'>[], secrets: Keyed<'secret'>[]) {
+  constructor(
+    resources: Resource[],
+    spaces: Map<string, NamedSpace>,
+    routes: Keyed<'route'>[],
+    apps: Keyed<'app'>[],
+    secrets: Keyed<'secret'>[],
+  ) {
     this.#resources = Map.groupBy(resources, ({ metadata }) => metadata.namespace)
     this.#spaces = spaces
     this.#routes = routes.map(({ value }) => value)
@@ -85,7 +94,12 @@ class LoadedWorld implements World {
   }
 
   spacesNamed(name: string, organization?: string): string[] {
-    return [...this.#spaces].filter(([, space]) => space.name.toLowerCase() === name && (organization === undefined || space.organization.toLowerCase() === organization)).map(([guid]) => guid)
+    return [...this.#spaces]
+      .filter(
+        ([, space]) =>
+          space.name.toLowerCase() === name && (organization === undefined || space.organization.toLowerCase() === organization),
+      )
+      .map(([guid]) => guid)
   }
 
   serviceEntries(host: string): ServiceEntry[] {
@@ -104,14 +118,23 @@ async function readSpaces(store: Store, namespaces: string[], hosts: string[]): 
   const parts = unique(hosts.flatMap((host) => host.split('.')[1] ?? []))
   for (const name of parts) found.push(...(await store.list('space', { name })))
   found.push(...(await store.list('space', { keys: parts })))
-  const organizations = new Map((await store.list('organization', { keys: unique(found.map(({ value }) => value.organization)) })).map(({ key, value }) => [key, value.name]))
+  const organizations = new Map(
+    (await store.list('organization', { keys: unique(found.map(({ value }) => value.organization)) })).map(({ key, value }) => [
+      key,
+      value.name,
+    ]),
+  )
   return new Map(found.map(({ key, value }) => [key, { name: value.name, organization: organizations.get(value.organization) ?? '' }]))
 }
 
 async function readRoutes(store: Store, spaces: string[], hosts: string[], resources: Resource[]): Promise<Keyed<'route'>[]> {
   const found = [...(await store.list('route', { space: spaces })), ...(await store.list('route', { host: hosts }))]
-  const wildcards = resources.filter(({ metadata }) => metadata.namespace === systemNamespace).flatMap(hostsOf).filter((host) => host.startsWith('*.'))
-  for (const wildcard of unique(wildcards)) found.push(...(await store.list('route', { domain: wildcard.slice(2) }, { limit: mostBeneath })))
+  const wildcards = resources
+    .filter(({ metadata }) => metadata.namespace === systemNamespace)
+    .flatMap(hostsOf)
+    .filter((host) => host.startsWith('*.'))
+  for (const wildcard of unique(wildcards))
+    found.push(...(await store.list('route', { domain: wildcard.slice(2) }, { limit: mostBeneath })))
   return [...new Map(found.map((record) => [record.key, record])).values()]
 }
 
@@ -130,6 +153,10 @@ function destinations({ http = [], tls = [], tcp = [] }: VirtualServiceSpec): st
 
 function secretsOf(resource: Resource): string[] {
   if (resource.kind !== 'Gateway') return []
-  const names = (resource.spec.servers ?? []).flatMap(({ tls }) => [tls?.credentialName, tls?.caCertCredentialName, ...(tls?.credentialNames ?? [])])
+  const names = (resource.spec.servers ?? []).flatMap(({ tls }) => [
+    tls?.credentialName,
+    tls?.caCertCredentialName,
+    ...(tls?.credentialNames ?? []),
+  ])
   return names.flatMap((name) => (name ? [`${resource.metadata.namespace}/${name}`] : []))
 }

@@ -43,51 +43,79 @@ const Outcome = Type.Object({
 export function secrets(api: Api, { store, secrets: kept, audit, config }: Copilot): void {
   const decides = { decides: true } as const
 
-  api.put('/v1/secrets/:namespace/:name', { config: decides, schema: { summary: 'Set a secret', params: Named, body: Content, response: { 200: Outcome } } }, async (request) => {
-    const caller = callerOf(request)
-    const { name } = request.params
-    const namespace = await resolveNamespace(store, request.params.namespace, caller)
-    await caller.requireWrite(namespace, request.params.namespace)
-    const fault = nameFault(name)
-    if (fault !== undefined) throw new Faults([`name: ${fault}`])
-    const [before] = await kept.list({ namespace, name })
-    const { outcome, secret, warnings } = await kept.set(namespace, name, request.body, caller.name, config.limits.secrets)
-    if (outcome !== 'unchanged') audit({ author: caller.name, action: outcome, subject: `secret/${namespace}/${name}`, ...(before && { before: told(before) }), after: told(secret) })
-    return { key: `secret/${namespace}/${name}`, outcome, names: secret.names, expires: secret.expires, warnings }
-  })
+  api.put(
+    '/v1/secrets/:namespace/:name',
+    { config: decides, schema: { summary: 'Set a secret', params: Named, body: Content, response: { 200: Outcome } } },
+    async (request) => {
+      const caller = callerOf(request)
+      const { name } = request.params
+      const namespace = await resolveNamespace(store, request.params.namespace, caller)
+      await caller.requireWrite(namespace, request.params.namespace)
+      const fault = nameFault(name)
+      if (fault !== undefined) throw new Faults([`name: ${fault}`])
+      const [before] = await kept.list({ namespace, name })
+      const { outcome, secret, warnings } = await kept.set(namespace, name, request.body, caller.name, config.limits.secrets)
+      if (outcome !== 'unchanged')
+        audit({
+          author: caller.name,
+          action: outcome,
+          subject: `secret/${namespace}/${name}`,
+          ...(before && { before: told(before) }),
+          after: told(secret),
+        })
+      return { key: `secret/${namespace}/${name}`, outcome, names: secret.names, expires: secret.expires, warnings }
+    },
+  )
 
   api.get(
     '/v1/secrets',
-    { config: decides, schema: { summary: 'Secrets without what is secret of them', querystring: Type.Object({ namespace: Type.Optional(Named.properties.namespace) }, closed), response: { 200: Type.Object({ items: Type.Array(View) }) } } },
+    {
+      config: decides,
+      schema: {
+        summary: 'Secrets without what is secret of them',
+        querystring: Type.Object({ namespace: Type.Optional(Named.properties.namespace) }, closed),
+        response: { 200: Type.Object({ items: Type.Array(View) }) },
+      },
+    },
     async (request) => {
       const caller = callerOf(request)
       const namespace = request.query.namespace === undefined ? undefined : await resolveNamespace(store, request.query.namespace, caller)
       if (namespace !== undefined) await caller.requireRead(namespace, request.query.namespace)
       const found = await kept.list(namespace === undefined ? {} : { namespace })
-      const may = new Map(await Promise.all([...new Set(found.map((one) => one.namespace))].map(async (one) => [one, await caller.mayRead(one)] as const)))
+      const may = new Map(
+        await Promise.all([...new Set(found.map((one) => one.namespace))].map(async (one) => [one, await caller.mayRead(one)] as const)),
+      )
       return { items: found.filter((one) => may.get(one.namespace)) }
     },
   )
 
-  api.get('/v1/secrets/:namespace/:name', { config: decides, schema: { summary: 'A secret without what is secret of it', params: Named, response: { 200: View } } }, async (request) => {
-    const caller = callerOf(request)
-    const namespace = await resolveNamespace(store, request.params.namespace, caller)
-    await caller.requireRead(namespace, request.params.namespace)
-    const [found] = await kept.list({ namespace, name: request.params.name })
-    if (!found) throw SecretUnknown(`${request.params.namespace}/${request.params.name}`)
-    return found
-  })
+  api.get(
+    '/v1/secrets/:namespace/:name',
+    { config: decides, schema: { summary: 'A secret without what is secret of it', params: Named, response: { 200: View } } },
+    async (request) => {
+      const caller = callerOf(request)
+      const namespace = await resolveNamespace(store, request.params.namespace, caller)
+      await caller.requireRead(namespace, request.params.namespace)
+      const [found] = await kept.list({ namespace, name: request.params.name })
+      if (!found) throw SecretUnknown(`${request.params.namespace}/${request.params.name}`)
+      return found
+    },
+  )
 
-  api.delete('/v1/secrets/:namespace/:name', { config: decides, schema: { summary: 'Delete a secret', params: Named, response: { 200: Outcome } } }, async (request) => {
-    const caller = callerOf(request)
-    const { name } = request.params
-    const namespace = await resolveNamespace(store, request.params.namespace, caller)
-    await caller.requireWrite(namespace, request.params.namespace)
-    const [before] = await kept.list({ namespace, name })
-    await kept.delete(namespace, name)
-    audit({ author: caller.name, action: 'deleted', subject: `secret/${namespace}/${name}`, ...(before && { before: told(before) }) })
-    return { key: `secret/${namespace}/${name}`, outcome: 'deleted' as const, warnings: [] }
-  })
+  api.delete(
+    '/v1/secrets/:namespace/:name',
+    { config: decides, schema: { summary: 'Delete a secret', params: Named, response: { 200: Outcome } } },
+    async (request) => {
+      const caller = callerOf(request)
+      const { name } = request.params
+      const namespace = await resolveNamespace(store, request.params.namespace, caller)
+      await caller.requireWrite(namespace, request.params.namespace)
+      const [before] = await kept.list({ namespace, name })
+      await kept.delete(namespace, name)
+      audit({ author: caller.name, action: 'deleted', subject: `secret/${namespace}/${name}`, ...(before && { before: told(before) }) })
+      return { key: `secret/${namespace}/${name}`, outcome: 'deleted' as const, warnings: [] }
+    },
+  )
 }
 
 /** What an audit line may say of a secret. */

@@ -28,7 +28,8 @@ const curves = ['prime256v1', 'secp384r1', 'secp521r1']
 export function inspect({ certificate, key, ca, crl }: SecretContent, now = Date.now()): Inspected {
   const faults: string[] = []
   const warnings: Inspected['warnings'] = []
-  if (certificate === undefined && key === undefined && ca === undefined) faults.push('certificate: is required, with its key; or give ca alone')
+  if (certificate === undefined && key === undefined && ca === undefined)
+    faults.push('certificate: is required, with its key; or give ca alone')
   if (certificate !== undefined && key === undefined) faults.push("key: is required: the certificate's private key, PEM")
   if (certificate === undefined && key !== undefined) faults.push('certificate: is required: the one that the key belongs to, PEM')
   if (crl !== undefined && ca === undefined) faults.push('ca: is required: the CAs whose certificates the list revokes')
@@ -36,13 +37,21 @@ export function inspect({ certificate, key, ca, crl }: SecretContent, now = Date
 
   const chain = certificate === undefined ? [] : readCertificates('certificate', certificate, faults)
   const authorities = ca === undefined ? [] : readCertificates('ca', ca, faults)
-  for (const [field, list] of [['certificate', chain], ['ca', authorities]] as const) for (const one of list) checkTime(field, one, now, faults, warnings)
+  for (const [field, list] of [
+    ['certificate', chain],
+    ['ca', authorities],
+  ] as const)
+    for (const one of list) checkTime(field, one, now, faults, warnings)
   chain.slice(1).forEach((issuer, position) => {
-    if (!chain[position]!.checkIssued(issuer)) faults.push(`certificate: number ${position + 2} of the chain (${nameOf(issuer)}) did not issue the one before it; begin with the server's own and go on in order`)
+    if (!chain[position]!.checkIssued(issuer))
+      faults.push(
+        `certificate: number ${position + 2} of the chain (${nameOf(issuer)}) did not issue the one before it; begin with the server's own and go on in order`,
+      )
   })
   for (const authority of authorities) if (!authority.ca) warnings.push({ path: 'ca', message: `${nameOf(authority)} is no CA` })
   const [leaf] = chain
-  if (leaf?.ca) warnings.push({ path: 'certificate', message: `${nameOf(leaf)} is a CA's own certificate, which clients may refuse for a server` })
+  if (leaf?.ca)
+    warnings.push({ path: 'certificate', message: `${nameOf(leaf)} is a CA's own certificate, which clients may refuse for a server` })
   if (key !== undefined) checkKey(key, leaf, faults)
 
   const ends = [...chain, ...authorities].map(({ validToDate }) => validToDate.getTime())
@@ -51,7 +60,10 @@ export function inspect({ certificate, key, ca, crl }: SecretContent, now = Date
 
 /** Names a content; the same for the same content. */
 export function versionOf({ certificate = '', key = '', ca = '', crl = '' }: SecretContent): string {
-  return createHash('sha256').update(JSON.stringify([certificate, key, ca, crl])).digest('hex').slice(0, 32)
+  return createHash('sha256')
+    .update(JSON.stringify([certificate, key, ca, crl]))
+    .digest('hex')
+    .slice(0, 32)
 }
 
 function readCertificates(field: string, pem: string, faults: string[]): X509Certificate[] {
@@ -70,12 +82,17 @@ function readCertificates(field: string, pem: string, faults: string[]): X509Cer
 function checkTime(field: string, certificate: X509Certificate, now: number, faults: string[], warnings: Inspected['warnings']): void {
   const { validFromDate: from, validToDate: to } = certificate
   if (to.getTime() <= now) faults.push(`${field}: ${nameOf(certificate)} expired on ${to.toISOString()}; give a valid one`)
-  else if (to.getTime() - now < soon) warnings.push({ path: field, message: `${nameOf(certificate)} expires in ${Math.ceil((to.getTime() - now) / day)} days, on ${to.toISOString()}` })
+  else if (to.getTime() - now < soon)
+    warnings.push({
+      path: field,
+      message: `${nameOf(certificate)} expires in ${Math.ceil((to.getTime() - now) / day)} days, on ${to.toISOString()}`,
+    })
   if (from.getTime() > now) warnings.push({ path: field, message: `${nameOf(certificate)} is not valid before ${from.toISOString()}` })
 }
 
 function checkKey(pem: string, leaf: X509Certificate | undefined, faults: string[]): void {
-  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem)) return void faults.push('key: is encrypted by a passphrase; give it without (openssl pkey -in FILE)')
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem))
+    return void faults.push('key: is encrypted by a passphrase; give it without (openssl pkey -in FILE)')
   let key: KeyObject
   try {
     key = createPrivateKey(pem)
@@ -84,15 +101,20 @@ function checkKey(pem: string, leaf: X509Certificate | undefined, faults: string
     return void faults.push('key: is no private key in PEM (-----BEGIN PRIVATE KEY-----)')
   }
   const { modulusLength = 0, namedCurve = '' } = key.asymmetricKeyDetails ?? {}
-  if (key.asymmetricKeyType === 'rsa' && modulusLength < 2048) faults.push(`key: an RSA key of ${modulusLength} bits is too short; make one of 2048 or more`)
-  else if (key.asymmetricKeyType === 'ec' && !curves.includes(namedCurve)) faults.push(`key: routers do not take the curve ${namedCurve}; make a key on P-256, P-384 or P-521`)
-  else if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'ec') faults.push(`key: routers do not take keys of type ${key.asymmetricKeyType}; make an RSA or ECDSA key`)
+  if (key.asymmetricKeyType === 'rsa' && modulusLength < 2048)
+    faults.push(`key: an RSA key of ${modulusLength} bits is too short; make one of 2048 or more`)
+  else if (key.asymmetricKeyType === 'ec' && !curves.includes(namedCurve))
+    faults.push(`key: routers do not take the curve ${namedCurve}; make a key on P-256, P-384 or P-521`)
+  else if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'ec')
+    faults.push(`key: routers do not take keys of type ${key.asymmetricKeyType}; make an RSA or ECDSA key`)
   if (leaf && !leaf.checkPrivateKey(key)) faults.push(`key: is not the key of the certificate ${nameOf(leaf)}`)
 }
 
-const blocks = (pem: string, label: string): string[] => pem.match(new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`, 'g')) ?? []
+const blocks = (pem: string, label: string): string[] =>
+  pem.match(new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`, 'g')) ?? []
 
-const nameOf = ({ subject }: X509Certificate): string => /(?:^|\n)CN=([^\n]*)/.exec(subject ?? '')?.[1] ?? subject?.replaceAll('\n', ', ') ?? 'without a name'
+const nameOf = ({ subject }: X509Certificate): string =>
+  /(?:^|\n)CN=([^\n]*)/.exec(subject ?? '')?.[1] ?? subject?.replaceAll('\n', ', ') ?? 'without a name'
 
 function namesOf(leaf: X509Certificate): string[] {
   const names = [...(leaf.subjectAltName ?? '').matchAll(/DNS:([^,\s"]+)/g)].map(([, name]) => name!.toLowerCase())

@@ -36,7 +36,12 @@ export class Keyring {
     const nonce = randomBytes(12)
     const cipher = createCipheriv(algorithm, newest.key, nonce).setAAD(Buffer.from(subject))
     const data = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-    const sealed: Sealed = { key: newest.name, nonce: nonce.toString('base64'), tag: cipher.getAuthTag().toString('base64'), data: data.toString('base64') }
+    const sealed: Sealed = {
+      key: newest.name,
+      nonce: nonce.toString('base64'),
+      tag: cipher.getAuthTag().toString('base64'),
+      data: data.toString('base64'),
+    }
     return Buffer.from(JSON.stringify(sealed))
   }
 
@@ -46,7 +51,9 @@ export class Keyring {
     const known = this.#keys.find((key) => key.name === name)
     if (!known) throw SecretSealed(subject, `encryption.keys has no key ${JSON.stringify(name)}`)
     try {
-      const decipher = createDecipheriv(algorithm, known.key, Buffer.from(nonce, 'base64'), { authTagLength: 16 }).setAAD(Buffer.from(subject)).setAuthTag(Buffer.from(tag, 'base64'))
+      const decipher = createDecipheriv(algorithm, known.key, Buffer.from(nonce, 'base64'), { authTagLength: 16 })
+        .setAAD(Buffer.from(subject))
+        .setAuthTag(Buffer.from(tag, 'base64'))
       return Buffer.concat([decipher.update(Buffer.from(data, 'base64')), decipher.final()]).toString('utf8')
     } catch {
       throw SecretSealed(subject, `the key ${JSON.stringify(name)} is not the one that sealed it`)

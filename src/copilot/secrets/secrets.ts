@@ -60,7 +60,12 @@ export class Secrets implements Part {
   async set(namespace: string, name: string, content: SecretContent, author: string, most: number): Promise<SecretOutcome> {
     const { faults, warnings, names, expires } = inspect(content)
     if (faults.length) throw new Faults(faults)
-    const secret: Secret = { version: versionOf(content), names, expires, holds: [...(content.certificate === undefined ? [] : ['keypair' as const]), ...(content.ca === undefined ? [] : ['ca' as const])] }
+    const secret: Secret = {
+      version: versionOf(content),
+      names,
+      expires,
+      holds: [...(content.certificate === undefined ? [] : ['keypair' as const]), ...(content.ca === undefined ? [] : ['ca' as const])],
+    }
     const subject = keyOf(namespace, name)
     const before = await this.#record(subject)
     if (before?.value.version === secret.version) return { outcome: 'unchanged', secret, warnings }
@@ -76,7 +81,12 @@ export class Secrets implements Part {
 
   async list(filter: { namespace?: string; name?: string }): Promise<ShownSecret[]> {
     const found = await this.#store.secrets(filter)
-    const records = new Map((await this.#store.list('secret', { keys: found.map(({ namespace, name }) => keyOf(namespace, name)) })).map(({ key, value }) => [key, value]))
+    const records = new Map(
+      (await this.#store.list('secret', { keys: found.map(({ namespace, name }) => keyOf(namespace, name)) })).map(({ key, value }) => [
+        key,
+        value,
+      ]),
+    )
     return found.flatMap(({ namespace, name, author, at }) => {
       const record = records.get(keyOf(namespace, name))
       return record ? [{ namespace, name, ...record, author, updatedAt: new Date(at).toISOString() }] : []

@@ -21,7 +21,9 @@ export function openDatabase(file: string, maxMegabytes?: number): DatabaseSync 
     database = new DatabaseSync(file, { timeout: 5000 })
     identify(database, file)
     // An answer means that the change survives a power failure: watchers rely on revisions never being taken back.
-    database.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -32000; pragma journal_size_limit = ${64 * 2 ** 20}`)
+    database.exec(
+      `pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -32000; pragma journal_size_limit = ${64 * 2 ** 20}`,
+    )
     if (maxMegabytes) database.exec(`pragma max_page_count = ${maxMegabytes * 256}`)
     migrate(database, file)
     return database

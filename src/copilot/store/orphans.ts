@@ -16,7 +16,9 @@ export class Orphans {
       where namespace <> '${systemNamespace}' and not exists (select 1 from records where kind = 'space' and key = namespace and value is not null)`
     this.#database.exec(`delete from orphans where namespace not in (${lost})`)
     this.#database.prepare(`insert or ignore into orphans (namespace, since) select namespace, ? from (${lost})`).run(now)
-    const rows = this.#database.prepare('select namespace from orphans where since <= ? order by namespace').all(now - patience) as { namespace: string }[]
+    const rows = this.#database.prepare('select namespace from orphans where since <= ? order by namespace').all(now - patience) as {
+      namespace: string
+    }[]
     return rows.map(({ namespace }) => namespace)
   }
 }

@@ -1,6 +1,19 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Kind } from '../../mesh/records.ts'
-import { changesPerRevision, type Filter, type Page, type ResourceEvent, type ResourceVersion, type Revision, type SourceState, type StoredChange, type StoredRecord, type StoredResource, type StoredSecret, type Switch } from './store.ts'
+import {
+  changesPerRevision,
+  type Filter,
+  type Page,
+  type ResourceEvent,
+  type ResourceVersion,
+  type Revision,
+  type SourceState,
+  type StoredChange,
+  type StoredRecord,
+  type StoredResource,
+  type StoredSecret,
+  type Switch,
+} from './store.ts'
 
 /** How one condition of a filter is put: in SQL, and by which index, since SQLite guesses wrong without statistics. */
 interface Condition {
@@ -25,7 +38,10 @@ const conditions: Record<Kind, Partial<Record<keyof Filter, Condition>>> = {
     app: { sql: `id in (select route from destinations where ${anyOf('app')})`, by: 'not indexed' },
     space: field('space', 'routes_by_space'),
     // Every route's host is looked at.
-    domain: { sql: `exists (select 1 from json_each(?) domain where '.' || (records.value ->> '$.host') like '%.' || domain.value escape '\\')`, by: '' },
+    domain: {
+      sql: `exists (select 1 from json_each(?) domain where '.' || (records.value ->> '$.host') like '%.' || domain.value escape '\\')`,
+      by: '',
+    },
   },
   resource: { keys },
   secret: { keys },
@@ -46,7 +62,11 @@ export class Reader {
 
   changesAfter(revision: number): Revision[] | undefined {
     const limit = 2 * changesPerRevision
-    const rows = this.#all<StoredChange & { revision: number }>('select revision, kind, key, value from records where revision > ? order by revision, id limit ?', revision, limit)
+    const rows = this.#all<StoredChange & { revision: number }>(
+      'select revision, kind, key, value from records where revision > ? order by revision, id limit ?',
+      revision,
+      limit,
+    )
     // Read after the rows: while this holds, no removal was forgotten before they were read.
     const [store] = this.#all<{ revision: number; floor: number }>('select revision, floor from store')
     if (revision < store!.floor || revision > store!.revision) return
@@ -58,7 +78,13 @@ export class Reader {
 
   scan(kind: Kind, of: { upTo: number } | { source: string }, { after, limit }: Required<Page>): StoredRecord[] {
     const [condition, value] = 'source' in of ? ['source = ?', of.source] : ['revision <= ?', of.upTo]
-    return this.#all(`select kind, key, value from records where kind = ? and key > ? and ${condition} and value is not null order by key limit ?`, kind, after, value, limit)
+    return this.#all(
+      `select kind, key, value from records where kind = ? and key > ? and ${condition} and value is not null order by key limit ?`,
+      kind,
+      after,
+      value,
+      limit,
+    )
   }
 
   list(kind: Kind, filter: Filter, { after, limit }: Page = {}): { key: string; value: string }[] {
@@ -66,8 +92,15 @@ export class Reader {
     if (unknown) throw new Error(`${kind} cannot be filtered by ${unknown}`)
 
     const chosen = (Object.entries(conditions[kind]) as [keyof Filter, Condition][]).filter(([name]) => filter[name] !== undefined)
-    const values = chosen.map(([name]) => JSON.stringify([filter[name]!].flat().map((value) => (name === 'domain' ? escape(value) : value))))
-    const where = [`kind = '${kind}'`, 'value is not null', ...chosen.map(([, { sql }]) => sql), ...(after === undefined ? [] : ['key > ?'])]
+    const values = chosen.map(([name]) =>
+      JSON.stringify([filter[name]!].flat().map((value) => (name === 'domain' ? escape(value) : value))),
+    )
+    const where = [
+      `kind = '${kind}'`,
+      'value is not null',
+      ...chosen.map(([, { sql }]) => sql),
+      ...(after === undefined ? [] : ['key > ?']),
+    ]
     return this.#all(
       `select key, value from records ${chosen[0]?.[1].by ?? ''} where ${where.join(' and ')} order by key limit ?`,
       ...values,
@@ -90,7 +123,10 @@ export class Reader {
   resources({ namespace, key }: { namespace?: string; key?: string }): StoredResource[] {
     const where = [['namespace', namespace] as const, ['key', key] as const].filter(([, value]) => value !== undefined)
     const conditions = ['value is not null', ...where.map(([field]) => `${field} = ?`)]
-    return this.#all(`select key, value, version from resources where ${conditions.join(' and ')} order by key`, ...where.map(([, value]) => value!))
+    return this.#all(
+      `select key, value, version from resources where ${conditions.join(' and ')} order by key`,
+      ...where.map(([, value]) => value!),
+    )
   }
 
   resourceVersion(): number {
@@ -98,9 +134,15 @@ export class Reader {
   }
 
   resourcesAfter(version: number, limit: number): ResourceEvent[] | undefined {
-    const rows = this.#all<ResourceEvent>('select key, value, version from resources where version > ? order by version limit ?', version, limit)
+    const rows = this.#all<ResourceEvent>(
+      'select key, value, version from resources where version > ? order by version limit ?',
+      version,
+      limit,
+    )
     // Read after the rows: while this holds, no deletion was forgotten before they were read.
-    const counters = new Map(this.#all<{ name: string; value: number }>('select name, value from counters').map(({ name, value }) => [name, value]))
+    const counters = new Map(
+      this.#all<{ name: string; value: number }>('select name, value from counters').map(({ name, value }) => [name, value]),
+    )
     return version < counters.get('forgotten')! || version > counters.get('resources')! ? undefined : rows
   }
 
@@ -115,7 +157,10 @@ export class Reader {
   secrets({ namespace, name }: { namespace?: string; name?: string }): StoredSecret[] {
     const where = [['namespace', namespace] as const, ['name', name] as const].filter(([, value]) => value !== undefined)
     const conditions = ['true', ...where.map(([field]) => `${field} = ?`)]
-    return this.#all(`select namespace, name, sealed, author, updated_at as at from secrets where ${conditions.join(' and ')} order by namespace, name`, ...where.map(([, value]) => value!))
+    return this.#all(
+      `select namespace, name, sealed, author, updated_at as at from secrets where ${conditions.join(' and ')} order by namespace, name`,
+      ...where.map(([, value]) => value!),
+    )
   }
 
   sources(): SourceState[] {

@@ -24,7 +24,9 @@ export class SecretTable {
 
   /** Takes another seal of the same content, where nobody wrote meanwhile. */
   reseal(namespace: string, name: string, before: Uint8Array, after: Uint8Array): void {
-    this.#database.prepare('update secrets set sealed = ? where namespace = ? and name = ? and sealed = ?').run(after, namespace, name, before)
+    this.#database
+      .prepare('update secrets set sealed = ? where namespace = ? and name = ? and sealed = ?')
+      .run(after, namespace, name, before)
   }
 
   /** Removes those of a namespace; tells which, as `NAMESPACE/NAME`. */

@@ -6,7 +6,27 @@ import type { Kind, Records } from '../../mesh/records.ts'
 import { storeProblem } from './database.ts'
 import { Reader } from './reader.ts'
 import { Remote } from './remote.ts'
-import type { ChangeOptions, Filter, Keyed, Page, ResourceChange, ResourceEvent, ResourceOutcome, ResourceVersion, Revision, SourceState, Store, StoredChange, StoredRecord, StoredResource, StoredSecret, StoreHealth, StoreState, Switch, Sync } from './store.ts'
+import type {
+  ChangeOptions,
+  Filter,
+  Keyed,
+  Page,
+  ResourceChange,
+  ResourceEvent,
+  ResourceOutcome,
+  ResourceVersion,
+  Revision,
+  SourceState,
+  Store,
+  StoredChange,
+  StoredRecord,
+  StoredResource,
+  StoredSecret,
+  StoreHealth,
+  StoreState,
+  Switch,
+  Sync,
+} from './store.ts'
 import { Writer, type WriterOptions } from './writer.ts'
 
 /**
@@ -72,7 +92,11 @@ export class SqliteStore implements Store, Part {
     return this.#committed(this.#writer.call('change', source, epoch, changes))
   }
 
-  changeResources(author: string, changes: ResourceChange[], options: ChangeOptions): Promise<{ revision: number; outcomes: ResourceOutcome[] }> {
+  changeResources(
+    author: string,
+    changes: ResourceChange[],
+    options: ChangeOptions,
+  ): Promise<{ revision: number; outcomes: ResourceOutcome[] }> {
     return this.#committed(this.#writer.call('changeResources', author, changes, options))
   }
 

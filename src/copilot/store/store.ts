@@ -195,15 +195,23 @@ export interface Store {
   list<K extends Kind>(kind: K, filter: Filter, page?: Page): Promise<Keyed<K>[]>
 
   /**
-   * Makes the changes in one transaction, or with `dryRun` only tells what would come of them. Throws `MESH_VERSION_CONFLICT`, `MESH_FROZEN`,
+   * Makes the changes in one transaction, or with `dryRun` only tells what would come of them. Throws `MESH_VERSION_CONFLICT`,
+   * `MESH_FROZEN`,
    * `MESH_TOO_MANY_RESOURCES` where a namespace would have more than `most`.
    */
-  changeResources(author: string, changes: ResourceChange[], options: ChangeOptions): Promise<{ revision: number; outcomes: ResourceOutcome[] }>
+  changeResources(
+    author: string,
+    changes: ResourceChange[],
+    options: ChangeOptions,
+  ): Promise<{ revision: number; outcomes: ResourceOutcome[] }>
   /** Resources in the order of their keys: those of a namespace, or that one, or all. */
   resources(filter: { namespace?: string; key?: string }): Promise<StoredResource[]>
   /** The version of the newest change of any resource. */
   resourceVersion(): Promise<number>
-  /** What changed after a version, in order, at most `limit`; undefined where deletions after it are forgotten, or there was no such version. */
+  /**
+   * What changed after a version, in order, at most `limit`; undefined where deletions after it are forgotten, or there was no such
+   * version.
+   */
   resourcesAfter(version: number, limit: number): Promise<ResourceEvent[] | undefined>
   /** The last `versionsKept` accepted states of a resource, the newest first; also of one that was deleted. */
   resourceVersions(key: string): Promise<ResourceVersion[]>
@@ -216,7 +224,10 @@ export interface Store {
   /** Removes what people applied in spaces that have been gone for `patience` milliseconds; tells what it removed. */
   removeOrphans(patience: number): Promise<{ revision: number; removed: string[] }>
 
-  /** Keeps a secret, and its record for pilot in the same transaction. Throws `MESH_TOO_MANY_SECRETS` where the namespace would have more than `most`. */
+  /**
+   * Keeps a secret, and its record for pilot in the same transaction. Throws `MESH_TOO_MANY_SECRETS` where the namespace would have more
+   * than `most`.
+   */
   putSecret(secret: StoredSecret, record: string, most: number): Promise<{ revision: number }>
   /** Keeps another seal of the same content, where it is still sealed as `before`. */
   resealSecret(namespace: string, name: string, before: Uint8Array, after: Uint8Array): Promise<void>

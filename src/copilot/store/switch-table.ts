@@ -13,7 +13,9 @@ export class SwitchTable {
   /** False where it already was so. */
   set({ name, subject, author }: Pick<Switch, 'name' | 'subject' | 'author'>, on: boolean): boolean {
     const { changes } = on
-      ? this.#database.prepare('insert or ignore into switches (name, subject, author, at) values (?, ?, ?, ?)').run(name, subject, author, Date.now())
+      ? this.#database
+          .prepare('insert or ignore into switches (name, subject, author, at) values (?, ?, ?, ?)')
+          .run(name, subject, author, Date.now())
       : this.#database.prepare('delete from switches where name = ? and subject = ?').run(name, subject)
     return changes > 0
   }
@@ -29,6 +31,7 @@ export class SwitchTable {
   }
 
   #find(name: Switch['name'], subject: string): Switch | undefined {
-    return this.#database.prepare('select name, subject, author, at from switches where name = ? and subject = ?').get(name, subject) as Switch | undefined
+    return this.#database.prepare('select name, subject, author, at from switches where name = ? and subject = ?').get(name, subject) as
+      Switch | undefined
   }
 }

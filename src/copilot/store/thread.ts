@@ -11,7 +11,8 @@ export interface Call {
   method: string
   args: unknown[]
 }
-export type Answer = { id: number; result: unknown } | { id: number; problem: { code: string; status: number; message: string; path?: string } }
+export type Answer =
+  { id: number; result: unknown } | { id: number; problem: { code: string; status: number; message: string; path?: string } }
 
 const data = workerData as ThreadData
 let target: Record<string, (...args: unknown[]) => unknown> | undefined

@@ -8,7 +8,18 @@ import { ResourceTable } from './resource-table.ts'
 import { SecretTable } from './secret-table.ts'
 import { Orphans } from './orphans.ts'
 import { SwitchTable } from './switch-table.ts'
-import { changesPerRevision, type ChangeOptions, type ResourceChange, type ResourceOutcome, type StoredChange, type StoredRecord, type StoredSecret, type StoreState, type Switch, type SyncOutcome } from './store.ts'
+import {
+  changesPerRevision,
+  type ChangeOptions,
+  type ResourceChange,
+  type ResourceOutcome,
+  type StoredChange,
+  type StoredRecord,
+  type StoredSecret,
+  type StoreState,
+  type Switch,
+  type SyncOutcome,
+} from './store.ts'
 
 export interface WriterOptions {
   file: string
@@ -101,7 +112,8 @@ export class Writer {
   change(source: string, epoch: string, changes: StoredChange[]): { revision: number } {
     return this.#transaction((revision, counts) => {
       this.#refuseSuperseded(source, epoch)
-      if (this.#get<{ epoch: string } | undefined>('select epoch from sources where name = ?', source)?.epoch !== epoch) throw EpochUnknown(source)
+      if (this.#get<{ epoch: string } | undefined>('select epoch from sources where name = ?', source)?.epoch !== epoch)
+        throw EpochUnknown(source)
       let applied = 0
       for (const change of changes) {
         if (this.#apply(source, change, revision + 1 + Math.floor(applied / changesPerRevision), counts)) applied++
@@ -112,15 +124,29 @@ export class Writer {
   }
 
   /** Changes resources, all or none; what is in force of them is recorded for pilot in the same transaction. */
-  changeResources(author: string, changes: ResourceChange[], { most, dryRun = false }: ChangeOptions): { revision: number; outcomes: ResourceOutcome[] } {
+  changeResources(
+    author: string,
+    changes: ResourceChange[],
+    { most, dryRun = false }: ChangeOptions,
+  ): { revision: number; outcomes: ResourceOutcome[] } {
     return this.#transaction((revision, counts) => {
       const resources = new ResourceTable(this.#database, author)
       const switches = new SwitchTable(this.#database)
       const outcomes = changes.map((change) => resources.apply(change))
       if (!dryRun && outcomes.some(({ outcome }) => outcome !== 'unchanged')) switches.refuseFrozen()
       for (const namespace of new Set(changes.map((change) => change.namespace))) resources.refuseTooMany(namespace, most)
-      const inForce = outcomes.filter(({ outcome }, position) => outcome !== 'unchanged' && !switches.isOn('ignore', changes[position]!.namespace))
-      return { revision: this.#tell('resource', inForce.map(({ key, after = null }) => ({ key, value: after })), revision, counts), outcomes }
+      const inForce = outcomes.filter(
+        ({ outcome }, position) => outcome !== 'unchanged' && !switches.isOn('ignore', changes[position]!.namespace),
+      )
+      return {
+        revision: this.#tell(
+          'resource',
+          inForce.map(({ key, after = null }) => ({ key, value: after })),
+          revision,
+          counts,
+        ),
+        outcomes,
+      }
     }, dryRun)
   }
 
@@ -130,7 +156,10 @@ export class Writer {
       const changed = new SwitchTable(this.#database).set(wanted, on)
       if (!changed || wanted.name !== 'ignore') return { revision, changed }
       const resources = new ResourceTable(this.#database, wanted.author).all(wanted.subject)
-      return { revision: this.#tell('resource', on ? resources.map(({ key }) => ({ key, value: null })) : resources, revision, counts), changed }
+      return {
+        revision: this.#tell('resource', on ? resources.map(({ key }) => ({ key, value: null })) : resources, revision, counts),
+        changed,
+      }
     })
   }
 
@@ -141,17 +170,33 @@ export class Writer {
       if (!counts.space) return { revision, removed: [] }
       const gone = orphans.gone(patience)
       const resources = new ResourceTable(this.#database, 'copilot')
-      const removed = gone.flatMap((namespace) => resources.all(namespace).map(({ key }) => resources.apply({ key, namespace, value: null }).key))
+      const removed = gone.flatMap((namespace) =>
+        resources.all(namespace).map(({ key }) => resources.apply({ key, namespace, value: null }).key),
+      )
       const secrets = gone.flatMap((namespace) => new SecretTable(this.#database).deleteAll(namespace))
-      const told = this.#tell('resource', removed.map((key) => ({ key, value: null })), revision, counts)
-      return { revision: this.#tell('secret', secrets.map((key) => ({ key, value: null })), told, counts), removed: [...removed, ...secrets.map((key) => `secret/${key}`)] }
+      const told = this.#tell(
+        'resource',
+        removed.map((key) => ({ key, value: null })),
+        revision,
+        counts,
+      )
+      return {
+        revision: this.#tell(
+          'secret',
+          secrets.map((key) => ({ key, value: null })),
+          told,
+          counts,
+        ),
+        removed: [...removed, ...secrets.map((key) => `secret/${key}`)],
+      }
     })
   }
 
   /** Makes changes of copilot's own records, in revisions from the next one on; returns the last that it took. */
   #tell(kind: 'resource' | 'secret', changes: { key: string; value: string | null }[], revision: number, counts: Counts): number {
     let applied = 0
-    for (const { key, value } of changes) if (this.#apply(ownSource, { kind, key, value }, revision + 1 + Math.floor(applied / changesPerRevision), counts)) applied++
+    for (const { key, value } of changes)
+      if (this.#apply(ownSource, { kind, key, value }, revision + 1 + Math.floor(applied / changesPerRevision), counts)) applied++
     return revision + Math.ceil(applied / changesPerRevision)
   }
 
@@ -181,19 +226,32 @@ export class Writer {
 
   /** Makes one change; false when the record already was so. */
   #apply(source: string, { kind, key, value }: StoredChange, revision: number, counts: Counts): boolean {
-    const stored = this.#get<{ source: string; value: string | null } | undefined>('select source, value from records where kind = ? and key = ?', kind, key)
+    const stored = this.#get<{ source: string; value: string | null } | undefined>(
+      'select source, value from records where kind = ? and key = ?',
+      kind,
+      key,
+    )
     const exists = typeof stored?.value === 'string'
     if (value === null && (!exists || stored.source !== source)) return false
     if (value !== null && stored?.value === value) {
       if (stored.source !== source) this.#run('update records set source = ? where kind = ? and key = ?', source, kind, key)
       return false
     }
-    this.#run(`insert into records (kind, key, source, value, revision) values (?, ?, ?, ?, ?) ${upsert}`, kind, key, source, value, revision)
+    this.#run(
+      `insert into records (kind, key, source, value, revision) values (?, ?, ?, ?, ?) ${upsert}`,
+      kind,
+      key,
+      source,
+      value,
+      revision,
+    )
     counts[kind] += Number(value !== null) - Number(exists)
     return true
   }
 
-  /** Makes the source's records what is attached as `staging`: first what is new or different, then the removals in reverse order of kinds. */
+  /**
+   * Makes the source's records what is attached as `staging`: first what is new or different, then the removals in reverse order of kinds.
+   */
   #replace({ source, epoch }: Staging, revision: number, counts: Counts): SyncOutcome {
     this.#refuseSuperseded(source, epoch)
     this.#run('create table staging.difference (n integer primary key, kind text, key text, value text, existed integer)')
@@ -240,8 +298,16 @@ export class Writer {
 
   /** The epoch whose full sync was committed is the source's from now on, and the one before it can never be again. */
   #adopt(source: string, epoch: string): void {
-    this.#run(`insert or ignore into superseded (source, epoch) select name, epoch from sources where name = ? and epoch not in ('', ?)`, source, epoch)
-    this.#run('delete from superseded where source = ?1 and id not in (select id from superseded where source = ?1 order by id desc limit ?2)', source, epochsRemembered)
+    this.#run(
+      `insert or ignore into superseded (source, epoch) select name, epoch from sources where name = ? and epoch not in ('', ?)`,
+      source,
+      epoch,
+    )
+    this.#run(
+      'delete from superseded where source = ?1 and id not in (select id from superseded where source = ?1 order by id desc limit ?2)',
+      source,
+      epochsRemembered,
+    )
     this.#run(
       `insert into sources (name, epoch, synced_at, changed_at) values (?1, ?2, ?3, ?3)
        on conflict (name) do update set epoch = excluded.epoch, synced_at = excluded.synced_at, changed_at = excluded.changed_at`,
@@ -255,7 +321,10 @@ export class Writer {
     if (this.#get('select 1 from superseded where source = ? and epoch = ?', source, epoch)) throw EpochSuperseded(source)
   }
 
-  /** Runs `body` with the present revision and commits with the one that it returns: all or nothing, the counts included. With `dryRun`, nothing. */
+  /**
+   * Runs `body` with the present revision and commits with the one that it returns: all or nothing, the counts included. With `dryRun`,
+   * nothing.
+   */
   #transaction<Outcome extends { revision: number }>(body: (revision: number, counts: Counts) => Outcome, dryRun = false): Outcome {
     this.#database.exec('begin immediate')
     try {
@@ -311,7 +380,12 @@ export class Writer {
 
   #count(): Counts {
     const rows = (where: string): Map<Kind, number> =>
-      new Map(this.#all<{ kind: Kind; n: number }>(`select kind, count(*) as n from records ${where} group by kind`).map(({ kind, n }) => [kind, n]))
+      new Map(
+        this.#all<{ kind: Kind; n: number }>(`select kind, count(*) as n from records ${where} group by kind`).map(({ kind, n }) => [
+          kind,
+          n,
+        ]),
+      )
     const [all, removed] = [rows(''), rows('where value is null')]
     return Object.fromEntries(kinds.map((kind) => [kind, (all.get(kind) ?? 0) - (removed.get(kind) ?? 0)])) as Counts
   }

@@ -13,7 +13,9 @@ export const EjectionView = Type.Object({
   ...told,
   router: Type.String(),
   route: Type.Optional(Type.String({ description: 'HOST or HOST/PATH whose requests it is left out of' })),
-  service: Type.Optional(Type.String({ description: 'Where it is no route that sends there: the name of the apps, or the host of a ServiceEntry' })),
+  service: Type.Optional(
+    Type.String({ description: 'Where it is no route that sends there: the name of the apps, or the host of a ServiceEntry' }),
+  ),
   subset: Type.Optional(Type.String()),
   app: Type.Optional(Named),
   index: Type.Optional(Type.Integer({ description: 'Of the instance' })),
@@ -23,8 +25,14 @@ export const EjectionView = Type.Object({
 export type EjectionView = Static<typeof EjectionView>
 
 /** Shows what routers report of ejections to somebody who sees `spaces`, or everything; of one app, where `apps` says so. */
-export async function showEjections(store: Store, routers: ReportedRouter[], { spaces, apps }: { spaces?: string[]; apps?: string[] }): Promise<EjectionView[]> {
-  const all = routers.flatMap(({ name: router, ejections = [] }) => ejections.map((ejection) => ({ router, ejection, ...ownerOf(ejection.cluster) })))
+export async function showEjections(
+  store: Store,
+  routers: ReportedRouter[],
+  { spaces, apps }: { spaces?: string[]; apps?: string[] },
+): Promise<EjectionView[]> {
+  const all = routers.flatMap(({ name: router, ejections = [] }) =>
+    ejections.map((ejection) => ({ router, ejection, ...ownerOf(ejection.cluster) })),
+  )
   const related = new Related(store)
   const routes = await related.add('route', { keys: unique(all.flatMap(({ routeKey: key }) => key ?? [])) })
   const spaceOf = new Map(routes.map(({ key, value }) => [key, value.space]))
@@ -40,16 +48,18 @@ export async function showEjections(store: Store, routers: ReportedRouter[], { s
     const instance = related.get('instance', ejection.instance)
     const app = instance && related.get('process', instance.process)?.app
     if (apps && !(app && apps.includes(app))) return []
-    return [{
-      ...ejection,
-      router,
-      ...(route === undefined ? {} : { route }),
-      ...(service === undefined ? {} : { service }),
-      ...(subset === undefined ? {} : { subset }),
-      ...(app === undefined ? {} : { app: related.named('app', app) }),
-      ...(instance && { index: instance.index }),
-      ...(space === undefined ? {} : related.owner(space)),
-    }]
+    return [
+      {
+        ...ejection,
+        router,
+        ...(route === undefined ? {} : { route }),
+        ...(service === undefined ? {} : { service }),
+        ...(subset === undefined ? {} : { subset }),
+        ...(app === undefined ? {} : { app: related.named('app', app) }),
+        ...(instance && { index: instance.index }),
+        ...(space === undefined ? {} : related.owner(space)),
+      },
+    ]
   })
 }
 

@@ -15,7 +15,9 @@ export const InstanceView = Type.Object({
   ports: Type.Array(Type.Object({ app: Type.Integer(), plain: Type.Integer(), tls: Type.Integer() })),
   zone: Type.String(),
   since: Type.Optional(Type.String({ format: 'date-time', description: 'When it took its present state' })),
-  wanted: Type.Boolean({ description: 'Whether it may be sent to: its process is to run, and its index is below the number of instances wanted' }),
+  wanted: Type.Boolean({
+    description: 'Whether it may be sent to: its process is to run, and its index is below the number of instances wanted',
+  }),
 })
 export type InstanceView = Static<typeof InstanceView>
 

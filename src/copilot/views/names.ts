@@ -13,10 +13,17 @@ export interface Scope {
  * The guids that a scope means, as a filter of apps or routes. A name may mean several (a space of that name in each of two
  * organizations); of them those that the caller may read. Throws `MESH_NAME_UNKNOWN` where one means nothing.
  */
-export async function resolveScope(store: Store, { organization, space, app }: Scope, caller: Caller): Promise<Pick<Filter, 'space' | 'app'>> {
+export async function resolveScope(
+  store: Store,
+  { organization, space, app }: Scope,
+  caller: Caller,
+): Promise<Pick<Filter, 'space' | 'app'>> {
   const organizations = organization === undefined ? undefined : await guids(store, 'organization', organization, {})
   const within = organizations && { organization: organizations }
-  const named = space === undefined ? within && (await store.list('space', within)).map(({ key }) => key) : await guids(store, 'space', space, { ...within })
+  const named =
+    space === undefined
+      ? within && (await store.list('space', within)).map(({ key }) => key)
+      : await guids(store, 'space', space, { ...within })
   const sight = await caller.readable()
   const spaces = sight ? (named ?? [...sight]).filter((guid) => sight.has(guid)) : named
   const inSpaces = spaces && { space: spaces }

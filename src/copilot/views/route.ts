@@ -49,7 +49,9 @@ export const RouteView = Type.Object({
   options: Type.Object({}, { additionalProperties: true }),
   state: Type.Enum(['serving', 'no-instances'], { description: 'no-instances: it answers 503' }),
   destinations: Type.Array(DestinationView),
-  notes: Type.Array(Type.String(), { description: 'What it asks for, by its options, its weights and the annotations of its apps, and does not get' }),
+  notes: Type.Array(Type.String(), {
+    description: 'What it asks for, by its options, its weights and the annotations of its apps, and does not get',
+  }),
   conflicts: Type.Array(ConflictView, { description: 'Routes of other spaces with this host and path, which are not served' }),
 })
 export type RouteView = Static<typeof RouteView>
@@ -66,7 +68,10 @@ export async function showRoutes(store: Store, routes: Keyed<'route'>[], conflic
   await related.addSpaces([...routes.map(({ value }) => value.space), ...here.flatMap(({ space, servedSpace }) => [space, servedSpace])])
 
   return routes.map(({ key, value }) => {
-    const { servers } = servingOf(value, { process: (guid) => related.get('process', guid), instances: (process) => (instances.get(process) ?? []).map(({ key, value }) => [key, value]) })
+    const { servers } = servingOf(value, {
+      process: (guid) => related.get('process', guid),
+      instances: (process) => (instances.get(process) ?? []).map(({ key, value }) => [key, value]),
+    })
     const shares = sharesOf(value.destinations, servers)
     const shown = value.destinations.map((destination, position) => ({
       ...showDestination(destination, related),
@@ -85,17 +90,29 @@ export async function showRoutes(store: Store, routes: Keyed<'route'>[], conflic
       options: value.options,
       state: shown.some(({ instances }) => instances.length) ? 'serving' : 'no-instances',
       destinations: shown,
-      notes: routeNotes(value, value.destinations.map(({ app }) => related.get('app', app))),
+      notes: routeNotes(
+        value,
+        value.destinations.map(({ app }) => related.get('app', app)),
+      ),
       conflicts: here.filter((conflict) => conflict.key === key).map((conflict) => showConflict(conflict, related)),
     }
   })
 }
 
 export function showConflict({ key, route, space, servedSpace, reason }: Conflict, related: Related): Static<typeof ConflictView> {
-  return { key, ...(route && { route }), space: related.named('space', space), ...(servedSpace && { servedSpace: related.named('space', servedSpace) }), reason }
+  return {
+    key,
+    ...(route && { route }),
+    space: related.named('space', space),
+    ...(servedSpace && { servedSpace: related.named('space', servedSpace) }),
+    reason,
+  }
 }
 
-function showDestination({ app, type, port, protocol, weight, processes }: Destination, related: Related): Omit<DestinationView, 'share' | 'instances'> {
+function showDestination(
+  { app, type, port, protocol, weight, processes }: Destination,
+  related: Related,
+): Omit<DestinationView, 'share' | 'instances'> {
   const wanted = processes.reduce((sum, process) => sum + (related.get('process', process)?.instances ?? 0), 0)
   return { app: related.named('app', app), type, port, protocol, ...(weight !== undefined && { weight }), wanted }
 }

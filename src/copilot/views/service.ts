@@ -5,7 +5,9 @@ import { Labels, owner } from './schemas.ts'
 
 export const ServiceView = Type.Object({
   name: Type.String({ description: 'As mesh rules of its own space name it' }),
-  fullName: Type.Optional(Type.String({ description: 'NAME.SPACE.ORGANIZATION, as all rules can name it; absent until these names are known' })),
+  fullName: Type.Optional(
+    Type.String({ description: 'NAME.SPACE.ORGANIZATION, as all rules can name it; absent until these names are known' }),
+  ),
   ...owner,
   apps: Type.Array(Type.Object({ guid: Type.String(), name: Type.String(), labels: Labels, instances: Type.Integer() })),
   hosts: Type.Array(Type.String(), { description: 'Hosts and paths of routes that send to it; each host is a service as well' }),
@@ -23,7 +25,10 @@ export function groupApps(apps: Keyed<'app'>[]): Map<string, Keyed<'app'>[]> {
 }
 
 /** Shows services, each a name in a space with its apps. */
-export async function showServices(store: Store, services: { name: string; space: string; apps: Keyed<'app'>[] }[]): Promise<ServiceView[]> {
+export async function showServices(
+  store: Store,
+  services: { name: string; space: string; apps: Keyed<'app'>[] }[],
+): Promise<ServiceView[]> {
   const related = new Related(store)
   const apps = unique(services.flatMap((service) => service.apps.map(({ key }) => key)))
   await related.addSpaces(services.map(({ space }) => space))
@@ -39,7 +44,9 @@ export async function showServices(store: Store, services: { name: string; space
       ...(owner.space.name && owner.organization?.name && { fullName: `${name}.${owner.space.name}.${owner.organization.name}` }),
       ...owner,
       apps: shown,
-      hosts: routes.filter(({ value }) => value.destinations.some(({ app }) => guids.has(app))).map(({ value }) => `${value.host}${value.path}`),
+      hosts: routes
+        .filter(({ value }) => value.destinations.some(({ app }) => guids.has(app)))
+        .map(({ value }) => `${value.host}${value.path}`),
       instances: shown.reduce((sum, { instances }) => sum + instances, 0),
     }
   })

@@ -16,8 +16,12 @@ export async function nameSpaces<Answer>(store: Store, answer: Answer, caller: C
   await related.addSpaces(mentioned)
   const names = new Map<string, string>()
   for (const space of mentioned) {
-    const { space: { name }, organization } = related.owner(space)
-    if (name !== undefined && (await mayRead(caller, space))) names.set(space, organization?.name === undefined ? name : `${organization.name}/${name}`)
+    const {
+      space: { name },
+      organization,
+    } = related.owner(space)
+    if (name !== undefined && (await mayRead(caller, space)))
+      names.set(space, organization?.name === undefined ? name : `${organization.name}/${name}`)
   }
   return rewritten(answer, (sentence) => sentence.replace(guid, (one) => names.get(one) ?? one))
 }
@@ -35,7 +39,10 @@ function* sentences(value: unknown): Generator<string> {
 function rewritten<Value>(value: Value, rewrite: (sentence: string) => string): Value {
   if (Array.isArray(value)) return value.map((one: unknown) => rewritten(one, rewrite)) as Value
   if (typeof value !== 'object' || value === null) return value
-  const fields = Object.entries(value).map(([field, inner]: [string, unknown]) => [field, said.has(field) && typeof inner === 'string' ? rewrite(inner) : around.has(field) ? rewritten(inner, rewrite) : inner])
+  const fields = Object.entries(value).map(([field, inner]: [string, unknown]) => [
+    field,
+    said.has(field) && typeof inner === 'string' ? rewrite(inner) : around.has(field) ? rewritten(inner, rewrite) : inner,
+  ])
   return Object.fromEntries(fields) as Value
 }
 

@@ -20,7 +20,12 @@ const spaceActions = {
   readEvents: ['space_developer', 'space_auditor', 'space_supporter'],
 } satisfies Record<string, RoleType[]>
 
-const organizationReaders: RoleType[] = ['organization_user', 'organization_auditor', 'organization_manager', 'organization_billing_manager']
+const organizationReaders: RoleType[] = [
+  'organization_user',
+  'organization_auditor',
+  'organization_manager',
+  'organization_billing_manager',
+]
 
 export type SpaceAction = keyof typeof spaceActions
 
@@ -68,7 +73,8 @@ export class Access {
   /** Throws NotAuthorized unless the caller may do `action`, OrgSuspended where nobody but an admin may change anything. */
   require(action: SpaceAction, spaceGuid: string): void {
     if (!this.may(action, spaceGuid)) throw notAuthorized()
-    if (!this.isAdmin && this.#store.organizations.get(this.#store.spaces.get(spaceGuid)?.organization)?.suspended) throw organizationSuspended()
+    if (!this.isAdmin && this.#store.organizations.get(this.#store.spaces.get(spaceGuid)?.organization)?.suspended)
+      throw organizationSuspended()
   }
 
   mayReadOrganization(guid: string): boolean {

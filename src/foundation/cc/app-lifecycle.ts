@@ -14,7 +14,8 @@ export function setState(store: Store, app: App, action: 'start' | 'stop' | 'res
   } else if (action === 'restart' || app.state === 'STOPPED') {
     const revision = createRevision(store, app)
     store.apps.update(app.guid, { state: 'STARTED', revision })
-    for (const process of store.processes.by('app', app.guid)) store.processes.update(process.guid, { version: randomUUID(), revision, droplet: app.droplet })
+    for (const process of store.processes.by('app', app.guid))
+      store.processes.update(process.guid, { version: randomUUID(), revision, droplet: app.droplet })
   }
   if (action !== 'start') supersede(store, app, action === 'stop' ? 'CANCELED' : 'SUPERSEDED')
   audit(store, type, actor, appTarget(app), { space: app.space })

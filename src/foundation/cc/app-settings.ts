@@ -39,7 +39,14 @@ export function appSettingRoutes(api: FastifyInstance, { store }: Platform): voi
     const environment = mergeEnvironment(parseBody(EnvironmentUpdate, request.body).var, app.environment)
     store.transaction(() => {
       store.apps.update(app.guid, { environment })
-      audit(store, 'audit.app.update', request.caller.actor, appTarget(app), { space: app.space }, { request: { environment_variables: '[PRIVATE DATA HIDDEN]' } })
+      audit(
+        store,
+        'audit.app.update',
+        request.caller.actor,
+        appTarget(app),
+        { space: app.space },
+        { request: { environment_variables: '[PRIVATE DATA HIDDEN]' } },
+      )
     })
     const link = linkOf(request)
     return { var: environment, links: { self: link(`/v3/apps/${app.guid}/environment_variables`), app: link(`/v3/apps/${app.guid}`) } }
@@ -77,7 +84,10 @@ export function appSettingRoutes(api: FastifyInstance, { store }: Platform): voi
     known(request.params.name)
     const { enabled } = parseBody(FeatureUpdate, request.body)
     const key = features[request.params.name]!.change
-    return present(store.transaction(() => store.apps.update(app.guid, { features: { ...app.features, [key]: enabled } })), request.params.name)
+    return present(
+      store.transaction(() => store.apps.update(app.guid, { features: { ...app.features, [key]: enabled } })),
+      request.params.name,
+    )
   })
 
   api.get<WithGuid>('/v3/apps/:guid/ssh_enabled', (request) => {

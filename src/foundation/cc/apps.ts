@@ -22,7 +22,10 @@ export const stackName = 'cflinuxfs4'
 const LifecycleField = Type.Optional(
   Body({
     type: Type.Enum(['buildpack'], { detail: 'is not included in the list: buildpack' }),
-    data: Body({ buildpacks: Type.Optional(Type.Unsafe<string[] | null>({ type: ['array', 'null'], items: { type: 'string' } })), stack: Type.Optional(Nullable.string()) }),
+    data: Body({
+      buildpacks: Type.Optional(Type.Unsafe<string[] | null>({ type: ['array', 'null'], items: { type: 'string' } })),
+      stack: Type.Optional(Nullable.string()),
+    }),
   }),
 )
 const AppCreate = Body({
@@ -78,7 +81,10 @@ export function appFor(store: Store, request: FastifyRequest<WithGuid>, action: 
 }
 
 /** Inserts an app with its web process, as part of the running transaction. */
-export function createApp(store: Store, fields: Pick<App, 'name' | 'space' | 'environment' | 'labels' | 'annotations'> & { lifecycle?: App['lifecycle'] }): App {
+export function createApp(
+  store: Store,
+  fields: Pick<App, 'name' | 'space' | 'environment' | 'labels' | 'annotations'> & { lifecycle?: App['lifecycle'] },
+): App {
   const app = store.apps.insert({
     state: 'STOPPED',
     lifecycle: { buildpacks: [], stack: stackName },
@@ -102,14 +108,25 @@ export function appRoutes(api: FastifyInstance, { store }: Platform): void {
     const organizations = [...new Set(spaces.map(({ organization }) => organization))].map((guid) => store.organizations.get(guid)!)
     return {
       ...(include.some((name) => name.startsWith('space')) && { spaces: spaces.map((space) => presentSpace(space, link)) }),
-      ...(include.some((name) => name.startsWith('space.') || name === 'org') && { organizations: organizations.map((organization) => presentOrganization(organization, link)) }),
+      ...(include.some((name) => name.startsWith('space.') || name === 'org') && {
+        organizations: organizations.map((organization) => presentOrganization(organization, link)),
+      }),
     }
   }
 
   api.get('/v3/apps', (request) => {
     const readable = request.caller.access.spaces('read')
-    const shape = { ...appList, filters: { ...appList.filters, organization_guids: ({ space }: App) => store.spaces.get(space)?.organization } }
-    return answerList(request, { table: store.apps, shape, visible: readable && ((app: App) => readable.has(app.space)), present: presentApp, included })
+    const shape = {
+      ...appList,
+      filters: { ...appList.filters, organization_guids: ({ space }: App) => store.spaces.get(space)?.organization },
+    }
+    return answerList(request, {
+      table: store.apps,
+      shape,
+      visible: readable && ((app: App) => readable.has(app.space)),
+      present: presentApp,
+      included,
+    })
   })
 
   api.get<WithGuid & { Querystring: { include?: string } }>('/v3/apps/:guid', (request) => {
@@ -125,12 +142,26 @@ export function appRoutes(api: FastifyInstance, { store }: Platform): void {
     const environment = mergeEnvironment(body.environment_variables)
     const metadata = mergeMetadata(body.metadata)
     const space = store.spaces.get(body.relationships.space.data.guid)
-    if (!space || !access.may('read', space.guid)) throw unprocessable('Invalid space. Ensure that the space exists and you have access to it.')
+    if (!space || !access.may('read', space.guid))
+      throw unprocessable('Invalid space. Ensure that the space exists and you have access to it.')
     access.require('write', space.guid)
     requireFreeAppName(store, space.guid, body.name)
     const app = store.transaction(() => {
-      const created = createApp(store, { name: body.name, space: space.guid, environment, ...metadata, ...(body.lifecycle && { lifecycle: lifecycleOf(body.lifecycle.data) }) })
-      audit(store, 'audit.app.create', actor, appTarget(created), { space: space.guid }, { request: { ...body, environment_variables: '[PRIVATE DATA HIDDEN]' } })
+      const created = createApp(store, {
+        name: body.name,
+        space: space.guid,
+        environment,
+        ...metadata,
+        ...(body.lifecycle && { lifecycle: lifecycleOf(body.lifecycle.data) }),
+      })
+      audit(
+        store,
+        'audit.app.create',
+        actor,
+        appTarget(created),
+        { space: space.guid },
+        { request: { ...body, environment_variables: '[PRIVATE DATA HIDDEN]' } },
+      )
       return created
     })
     return reply.code(201).send(presentApp(app, linkOf(request)))
@@ -142,7 +173,11 @@ export function appRoutes(api: FastifyInstance, { store }: Platform): void {
     const merged = mergeMetadata(metadata, app)
     if (name !== undefined && name !== app.name) requireFreeAppName(store, app.space, name)
     const updated = store.transaction(() => {
-      const after = store.apps.update(app.guid, { ...(name !== undefined && { name }), ...(lifecycle && { lifecycle: lifecycleOf(lifecycle.data, app.lifecycle) }), ...merged })
+      const after = store.apps.update(app.guid, {
+        ...(name !== undefined && { name }),
+        ...(lifecycle && { lifecycle: lifecycleOf(lifecycle.data, app.lifecycle) }),
+        ...merged,
+      })
       audit(store, 'audit.app.update', request.caller.actor, appTarget(after), { space: app.space }, { request: request.body })
       return after
     })
@@ -169,7 +204,11 @@ export function appRoutes(api: FastifyInstance, { store }: Platform): void {
 
   api.post<WithGuid>('/v3/apps/:guid/actions/clear_buildpack_cache', (request, reply) => {
     appFor(store, request, 'manageApps')
-    return accepted(request, reply, store.transaction(() => finishedJob(store, 'app.clear_buildpack_cache')))
+    return accepted(
+      request,
+      reply,
+      store.transaction(() => finishedJob(store, 'app.clear_buildpack_cache')),
+    )
   })
 
   api.get<WithGuid>('/v3/apps/:guid/permissions', (request) => {
@@ -181,8 +220,10 @@ export function appRoutes(api: FastifyInstance, { store }: Platform): void {
     const app = appFor(store, request, 'manageApps')
     const guid = parseBody(ToOneOrNull, request.body).data?.guid
     const droplet = store.droplets.get(guid)
-    if (!droplet || droplet.app !== app.guid) throw unprocessable('Unable to assign current droplet. Ensure the droplet exists and belongs to this app.')
-    if (droplet.state !== 'STAGED') throw unprocessable(`Unable to assign current droplet. Ensure the droplet exists and belongs to this app.`)
+    if (!droplet || droplet.app !== app.guid)
+      throw unprocessable('Unable to assign current droplet. Ensure the droplet exists and belongs to this app.')
+    if (droplet.state !== 'STAGED')
+      throw unprocessable(`Unable to assign current droplet. Ensure the droplet exists and belongs to this app.`)
     store.transaction(() => assignDroplet(store, app, droplet, request.caller.actor))
     return { ...toOne(droplet.guid), links: currentDropletLinks(app, linkOf(request)) }
   })
@@ -198,7 +239,10 @@ function currentDropletLinks({ guid }: App, link: Link) {
   return { self: link(`/v3/apps/${guid}/relationships/current_droplet`), related: link(`/v3/apps/${guid}/droplets/current`) }
 }
 
-function lifecycleOf(data: { buildpacks?: string[] | null; stack?: string | null }, current: App['lifecycle'] = { buildpacks: [], stack: stackName }): App['lifecycle'] {
+function lifecycleOf(
+  data: { buildpacks?: string[] | null; stack?: string | null },
+  current: App['lifecycle'] = { buildpacks: [], stack: stackName },
+): App['lifecycle'] {
   const buildpacks = data.buildpacks === undefined ? current.buildpacks : (data.buildpacks ?? [])
   if (data.stack && data.stack !== stackName) throw unprocessable('Lifecycle Stack must be an existing stack')
   return { buildpacks, stack: stackName }

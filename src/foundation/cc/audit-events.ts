@@ -31,7 +31,12 @@ function presentEvent(event: AuditEvent, link: Link): Record<string, unknown> {
 export function auditEventRoutes(api: FastifyInstance, { store }: Platform): void {
   api.get('/v3/audit_events', (request) => {
     const { access } = request.caller
-    return answerList(request, { table: store.events, shape: eventList, visible: access.readsGlobally ? undefined : (event: AuditEvent) => access.mayReadEvent(event), present: presentEvent })
+    return answerList(request, {
+      table: store.events,
+      shape: eventList,
+      visible: access.readsGlobally ? undefined : (event: AuditEvent) => access.mayReadEvent(event),
+      present: presentEvent,
+    })
   })
 
   api.get<WithGuid>('/v3/audit_events/:guid', (request) => {

@@ -12,7 +12,14 @@ export interface Target {
 }
 
 /** Writes an audit event, as part of the running transaction. `where` is the space it belongs to, or only the organization. */
-export function audit(store: Store, type: string, actor: Actor, target: Target, where: { space?: string | null; organization?: string | null }, data: Record<string, unknown> = {}): void {
+export function audit(
+  store: Store,
+  type: string,
+  actor: Actor,
+  target: Target,
+  where: { space?: string | null; organization?: string | null },
+  data: Record<string, unknown> = {},
+): void {
   const organization = where.organization ?? store.spaces.get(where.space)?.organization ?? null
   store.events.insert({ type, actor, target, data, space: where.space ?? null, organization })
   if (store.events.size < capacity + batch) return

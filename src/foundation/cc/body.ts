@@ -21,10 +21,16 @@ const Guid = Type.String({ minLength: 1, maxLength: 200 })
 export const ToOne = Body({ data: Body({ guid: Guid }) }, { structure: '{"data": {"guid": "valid-guid"}}' })
 
 /** The same, or `{"data":null}`. */
-export const ToOneOrNull = Body({ data: Type.Union([Body({ guid: Guid }), Type.Null()]) }, { structure: '{"data": {"guid": "valid-guid"}}' })
+export const ToOneOrNull = Body(
+  { data: Type.Union([Body({ guid: Guid }), Type.Null()]) },
+  { structure: '{"data": {"guid": "valid-guid"}}' },
+)
 
 /** `{"data":[{"guid":…},…]}` */
-export const ToMany = Body({ data: Type.Array(Body({ guid: Guid })) }, { structure: '{"data": [{"guid": "valid-guid"},{"guid": "valid-guid"}]}' })
+export const ToMany = Body(
+  { data: Type.Array(Body({ guid: Guid })) },
+  { structure: '{"data": [{"guid": "valid-guid"},{"guid": "valid-guid"}]}' },
+)
 
 /** A resource's name. */
 export const Name = Type.String({ minLength: 1, maxLength: 255, pattern: '\\S' })
@@ -102,7 +108,10 @@ function mustBe(type: string | string[]): string {
 }
 
 function prefix(pointer: string): string {
-  const parts = pointer.split('/').slice(1).filter((part) => !/^\d+$/.test(part))
+  const parts = pointer
+    .split('/')
+    .slice(1)
+    .filter((part) => !/^\d+$/.test(part))
   return parts.length ? `${parts.map(humanize).join(' ')} ` : ''
 }
 

@@ -22,7 +22,12 @@ const BuildCreate = Body({
   lifecycle: Type.Optional(
     Body({
       type: Type.Enum(['buildpack'], { detail: 'is not included in the list: buildpack' }),
-      data: Type.Optional(Body({ buildpacks: Type.Optional(Type.Unsafe<string[] | null>({ type: ['array', 'null'], items: { type: 'string' } })), stack: Type.Optional(Nullable.string()) })),
+      data: Type.Optional(
+        Body({
+          buildpacks: Type.Optional(Type.Unsafe<string[] | null>({ type: ['array', 'null'], items: { type: 'string' } })),
+          stack: Type.Optional(Nullable.string()),
+        }),
+      ),
     }),
   ),
   staging_memory_in_mb: Type.Optional(Nullable.integer({ minimum: 1 })),
@@ -32,7 +37,10 @@ const BuildCreate = Body({
 })
 const BuildUpdate = Body({ metadata: MetadataField })
 
-const buildList: ListShape<Build, 'app' | 'package'> = { filters: { app_guids: 'app', package_guids: 'package', states: ({ state }) => state }, labels: true }
+const buildList: ListShape<Build, 'app' | 'package'> = {
+  filters: { app_guids: 'app', package_guids: 'package', states: ({ state }) => state },
+  labels: true,
+}
 
 function presentBuild(build: Build, link: Link): Record<string, unknown> {
   return {
@@ -48,7 +56,11 @@ function presentBuild(build: Build, link: Link): Record<string, unknown> {
     droplet: build.droplet && { guid: build.droplet },
     relationships: { app: toOne(build.app) },
     metadata: { labels: build.labels, annotations: build.annotations },
-    links: { self: link(`/v3/builds/${build.guid}`), app: link(`/v3/apps/${build.app}`), ...(build.droplet && { droplet: link(`/v3/droplets/${build.droplet}`) }) },
+    links: {
+      self: link(`/v3/builds/${build.guid}`),
+      app: link(`/v3/apps/${build.app}`),
+      ...(build.droplet && { droplet: link(`/v3/droplets/${build.droplet}`) }),
+    },
   }
 }
 
@@ -58,7 +70,8 @@ export function buildRoutes(api: FastifyInstance, platform: Platform): void {
   // Whoever staged before a restart is gone.
   store.transaction(() => {
     for (const build of store.builds.values()) {
-      if (build.state === 'STAGING') store.builds.update(build.guid, { state: 'FAILED', error: 'StagingError - Staging error: interrupted by a restart' })
+      if (build.state === 'STAGING')
+        store.builds.update(build.guid, { state: 'FAILED', error: 'StagingError - Staging error: interrupted by a restart' })
     }
   })
 
@@ -88,7 +101,10 @@ export function buildRoutes(api: FastifyInstance, platform: Platform): void {
     if (!build || !request.caller.access.may('read', readableSpace(build)!)) throw notFound('Build')
     request.caller.access.require('write', readableSpace(build)!)
     const merged = mergeMetadata(parseBody(BuildUpdate, request.body).metadata, build)
-    return presentBuild(store.transaction(() => store.builds.update(build.guid, merged)), linkOf(request))
+    return presentBuild(
+      store.transaction(() => store.builds.update(build.guid, merged)),
+      linkOf(request),
+    )
   })
 
   api.post('/v3/builds', (request, reply) => {
@@ -97,10 +113,12 @@ export function buildRoutes(api: FastifyInstance, platform: Platform): void {
     const merged = mergeMetadata(body.metadata)
     const source = store.packages.get(body.package.guid)
     const app = store.apps.get(source?.app)
-    if (!source || !app || !access.may('read', app.space)) throw unprocessable('Unable to use package. Ensure that the package exists and you have access to it.')
+    if (!source || !app || !access.may('read', app.space))
+      throw unprocessable('Unable to use package. Ensure that the package exists and you have access to it.')
     access.require('manageApps', app.space)
     if (source.state !== 'READY') throw unprocessable('Cannot stage package whose state is not ready.')
-    if (store.builds.by('app', app.guid).some(({ state }) => state === 'STAGING')) throw unprocessable('Only one build can be STAGING at a time per application.')
+    if (store.builds.by('app', app.guid).some(({ state }) => state === 'STAGING'))
+      throw unprocessable('Only one build can be STAGING at a time per application.')
     const data = body.lifecycle?.data
     if (data?.stack && data.stack !== stackName) throw unprocessable('Lifecycle Stack must be an existing stack')
     const lifecycle = { buildpacks: data?.buildpacks ?? app.lifecycle.buildpacks, stack: stackName }
@@ -117,7 +135,14 @@ export function buildRoutes(api: FastifyInstance, platform: Platform): void {
         createdBy: actor,
         ...merged,
       })
-      audit(store, 'audit.app.build.create', actor, appTarget(app), { space: app.space }, { build_guid: created.guid, package_guid: source.guid })
+      audit(
+        store,
+        'audit.app.build.create',
+        actor,
+        appTarget(app),
+        { space: app.space },
+        { build_guid: created.guid, package_guid: source.guid },
+      )
       return created
     })
     void stage(platform, build, app, origins.cloudController)
@@ -141,7 +166,8 @@ async function stage({ store, diego, blobs, log }: Platform, build: Build, app: 
       annotations: build.annotations,
     }),
   )
-  const emit = (message: string, type: 'OUT' | 'ERR' = 'OUT') => diego.emitLog({ appGuid: app.guid, instance: '0', sourceType: 'STG', message, type })
+  const emit = (message: string, type: 'OUT' | 'ERR' = 'OUT') =>
+    diego.emitLog({ appGuid: app.guid, instance: '0', sourceType: 'STG', message, type })
   const command = processOf(store, app.guid, 'web')?.command
   try {
     const result = await diego.stage(
@@ -152,7 +178,12 @@ async function stage({ store, diego, blobs, log }: Platform, build: Build, app: 
         dropletFile: dropletFile(blobs, droplet.guid),
         buildpacks: build.lifecycle.buildpacks,
         ...(command && { command }),
-        environment: { ...environmentGroup(store, 'staging'), ...app.environment, VCAP_APPLICATION: JSON.stringify(vcapApplication(store, api, app)), VCAP_SERVICES: '{}' },
+        environment: {
+          ...environmentGroup(store, 'staging'),
+          ...app.environment,
+          VCAP_APPLICATION: JSON.stringify(vcapApplication(store, api, app)),
+          VCAP_SERVICES: '{}',
+        },
       },
       (line) => emit(line),
     )
@@ -161,7 +192,14 @@ async function stage({ store, diego, blobs, log }: Platform, build: Build, app: 
       const { processTypes, buildpack, executionMetadata = '' } = result
       store.droplets.update(droplet.guid, { state: 'STAGED', processTypes, buildpack, executionMetadata })
       store.builds.update(build.guid, { state: 'STAGED', droplet: droplet.guid })
-      audit(store, 'audit.app.droplet.create', build.createdBy, appTarget(app), { space: app.space }, { droplet_guid: droplet.guid, package_guid: build.package })
+      audit(
+        store,
+        'audit.app.droplet.create',
+        build.createdBy,
+        appTarget(app),
+        { space: app.space },
+        { droplet_guid: droplet.guid, package_guid: build.package },
+      )
     })
   } catch (error) {
     log.info({ err: error, app: app.guid }, 'staging failed')
@@ -170,7 +208,8 @@ async function stage({ store, diego, blobs, log }: Platform, build: Build, app: 
     const known = /^\w+(Error|Failed) - /.test(reason)
     store.transaction(() => {
       if (store.droplets.get(droplet.guid)) store.droplets.remove(droplet.guid)
-      if (store.builds.get(build.guid)) store.builds.update(build.guid, { state: 'FAILED', error: known ? reason : `StagingError - Staging error: ${reason}` })
+      if (store.builds.get(build.guid))
+        store.builds.update(build.guid, { state: 'FAILED', error: known ? reason : `StagingError - Staging error: ${reason}` })
     })
   }
 }

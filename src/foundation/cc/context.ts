@@ -62,7 +62,10 @@ export interface ListOptions<R extends Row, I extends string> {
 }
 
 /** Answers a list request: filtered, ordered, paginated, with what it includes. */
-export function answerList<R extends Row, I extends string>(request: FastifyRequest, { table, shape, visible, present, included, extra }: ListOptions<R, I>): Record<string, unknown> {
+export function answerList<R extends Row, I extends string>(
+  request: FastifyRequest,
+  { table, shape, visible, present, included, extra }: ListOptions<R, I>,
+): Record<string, unknown> {
   const query: ListQuery<R> = parseList<R>(request.query, shape)
   for (const [name, value] of Object.entries(extra ?? {})) query.filters.set(name, [value])
   const page = selectPage(table, shape, query, visible)

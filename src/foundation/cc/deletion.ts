@@ -8,7 +8,11 @@ export function deleteApp(store: Store, app: App, actor: Actor): void {
     for (const destination of route.destinations.filter((destination) => destination.app === app.guid)) {
       audit(store, 'audit.app.unmap-route', actor, appTarget(app), { space: app.space }, mappingData(route, destination))
     }
-    store.routes.update(route.guid, { destinations: route.destinations.filter((destination) => destination.app !== app.guid) }, { touch: false })
+    store.routes.update(
+      route.guid,
+      { destinations: route.destinations.filter((destination) => destination.app !== app.guid) },
+      { touch: false },
+    )
   }
   for (const table of [store.deployments, store.revisions, store.processes, store.builds, store.packages, store.droplets]) {
     for (const { guid } of table.by('app', app.guid)) table.remove(guid)
@@ -32,7 +36,14 @@ export function deleteSpace(store: Store, space: Space, actor: Actor): void {
   }
   for (const role of store.roles.by('space', space.guid)) store.roles.remove(role.guid)
   store.spaces.remove(space.guid)
-  audit(store, 'audit.space.delete-request', actor, { guid: space.guid, type: 'space', name: space.name }, { space: space.guid, organization: space.organization }, { request: { recursive: true } })
+  audit(
+    store,
+    'audit.space.delete-request',
+    actor,
+    { guid: space.guid, type: 'space', name: space.name },
+    { space: space.guid, organization: space.organization },
+    { request: { recursive: true } },
+  )
 }
 
 export function appTarget({ guid, name }: App) {

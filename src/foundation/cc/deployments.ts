@@ -30,7 +30,12 @@ const DeploymentUpdate = Body({ metadata: MetadataField })
 
 const active = ({ state }: Deployment) => state === 'DEPLOYING'
 const deploymentList: ListShape<Deployment, 'app' | 'active'> = {
-  filters: { app_guids: 'app', states: ({ state }) => state, status_values: (deployment) => (active(deployment) ? 'ACTIVE' : 'FINALIZED'), status_reasons: ({ state }) => state },
+  filters: {
+    app_guids: 'app',
+    states: ({ state }) => state,
+    status_values: (deployment) => (active(deployment) ? 'ACTIVE' : 'FINALIZED'),
+    status_reasons: ({ state }) => state,
+  },
   labels: true,
 }
 
@@ -51,7 +56,11 @@ function presentDeployment(deployment: Deployment, revision: Revision | undefine
     revision: revision ? { guid: revision.guid, version: revision.version } : null,
     relationships: { app: toOne(deployment.app) },
     metadata: { labels: deployment.labels, annotations: deployment.annotations },
-    links: { self: link(path), app: link(`/v3/apps/${deployment.app}`), ...(active(deployment) && { cancel: link(`${path}/actions/cancel`, 'POST') }) },
+    links: {
+      self: link(path),
+      app: link(`/v3/apps/${deployment.app}`),
+      ...(active(deployment) && { cancel: link(`${path}/actions/cancel`, 'POST') }),
+    },
   }
 }
 
@@ -71,7 +80,12 @@ export function deploymentRoutes(api: FastifyInstance, platform: Platform): void
 
   api.get('/v3/deployments', (request) => {
     const readable = request.caller.access.spaces('read')
-    return answerList(request, { table: store.deployments, shape: deploymentList, visible: readable && ((deployment: Deployment) => readable.has(spaceOf(deployment)!)), present })
+    return answerList(request, {
+      table: store.deployments,
+      shape: deploymentList,
+      visible: readable && ((deployment: Deployment) => readable.has(spaceOf(deployment)!)),
+      present,
+    })
   })
   api.get<WithGuid>('/v3/deployments/:guid', (request) => present(find(request), linkOf(request)))
 
@@ -80,18 +94,24 @@ export function deploymentRoutes(api: FastifyInstance, platform: Platform): void
     const body = parseBody(DeploymentCreate, request.body)
     const metadata = mergeMetadata(body.metadata)
     const app = store.apps.get(body.relationships.app.data.guid)
-    if (!app || !access.may('read', app.space)) throw unprocessable('Unable to use app. Ensure that the app exists and you have access to it.')
+    if (!app || !access.may('read', app.space))
+      throw unprocessable('Unable to use app. Ensure that the app exists and you have access to it.')
     access.require('manageApps', app.space)
     if (body.droplet && body.revision) throw unprocessable('Cannot set both fields: droplet and revision')
     const { droplet, revision, options = {} } = body
-    const deployment = store.transaction(() => rolling.create(app, { droplet: droplet?.guid, revision: revision?.guid, options, metadata }, actor))
+    const deployment = store.transaction(() =>
+      rolling.create(app, { droplet: droplet?.guid, revision: revision?.guid, options, metadata }, actor),
+    )
     return reply.code(201).send(present(deployment, linkOf(request)))
   })
 
   api.patch<WithGuid>('/v3/deployments/:guid', (request) => {
     const deployment = find(request, true)
     const merged = mergeMetadata(parseBody(DeploymentUpdate, request.body).metadata, deployment)
-    return present(store.transaction(() => store.deployments.update(deployment.guid, merged)), linkOf(request))
+    return present(
+      store.transaction(() => store.deployments.update(deployment.guid, merged)),
+      linkOf(request),
+    )
   })
 
   api.post<WithGuid>('/v3/deployments/:guid/actions/cancel', (request, reply) => {
@@ -103,6 +123,8 @@ export function deploymentRoutes(api: FastifyInstance, platform: Platform): void
 
   api.post<WithGuid>('/v3/deployments/:guid/actions/continue', (request) => {
     const deployment = find(request, true)
-    throw unprocessable(`Cannot continue a deployment with status: ${active(deployment) ? 'ACTIVE' : 'FINALIZED'} and reason: ${deployment.state}`)
+    throw unprocessable(
+      `Cannot continue a deployment with status: ${active(deployment) ? 'ACTIVE' : 'FINALIZED'} and reason: ${deployment.state}`,
+    )
   })
 }

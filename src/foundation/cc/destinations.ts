@@ -42,9 +42,13 @@ export function destinationRoutes(api: FastifyInstance, { store }: Platform): vo
     requireApps(store, request.caller.access, route, wanted)
     requireRoom(route.destinations.length + wanted.length)
     requireDistinct(wanted)
-    if (route.destinations.some(({ weight }) => weight !== null)) throw unprocessable('Destinations cannot be inserted when there are weighted destinations already configured.')
+    if (route.destinations.some(({ weight }) => weight !== null))
+      throw unprocessable('Destinations cannot be inserted when there are weighted destinations already configured.')
     const added = wanted.filter((one) => !existing(store, route, one))
-    return present(store.transaction(() => mapDestinations(store, route, added, [], request.caller.actor)), linkOf(request))
+    return present(
+      store.transaction(() => mapDestinations(store, route, added, [], request.caller.actor)),
+      linkOf(request),
+    )
   })
 
   api.patch<WithGuid>('/v3/routes/:guid/destinations', (request) => {
@@ -55,7 +59,10 @@ export function destinationRoutes(api: FastifyInstance, { store }: Platform): vo
     requireDistinct(wanted)
     const added = wanted.filter((one) => !route.destinations.some((held) => same(held, one)))
     const removed = route.destinations.filter((held) => !wanted.some((one) => same(held, one)))
-    return present(store.transaction(() => mapDestinations(store, route, added, removed, request.caller.actor)), linkOf(request))
+    return present(
+      store.transaction(() => mapDestinations(store, route, added, removed, request.caller.actor)),
+      linkOf(request),
+    )
   })
 
   api.patch<{ Params: { guid: string; destination: string } }>('/v3/routes/:guid/destinations/:destination', (request) => {
@@ -64,9 +71,14 @@ export function destinationRoutes(api: FastifyInstance, { store }: Platform): vo
     const held = destinationOf(route, request.params.destination)
     if (protocol === 'tcp') throw unprocessable("Destination protocol must be 'http1' or 'http2' if the parent route's protocol is 'http'")
     const changed = { ...held, ...(protocol && { protocol: protocol as Destination['protocol'] }), updatedAt: Date.now() }
-    store.transaction(() => store.routes.update(route.guid, { destinations: route.destinations.map((one) => (one === held ? changed : one)) }, { touch: false }))
+    store.transaction(() =>
+      store.routes.update(route.guid, { destinations: route.destinations.map((one) => (one === held ? changed : one)) }, { touch: false }),
+    )
     const link = linkOf(request)
-    return { ...presentDestination(changed), links: { destinations: link(`/v3/routes/${route.guid}/destinations`), route: link(`/v3/routes/${route.guid}`) } }
+    return {
+      ...presentDestination(changed),
+      links: { destinations: link(`/v3/routes/${route.guid}/destinations`), route: link(`/v3/routes/${route.guid}`) },
+    }
   })
 
   api.delete<{ Params: { guid: string; destination: string } }>('/v3/routes/:guid/destinations/:destination', (request, reply) => {
@@ -82,14 +94,28 @@ export function destinationRoutes(api: FastifyInstance, { store }: Platform): vo
  * Changes what a route sends to, as part of the running transaction; events tell of it, and the route's `updated_at`
  * stays, as in Cloud Controller.
  */
-export function mapDestinations(store: Store, route: Route, added: Wanted[], removed: Destination[], actor: Actor, manifestTriggered = false): Route {
+export function mapDestinations(
+  store: Store,
+  route: Route,
+  added: Wanted[],
+  removed: Destination[],
+  actor: Actor,
+  manifestTriggered = false,
+): Route {
   if (!added.length && !removed.length) return route
   const now = Date.now()
   const fresh = added.map((one): Destination => ({ guid: randomUUID(), ...one, createdAt: now, updatedAt: now }))
   const tell = (type: string, destination: Destination): void => {
     const app = store.apps.get(destination.app)
     if (!app) return
-    audit(store, type, actor, appTarget(app), { space: app.space }, { ...mappingData(route, destination), ...(manifestTriggered && { manifest_triggered: true }) })
+    audit(
+      store,
+      type,
+      actor,
+      appTarget(app),
+      { space: app.space },
+      { ...mappingData(route, destination), ...(manifestTriggered && { manifest_triggered: true }) },
+    )
   }
   for (const destination of removed) tell('audit.app.unmap-route', destination)
   const destinations = [...route.destinations.filter((one) => !removed.includes(one)), ...fresh].sort((a, b) => (a.guid < b.guid ? -1 : 1))
@@ -99,7 +125,13 @@ export function mapDestinations(store: Store, route: Route, added: Wanted[], rem
 }
 
 function same(held: Destination, wanted: Wanted): boolean {
-  return held.app === wanted.app && held.type === wanted.type && held.port === wanted.port && held.protocol === wanted.protocol && held.weight === wanted.weight
+  return (
+    held.app === wanted.app &&
+    held.type === wanted.type &&
+    held.port === wanted.port &&
+    held.protocol === wanted.protocol &&
+    held.weight === wanted.weight
+  )
 }
 
 function existing(store: Store, route: Route, wanted: Wanted): boolean {
@@ -123,7 +155,8 @@ function requireRoom(count: number): void {
 }
 
 function requireDistinct(wanted: Wanted[]): void {
-  if (new Set(wanted.map((one) => JSON.stringify(one))).size < wanted.length) throw unprocessable('Destinations cannot contain duplicate entries')
+  if (new Set(wanted.map((one) => JSON.stringify(one))).size < wanted.length)
+    throw unprocessable('Destinations cannot contain duplicate entries')
 }
 
 function requireApps(store: Store, access: Access, route: Route, wanted: Wanted[]): void {
@@ -142,13 +175,23 @@ function parseDestinations(body: unknown, replace: boolean): Wanted[] {
   if (!Array.isArray(destinations) || destinations.length < minimum || destinations.length > 100) {
     throw unprocessable(`Destinations must be an array containing between ${minimum} and 100 destination objects.`)
   }
-  const faults = destinations.flatMap((destination, at) => destinationFaults(destination, replace).map((fault) => `Destinations[${at}]: ${fault}`))
+  const faults = destinations.flatMap((destination, at) =>
+    destinationFaults(destination, replace).map((fault) => `Destinations[${at}]: ${fault}`),
+  )
   if (!faults.length) faults.push(...weightFaults(destinations as { weight?: number | null }[]))
   if (faults.length) throw unprocessable(faults.join(', '))
-  return (destinations as { app: { guid: string; process?: { type: string } }; port?: number; protocol?: string; weight?: number }[]).map(({ app, port, protocol, weight }) => {
-    if (protocol === 'tcp') throw unprocessable("Cannot use 'tcp' protocol for http routes; valid options are: [http1, http2].")
-    return { app: app.guid, type: app.process?.type ?? 'web', port: port ?? defaultPort, protocol: (protocol ?? 'http1') as Destination['protocol'], weight: weight ?? null }
-  })
+  return (destinations as { app: { guid: string; process?: { type: string } }; port?: number; protocol?: string; weight?: number }[]).map(
+    ({ app, port, protocol, weight }) => {
+      if (protocol === 'tcp') throw unprocessable("Cannot use 'tcp' protocol for http routes; valid options are: [http1, http2].")
+      return {
+        app: app.guid,
+        type: app.process?.type ?? 'web',
+        port: port ?? defaultPort,
+        protocol: (protocol ?? 'http1') as Destination['protocol'],
+        weight: weight ?? null,
+      }
+    },
+  )
 }
 
 function destinationFaults(destination: unknown, replace: boolean): string[] {
@@ -157,11 +200,15 @@ function destinationFaults(destination: unknown, replace: boolean): string[] {
   if (app === undefined) return ['must have an "app".']
   if (Object.keys(rest).length) return ['must have only "app" and optionally "weight", "port" or "protocol".']
   const faults = []
-  if (!isObject(app) || typeof app['guid'] !== 'string' || !app['guid'] || app['guid'].length > 200) faults.push('app must have the structure {"guid": "app_guid"}')
-  else if (app['process'] !== undefined && app['process'] !== null && !isProcess(app['process'])) faults.push('process must have the structure {"type": "process_type"}')
+  if (!isObject(app) || typeof app['guid'] !== 'string' || !app['guid'] || app['guid'].length > 200)
+    faults.push('app must have the structure {"guid": "app_guid"}')
+  else if (app['process'] !== undefined && app['process'] !== null && !isProcess(app['process']))
+    faults.push('process must have the structure {"type": "process_type"}')
   if (weight && !replace) faults.push('weighted destinations can only be used when replacing all destinations.')
-  else if (weight !== undefined && weight !== null && !within(weight, 1, 100)) faults.push('weight must be a positive integer between 1 and 100.')
-  if (port !== undefined && port !== null && !within(port, 1024, 65_535)) faults.push('port must be a positive integer between 1024 and 65535 inclusive.')
+  else if (weight !== undefined && weight !== null && !within(weight, 1, 100))
+    faults.push('weight must be a positive integer between 1 and 100.')
+  if (port !== undefined && port !== null && !within(port, 1024, 65_535))
+    faults.push('port must be a positive integer between 1024 and 65535 inclusive.')
   if (protocol !== undefined && protocol !== null && !protocols.includes(protocol as string)) faults.push(protocolRule)
   return faults
 }

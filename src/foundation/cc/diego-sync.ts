@@ -52,7 +52,9 @@ export class DiegoSync {
   #wanted(app: App | undefined, before: Map<string, DesiredProcess>): Map<string, DesiredProcess> {
     if (app?.state !== 'STARTED') return new Map()
     const routes = this.#store.routes.by('app', app.guid)
-    const processes = this.#store.processes.by('app', app.guid).map((process) => this.#desiredProcess(app, process, routes, before.get(diegoGuid(process))))
+    const processes = this.#store.processes
+      .by('app', app.guid)
+      .map((process) => this.#desiredProcess(app, process, routes, before.get(diegoGuid(process))))
     return new Map(processes.flatMap((process) => (process ? [[process.processGuid, process] as const] : [])))
   }
 
@@ -84,7 +86,12 @@ export class DiegoSync {
       dropletGuid: droplet.guid,
       environment: processEnvironment(store, this.#api(), app, process, this.#environmentOf(app, process)),
       ports: process.type === 'web' ? ports : [],
-      healthCheck: { type, ...(endpoint && { endpoint }), ...(timeout && { timeoutMs: timeout * 1000 }), ...(invocationTimeout && { invocationTimeoutMs: invocationTimeout * 1000 }) },
+      healthCheck: {
+        type,
+        ...(endpoint && { endpoint }),
+        ...(timeout && { timeoutMs: timeout * 1000 }),
+        ...(invocationTimeout && { invocationTimeoutMs: invocationTimeout * 1000 }),
+      },
       ...(process.logRateLimit >= 0 && { logRateLimit: process.logRateLimit }),
       ...changing,
     }

@@ -72,7 +72,12 @@ export function domainRoutes(api: FastifyInstance, { store, systemDomain }: Plat
 
   api.get('/v3/domains', (request) => {
     const { access } = request.caller
-    return answerList(request, { table: store.domains, shape: domainList, visible: access.readsGlobally ? undefined : visibleTo(access), present: presentDomain(access) })
+    return answerList(request, {
+      table: store.domains,
+      shape: domainList,
+      visible: access.readsGlobally ? undefined : visibleTo(access),
+      present: presentDomain(access),
+    })
   })
 
   api.get<WithGuid>('/v3/domains/:guid', (request) => presentDomain(request.caller.access)(found(request), linkOf(request)))
@@ -82,14 +87,16 @@ export function domainRoutes(api: FastifyInstance, { store, systemDomain }: Plat
     const { name, internal, relationships, metadata, router_group: group } = parseBody(DomainCreate, request.body)
     const faults = nameFaults(name)
     if (internal && relationships) faults.push('Cannot associate an internal domain with an organization')
-    if (relationships?.shared_organizations && !relationships.organization) faults.push('Relationships cannot contain shared_organizations without an owning organization.')
+    if (relationships?.shared_organizations && !relationships.organization)
+      faults.push('Relationships cannot contain shared_organizations without an owning organization.')
     if (group !== undefined && group !== null) faults.push('Router group is not supported: there are no TCP routes here.')
     if (faults.length) throw unprocessable(faults.join(', '))
     const organization = relationships?.organization?.data.guid ?? null
     if (organization) requireOwner(store, access, organization)
     else if (!access.isAdmin) throw notAuthorized()
     const sharedOrganizations = sharedWith(store, access, relationships?.shared_organizations?.data ?? [], organization)
-    if (organization && name.toLowerCase() === systemDomain) throw unprocessable(`The "${name}" domain is reserved and cannot be used for org-scoped domains.`)
+    if (organization && name.toLowerCase() === systemDomain)
+      throw unprocessable(`The "${name}" domain is reserved and cannot be used for org-scoped domains.`)
     requireFreeName(store, name, organization)
     const fields = { name: name.toLowerCase(), internal: internal ?? false, organization, sharedOrganizations, ...mergeMetadata(metadata) }
     const domain = store.transaction(() => store.domains.insert(fields))
@@ -101,7 +108,10 @@ export function domainRoutes(api: FastifyInstance, { store, systemDomain }: Plat
     const { access } = request.caller
     access.requireManager(domain.organization)
     const merged = mergeMetadata(parseBody(DomainUpdate, request.body).metadata, domain)
-    return presentDomain(access)(store.transaction(() => store.domains.update(domain.guid, merged)), linkOf(request))
+    return presentDomain(access)(
+      store.transaction(() => store.domains.update(domain.guid, merged)),
+      linkOf(request),
+    )
   })
 
   api.delete<WithGuid>('/v3/domains/:guid', (request, reply) => {
@@ -116,39 +126,54 @@ export function domainRoutes(api: FastifyInstance, { store, systemDomain }: Plat
     return accepted(request, reply, job)
   })
 
-  api.get<WithGuid & { Querystring: { host?: string; path?: string; port?: string } }>('/v3/domains/:guid/route_reservations', (request) => {
-    const domain = found(request)
-    const { host = '', path = '', port } = request.query
-    const matching = !port && store.routes.by('host', host.toLowerCase()).some((route) => route.domain === domain.guid && route.path.toLowerCase() === path.toLowerCase())
-    return { matching_route: matching }
-  })
+  api.get<WithGuid & { Querystring: { host?: string; path?: string; port?: string } }>(
+    '/v3/domains/:guid/route_reservations',
+    (request) => {
+      const domain = found(request)
+      const { host = '', path = '', port } = request.query
+      const matching =
+        !port &&
+        store.routes
+          .by('host', host.toLowerCase())
+          .some((route) => route.domain === domain.guid && route.path.toLowerCase() === path.toLowerCase())
+      return { matching_route: matching }
+    },
+  )
 
   api.post<WithGuid>('/v3/domains/:guid/relationships/shared_organizations', (request) => {
     const domain = found(request)
     const { access } = request.caller
     const { data } = parseBody(ToMany, request.body)
     access.requireManager(domain.organization)
-    if (!domain.organization) throw unprocessable('Domains cannot be shared with other organizations unless they are scoped to an organization.')
+    if (!domain.organization)
+      throw unprocessable('Domains cannot be shared with other organizations unless they are scoped to an organization.')
     const added = sharedWith(store, access, data, domain.organization)
     const sharedOrganizations = [...new Set([...domain.sharedOrganizations, ...added])]
     return toMany(store.transaction(() => store.domains.update(domain.guid, { sharedOrganizations })).sharedOrganizations)
   })
 
-  api.delete<{ Params: { guid: string; organization: string } }>('/v3/domains/:guid/relationships/shared_organizations/:organization', (request, reply) => {
-    const domain = found(request)
-    const { access } = request.caller
-    const organization = store.organizations.get(request.params.organization)
-    if (!organization) throw unprocessable(invalidOrganization(request.params.organization))
-    if (!access.managesOrganization(domain.organization) && !access.managesOrganization(organization.guid)) throw notAuthorized()
-    if (!domain.sharedOrganizations.includes(organization.guid)) {
-      throw unprocessable(`Unable to unshare domain from organization with name '${organization.name}'. Ensure the domain is shared to this organization.`)
-    }
-    if (store.routes.by('domain', domain.guid).some(({ space }) => store.spaces.get(space)?.organization === organization.guid)) {
-      throw unprocessable('This domain has associated routes in this organization. Delete the routes before unsharing.')
-    }
-    store.transaction(() => store.domains.update(domain.guid, { sharedOrganizations: domain.sharedOrganizations.filter((guid) => guid !== organization.guid) }))
-    return reply.code(204).send()
-  })
+  api.delete<{ Params: { guid: string; organization: string } }>(
+    '/v3/domains/:guid/relationships/shared_organizations/:organization',
+    (request, reply) => {
+      const domain = found(request)
+      const { access } = request.caller
+      const organization = store.organizations.get(request.params.organization)
+      if (!organization) throw unprocessable(invalidOrganization(request.params.organization))
+      if (!access.managesOrganization(domain.organization) && !access.managesOrganization(organization.guid)) throw notAuthorized()
+      if (!domain.sharedOrganizations.includes(organization.guid)) {
+        throw unprocessable(
+          `Unable to unshare domain from organization with name '${organization.name}'. Ensure the domain is shared to this organization.`,
+        )
+      }
+      if (store.routes.by('domain', domain.guid).some(({ space }) => store.spaces.get(space)?.organization === organization.guid)) {
+        throw unprocessable('This domain has associated routes in this organization. Delete the routes before unsharing.')
+      }
+      store.transaction(() =>
+        store.domains.update(domain.guid, { sharedOrganizations: domain.sharedOrganizations.filter((guid) => guid !== organization.guid) }),
+      )
+      return reply.code(204).send()
+    },
+  )
 }
 
 function nameFaults(name: string): string[] {
@@ -172,8 +197,10 @@ function requireOwner(store: Store, access: Access, organization: string): void 
 
 function sharedWith(store: Store, access: Access, data: { guid: string }[], owner: string | null): string[] {
   for (const { guid } of data) {
-    if (!store.organizations.get(guid) || !access.mayReadOrganization(guid)) throw unprocessable(`Organization with guid '${guid}' does not exist, or you do not have access to it.`)
-    if (!access.managesOrganization(guid)) throw unprocessable(`You do not have sufficient permissions for organization with guid '${guid}' to share domain.`)
+    if (!store.organizations.get(guid) || !access.mayReadOrganization(guid))
+      throw unprocessable(`Organization with guid '${guid}' does not exist, or you do not have access to it.`)
+    if (!access.managesOrganization(guid))
+      throw unprocessable(`You do not have sufficient permissions for organization with guid '${guid}' to share domain.`)
     if (guid === owner) throw unprocessable('Domain cannot be shared with owning organization.')
   }
   return data.map(({ guid }) => guid)

@@ -14,7 +14,10 @@ import { accepted, type WithGuid } from './replies.ts'
 
 const DropletUpdate = Body({ metadata: MetadataField })
 
-const dropletList: ListShape<Droplet, 'app' | 'package'> = { filters: { app_guids: 'app', package_guids: 'package', states: ({ state }) => state }, labels: true }
+const dropletList: ListShape<Droplet, 'app' | 'package'> = {
+  filters: { app_guids: 'app', package_guids: 'package', states: ({ state }) => state },
+  labels: true,
+}
 
 /** Where a droplet lies. */
 export function dropletFile(blobs: string, guid: string): string {
@@ -30,7 +33,9 @@ function presentDroplet(droplet: Droplet, secrets: boolean, link: Link): Record<
     error: droplet.error,
     lifecycle: { type: 'buildpack', data: {} },
     checksum: null,
-    buildpacks: droplet.buildpack ? [{ name: droplet.buildpack, detect_output: droplet.buildpack, buildpack_name: droplet.buildpack, version: null }] : [],
+    buildpacks: droplet.buildpack
+      ? [{ name: droplet.buildpack, detect_output: droplet.buildpack, buildpack_name: droplet.buildpack, version: null }]
+      : [],
     stack: droplet.stack,
     image: null,
     execution_metadata: secrets ? droplet.executionMetadata : hidden,
@@ -54,11 +59,19 @@ export function dropletRoutes(api: FastifyInstance, { store }: Platform): void {
     if (!droplet || !space || !request.caller.access.may('read', space)) throw notFound('Droplet')
     return droplet
   }
-  const present = (request: FastifyRequest, droplet: Droplet) => presentDroplet(droplet, request.caller.access.may('readSecrets', spaceOf(droplet)!), linkOf(request))
+  const present = (request: FastifyRequest, droplet: Droplet) =>
+    presentDroplet(droplet, request.caller.access.may('readSecrets', spaceOf(droplet)!), linkOf(request))
 
   const listOptions = (request: FastifyRequest) => {
     const readable = request.caller.access.spaces('read')
-    const shape = { ...dropletList, filters: { ...dropletList.filters, space_guids: spaceOf, organization_guids: (droplet: Droplet) => store.spaces.get(spaceOf(droplet))?.organization } }
+    const shape = {
+      ...dropletList,
+      filters: {
+        ...dropletList.filters,
+        space_guids: spaceOf,
+        organization_guids: (droplet: Droplet) => store.spaces.get(spaceOf(droplet))?.organization,
+      },
+    }
     return {
       table: store.droplets,
       shape,
@@ -89,7 +102,10 @@ export function dropletRoutes(api: FastifyInstance, { store }: Platform): void {
     const droplet = find(request)
     request.caller.access.require('write', spaceOf(droplet)!)
     const merged = mergeMetadata(parseBody(DropletUpdate, request.body).metadata, droplet)
-    return present(request, store.transaction(() => store.droplets.update(droplet.guid, merged)))
+    return present(
+      request,
+      store.transaction(() => store.droplets.update(droplet.guid, merged)),
+    )
   })
 
   api.delete<WithGuid>('/v3/droplets/:guid', (request, reply) => {

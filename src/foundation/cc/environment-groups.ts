@@ -22,7 +22,10 @@ function group(store: Store, name: GroupName): Group | undefined {
   return store.settings.first('name', settingName(name))?.value as Group | undefined
 }
 
-/** The variables that every app's processes (`running`), or their staging, find in their environment unless the app has its own of that name. */
+/**
+ * The variables that every app's processes (`running`), or their staging, find in their environment unless the app has its own of that
+ * name.
+ */
 export function environmentGroup(store: Store, name: GroupName): Record<string, string> {
   return group(store, name)?.variables ?? {}
 }
@@ -45,10 +48,17 @@ export function environmentGroupRoutes(api: FastifyInstance, { store }: Platform
   }
   const present = (name: GroupName, link: Link) => {
     const { variables = {}, changedAt } = group(store, name) ?? {}
-    return { updated_at: changedAt === undefined ? null : timestamp(changedAt), name, var: variables, links: { self: link(`/v3/environment_variable_groups/${name}`) } }
+    return {
+      updated_at: changedAt === undefined ? null : timestamp(changedAt),
+      name,
+      var: variables,
+      links: { self: link(`/v3/environment_variable_groups/${name}`) },
+    }
   }
 
-  api.get<{ Params: { name: string } }>('/v3/environment_variable_groups/:name', (request) => present(known(request.params.name), linkOf(request)))
+  api.get<{ Params: { name: string } }>('/v3/environment_variable_groups/:name', (request) =>
+    present(known(request.params.name), linkOf(request)),
+  )
 
   api.patch<{ Params: { name: string } }>('/v3/environment_variable_groups/:name', (request) => {
     request.caller.access.requireAdmin()

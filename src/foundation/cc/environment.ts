@@ -42,14 +42,25 @@ export function vcapApplication(store: Store, api: string, app: App, process?: P
     organization_id: organization.guid,
     organization_name: organization.name,
     uris,
-    ...(process && { process_id: process.guid, process_type: process.type, application_version: process.version, version: process.version }),
+    ...(process && {
+      process_id: process.guid,
+      process_type: process.type,
+      application_version: process.version,
+      version: process.version,
+    }),
     application_id: app.guid,
     users: null,
   }
 }
 
 /** What a process of an app finds in its environment, beside what Diego adds. */
-export function processEnvironment(store: Store, api: string, app: App, process: Process, environment: Record<string, string>): Record<string, string> {
+export function processEnvironment(
+  store: Store,
+  api: string,
+  app: App,
+  process: Process,
+  environment: Record<string, string>,
+): Record<string, string> {
   return {
     ...environment,
     VCAP_APPLICATION: JSON.stringify(vcapApplication(store, api, app, process)),

@@ -29,7 +29,10 @@ const defaults: Record<string, boolean> = {
   user_org_creation: false,
 }
 
-const FlagUpdate = Body({ enabled: Type.Optional(Type.Boolean()), custom_error_message: Type.Optional(Nullable.string({ maxLength: 250 })) })
+const FlagUpdate = Body({
+  enabled: Type.Optional(Type.Boolean()),
+  custom_error_message: Type.Optional(Nullable.string({ maxLength: 250 })),
+})
 
 interface Flag {
   enabled: boolean
@@ -52,7 +55,13 @@ export function featureEnabled(store: Store, name: string): void {
 export function featureFlagRoutes(api: FastifyInstance, { store }: Platform): void {
   const present = (name: string, link: Link) => {
     const { enabled, message, changedAt } = flag(store, name)!
-    return { name, enabled, updated_at: changedAt ? timestamp(changedAt) : null, custom_error_message: message, links: { self: link(`/v3/feature_flags/${name}`) } }
+    return {
+      name,
+      enabled,
+      updated_at: changedAt ? timestamp(changedAt) : null,
+      custom_error_message: message,
+      links: { self: link(`/v3/feature_flags/${name}`) },
+    }
   }
 
   api.get('/v3/feature_flags', (request) => {
@@ -60,7 +69,10 @@ export function featureFlagRoutes(api: FastifyInstance, { store }: Platform): vo
     const names = Object.keys(defaults)
     const link = linkOf(request)
     const shown = names.slice((query.page - 1) * query.perPage, query.page * query.perPage)
-    return { ...paginated(query, { rows: [], total: names.length }, link('/v3/feature_flags').href, (row) => row), resources: shown.map((name) => present(name, link)) }
+    return {
+      ...paginated(query, { rows: [], total: names.length }, link('/v3/feature_flags').href, (row) => row),
+      resources: shown.map((name) => present(name, link)),
+    }
   })
 
   api.get<{ Params: { name: string } }>('/v3/feature_flags/:name', (request) => {

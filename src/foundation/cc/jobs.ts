@@ -22,7 +22,10 @@ export function jobRoutes(api: FastifyInstance, { store }: Platform): void {
       state: job.state,
       errors: job.errors,
       warnings: job.warnings.map((detail) => ({ detail })),
-      links: { self: link(`/v3/jobs/${job.guid}`), ...(job.resource && { [job.resource.type]: link(`/v3/${job.resource.type}s/${job.resource.guid}`) }) },
+      links: {
+        self: link(`/v3/jobs/${job.guid}`),
+        ...(job.resource && { [job.resource.type]: link(`/v3/${job.resource.type}s/${job.resource.guid}`) }),
+      },
     }
   })
 }

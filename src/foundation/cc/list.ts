@@ -54,7 +54,19 @@ export function parseList<R extends Row>(query: unknown, shape: ListShape<R>): L
   let order = { column: '', descending: false }
   let include: string[] = []
   const unknown: string[] = []
-  const allowed = ['page', 'per_page', 'order_by', 'created_ats', 'updated_ats', 'guids', ...Object.keys(shape.filters ?? {}), ...Object.keys(shape.matches ?? {}), ...(shape.include ? ['include'] : []), ...(shape.fields ? ['fields'] : []), ...(shape.labels ? ['label_selector'] : [])]
+  const allowed = [
+    'page',
+    'per_page',
+    'order_by',
+    'created_ats',
+    'updated_ats',
+    'guids',
+    ...Object.keys(shape.filters ?? {}),
+    ...Object.keys(shape.matches ?? {}),
+    ...(shape.include ? ['include'] : []),
+    ...(shape.fields ? ['fields'] : []),
+    ...(shape.labels ? ['label_selector'] : []),
+  ]
   for (const [parameter, value] of Object.entries(asked)) {
     const text = [value].flat().at(-1) ?? ''
     const [, name = parameter, operator] = /^(\w+)\[(\w+(?:\.\w+)*)\]$/.exec(parameter) ?? []
@@ -71,11 +83,16 @@ export function parseList<R extends Row>(query: unknown, shape: ListShape<R>): L
       else faults.push(text ? `Invalid label_selector value` : 'Missing label_selector value')
     } else if (name !== 'page' && name !== 'per_page' && name !== 'fields') filters.set(name, separated(text))
   }
-  if (unknown.length) faults.unshift(`Unknown query parameter(s): '${unknown.join("', '")}'. Valid parameters are: '${allowed.join("', '")}'`)
+  if (unknown.length)
+    faults.unshift(`Unknown query parameter(s): '${unknown.join("', '")}'. Valid parameters are: '${allowed.join("', '")}'`)
   const page = whole(asked['page'], 1, 'Page', Number.MAX_SAFE_INTEGER, faults)
   const perPage = whole(asked['per_page'], 50, 'Per page', 5000, faults)
   if (faults.length) throw badQueryParameter(faults.join(', '))
-  const parameters = Object.fromEntries(Object.entries(asked).filter(([name]) => name !== 'page' && name !== 'per_page').map(([name, value]) => [name, [value].flat().at(-1) ?? '']))
+  const parameters = Object.fromEntries(
+    Object.entries(asked)
+      .filter(([name]) => name !== 'page' && name !== 'per_page')
+      .map(([name, value]) => [name, [value].flat().at(-1) ?? '']),
+  )
   return { page, perPage, filters, include, keep, order, parameters }
 }
 
@@ -83,10 +100,17 @@ export function parseList<R extends Row>(query: unknown, shape: ListShape<R>): L
  * The asked page of what a table has, `visible` to the caller. Begins with the index that a filter narrows most, and
  * sorts only what does not come in the order of creation.
  */
-export function selectPage<R extends Row, I extends string>(table: Table<R, I>, shape: ListShape<R>, query: ListQuery<R>, visible?: (row: R) => boolean): Page<R> {
+export function selectPage<R extends Row, I extends string>(
+  table: Table<R, I>,
+  shape: ListShape<R>,
+  query: ListQuery<R>,
+  visible?: (row: R) => boolean,
+): Page<R> {
   const keep = visible ? [...query.keep, visible] : [...query.keep]
   const guids = query.filters.get('guids')
-  const sources: Source<R>[] = guids ? [{ size: guids.length, rows: () => [...new Set(guids)].flatMap((guid) => table.get(guid) ?? []) }] : []
+  const sources: Source<R>[] = guids
+    ? [{ size: guids.length, rows: () => [...new Set(guids)].flatMap((guid) => table.get(guid) ?? []) }]
+    : []
   if (guids) {
     const wanted = new Set(guids)
     keep.push(({ guid }) => wanted.has(guid))
@@ -135,7 +159,12 @@ function slice<R extends Row>(rows: R[], { page, perPage }: ListQuery<R>): R[] {
 }
 
 /** The envelope of a page. `path` is the list's full address. */
-export function paginated<R extends Row, P>(query: ListQuery<R>, { rows, total }: Page<R>, path: string, present: (row: R) => P): Record<string, unknown> {
+export function paginated<R extends Row, P>(
+  query: ListQuery<R>,
+  { rows, total }: Page<R>,
+  path: string,
+  present: (row: R) => P,
+): Record<string, unknown> {
   const { page, perPage, parameters } = query
   const pages = Math.max(1, Math.ceil(total / perPage))
   const link = (number: number) => {
@@ -191,7 +220,13 @@ function inclusions(text: string, valid: string[], faults: string[]): string[] {
   return asked
 }
 
-function times<R extends Row>(name: string, operator: string | undefined, text: string, time: (row: R) => number, faults: string[]): (row: R) => boolean {
+function times<R extends Row>(
+  name: string,
+  operator: string | undefined,
+  text: string,
+  time: (row: R) => number,
+  faults: string[],
+): (row: R) => boolean {
   const label = name === 'created_ats' ? 'Created ats' : 'Updated ats'
   const bounds = text.split(',')
   if (operator && !comparisons[operator]) faults.push(`${label} Invalid relational operator: '${operator}'`)

@@ -41,7 +41,8 @@ function metadataFaults(metadata: unknown): string[] {
     for (const [key, value] of Object.entries(annotations)) {
       const keyError = value === null || value === '' ? undefined : keyFault(key)
       if (keyError) faults.push(`annotation key error: ${keyError}`)
-      if (value !== null && asText(value).length > 5000) faults.push(`annotation value error: '${asText(value).slice(0, 8)}...' is greater than 5000 characters`)
+      if (value !== null && asText(value).length > 5000)
+        faults.push(`annotation value error: '${asText(value).slice(0, 8)}...' is greater than 5000 characters`)
     }
   } else if (annotations !== null) faults.push("'annotations' is not an object")
   return faults
@@ -78,8 +79,10 @@ export function labelSelector(selector: string): ((labels: Record<string, string
 type Requirement = (labels: Record<string, string>) => boolean
 
 const key = '([\\w./-]+)'
-const oneOf: (key: string, values: string[]) => Requirement = (key, values) => (labels) => labels[key] !== undefined && values.includes(labels[key])
-const noneOf: (key: string, values: string[]) => Requirement = (key, values) => (labels) => labels[key] === undefined || !values.includes(labels[key])
+const oneOf: (key: string, values: string[]) => Requirement = (key, values) => (labels) =>
+  labels[key] !== undefined && values.includes(labels[key])
+const noneOf: (key: string, values: string[]) => Requirement = (key, values) => (labels) =>
+  labels[key] === undefined || !values.includes(labels[key])
 const forms: [RegExp, (key: string, values: string[]) => Requirement][] = [
   [new RegExp(`^${key}\\s+in\\s*\\((.*)\\)$`), oneOf],
   [new RegExp(`^${key}\\s+notin\\s*\\((.*)\\)$`), noneOf],
@@ -92,7 +95,11 @@ const forms: [RegExp, (key: string, values: string[]) => Requirement][] = [
 function requirement(text: string): Requirement | undefined {
   for (const [pattern, make] of forms) {
     const [, key, values = ''] = pattern.exec(text) ?? []
-    if (key) return make(key, values.split(',').map((value) => value.trim()))
+    if (key)
+      return make(
+        key,
+        values.split(',').map((value) => value.trim()),
+      )
   }
   return undefined
 }

@@ -16,7 +16,11 @@ import { userList } from './users.ts'
 
 const nameRule = { maxLength: 255, pattern: '^[^\\u0000-\\u001f\\u007f]*\\S[^\\u0000-\\u001f\\u007f]*$' }
 const OrganizationCreate = Body({ name: Type.String(nameRule), suspended: Type.Optional(Type.Boolean()), metadata: MetadataField })
-const OrganizationUpdate = Body({ name: Type.Optional(Type.String(nameRule)), suspended: Type.Optional(Type.Boolean()), metadata: MetadataField })
+const OrganizationUpdate = Body({
+  name: Type.Optional(Type.String(nameRule)),
+  suspended: Type.Optional(Type.Boolean()),
+  metadata: MetadataField,
+})
 
 const organizationList: ListShape<Organization, 'name'> = {
   filters: { names: ({ name }) => name },
@@ -46,7 +50,12 @@ export function organizationRoutes(api: FastifyInstance, platform: Platform): vo
 
   api.get('/v3/organizations', (request) => {
     const { access } = request.caller
-    return answerList(request, { table: store.organizations, shape: organizationList, visible: ({ guid }) => access.mayReadOrganization(guid), present: presentOrganization })
+    return answerList(request, {
+      table: store.organizations,
+      shape: organizationList,
+      visible: ({ guid }) => access.mayReadOrganization(guid),
+      present: presentOrganization,
+    })
   })
 
   api.get<WithGuid>('/v3/organizations/:guid', (request) => {
@@ -62,7 +71,14 @@ export function organizationRoutes(api: FastifyInstance, platform: Platform): vo
     requireFreeName(store, name)
     const organization = store.transaction(() => {
       const created = store.organizations.insert(fields)
-      audit(store, 'audit.organization.create', request.caller.actor, target(created), { organization: created.guid }, { request: { name } })
+      audit(
+        store,
+        'audit.organization.create',
+        request.caller.actor,
+        target(created),
+        { organization: created.guid },
+        { request: { name } },
+      )
       return created
     })
     return reply.code(201).send(presentOrganization(organization, linkOf(request)))
@@ -96,11 +112,20 @@ export function organizationRoutes(api: FastifyInstance, platform: Platform): vo
       for (const domain of store.domains.by('organization', organization.guid)) store.domains.remove(domain.guid)
       for (const domain of store.domains.values()) {
         if (domain.sharedOrganizations.includes(organization.guid)) {
-          store.domains.update(domain.guid, { sharedOrganizations: domain.sharedOrganizations.filter((guid) => guid !== organization.guid) })
+          store.domains.update(domain.guid, {
+            sharedOrganizations: domain.sharedOrganizations.filter((guid) => guid !== organization.guid),
+          })
         }
       }
       store.organizations.remove(organization.guid)
-      audit(store, 'audit.organization.delete-request', actor, target(organization), { organization: organization.guid }, { request: { recursive: true } })
+      audit(
+        store,
+        'audit.organization.delete-request',
+        actor,
+        target(organization),
+        { organization: organization.guid },
+        { request: { recursive: true } },
+      )
       return finishedJob(store, 'organization.delete')
     })
     return accepted(request, reply, job)
@@ -112,7 +137,8 @@ export function organizationRoutes(api: FastifyInstance, platform: Platform): vo
     if (!organization || !access.mayReadOrganization(organization.guid)) throw notFound('Organization')
     const usable = (domain: { organization: string | null; sharedOrganizations: string[] }) =>
       domain.organization === null ||
-      (access.mayReadDomains(organization.guid) && (domain.organization === organization.guid || domain.sharedOrganizations.includes(organization.guid)))
+      (access.mayReadDomains(organization.guid) &&
+        (domain.organization === organization.guid || domain.sharedOrganizations.includes(organization.guid)))
     return answerList(request, { table: store.domains, shape: domainList, visible: usable, present: presentDomain(access) })
   })
 
@@ -121,7 +147,8 @@ export function organizationRoutes(api: FastifyInstance, platform: Platform): vo
     const organization = store.organizations.get(request.params.guid)
     if (!organization || !access.mayReadOrganization(organization.guid)) throw notFound('Organization')
     const domains = [...store.domains.values()].filter(({ internal }) => !internal)
-    const found = domains.find(({ organization: owner }) => owner === null) ?? domains.find(({ organization: owner }) => owner === organization.guid)
+    const found =
+      domains.find(({ organization: owner }) => owner === null) ?? domains.find(({ organization: owner }) => owner === organization.guid)
     if (!found) throw notFound('Domain')
     return presentDomain(access)(found, linkOf(request))
   })
@@ -148,7 +175,10 @@ export function organizationRoutes(api: FastifyInstance, platform: Platform): vo
   api.get<WithGuid>('/v3/organizations/:guid/relationships/default_isolation_segment', (request) => {
     const organization = store.organizations.get(request.params.guid)
     if (!organization || !request.caller.access.mayReadOrganization(organization.guid)) throw notFound('Organization')
-    return { data: null, links: { self: linkOf(request)(`/v3/organizations/${organization.guid}/relationships/default_isolation_segment`) } }
+    return {
+      data: null,
+      links: { self: linkOf(request)(`/v3/organizations/${organization.guid}/relationships/default_isolation_segment`) },
+    }
   })
 }
 

@@ -28,7 +28,10 @@ const PackageCreate = Body({
 const PackageUpdate = Body({ metadata: MetadataField })
 const ResourceMatches = Body({ resources: Type.Array(Type.Unknown(), { minItems: 1, detail: 'must have at least one resource' }) })
 
-const packageList: ListShape<Package, 'app'> = { filters: { app_guids: 'app', types: () => 'bits', states: ({ state }) => state }, labels: true }
+const packageList: ListShape<Package, 'app'> = {
+  filters: { app_guids: 'app', types: () => 'bits', states: ({ state }) => state },
+  labels: true,
+}
 
 /** Where a package's zip lies. */
 export function packageFile(blobs: string, guid: string): string {
@@ -44,7 +47,12 @@ function presentPackage(found: Package, link: Link): Record<string, unknown> {
     state: found.state,
     relationships: { app: toOne(found.app) },
     metadata: { labels: found.labels, annotations: found.annotations },
-    links: { self: link(path), upload: link(`${path}/upload`, 'POST'), download: link(`${path}/download`), app: link(`/v3/apps/${found.app}`) },
+    links: {
+      self: link(path),
+      upload: link(`${path}/upload`, 'POST'),
+      download: link(`${path}/download`),
+      app: link(`/v3/apps/${found.app}`),
+    },
   }
 }
 
@@ -60,8 +68,20 @@ export function packageRoutes(api: FastifyInstance, { store, blobs }: Platform):
   const listOptions = (request: FastifyRequest) => {
     const readable = request.caller.access.spaces('read')
     const spaceOf = ({ app }: Package) => store.apps.get(app)?.space
-    const shape = { ...packageList, filters: { ...packageList.filters, space_guids: spaceOf, organization_guids: (found: Package) => store.spaces.get(spaceOf(found))?.organization } }
-    return { table: store.packages, shape, visible: readable && ((found: Package) => readable.has(spaceOf(found)!)), present: presentPackage }
+    const shape = {
+      ...packageList,
+      filters: {
+        ...packageList.filters,
+        space_guids: spaceOf,
+        organization_guids: (found: Package) => store.spaces.get(spaceOf(found))?.organization,
+      },
+    }
+    return {
+      table: store.packages,
+      shape,
+      visible: readable && ((found: Package) => readable.has(spaceOf(found)!)),
+      present: presentPackage,
+    }
   }
   api.get('/v3/packages', (request) => answerList(request, listOptions(request)))
   api.get<WithGuid>('/v3/apps/:guid/packages', (request) => {
@@ -80,7 +100,14 @@ export function packageRoutes(api: FastifyInstance, { store, blobs }: Platform):
     if (type === 'docker') featureEnabled(store, 'diego_docker')
     const created = store.transaction(() => {
       const row = store.packages.insert({ app: app.guid, state: 'AWAITING_UPLOAD', error: null, checksum: null, ...merged })
-      audit(store, 'audit.app.package.create', actor, appTarget(app), { space: app.space }, { package_guid: row.guid, request: request.body })
+      audit(
+        store,
+        'audit.app.package.create',
+        actor,
+        appTarget(app),
+        { space: app.space },
+        { package_guid: row.guid, request: request.body },
+      )
       return row
     })
     return reply.code(201).send(presentPackage(created, linkOf(request)))
@@ -89,7 +116,10 @@ export function packageRoutes(api: FastifyInstance, { store, blobs }: Platform):
   api.patch<WithGuid>('/v3/packages/:guid', (request) => {
     const found = find(request, 'write')
     const merged = mergeMetadata(parseBody(PackageUpdate, request.body).metadata, found)
-    return presentPackage(store.transaction(() => store.packages.update(found.guid, merged)), linkOf(request))
+    return presentPackage(
+      store.transaction(() => store.packages.update(found.guid, merged)),
+      linkOf(request),
+    )
   })
 
   api.post<WithGuid>('/v3/packages/:guid/upload', async (request) => {

@@ -22,22 +22,54 @@ function fixed(kind: string, rows: { name: string; guid: string }[]): Table<Fixe
 }
 
 const stacks = fixed('stack', [{ name: stackName, guid: '00000000-0000-4000-8000-000000000002' }])
-const stackList: ListShape<Fixed, 'name'> = { filters: { names: 'name', default: 'any' }, orderBy: { name: ({ name }) => name }, labels: true }
+const stackList: ListShape<Fixed, 'name'> = {
+  filters: { names: 'name', default: 'any' },
+  orderBy: { name: ({ name }) => name },
+  labels: true,
+}
 
 /** What the runner can stage, by the names that cf-deployment gives its buildpacks. */
-const buildpacks = fixed('buildpack', ['nodejs_buildpack', 'staticfile_buildpack', 'binary_buildpack'].map((name, at) => ({ name, guid: `00000000-0000-4000-8000-00000000001${at}` })))
-const buildpackList: ListShape<Fixed, 'name'> = { filters: { names: 'name', stacks: 'any', lifecycle: 'any' }, orderBy: { position: ({ position }) => position }, labels: true }
+const buildpacks = fixed(
+  'buildpack',
+  ['nodejs_buildpack', 'staticfile_buildpack', 'binary_buildpack'].map((name, at) => ({
+    name,
+    guid: `00000000-0000-4000-8000-00000000001${at}`,
+  })),
+)
+const buildpackList: ListShape<Fixed, 'name'> = {
+  filters: { names: 'name', stacks: 'any', lifecycle: 'any' },
+  orderBy: { position: ({ position }) => position },
+  labels: true,
+}
 
 /** Resources that this foundation has none of; cf asks for them all the same, and fails on a 404. */
 const absent = [
-  'app_usage_events', 'isolation_segments', 'security_groups', 'service_brokers', 'service_credential_bindings', 'service_instances', 'service_offerings',
-  'service_plans', 'service_route_bindings', 'service_usage_events', 'tasks', 'route_policies', 'apps/:guid/sidecars', 'apps/:guid/tasks',
+  'app_usage_events',
+  'isolation_segments',
+  'security_groups',
+  'service_brokers',
+  'service_credential_bindings',
+  'service_instances',
+  'service_offerings',
+  'service_plans',
+  'service_route_bindings',
+  'service_usage_events',
+  'tasks',
+  'route_policies',
+  'apps/:guid/sidecars',
+  'apps/:guid/tasks',
 ]
 
 /** What belongs to the platform and never changes: stack, buildpacks, and what there is none of. */
 export function platformRoutes(api: FastifyInstance, { store }: Platform): void {
   for (const path of absent) api.get(`/v3/${path}`, emptyList)
-  for (const [name, label] of [['service_instances', 'Service instance'], ['isolation_segments', 'Isolation segment'], ['security_groups', 'Security group'], ['tasks', 'Task'], ['service_route_bindings', 'Service route binding']] as const) {
+  for (const [name, label] of [
+    ['service_instances', 'Service instance'],
+    ['isolation_segments', 'Isolation segment'],
+    ['security_groups', 'Security group'],
+    ['tasks', 'Task'],
+    ['service_route_bindings', 'Service route binding'],
+  ] as const) {
     api.get<WithGuid>(`/v3/${name}/:guid`, () => {
       throw notFound(label)
     })

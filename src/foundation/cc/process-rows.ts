@@ -25,7 +25,10 @@ export function insertProcess(store: Store, app: App, type: string, fields: Part
 
 /** The process of that type; of several web processes (a deployment is under way) the newest. */
 export function processOf(store: Store, app: string, type: string): Process | undefined {
-  return store.processes.by('app', app).filter((process) => process.type === type).sort((a, b) => b.seq - a.seq)[0]
+  return store.processes
+    .by('app', app)
+    .filter((process) => process.type === type)
+    .sort((a, b) => b.seq - a.seq)[0]
 }
 
 /** Diego's guid of what runs a process. */

@@ -25,13 +25,22 @@ export const ProcessUpdate = Body({
   health_check: Type.Optional(
     Body({
       type: Type.Optional(CheckType),
-      data: Type.Optional(Body({ timeout: Type.Optional(positive), invocation_timeout: Type.Optional(positive), interval: Type.Optional(positive), endpoint: Type.Optional(Endpoint) })),
+      data: Type.Optional(
+        Body({
+          timeout: Type.Optional(positive),
+          invocation_timeout: Type.Optional(positive),
+          interval: Type.Optional(positive),
+          endpoint: Type.Optional(Endpoint),
+        }),
+      ),
     }),
   ),
   readiness_health_check: Type.Optional(
     Body({
       type: Type.Optional(CheckType),
-      data: Type.Optional(Body({ invocation_timeout: Type.Optional(positive), interval: Type.Optional(positive), endpoint: Type.Optional(Endpoint) })),
+      data: Type.Optional(
+        Body({ invocation_timeout: Type.Optional(positive), interval: Type.Optional(positive), endpoint: Type.Optional(Endpoint) }),
+      ),
     }),
   ),
   metadata: MetadataField,
@@ -100,7 +109,18 @@ export function processRoutes(api: FastifyInstance, platform: Platform): void {
       const metadata = mergeMetadata(body.metadata, process)
       const updated = store.transaction(() => {
         const after = store.processes.update(process.guid, { ...updatedFields(process, body), ...metadata })
-        audit(store, 'audit.app.process.update', request.caller.actor, appTarget(app), { space: app.space }, { process_guid: process.guid, process_type: process.type, request: { ...body, ...(body.command !== undefined && { command: '[PRIVATE DATA HIDDEN]' }) } })
+        audit(
+          store,
+          'audit.app.process.update',
+          request.caller.actor,
+          appTarget(app),
+          { space: app.space },
+          {
+            process_guid: process.guid,
+            process_type: process.type,
+            request: { ...body, ...(body.command !== undefined && { command: '[PRIVATE DATA HIDDEN]' }) },
+          },
+        )
         return after
       })
       return present(request, { process: updated, app })
@@ -114,7 +134,14 @@ export function processRoutes(api: FastifyInstance, platform: Platform): void {
       if (process.type === 'web' && deploying(store, app)) throw unprocessable('Cannot scale this process while a deployment is in flight.')
       const scaled = store.transaction(() => {
         const after = store.processes.update(process.guid, scaledFields(process, body))
-        audit(store, 'audit.app.process.scale', actor, appTarget(app), { space: app.space }, { process_guid: process.guid, process_type: process.type, request: body })
+        audit(
+          store,
+          'audit.app.process.scale',
+          actor,
+          appTarget(app),
+          { space: app.space },
+          { process_guid: process.guid, process_type: process.type, request: body },
+        )
         return after
       })
       return reply.code(202).send(present(request, { process: scaled, app }))
@@ -136,7 +163,14 @@ export function processRoutes(api: FastifyInstance, platform: Platform): void {
       if (!Number.isInteger(index) || index < 0 || index >= process.instances) throw notFound('Instance')
       if (app.state === 'STARTED') diego.restartInstance(diegoGuid(process), index)
       store.transaction(() =>
-        audit(store, 'audit.app.process.terminate_instance', request.caller.actor, appTarget(app), { space: app.space }, { process_guid: process.guid, process_type: process.type, process_index: index }),
+        audit(
+          store,
+          'audit.app.process.terminate_instance',
+          request.caller.actor,
+          appTarget(app),
+          { space: app.space },
+          { process_guid: process.guid, process_type: process.type, process_index: index },
+        ),
       )
       return reply.code(204).send()
     })
@@ -147,7 +181,11 @@ export function processRoutes(api: FastifyInstance, platform: Platform): void {
     const instances = app.state === 'STARTED' ? diego.instances(diegoGuid(process)) : []
     const link = linkOf(request)
     return {
-      resources: filled(process, app, instances).map(({ index, state, since }) => ({ index, state, since: Math.max(0, Math.floor((Date.now() - since) / 1000)) })),
+      resources: filled(process, app, instances).map(({ index, state, since }) => ({
+        index,
+        state,
+        since: Math.max(0, Math.floor((Date.now() - since) / 1000)),
+      })),
       links: { self: link(`/v3/processes/${process.guid}/process_instances`), process: link(`/v3/processes/${process.guid}`) },
     }
   })
@@ -174,11 +212,20 @@ function presentProcess(store: Store, process: Process, secrets: boolean, link: 
     log_rate_limit_in_bytes_per_second: process.logRateLimit,
     health_check: {
       type: healthCheck.type,
-      data: { timeout: healthCheck.timeout, invocation_timeout: healthCheck.invocationTimeout, interval: healthCheck.interval, ...(healthCheck.type === 'http' && { endpoint: healthCheck.endpoint }) },
+      data: {
+        timeout: healthCheck.timeout,
+        invocation_timeout: healthCheck.invocationTimeout,
+        interval: healthCheck.interval,
+        ...(healthCheck.type === 'http' && { endpoint: healthCheck.endpoint }),
+      },
     },
     readiness_health_check: {
       type: readinessCheck.type,
-      data: { invocation_timeout: readinessCheck.invocationTimeout, interval: readinessCheck.interval, ...(readinessCheck.type === 'http' && { endpoint: readinessCheck.endpoint }) },
+      data: {
+        invocation_timeout: readinessCheck.invocationTimeout,
+        interval: readinessCheck.interval,
+        ...(readinessCheck.type === 'http' && { endpoint: readinessCheck.endpoint }),
+      },
     },
     relationships: { app: toOne(process.app), revision: process.revision && toOne(process.revision) },
     metadata: { labels: process.labels, annotations: process.annotations },
@@ -194,7 +241,10 @@ function presentProcess(store: Store, process: Process, secrets: boolean, link: 
 }
 
 /** What an update changes; as in Cloud Controller, it waits for the next start. */
-export function updatedFields(process: Process, { command, health_check: health, readiness_health_check: readiness }: ProcessUpdate): Partial<Process> {
+export function updatedFields(
+  process: Process,
+  { command, health_check: health, readiness_health_check: readiness }: ProcessUpdate,
+): Partial<Process> {
   const check = health?.data ?? {}
   const type = health?.type ?? process.healthCheck.type
   if (type !== 'http' && check.endpoint) throw unprocessable('Health check type must be "http" to set a health check HTTP endpoint.')
@@ -217,7 +267,10 @@ export function updatedFields(process: Process, { command, health_check: health,
 }
 
 /** What scaling changes: instances at once, the rest at the next start. */
-export function scaledFields(process: Process, { instances, memory_in_mb: memory, disk_in_mb: disk, log_rate_limit_in_bytes_per_second: logRate }: ProcessScale): Partial<Process> {
+export function scaledFields(
+  process: Process,
+  { instances, memory_in_mb: memory, disk_in_mb: disk, log_rate_limit_in_bytes_per_second: logRate }: ProcessScale,
+): Partial<Process> {
   return {
     instances: instances ?? process.instances,
     memoryMb: memory ?? process.memoryMb,
@@ -229,13 +282,17 @@ export function scaledFields(process: Process, { instances, memory_in_mb: memory
 /** The instances that Diego has, and DOWN for each that it should have. */
 function filled(process: Process, app: App, instances: InstanceState[]): Pick<InstanceState, 'index' | 'state' | 'since'>[] {
   if (app.state !== 'STARTED') return []
-  return Array.from({ length: process.instances }, (_, index) => instances.find((instance) => instance.index === index) ?? { index, state: 'DOWN' as const, since: Date.now() })
+  return Array.from(
+    { length: process.instances },
+    (_, index) => instances.find((instance) => instance.index === index) ?? { index, state: 'DOWN' as const, since: Date.now() },
+  )
 }
 
 function stats(process: Process, app: App, instances: InstanceState[]): Record<string, unknown>[] {
   return filled(process, app, instances).map(({ index, state }) => {
     const instance = instances.find((one) => one.index === index)
-    if (!instance || state === 'DOWN') return { type: process.type, index, state, routable: null, uptime: 0, isolation_segment: null, details: instance?.details ?? null }
+    if (!instance || state === 'DOWN')
+      return { type: process.type, index, state, routable: null, uptime: 0, isolation_segment: null, details: instance?.details ?? null }
     return {
       type: process.type,
       index,
@@ -257,7 +314,14 @@ function stats(process: Process, app: App, instances: InstanceState[]): Record<s
         external_tls_proxy_port: externalTls || null,
         internal_tls_proxy_port: null,
       })),
-      usage: { time: timestamp(Date.now()), cpu: instance.usage.cpu, cpu_entitlement: instance.usage.cpu, mem: instance.usage.memory, disk: instance.usage.disk, log_rate: 0 },
+      usage: {
+        time: timestamp(Date.now()),
+        cpu: instance.usage.cpu,
+        cpu_entitlement: instance.usage.cpu,
+        mem: instance.usage.memory,
+        disk: instance.usage.disk,
+        log_rate: 0,
+      },
     }
   })
 }

@@ -9,5 +9,8 @@ export interface WithGuid {
 
 /** 202 with the job's address in Location. */
 export function accepted(request: FastifyRequest, reply: FastifyReply, job: Job): FastifyReply {
-  return reply.code(202).header('location', linkOf(request)(`/v3/jobs/${job.guid}`).href).send()
+  return reply
+    .code(202)
+    .header('location', linkOf(request)(`/v3/jobs/${job.guid}`).href)
+    .send()
 }

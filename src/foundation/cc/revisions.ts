@@ -66,7 +66,13 @@ export function revisionRoutes(api: FastifyInstance, { store }: Platform): void 
   api.get<WithGuid>('/v3/apps/:guid/revisions/deployed', (request) => {
     const app = appFor(store, request)
     const running = new Set(app.state === 'STARTED' ? store.processes.by('app', app.guid).map(({ revision }) => revision) : [])
-    return answerList(request, { table: store.revisions, shape: revisionList, visible: (revision: Revision) => running.has(revision.guid), present, extra: { app_guids: app.guid } })
+    return answerList(request, {
+      table: store.revisions,
+      shape: revisionList,
+      visible: (revision: Revision) => running.has(revision.guid),
+      present,
+      extra: { app_guids: app.guid },
+    })
   })
   api.get<WithGuid>('/v3/revisions/:guid', (request) => present(found(request), linkOf(request)))
   api.get<WithGuid>('/v3/revisions/:guid/environment_variables', (request) => {
@@ -74,6 +80,9 @@ export function revisionRoutes(api: FastifyInstance, { store }: Platform): void 
     if (!request.caller.access.may('readEnvironment', store.apps.get(revision.app)!.space)) throw notFound('Revision')
     const link = linkOf(request)
     const path = `/v3/revisions/${revision.guid}`
-    return { var: revision.environment, links: { self: link(`${path}/environment_variables`), revision: link(path), app: link(`/v3/apps/${revision.app}`) } }
+    return {
+      var: revision.environment,
+      links: { self: link(`${path}/environment_variables`), revision: link(path), app: link(`/v3/apps/${revision.app}`) },
+    }
   })
 }

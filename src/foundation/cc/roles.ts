@@ -13,14 +13,21 @@ import { accepted, type WithGuid } from './replies.ts'
 import { presentSpace } from './spaces.ts'
 import { accountNamed, presentUser, userOf } from './users.ts'
 
-const organizationRoles: OrganizationRole[] = ['organization_user', 'organization_auditor', 'organization_manager', 'organization_billing_manager']
+const organizationRoles: OrganizationRole[] = [
+  'organization_user',
+  'organization_auditor',
+  'organization_manager',
+  'organization_billing_manager',
+]
 const spaceRoles: SpaceRole[] = ['space_auditor', 'space_developer', 'space_manager', 'space_supporter']
 const types = [...spaceRoles, ...organizationRoles]
 
 const RoleCreate = Body({
   type: Type.Enum(types, { detail: `must be one of the allowed types ${JSON.stringify(types).replaceAll(',', ', ')}` }),
   relationships: Body({
-    user: Body({ data: Body({ guid: Type.Optional(Type.String()), username: Type.Optional(Type.String()), origin: Type.Optional(Type.String()) }) }),
+    user: Body({
+      data: Body({ guid: Type.Optional(Type.String()), username: Type.Optional(Type.String()), origin: Type.Optional(Type.String()) }),
+    }),
     organization: Type.Optional(ToOne),
     space: Type.Optional(ToOne),
   }),
@@ -49,15 +56,27 @@ export function roleRoutes(api: FastifyInstance, { store }: Platform): void {
   const included = (rows: Role[], include: string[], link: Link) => {
     const distinct = (field: 'user' | 'organization' | 'space') => [...new Set(rows.flatMap((role) => role[field] ?? []))]
     return {
-      ...(include.includes('user') && { users: distinct('user').flatMap((guid) => store.users.get(guid) ?? []).map((user) => presentUser(user, link)) }),
-      ...(include.includes('organization') && { organizations: distinct('organization').map((guid) => presentOrganization(store.organizations.get(guid)!, link)) }),
+      ...(include.includes('user') && {
+        users: distinct('user')
+          .flatMap((guid) => store.users.get(guid) ?? [])
+          .map((user) => presentUser(user, link)),
+      }),
+      ...(include.includes('organization') && {
+        organizations: distinct('organization').map((guid) => presentOrganization(store.organizations.get(guid)!, link)),
+      }),
       ...(include.includes('space') && { spaces: distinct('space').map((guid) => presentSpace(store.spaces.get(guid)!, link)) }),
     }
   }
 
   api.get('/v3/roles', (request) => {
     const { access } = request.caller
-    return answerList(request, { table: store.roles, shape: roleList, visible: (role) => access.mayReadRole(role), present: presentRole, included })
+    return answerList(request, {
+      table: store.roles,
+      shape: roleList,
+      visible: (role) => access.mayReadRole(role),
+      present: presentRole,
+      included,
+    })
   })
 
   api.get<WithGuid>('/v3/roles/:guid', (request) => {
@@ -72,9 +91,18 @@ export function roleRoutes(api: FastifyInstance, { store }: Platform): void {
     const { space, organization } = place(store, access, body)
     const role = store.transaction(() => {
       const user = userFor(store, access, body)
-      const created = space ? addSpaceRole(store, body.type as SpaceRole, user, space) : addOrganizationRole(store, body.type as OrganizationRole, user, organization!)
+      const created = space
+        ? addSpaceRole(store, body.type as SpaceRole, user, space)
+        : addOrganizationRole(store, body.type as OrganizationRole, user, organization!)
       const name = user.username ?? user.guid
-      audit(store, `audit.user.${body.type}_add`, actor, { guid: user.guid, type: 'user', name }, { space: space?.guid ?? null, organization: (space?.organization ?? organization?.guid)! }, { request: body })
+      audit(
+        store,
+        `audit.user.${body.type}_add`,
+        actor,
+        { guid: user.guid, type: 'user', name },
+        { space: space?.guid ?? null, organization: (space?.organization ?? organization?.guid)! },
+        { request: body },
+      )
       return created
     })
     return reply.code(201).send(presentRole(role, linkOf(request)))
@@ -90,7 +118,13 @@ export function roleRoutes(api: FastifyInstance, { store }: Platform): void {
     const job = store.transaction(() => {
       store.roles.remove(role.guid)
       const name = store.users.get(role.user)?.username ?? role.user
-      audit(store, `audit.user.${role.type}_remove`, actor, { guid: role.user, type: 'user', name }, { space: role.space, organization: role.organization })
+      audit(
+        store,
+        `audit.user.${role.type}_remove`,
+        actor,
+        { guid: role.user, type: 'user', name },
+        { space: role.space, organization: role.organization },
+      )
       return finishedJob(store, 'role.delete')
     })
     return accepted(request, reply, job)
@@ -102,16 +136,20 @@ function place(store: Store, access: Access, { type, relationships }: RoleCreate
   const [spaceGuid, organizationGuid] = [relationships.space?.data.guid, relationships.organization?.data.guid]
   if (!spaceGuid && !organizationGuid) throw unprocessable('Relationships must specify either a space or an organization.')
   if (spaceGuid && organizationGuid) throw unprocessable('Relationships cannot specify both an organization and a space.')
-  if (spaceGuid && !spaceRoles.includes(type as SpaceRole)) throw unprocessable(`Relationships Space cannot be provided with the organization role type: '${type}'.`)
-  if (organizationGuid && spaceRoles.includes(type as SpaceRole)) throw unprocessable(`Relationships Organization cannot be provided with the space role type: '${type}'.`)
+  if (spaceGuid && !spaceRoles.includes(type as SpaceRole))
+    throw unprocessable(`Relationships Space cannot be provided with the organization role type: '${type}'.`)
+  if (organizationGuid && spaceRoles.includes(type as SpaceRole))
+    throw unprocessable(`Relationships Organization cannot be provided with the space role type: '${type}'.`)
   if (spaceGuid) {
     const space = store.spaces.get(spaceGuid)
-    if (!space || !access.may('read', space.guid)) throw unprocessable('Invalid space. Ensure that the space exists and you have access to it.')
+    if (!space || !access.may('read', space.guid))
+      throw unprocessable('Invalid space. Ensure that the space exists and you have access to it.')
     requireSpaceManager(access, space)
     return { space }
   }
   const organization = store.organizations.get(organizationGuid)
-  if (!organization || !access.mayReadOrganization(organization.guid)) throw unprocessable('Invalid organization. Ensure that the organization exists and you have access to it.')
+  if (!organization || !access.mayReadOrganization(organization.guid))
+    throw unprocessable('Invalid organization. Ensure that the organization exists and you have access to it.')
   access.requireManager(organization.guid)
   return { organization }
 }
@@ -122,19 +160,28 @@ function requireSpaceManager(access: Access, space: Space): void {
 
 function userFor(store: Store, access: Access, { relationships }: RoleCreate): User {
   const { guid, username, origin } = relationships.user.data
-  if (guid !== undefined && username !== undefined) throw unprocessable('Relationships Username cannot be specified when identifying user by guid')
-  if (guid !== undefined && origin !== undefined) throw unprocessable('Relationships User origin cannot be specified when identifying user by guid')
+  if (guid !== undefined && username !== undefined)
+    throw unprocessable('Relationships Username cannot be specified when identifying user by guid')
+  if (guid !== undefined && origin !== undefined)
+    throw unprocessable('Relationships User origin cannot be specified when identifying user by guid')
   if (guid === undefined && username === undefined) {
-    throw unprocessable(origin === undefined ? 'Relationships User must have a username or guid specified' : 'Relationships User origin cannot be specified without specifying the username')
+    throw unprocessable(
+      origin === undefined
+        ? 'Relationships User must have a username or guid specified'
+        : 'Relationships User origin cannot be specified without specifying the username',
+    )
   }
   if (guid !== undefined) {
     const user = store.users.get(guid)
-    if (!user || !(access.mayReadUser(guid) || access.isAdmin)) throw unprocessable('Invalid user. Ensure that the user exists and you have access to it.')
+    if (!user || !(access.mayReadUser(guid) || access.isAdmin))
+      throw unprocessable('Invalid user. Ensure that the user exists and you have access to it.')
     return user
   }
   const account = accountNamed(store, username!, origin)
   if (!account) {
-    throw unprocessable(origin ? `No user exists with the username '${username}' and origin '${origin}'.` : `No user exists with the username '${username}'.`)
+    throw unprocessable(
+      origin ? `No user exists with the username '${username}' and origin '${origin}'.` : `No user exists with the username '${username}'.`,
+    )
   }
   return userOf(store, account)
 }
@@ -158,7 +205,8 @@ function addOrganizationRole(store: Store, type: OrganizationRole, user: User, o
 }
 
 function requireNoOtherRole(store: Store, role: Role): void {
-  const inOrganization = ({ organization, space }: Role) => organization === role.organization || store.spaces.get(space)?.organization === role.organization
+  const inOrganization = ({ organization, space }: Role) =>
+    organization === role.organization || store.spaces.get(space)?.organization === role.organization
   const others = store.roles.by('user', role.user).filter((other) => other.guid !== role.guid && inOrganization(other))
   if (others.length) throw unprocessable('Cannot delete organization_user role while user has roles in spaces in that organization.')
 }

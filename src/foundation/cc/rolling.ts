@@ -13,7 +13,13 @@ import { createRevision } from './revisions.ts'
 export interface DeploymentRequest {
   droplet: string | undefined
   revision: string | undefined
-  options: { max_in_flight?: number; web_instances?: number; memory_in_mb?: number; disk_in_mb?: number; log_rate_limit_in_bytes_per_second?: number }
+  options: {
+    max_in_flight?: number
+    web_instances?: number
+    memory_in_mb?: number
+    disk_in_mb?: number
+    log_rate_limit_in_bytes_per_second?: number
+  }
   metadata: Metadata
 }
 
@@ -38,8 +44,14 @@ export class RollingDeployments {
     const revision = store.revisions.get(revisionGuid)
     if (revisionGuid && revision?.app !== app.guid) throw unprocessable('The revision does not exist')
     const droplet = store.droplets.get(dropletGuid ?? revision?.droplet ?? app.droplet)
-    if (!droplet) throw unprocessable(revision ? 'Unable to deploy this revision, the droplet for this revision no longer exists.' : 'Invalid droplet. Please specify a droplet in the request or set a current droplet for the app.')
-    if (droplet.app !== app.guid || droplet.state !== 'STAGED') throw unprocessable('Unable to assign current droplet. Ensure the droplet exists and belongs to this app.')
+    if (!droplet)
+      throw unprocessable(
+        revision
+          ? 'Unable to deploy this revision, the droplet for this revision no longer exists.'
+          : 'Invalid droplet. Please specify a droplet in the request or set a current droplet for the app.',
+      )
+    if (droplet.app !== app.guid || droplet.state !== 'STAGED')
+      throw unprocessable('Unable to assign current droplet. Ensure the droplet exists and belongs to this app.')
 
     const current = processOf(store, app.guid, 'web')!
     const previous = store.processes.by('app', app.guid).filter(({ type }) => type === 'web')
@@ -72,7 +84,14 @@ export class RollingDeployments {
       changedAt: now,
       ...metadata,
     })
-    audit(store, 'audit.app.deployment.create', actor, appTarget(app), { space: app.space }, { deployment_guid: deployment.guid, droplet_guid: droplet.guid, type: revision ? 'rollback' : 'deploy', strategy: 'rolling' })
+    audit(
+      store,
+      'audit.app.deployment.create',
+      actor,
+      appTarget(app),
+      { space: app.space },
+      { deployment_guid: deployment.guid, droplet_guid: droplet.guid, type: revision ? 'rollback' : 'deploy', strategy: 'rolling' },
+    )
     if (running) this.#step(deployment)
     else setState(store, assigned, 'start', actor)
     return store.deployments.get(deployment.guid)!
@@ -84,7 +103,8 @@ export class RollingDeployments {
     const app = store.apps.get(deployment.app)!
     store.processes.remove(deployment.process)
     for (const { guid, instances } of deployment.previous) if (store.processes.get(guid)) store.processes.update(guid, { instances })
-    if (deployment.previousDroplet && store.droplets.get(deployment.previousDroplet)) store.apps.update(app.guid, { droplet: deployment.previousDroplet })
+    if (deployment.previousDroplet && store.droplets.get(deployment.previousDroplet))
+      store.apps.update(app.guid, { droplet: deployment.previousDroplet })
     store.deployments.update(deployment.guid, { state: 'CANCELED', changedAt: Date.now() })
     audit(store, 'audit.app.deployment.cancel', actor, appTarget(app), { space: app.space }, { deployment_guid: deployment.guid })
   }
@@ -114,7 +134,9 @@ export class RollingDeployments {
   #step(deployment: Deployment): void {
     const store = this.#store
     const process = store.processes.get(deployment.process)!
-    const running = this.#diego.instances(diegoGuid(process)).filter(({ state, routable }) => state === 'RUNNING' && routable !== false).length
+    const running = this.#diego
+      .instances(diegoGuid(process))
+      .filter(({ state, routable }) => state === 'RUNNING' && routable !== false).length
     if (running >= deployment.instances) return this.#finish(deployment)
     const wanted = Math.min(deployment.instances, Math.max(process.instances, running + deployment.maxInFlight))
     if (wanted !== process.instances) store.processes.update(process.guid, { instances: wanted })
@@ -134,7 +156,8 @@ export class RollingDeployments {
     for (const { guid: old } of deployment.previous) store.processes.remove(old)
     const process = store.processes.update(deployment.process, { instances: deployment.instances })
     for (const other of store.processes.by('app', deployment.app)) {
-      if (other.guid !== process.guid) store.processes.update(other.guid, { version: randomUUID(), droplet: deployment.droplet, revision: process.revision })
+      if (other.guid !== process.guid)
+        store.processes.update(other.guid, { version: randomUUID(), droplet: deployment.droplet, revision: process.revision })
     }
     store.deployments.update(guid, { state: 'DEPLOYED', lastHealthyAt: Date.now(), changedAt: Date.now() })
   }

@@ -6,10 +6,39 @@ export const apiVersion = '3.195.0'
 const v2Version = '2.265.0'
 
 const v3Resources = [
-  'organizations', 'organization_quotas', 'space_quotas', 'spaces', 'users', 'roles', 'processes', 'builds', 'deployments', 'audit_events', 'security_groups',
-  'app_usage_events', 'apps', 'buildpacks', 'domains', 'droplets', 'environment_variable_groups', 'feature_flags', 'info', 'isolation_segments', 'packages',
-  'resource_matches', 'routes', 'service_brokers', 'service_credential_bindings', 'service_instances', 'service_offerings', 'service_plans',
-  'service_route_bindings', 'service_usage_events', 'sidecars', 'stacks', 'tasks',
+  'organizations',
+  'organization_quotas',
+  'space_quotas',
+  'spaces',
+  'users',
+  'roles',
+  'processes',
+  'builds',
+  'deployments',
+  'audit_events',
+  'security_groups',
+  'app_usage_events',
+  'apps',
+  'buildpacks',
+  'domains',
+  'droplets',
+  'environment_variable_groups',
+  'feature_flags',
+  'info',
+  'isolation_segments',
+  'packages',
+  'resource_matches',
+  'routes',
+  'service_brokers',
+  'service_credential_bindings',
+  'service_instances',
+  'service_offerings',
+  'service_plans',
+  'service_route_bindings',
+  'service_usage_events',
+  'sidecars',
+  'stacks',
+  'tasks',
 ]
 
 /** What a client asks before it has a token. */
@@ -38,7 +67,12 @@ export function rootRoutes(api: FastifyInstance, { directory }: Platform): void 
 
   api.get('/v3', (request) => {
     const { cloudController } = directory.origins(request)
-    return { links: { self: { href: `${cloudController}/v3` }, ...Object.fromEntries(v3Resources.map((name) => [name, { href: `${cloudController}/v3/${name}` }])) } }
+    return {
+      links: {
+        self: { href: `${cloudController}/v3` },
+        ...Object.fromEntries(v3Resources.map((name) => [name, { href: `${cloudController}/v3/${name}` }])),
+      },
+    }
   })
 
   api.get('/v3/info', (request) => {

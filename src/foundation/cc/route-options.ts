@@ -6,8 +6,12 @@ import { unprocessable } from './errors.ts'
 const algorithms = ['round-robin', 'least-connection', 'hash']
 
 const RouteOptions = Body({
-  loadbalancing: Type.Optional(Type.Unsafe<string | null>({ enum: [...algorithms, null], detail: `must be one of '${algorithms.join(', ')}' if present` })),
-  hash_header: Type.Optional(Type.Unsafe<string | null>({ type: ['string', 'null'], maxLength: 128, detail: 'must be at most 128 characters' })),
+  loadbalancing: Type.Optional(
+    Type.Unsafe<string | null>({ enum: [...algorithms, null], detail: `must be one of '${algorithms.join(', ')}' if present` }),
+  ),
+  hash_header: Type.Optional(
+    Type.Unsafe<string | null>({ type: ['string', 'null'], maxLength: 128, detail: 'must be at most 128 characters' }),
+  ),
   hash_balance: Type.Optional(Type.Unsafe<string | number | null>({ type: ['string', 'number', 'null'] })),
 })
 
@@ -20,7 +24,8 @@ const maximumSize = 2048
  */
 export function mergeOptions(options: unknown, current: Record<string, string> = {}): Record<string, string> {
   if (options === undefined) return current
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw unprocessable("Options 'options' is not a valid object")
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw unprocessable("Options 'options' is not a valid object")
   const asked = options as Record<string, string | number | null>
   const size = Buffer.byteLength(JSON.stringify(options))
   const faults = [

@@ -34,11 +34,20 @@ export function routeSharingRoutes(api: FastifyInstance, { store }: Platform): v
     const unwritable = guids.filter((guid) => !unreadable.includes(guid) && !access.may('write', guid))
     const quoted = (list: string[]) => list.map((guid) => `'${guid}'`).join(', ')
     const faults = [
-      ...(unreadable.length ? [`Unable to share route ${url} with spaces [${quoted(unreadable)}]. Ensure the spaces exist and that you have access to them.`] : []),
-      ...(unwritable.length ? [`Unable to share route ${url} with spaces [${quoted(unwritable)}]. Write permission is required in order to share a route with a space and the containing organization must not be suspended.`] : []),
+      ...(unreadable.length
+        ? [`Unable to share route ${url} with spaces [${quoted(unreadable)}]. Ensure the spaces exist and that you have access to them.`]
+        : []),
+      ...(unwritable.length
+        ? [
+            `Unable to share route ${url} with spaces [${quoted(unwritable)}]. Write permission is required in order to share a route with a space and the containing organization must not be suspended.`,
+          ]
+        : []),
     ]
     if (faults.length) throw unprocessable(faults.join('\n'))
-    if (guids.includes(route.space)) throw unprocessable(`Unable to share route '${url}' with space '${route.space}'. Routes cannot be shared into the space where they were created.`)
+    if (guids.includes(route.space))
+      throw unprocessable(
+        `Unable to share route '${url}' with space '${route.space}'. Routes cannot be shared into the space where they were created.`,
+      )
     const sharedSpaces = [...new Set([...route.sharedSpaces, ...guids])]
     store.transaction(() => {
       store.routes.update(route.guid, { sharedSpaces }, { touch: false })
@@ -73,10 +82,14 @@ export function routeSharingRoutes(api: FastifyInstance, { store }: Platform): v
     const intro = `Unable to transfer owner of route '${routeUrl(store, route)}' to space '${guid}'.`
     const refused = inaccessible(access, target)
     if (refused || !target) throw unprocessable(`${intro} ${refused}`)
-    if (!usableBy(store.domains.get(route.domain)!, target.organization)) throw unprocessable(`${intro} Target space does not have access to route's domain`)
+    if (!usableBy(store.domains.get(route.domain)!, target.organization))
+      throw unprocessable(`${intro} Target space does not have access to route's domain`)
     if (guid !== route.space) {
       store.transaction(() => {
-        store.routes.update(route.guid, { space: guid, sharedSpaces: [...route.sharedSpaces.filter((shared) => shared !== guid), route.space] })
+        store.routes.update(route.guid, {
+          space: guid,
+          sharedSpaces: [...route.sharedSpaces.filter((shared) => shared !== guid), route.space],
+        })
         audit(store, 'audit.route.transfer-owner', actor, routeTarget(route), { space: route.space }, { target_space_guid: guid })
       })
     }

@@ -18,7 +18,13 @@ import { mergeOptions } from './route-options.ts'
 import { presentSpace } from './spaces.ts'
 
 const RouteCreate = Body({
-  host: Type.Optional(Nullable.string({ maxLength: 63, pattern: '^([\\w-]+|\\*)?$', detail: 'must be either "*" or contain only alphanumeric characters, "_", or "-"' })),
+  host: Type.Optional(
+    Nullable.string({
+      maxLength: 63,
+      pattern: '^([\\w-]+|\\*)?$',
+      detail: 'must be either "*" or contain only alphanumeric characters, "_", or "-"',
+    }),
+  ),
   path: Type.Optional(Nullable.string()),
   port: Type.Optional(Nullable.integer({ minimum: 0, maximum: 65535 })),
   relationships: Body({ space: ToOne, domain: ToOne }),
@@ -57,8 +63,25 @@ export function routeUrl(store: Store, { host, domain, path }: Pick<Route, 'host
   return `${host ? `${host}.${name}` : name}${path}`
 }
 
-export function presentDestination({ guid, app, type, weight, port, protocol, createdAt, updatedAt }: Destination): Record<string, unknown> {
-  return { guid, app: { guid: app, process: { type } }, weight, port, protocol, created_at: timestamp(createdAt), updated_at: timestamp(updatedAt) }
+export function presentDestination({
+  guid,
+  app,
+  type,
+  weight,
+  port,
+  protocol,
+  createdAt,
+  updatedAt,
+}: Destination): Record<string, unknown> {
+  return {
+    guid,
+    app: { guid: app, process: { type } },
+    weight,
+    port,
+    protocol,
+    created_at: timestamp(createdAt),
+    updated_at: timestamp(updatedAt),
+  }
 }
 
 function presentRoute(store: Store): (route: Route, link: Link) => Record<string, unknown> {
@@ -111,7 +134,9 @@ export function routeRoutes(api: FastifyInstance, { store, systemDomain }: Platf
     return {
       ...(include.includes('domain') && { domains: domains.map((domain) => presentDomain(access)(domain, link)) }),
       ...(include.some((name) => name.startsWith('space')) && { spaces: spaces.map((space) => presentSpace(space, link)) }),
-      ...(include.includes('space.organization') && { organizations: organizations.map((organization) => presentOrganization(organization, link)) }),
+      ...(include.includes('space.organization') && {
+        organizations: organizations.map((organization) => presentOrganization(organization, link)),
+      }),
       ...(include.includes('route_policies') && { route_policies: [] }),
     }
   }
@@ -149,7 +174,9 @@ export function routeRoutes(api: FastifyInstance, { store, systemDomain }: Platf
     if (!domain) throw unprocessable('Invalid domain. Ensure that the domain exists and you have access to it.')
     access.require('manageApps', space.guid)
     if (!domain.organization && body.host === '*' && !access.isAdmin) {
-      throw unprocessable('You do not have sufficient permissions to create a route with a wildcard host on a domain not scoped to an organization.')
+      throw unprocessable(
+        'You do not have sufficient permissions to create a route with a wildcard host on a domain not scoped to an organization.',
+      )
     }
     if (body.port) throw unprocessable("Routes with protocol 'http' do not support ports.")
     const place = { host: (body.host ?? '').toLowerCase(), path: body.path ?? '', domain, space }
@@ -168,7 +195,10 @@ export function routeRoutes(api: FastifyInstance, { store, systemDomain }: Platf
     const metadata = mergeMetadata(body.metadata, route)
     const options = mergeOptions(body.options, route.options)
     // Cloud Controller writes no event here: only `updated_at` tells.
-    return present(store.transaction(() => store.routes.update(route.guid, { options, ...metadata })), linkOf(request))
+    return present(
+      store.transaction(() => store.routes.update(route.guid, { options, ...metadata })),
+      linkOf(request),
+    )
   })
 
   api.delete<WithGuid>('/v3/routes/:guid', (request, reply) => {
@@ -189,7 +219,11 @@ interface Place {
 }
 
 /** Inserts a route, as part of the running transaction. */
-export function createRoute(store: Store, { host, path, domain, space }: Place, fields: Pick<Route, 'options' | 'labels' | 'annotations'>): Route {
+export function createRoute(
+  store: Store,
+  { host, path, domain, space }: Place,
+  fields: Pick<Route, 'options' | 'labels' | 'annotations'>,
+): Route {
   return store.routes.insert({ host, path, domain: domain.guid, space: space.guid, destinations: [], sharedSpaces: [], ...fields })
 }
 
@@ -206,10 +240,12 @@ function pathFaults(path: string | null | undefined): string[] {
 /** Throws UnprocessableEntity, with Cloud Controller's sentence, where a route may not be made there. */
 export function requireAllowed(store: Store, { host, path, domain, space }: Place, systemDomain: string): void {
   const organization = store.organizations.get(space.organization)!
-  if (!usableBy(domain, organization.guid)) throw unprocessable(`Invalid domain. Domain '${domain.name}' is not available in organization '${organization.name}'.`)
+  if (!usableBy(domain, organization.guid))
+    throw unprocessable(`Invalid domain. Domain '${domain.name}' is not available in organization '${organization.name}'.`)
   const fqdn = host ? `${host}.${domain.name}` : domain.name
   if (host && store.domains.first('name', fqdn)) throw unprocessable(`Route conflicts with domain '${fqdn}'.`)
-  if (domain.name === systemDomain && ['api', 'uaa', 'login', 'doppler', 'log-cache', 'credhub'].includes(host)) throw unprocessable('Route conflicts with a reserved system route.')
+  if (domain.name === systemDomain && ['api', 'uaa', 'login', 'doppler', 'log-cache', 'credhub'].includes(host))
+    throw unprocessable('Route conflicts with a reserved system route.')
   if (domain.internal && host === '*') throw unprocessable('Wildcard hosts are not supported for internal domains.')
   if (!domain.organization && !host) throw unprocessable('Missing host. Routes in shared domains must have a host defined.')
   if (fqdn.length > 253) throw unprocessable('Host combined with domain name must be no more than 253 characters.')
@@ -217,8 +253,15 @@ export function requireAllowed(store: Store, { host, path, domain, space }: Plac
   if (path && !URL.canParse(`http://host${path}`)) throw unprocessable('Path is invalid.')
   const sameHost = store.routes.by('host', host).filter((route) => route.domain === domain.guid)
   if (sameHost.some((route) => route.path.toLowerCase() === path.toLowerCase())) {
-    if (path) throw unprocessable(host ? `Route already exists with host '${host}' and path '${path}' for domain '${domain.name}'.` : `Route already exists with path '${path}' for domain '${domain.name}'.`)
-    throw unprocessable(host ? `Route already exists with host '${host}' for domain '${domain.name}'.` : `Route already exists for domain '${domain.name}'.`)
+    if (path)
+      throw unprocessable(
+        host
+          ? `Route already exists with host '${host}' and path '${path}' for domain '${domain.name}'.`
+          : `Route already exists with path '${path}' for domain '${domain.name}'.`,
+      )
+    throw unprocessable(
+      host ? `Route already exists with host '${host}' for domain '${domain.name}'.` : `Route already exists for domain '${domain.name}'.`,
+    )
   }
   if (!domain.organization && sameHost.some((route) => route.space !== space.guid)) {
     throw unprocessable('Routes for this host and domain have been reserved for another space.')

@@ -22,7 +22,12 @@ const packageLimit = 1_073_741_824
 /** Cloud Controller's HTTP API. */
 export async function createCloudController({ key, rateLimit, resources, ...platform }: CloudControllerOptions): Promise<FastifyInstance> {
   const { store, directory, log } = platform
-  const api = fastify({ logger: false, genReqId: () => randomUUID(), bodyLimit: 1_048_576, routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 } })
+  const api = fastify({
+    logger: false,
+    genReqId: () => randomUUID(),
+    bodyLimit: 1_048_576,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 },
+  })
   const limiter = rateLimit && new RateLimiter(rateLimit)
   await api.register(multipart, { limits: { fileSize: packageLimit, files: 1, fields: 10 } })
 
@@ -50,7 +55,15 @@ export async function createCloudController({ key, rateLimit, resources, ...plat
       const claims = await claimsOf(request, key)
       const access = new Access(store, claims)
       if (!store.users.get(access.guid)) {
-        store.transaction(() => store.users.insert({ guid: access.guid, username: claims.user_name ?? null, origin: claims.origin ?? null, labels: {}, annotations: {} }))
+        store.transaction(() =>
+          store.users.insert({
+            guid: access.guid,
+            username: claims.user_name ?? null,
+            origin: claims.origin ?? null,
+            labels: {},
+            annotations: {},
+          }),
+        )
       }
       request.caller.access = access
       request.caller.actor = { guid: access.guid, type: 'user', name: claims.user_name ?? claims.client_id }

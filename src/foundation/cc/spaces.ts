@@ -53,12 +53,20 @@ export function spaceFor(store: Store, request: FastifyRequest<WithGuid>, action
 
 export function spaceRoutes(api: FastifyInstance, { store }: Platform): void {
   const includedOrganizations = (rows: Space[], _include: string[], link: Link) => ({
-    organizations: [...new Set(rows.map(({ organization }) => organization))].map((guid) => presentOrganization(store.organizations.get(guid)!, link)),
+    organizations: [...new Set(rows.map(({ organization }) => organization))].map((guid) =>
+      presentOrganization(store.organizations.get(guid)!, link),
+    ),
   })
 
   api.get('/v3/spaces', (request) => {
     const readable = request.caller.access.spaces('read')
-    return answerList(request, { table: store.spaces, shape: spaceList, visible: readable && ((space: Space) => readable.has(space.guid)), present: presentSpace, included: includedOrganizations })
+    return answerList(request, {
+      table: store.spaces,
+      shape: spaceList,
+      visible: readable && ((space: Space) => readable.has(space.guid)),
+      present: presentSpace,
+      included: includedOrganizations,
+    })
   })
 
   api.get<WithGuid & { Querystring: Record<string, string> }>('/v3/spaces/:guid', (request) => {
@@ -75,7 +83,8 @@ export function spaceRoutes(api: FastifyInstance, { store }: Platform): void {
     const { access, actor } = request.caller
     const { name, relationships, metadata } = parseBody(SpaceCreate, request.body)
     const organization = store.organizations.get(relationships.organization.data.guid)
-    if (!organization || !access.mayReadOrganization(organization.guid)) throw unprocessable('Invalid organization. Ensure the organization exists and you have access to it.')
+    if (!organization || !access.mayReadOrganization(organization.guid))
+      throw unprocessable('Invalid organization. Ensure the organization exists and you have access to it.')
     access.requireManager(organization.guid)
     const fields = { name, organization: organization.guid, sshAllowed: true, ...mergeMetadata(metadata) }
     requireFreeName(store, organization.guid, name)
@@ -112,9 +121,11 @@ export function spaceRoutes(api: FastifyInstance, { store }: Platform): void {
 
   api.delete<WithGuid & { Querystring: { unmapped?: string } }>('/v3/spaces/:guid/routes', (request, reply) => {
     const space = spaceFor(store, request, 'manageApps')
-    if (request.query.unmapped !== 'true') throw unprocessable("Mass delete not supported for mapped routes. Use 'unmapped=true' parameter to delete all unmapped routes.")
+    if (request.query.unmapped !== 'true')
+      throw unprocessable("Mass delete not supported for mapped routes. Use 'unmapped=true' parameter to delete all unmapped routes.")
     const job = store.transaction(() => {
-      for (const route of store.routes.by('owner', space.guid)) if (!route.destinations.length) deleteRoute(store, route, request.caller.actor)
+      for (const route of store.routes.by('owner', space.guid))
+        if (!route.destinations.length) deleteRoute(store, route, request.caller.actor)
       return finishedJob(store, 'space.delete_unmapped_routes')
     })
     return accepted(request, reply, job)
@@ -129,7 +140,10 @@ export function spaceRoutes(api: FastifyInstance, { store }: Platform): void {
   api.get<WithGuid>('/v3/spaces/:guid/usage_summary', (request) => {
     const space = spaceFor(store, request)
     const link = linkOf(request)
-    return { usage_summary: usage(store, [space]), links: { self: link(`/v3/spaces/${space.guid}/usage_summary`), space: link(`/v3/spaces/${space.guid}`) } }
+    return {
+      usage_summary: usage(store, [space]),
+      links: { self: link(`/v3/spaces/${space.guid}/usage_summary`), space: link(`/v3/spaces/${space.guid}`) },
+    }
   })
 
   for (const kind of ['running', 'staging']) {

@@ -59,7 +59,8 @@ export function userRoutes(api: FastifyInstance, { store }: Platform): void {
   api.post('/v3/users', (request, reply) => {
     request.caller.access.requireAdmin()
     const { guid, username, origin, metadata } = parseBody(UserCreate, request.body)
-    if (guid === undefined && (username === undefined || origin === undefined)) throw unprocessable("Guid or 'username' and 'origin' must be provided")
+    if (guid === undefined && (username === undefined || origin === undefined))
+      throw unprocessable("Guid or 'username' and 'origin' must be provided")
     if (guid !== undefined && username !== undefined) throw unprocessable("Username cannot be provided with 'guid'")
     if (guid !== undefined && origin !== undefined) throw unprocessable("Origin cannot be provided with 'guid'")
     if (origin === 'uaa') throw unprocessable("Origin cannot be 'uaa' when creating a user by username")
@@ -78,7 +79,10 @@ export function userRoutes(api: FastifyInstance, { store }: Platform): void {
     if (!user || !request.caller.access.mayReadUser(user.guid)) throw notFound('User')
     request.caller.access.requireAdmin()
     const merged = mergeMetadata(parseBody(UserUpdate, request.body).metadata, user)
-    return presentUser(store.transaction(() => store.users.update(user.guid, merged)), linkOf(request))
+    return presentUser(
+      store.transaction(() => store.users.update(user.guid, merged)),
+      linkOf(request),
+    )
   })
 
   api.delete<WithGuid>('/v3/users/:guid', (request, reply) => {

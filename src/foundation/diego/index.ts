@@ -1,6 +1,13 @@
 import { join } from 'node:path'
 import { create, fromBinary } from '@bufbuild/protobuf'
-import { ActualLRPCrashedEventSchema, type DesiredLRP, DesiredLRPSchema, DesiredLRPUpdateSchema, type ProtoRoutes, ProtoRoutesSchema } from '../../common/proto/gen/bbs_pb.js'
+import {
+  ActualLRPCrashedEventSchema,
+  type DesiredLRP,
+  DesiredLRPSchema,
+  DesiredLRPUpdateSchema,
+  type ProtoRoutes,
+  ProtoRoutesSchema,
+} from '../../common/proto/gen/bbs_pb.js'
 import type { Part } from '../../common/lifecycle.ts'
 import type { Logger } from '../../common/log.ts'
 import type { KeyPair } from '../../common/pki.ts'
@@ -136,7 +143,13 @@ export class EmbeddedDiego implements Diego, Part {
       if (!(error instanceof BbsError)) throw error
       // Such as more routes than BBS takes (128 KiB); what was there goes on.
       this.#options.log.error({ err: error, process: processGuid }, 'BBS refused a desired process')
-      this.emitLog({ appGuid: process.appGuid, instance: '0', sourceType: 'API', message: `Diego refused the app's new state: ${error.message}`, type: 'ERR' })
+      this.emitLog({
+        appGuid: process.appGuid,
+        instance: '0',
+        sourceType: 'API',
+        message: `Diego refused the app's new state: ${error.message}`,
+        type: 'ERR',
+      })
     }
   }
 
@@ -175,7 +188,10 @@ export class EmbeddedDiego implements Diego, Part {
   onCrash(listener: (crash: Crash) => void): void {
     this.#bbs.events.subscribe(({ name, data }) => {
       if (name !== 'actual_lrp_crashed') return
-      const { actualLrpKey, actualLrpInstanceKey, crashCount, crashReason, since } = fromBinary(ActualLRPCrashedEventSchema, Buffer.from(data, 'base64'))
+      const { actualLrpKey, actualLrpInstanceKey, crashCount, crashReason, since } = fromBinary(
+        ActualLRPCrashedEventSchema,
+        Buffer.from(data, 'base64'),
+      )
       listener({
         processGuid: actualLrpKey!.processGuid,
         instanceGuid: actualLrpInstanceKey!.instanceGuid,
@@ -201,7 +217,11 @@ export class EmbeddedDiego implements Diego, Part {
       uptime: Math.max(0, Math.floor((Date.now() - since) / 1000)),
       ...(details ? { details } : {}),
       host: lrp?.actualLrpNetInfo?.address ?? '',
-      ports: (lrp?.actualLrpNetInfo?.ports ?? []).map((port) => ({ app: port.containerPort, external: port.hostPort, externalTls: port.hostTlsProxyPort })),
+      ports: (lrp?.actualLrpNetInfo?.ports ?? []).map((port) => ({
+        app: port.containerPort,
+        external: port.hostPort,
+        externalTls: port.hostTlsProxyPort,
+      })),
       usage: this.#runner.container(instanceGuid)?.usage() ?? { cpu: 0, memory: 0, disk: 0 },
       ...(lrp?.routable === undefined ? {} : { routable: lrp.routable }),
     }
@@ -250,13 +270,21 @@ function routes({ routes, internalRoutes }: DesiredProcess): ProtoRoutes {
   const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
   return create(ProtoRoutesSchema, {
     routes: {
-      'cf-router': json(routes.map(({ hostname, port, protocol, options }) => ({ hostnames: [hostname], port, ...(protocol ? { protocol } : {}), ...(options ? { options } : {}) }))),
+      'cf-router': json(
+        routes.map(({ hostname, port, protocol, options }) => ({
+          hostnames: [hostname],
+          port,
+          ...(protocol ? { protocol } : {}),
+          ...(options ? { options } : {}),
+        })),
+      ),
       'internal-router': json(internalRoutes),
     },
   })
 }
 
 function sameUpdate(before: DesiredLRP, after: DesiredLRP): boolean {
-  const text = ({ instances, routes }: DesiredLRP): string => JSON.stringify([instances, Object.entries(routes?.routes ?? {}).map(([name, value]) => [name, Buffer.from(value).toString()])])
+  const text = ({ instances, routes }: DesiredLRP): string =>
+    JSON.stringify([instances, Object.entries(routes?.routes ?? {}).map(([name, value]) => [name, Buffer.from(value).toString()])])
   return text(before) === text(after)
 }

@@ -23,7 +23,9 @@ export class LogStore {
 
   /** The oldest that fit the query, or with `descending` the newest, newest first. */
   read(appGuid: string, { startTime = 0n, endTime, limit = defaultLimit, descending = false }: LogQuery): LogEnvelope[] {
-    const lines = (this.#apps.get(appGuid) ?? []).slice(-perApp).filter(({ timestamp }) => timestamp >= startTime && (endTime === undefined || timestamp < endTime))
+    const lines = (this.#apps.get(appGuid) ?? [])
+      .slice(-perApp)
+      .filter(({ timestamp }) => timestamp >= startTime && (endTime === undefined || timestamp < endTime))
     return descending ? lines.reverse().slice(0, limit) : lines.slice(0, limit)
   }
 

@@ -6,7 +6,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { extname, join, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 
-const { root: folder, pushstate } = JSON.parse(readFileSync(join(import.meta.dirname, 'settings.json'), 'utf8')) as { root: string; pushstate: boolean }
+const { root: folder, pushstate } = JSON.parse(readFileSync(join(import.meta.dirname, 'settings.json'), 'utf8')) as {
+  root: string
+  pushstate: boolean
+}
 const root = realpathSync(join(import.meta.dirname, '..', folder))
 
 const types: Record<string, string> = {
@@ -61,7 +64,8 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     return void response.writeHead(400).end()
   }
   const found = await find(path)
-  if (!found && !path.endsWith('/') && (await find(`${path}/`))) return void response.writeHead(301, { Location: `${request.url!.split('?', 1)[0]}/` }).end()
+  if (!found && !path.endsWith('/') && (await find(`${path}/`)))
+    return void response.writeHead(301, { Location: `${request.url!.split('?', 1)[0]}/` }).end()
   if (found) return send(request, response, 200, found)
   const instead = await find(pushstate ? '/index.html' : '/404.html')
   if (instead) return send(request, response, pushstate ? 200 : 404, instead)
@@ -70,7 +74,10 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
 
 async function send(request: IncomingMessage, response: ServerResponse, status: number, { path, size, modified }: Found): Promise<void> {
   const since = Date.parse(request.headers['if-modified-since'] ?? '')
-  const headers = { 'Last-Modified': modified.toUTCString(), 'Content-Type': types[extname(path).toLowerCase()] ?? 'application/octet-stream' }
+  const headers = {
+    'Last-Modified': modified.toUTCString(),
+    'Content-Type': types[extname(path).toLowerCase()] ?? 'application/octet-stream',
+  }
   if (status === 200 && since >= Math.floor(modified.getTime() / 1000) * 1000) return void response.writeHead(304, headers).end()
   response.writeHead(status, { ...headers, 'Content-Length': size })
   if (request.method === 'HEAD') return void response.end()

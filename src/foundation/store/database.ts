@@ -11,7 +11,11 @@ export interface Write {
   value: object | null
 }
 
-export const StateForeign = problem('MESH_FOUNDATION_STATE_FOREIGN', 500, (file: string) => `${file} was written by another version of the foundation: begin with an empty data folder`)
+export const StateForeign = problem(
+  'MESH_FOUNDATION_STATE_FOREIGN',
+  500,
+  (file: string) => `${file} was written by another version of the foundation: begin with an empty data folder`,
+)
 
 /** Changes with the meaning of what is written. */
 const format = 1
@@ -36,7 +40,9 @@ export class Database {
       PRAGMA user_version = ${format};
       CREATE TABLE IF NOT EXISTS rows (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL);
     `)
-    this.#put = this.#db.prepare('INSERT INTO rows (seq, kind, value) VALUES (?, ?, ?) ON CONFLICT (seq) DO UPDATE SET value = excluded.value')
+    this.#put = this.#db.prepare(
+      'INSERT INTO rows (seq, kind, value) VALUES (?, ?, ?) ON CONFLICT (seq) DO UPDATE SET value = excluded.value',
+    )
     this.#delete = this.#db.prepare('DELETE FROM rows WHERE seq = ?')
   }
 

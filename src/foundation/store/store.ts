@@ -45,7 +45,10 @@ export class Store {
   readonly processes = this.#table<rows.Process, 'app'>('process', { app: ({ app }) => app })
   readonly packages = this.#table<rows.Package, 'app'>('package', { app: ({ app }) => app })
   readonly builds = this.#table<rows.Build, 'app' | 'package'>('build', { app: ({ app }) => app, package: (build) => build.package })
-  readonly droplets = this.#table<rows.Droplet, 'app' | 'package'>('droplet', { app: ({ app }) => app, package: (droplet) => droplet.package ?? undefined })
+  readonly droplets = this.#table<rows.Droplet, 'app' | 'package'>('droplet', {
+    app: ({ app }) => app,
+    package: (droplet) => droplet.package ?? undefined,
+  })
   readonly revisions = this.#table<rows.Revision, 'app'>('revision', { app: ({ app }) => app })
   readonly deployments = this.#table<rows.Deployment, 'app' | 'active'>('deployment', {
     app: ({ app }) => app,

@@ -6,10 +6,33 @@ import type { Store } from '../store/store.ts'
 const derive = promisify<string, Buffer, number, Buffer>(scrypt)
 
 /** Groups that every account is in. */
-export const everyone = ['openid', 'uaa.user', 'cloud_controller.read', 'cloud_controller.write', 'cloud_controller.user', 'password.write', 'scim.me', 'profile', 'roles', 'approvals.me', 'oauth.approvals']
+export const everyone = [
+  'openid',
+  'uaa.user',
+  'cloud_controller.read',
+  'cloud_controller.write',
+  'cloud_controller.user',
+  'password.write',
+  'scim.me',
+  'profile',
+  'roles',
+  'approvals.me',
+  'oauth.approvals',
+]
 
 /** Groups of the administrator. */
-const administrators = [...everyone, 'cloud_controller.admin', 'scim.read', 'scim.write', 'uaa.admin', 'clients.read', 'clients.write', 'doppler.firehose', 'network.admin', 'routing.router_groups.read']
+const administrators = [
+  ...everyone,
+  'cloud_controller.admin',
+  'scim.read',
+  'scim.write',
+  'uaa.admin',
+  'clients.read',
+  'clients.write',
+  'doppler.firehose',
+  'network.admin',
+  'routing.router_groups.read',
+]
 
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16)
@@ -34,6 +57,17 @@ export async function ensureAdmin(store: Store, userName: string, password: stri
   const hash = await hashPassword(password)
   store.transaction(() => {
     if (existing) store.accounts.update(existing.guid, { password: hash, groups: administrators, active: true })
-    else store.accounts.insert({ userName, password: hash, email: userName, givenName: '', familyName: '', origin: 'uaa', groups: administrators, active: true, externalId: null })
+    else
+      store.accounts.insert({
+        userName,
+        password: hash,
+        email: userName,
+        givenName: '',
+        familyName: '',
+        origin: 'uaa',
+        groups: administrators,
+        active: true,
+        externalId: null,
+      })
   })
 }

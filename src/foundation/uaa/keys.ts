@@ -40,7 +40,11 @@ export class SigningKey {
 
   async sign(claims: Claims, seconds: number): Promise<string> {
     const now = Math.floor(Date.now() / 1000)
-    return new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: keyId, typ: 'JWT' }).setIssuedAt(now).setExpirationTime(now + seconds).sign(this.#privateKey)
+    return new SignJWT(claims)
+      .setProtectedHeader({ alg: 'RS256', kid: keyId, typ: 'JWT' })
+      .setIssuedAt(now)
+      .setExpirationTime(now + seconds)
+      .sign(this.#privateKey)
   }
 
   /** The claims of a token of ours that has not expired; undefined for any other string. */

@@ -26,7 +26,8 @@ export async function createUaa({ store, key, directory, log, ...options }: UaaO
 
   api.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     if (error instanceof OauthError) return reply.code(error.status).send(error.toJSON())
-    if (error.statusCode && error.statusCode < 500) return reply.code(error.statusCode).send(oauthError(error.statusCode, 'invalid_request', error.message).toJSON())
+    if (error.statusCode && error.statusCode < 500)
+      return reply.code(error.statusCode).send(oauthError(error.statusCode, 'invalid_request', error.message).toJSON())
     log.error({ err: error, method: request.method, url: request.routeOptions.url }, 'uaa failed')
     return reply.code(500).send(oauthError(500, 'server_error', 'Internal Server Error').toJSON())
   })
@@ -36,8 +37,10 @@ export async function createUaa({ store, key, directory, log, ...options }: UaaO
     const token = bearer.exec(request.headers.authorization ?? '')?.[1]
     if (!token) throw oauthError(401, 'unauthorized', 'Full authentication is required to access this resource')
     const claims = await key.verify(token)
-    if (!claims || claims.jti?.endsWith('-r')) throw oauthError(401, 'invalid_token', 'The token expired, was revoked, or the token ID is incorrect.')
-    if (scopes.length && !scopes.some((scope) => claims.scope.includes(scope))) throw oauthError(403, 'insufficient_scope', 'Insufficient scope for this resource')
+    if (!claims || claims.jti?.endsWith('-r'))
+      throw oauthError(401, 'invalid_token', 'The token expired, was revoked, or the token ID is incorrect.')
+    if (scopes.length && !scopes.some((scope) => claims.scope.includes(scope)))
+      throw oauthError(403, 'insufficient_scope', 'Insufficient scope for this resource')
     return claims
   }
 
@@ -94,7 +97,17 @@ export async function createUaa({ store, key, directory, log, ...options }: UaaO
     const account = store.accounts.get(id)
     if (!account) throw oauthError(404, 'not_found', 'User not found')
     const { guid, userName, email, givenName, familyName, origin } = account
-    return { user_id: guid, sub: guid, user_name: userName, email, email_verified: true, given_name: givenName, family_name: familyName, name: `${givenName} ${familyName}`.trim(), origin }
+    return {
+      user_id: guid,
+      sub: guid,
+      user_name: userName,
+      email,
+      email_verified: true,
+      given_name: givenName,
+      family_name: familyName,
+      name: `${givenName} ${familyName}`.trim(),
+      origin,
+    }
   })
 
   scimUsers(api, store, authorize)

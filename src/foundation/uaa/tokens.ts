@@ -51,7 +51,9 @@ export class TokenIssuer {
 
   /** The client that an Authorization header, or `client_id` and `client_secret` in the form, names. Throws `unauthorized`. */
   client(authorization: string | undefined, form: Record<string, string>): Client {
-    const [id, secret] = authorization?.startsWith('Basic ') ? basic(authorization.slice(6)) : [form['client_id'], form['client_secret'] ?? '']
+    const [id, secret] = authorization?.startsWith('Basic ')
+      ? basic(authorization.slice(6))
+      : [form['client_id'], form['client_secret'] ?? '']
     const client = this.#clients.get(id ?? '')
     if (!client || !sameText(client.secret, secret ?? '')) throw oauthError(401, 'unauthorized', 'Bad credentials')
     return client
@@ -61,7 +63,8 @@ export class TokenIssuer {
   async grant(client: Client, form: Record<string, string>, issuer: string): Promise<TokenAnswer> {
     const type = form['grant_type']
     if (!type) throw oauthError(400, 'invalid_request', 'Missing grant type')
-    if (!['password', 'refresh_token', 'client_credentials'].includes(type)) throw oauthError(400, 'unsupported_grant_type', `Unsupported grant type: ${type}`)
+    if (!['password', 'refresh_token', 'client_credentials'].includes(type))
+      throw oauthError(400, 'unsupported_grant_type', `Unsupported grant type: ${type}`)
     if (!client.grants.includes(type)) throw oauthError(401, 'invalid_client', `Unauthorized grant type: ${type}`)
     if (type === 'client_credentials') return this.#answer(client, undefined, narrowed(client.authorities, form['scope']), type, issuer)
     const account = type === 'password' ? await this.#passwordOwner(form) : await this.#refreshOwner(client, form)
@@ -95,13 +98,21 @@ export class TokenIssuer {
       zid: 'uaa',
       aud: [...new Set([client.id, ...scope.filter((name) => name.includes('.')).map((name) => name.slice(0, name.lastIndexOf('.')))])],
       ...(account
-        ? { user_id: account.guid, user_name: account.userName, email: account.email, origin: account.origin, auth_time: Math.floor(Date.now() / 1000) }
+        ? {
+            user_id: account.guid,
+            user_name: account.userName,
+            email: account.email,
+            origin: account.origin,
+            auth_time: Math.floor(Date.now() / 1000),
+          }
         : { authorities: scope }),
     }
     return {
       access_token: await this.#key.sign(claims, this.#options.accessSeconds),
       token_type: 'bearer',
-      ...(account && { refresh_token: await this.#key.sign({ ...claims, jti: `${jti}-r`, aud: [client.id] }, this.#options.refreshSeconds) }),
+      ...(account && {
+        refresh_token: await this.#key.sign({ ...claims, jti: `${jti}-r`, aud: [client.id] }, this.#options.refreshSeconds),
+      }),
       expires_in: this.#options.accessSeconds - 1,
       scope: scope.join(' '),
       jti,
@@ -134,6 +145,7 @@ function narrowed(held: string[], asked: string | undefined): string[] {
   const wanted = asked?.split(' ').filter(Boolean)
   if (!wanted?.length) return held
   const granted = held.filter((scope) => wanted.includes(scope))
-  if (!granted.length) throw oauthError(400, 'invalid_scope', `[${wanted.join(', ')}] is invalid. This user is not allowed any of the requested scopes`)
+  if (!granted.length)
+    throw oauthError(400, 'invalid_scope', `[${wanted.join(', ')}] is invalid. This user is not allowed any of the requested scopes`)
   return granted
 }

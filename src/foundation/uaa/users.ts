@@ -46,9 +46,11 @@ export function scimUsers(api: FastifyInstance, store: Store, authorize: Authori
     const origin = body.origin || 'uaa'
     const userName = requiredText('userName', body.userName)
     if (typeof origin !== 'string') throw oauthError(400, 'invalid_scim_resource', 'origin must be a string')
-    if (origin === 'uaa' && (typeof password !== 'string' || !password)) throw oauthError(400, 'invalid_password', 'Password must be provided.')
+    if (origin === 'uaa' && (typeof password !== 'string' || !password))
+      throw oauthError(400, 'invalid_password', 'Password must be provided.')
     const hash = await hashPassword(typeof password === 'string' ? password : '')
-    if (store.accounts.first('userName', userName.toLowerCase())) throw oauthError(409, 'scim_resource_already_exists', `Username already in use: ${userName}`)
+    if (store.accounts.first('userName', userName.toLowerCase()))
+      throw oauthError(409, 'scim_resource_already_exists', `Username already in use: ${userName}`)
     const account = store.transaction(() =>
       store.accounts.insert({
         userName,
@@ -78,7 +80,8 @@ export function scimUsers(api: FastifyInstance, store: Store, authorize: Authori
     if (!own) await authorize(request, 'uaa.admin')
     const account = known(store, request.params.id)
     const password = requiredText('password', request.body?.password)
-    if (own && !(await passwordMatches(asText(request.body?.oldPassword ?? ''), account.password))) throw oauthError(401, 'unauthorized', 'Old password is incorrect')
+    if (own && !(await passwordMatches(asText(request.body?.oldPassword ?? ''), account.password)))
+      throw oauthError(401, 'unauthorized', 'Old password is incorrect')
     const hash = await hashPassword(password)
     store.transaction(() => store.accounts.update(account.guid, { password: hash }))
     return { status: 'ok', message: 'password updated' }
@@ -131,7 +134,11 @@ function comparison(text: string): (account: Account) => boolean {
   const attribute = attributes[name.toLowerCase()]
   if (!attribute) throw oauthError(400, 'invalid_filter', `Invalid filter expression: [${text}]`)
   const wanted = name.toLowerCase() === 'id' ? value : value.toLowerCase()
-  const operators: Record<string, (held: string) => boolean> = { eq: (held) => held === wanted, sw: (held) => held.startsWith(wanted), co: (held) => held.includes(wanted) }
+  const operators: Record<string, (held: string) => boolean> = {
+    eq: (held) => held === wanted,
+    sw: (held) => held.startsWith(wanted),
+    co: (held) => held.includes(wanted),
+  }
   const holds = operators[operator.toLowerCase()]!
   return (account) => holds(attribute(account))
 }

@@ -30,7 +30,8 @@ const askWithin = 5_000
 const confirmEvery = 10_000
 
 /**
- * The one client of pilot on this VM. Hands what pilot sends to the engine, keeps what the engine accepted on disk, and serves the engine the
+ * The one client of pilot on this VM. Hands what pilot sends to the engine, keeps what the engine accepted on disk, and serves the engine
+ * the
  * secrets that lie in files. It starts with what is on disk, and its ports open once pilot has said what is new since, or no pilot answers.
  */
 export class Agent implements Part {
@@ -73,7 +74,10 @@ export class Agent implements Part {
     this.#observe(metrics)
   }
 
-  /** Reads the secrets and the last good resources, gives them to the engine, and begins to follow pilot. Throws if a secret's file is unusable. */
+  /**
+   * Reads the secrets and the last good resources, gives them to the engine, and begins to follow pilot. Throws if a secret's file is
+   * unusable.
+   */
   async start(): Promise<void> {
     const secrets = routerSecrets(this.#config)
     const store = (this.#store = ResourceStore.open(this.#config.cache, this.#log))
@@ -122,9 +126,13 @@ export class Agent implements Part {
   /** Always ready: with pilot away the router serves its last good configuration. Tells how old that is. */
   condition(): Condition {
     const pilot = this.#client.status()
-    const refused = [...this.#refused.values()].slice(0, 100).map((refusal) => ({ ...refusal, typeUrl: undefined, type: typeName(refusal.typeUrl) }))
+    const refused = [...this.#refused.values()]
+      .slice(0, 100)
+      .map((refusal) => ({ ...refusal, typeUrl: undefined, type: typeName(refusal.typeUrl) }))
     const reasons = [
-      ...(pilot.connected ? [] : [`no pilot answers (${pilot.reason}); serving the configuration of ${this.#confirmedAt?.toISOString() ?? 'never'}`]),
+      ...(pilot.connected
+        ? []
+        : [`no pilot answers (${pilot.reason}); serving the configuration of ${this.#confirmedAt?.toISOString() ?? 'never'}`]),
       ...(refused.length ? [`${this.#refused.size} resources are refused`] : []),
     ]
     return { ready: true, reason: reasons.join('; ') || undefined, pilot, age: this.#age(), refused }
@@ -151,7 +159,10 @@ export class Agent implements Part {
     const { changed, refused: unreadable } = this.#files.read(update.changed, update.removed)
     const refusals = [...unreadable, ...(await this.#engine.apply({ changed, removed: update.removed }))]
     const refused = new Set(refusals.map(key))
-    const accepted = { changed: refused.size ? update.changed.filter((resource) => !refused.has(key(resource))) : update.changed, removed: update.removed }
+    const accepted = {
+      changed: refused.size ? update.changed.filter((resource) => !refused.has(key(resource))) : update.changed,
+      removed: update.removed,
+    }
     for (const { typeUrl, name, version } of accepted.changed) this.#versions.get(typeUrl)?.set(name, version)
     for (const { typeUrl, name } of accepted.removed) this.#versions.get(typeUrl)?.delete(name)
     if (this.#refused.size) for (const resource of [...accepted.changed, ...accepted.removed]) this.#refused.delete(key(resource))
@@ -180,7 +191,10 @@ export class Agent implements Part {
   #refuse(refusals: Refusal[]): void {
     for (const refusal of refusals) {
       this.#refused.set(key(refusal), refusal)
-      this.#log.warn({ type: typeName(refusal.typeUrl), name: refusal.name, version: refusal.version, reason: refusal.reason }, 'the engine refused a resource')
+      this.#log.warn(
+        { type: typeName(refusal.typeUrl), name: refusal.name, version: refusal.version, reason: refusal.reason },
+        'the engine refused a resource',
+      )
     }
   }
 

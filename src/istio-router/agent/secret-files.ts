@@ -5,7 +5,10 @@ import { typeUrls, type Refusal, type Resource } from '../../common/xds/resource
 import { messageOf } from '../../common/problem.ts'
 import { readSecret, watchSecrets, type SecretFiles } from './secrets.ts'
 
-/** Secrets from pilot that name files on this VM, as an operator's Gateway has them: read here, so that a file which is missing costs no listener, and again when they change. */
+/**
+ * Secrets from pilot that name files on this VM, as an operator's Gateway has them: read here, so that a file which is missing costs no
+ * listener, and again when they change.
+ */
 export class FileSecrets {
   readonly #watches = new Map<string, () => void>()
   readonly #changed: (secret: Resource) => void
@@ -58,4 +61,5 @@ function filesOf({ typeUrl, name, any }: Resource): SecretFiles | undefined {
   return ca === undefined ? undefined : { field, name, files: { ca, ...(crl === undefined ? {} : { crl }) } }
 }
 
-const fileOf = (source: DataSource | undefined): string | undefined => (source?.specifier.case === 'filename' ? source.specifier.value : undefined)
+const fileOf = (source: DataSource | undefined): string | undefined =>
+  source?.specifier.case === 'filename' ? source.specifier.value : undefined

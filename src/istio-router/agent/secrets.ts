@@ -25,13 +25,23 @@ const systemFiles = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/c
 const systemAuthorities = (): string => systemFiles.find((file) => existsSync(file)) ?? rootCertificates.join('\n')
 
 /**
- * The secrets of a router: its keypairs as `tls/NAME`, `backend/client` and `backend/ca` for instances, `rate-limit/client` and `rate-limit/ca` for the
+ * The secrets of a router: its keypairs as `tls/NAME`, `backend/client` and `backend/ca` for instances, `rate-limit/client` and
+ * `rate-limit/ca` for the
  * operator's rate limit service, and `system/ca` for external services.
  */
-export function routerSecrets({ keypairs, backend, pilot, rateLimitService }: Pick<RouterConfig, 'keypairs' | 'backend' | 'pilot' | 'rateLimitService'>): SecretFiles[] {
+export function routerSecrets({
+  keypairs,
+  backend,
+  pilot,
+  rateLimitService,
+}: Pick<RouterConfig, 'keypairs' | 'backend' | 'pilot' | 'rateLimitService'>): SecretFiles[] {
   const { certificate, key, ca } = rateLimitService ?? pilot.tls
   return [
-    ...keypairs.map(({ name, certificate, key }, index) => ({ field: `keypairs[${index}]`, name: `tls/${name}`, files: { certificate, key } })),
+    ...keypairs.map(({ name, certificate, key }, index) => ({
+      field: `keypairs[${index}]`,
+      name: `tls/${name}`,
+      files: { certificate, key },
+    })),
     { field: 'backend', name: 'backend/client', files: { certificate: backend.certificate, key: backend.key } },
     { field: 'backend.ca', name: 'backend/ca', files: { ca: backend.ca } },
     { field: 'rateLimitService', name: 'rate-limit/client', files: { certificate, key } },
@@ -43,7 +53,11 @@ export function routerSecrets({ keypairs, backend, pilot, rateLimitService }: Pi
 /** Reads a secret. Throws `SecretUnusable` if a file is missing or broken, or the key isn't the certificate's. */
 export function readSecret({ field, name, files }: SecretFiles): Resource {
   try {
-    return encodeResource(SecretSchema, name, 'ca' in files ? authorities(name, files.ca, files.crl) : keypair(name, files.certificate, files.key))
+    return encodeResource(
+      SecretSchema,
+      name,
+      'ca' in files ? authorities(name, files.ca, files.crl) : keypair(name, files.certificate, files.key),
+    )
   } catch (error) {
     throw SecretUnusable(field, messageOf(error))
   }
@@ -51,7 +65,10 @@ export function readSecret({ field, name, files }: SecretFiles): Resource {
 
 /** Calls `changed` with a secret each time its files have changed and are whole. Returns a function that ends it. */
 export function watchSecrets(secrets: SecretFiles[], changed: (secret: Resource) => void, interval = 1000): () => void {
-  const stamp = ({ files }: SecretFiles): string => Object.values(files).map((file) => !isPem(file) && statSync(file, { throwIfNoEntry: false })?.mtimeMs).join()
+  const stamp = ({ files }: SecretFiles): string =>
+    Object.values(files)
+      .map((file) => !isPem(file) && statSync(file, { throwIfNoEntry: false })?.mtimeMs)
+      .join()
   const stamps = new Map(secrets.map((secret) => [secret, stamp(secret)]))
   const timer = setInterval(() => {
     for (const secret of secrets) {
@@ -73,14 +90,21 @@ export function watchSecrets(secrets: SecretFiles[], changed: (secret: Resource)
 function keypair(name: string, certificate: string, key: string): Secret {
   const chain = readPem(certificate)
   const privateKey = readPem(key)
-  if (!new X509Certificate(chain).checkPrivateKey(createPrivateKey(privateKey))) throw new Error('the key is not the key of the certificate')
-  return create(SecretSchema, { name, type: { case: 'tlsCertificate', value: { certificateChain: bytes(chain), privateKey: bytes(privateKey) } } })
+  if (!new X509Certificate(chain).checkPrivateKey(createPrivateKey(privateKey)))
+    throw new Error('the key is not the key of the certificate')
+  return create(SecretSchema, {
+    name,
+    type: { case: 'tlsCertificate', value: { certificateChain: bytes(chain), privateKey: bytes(privateKey) } },
+  })
 }
 
 function authorities(name: string, file: string, crl: string | undefined): Secret {
   const ca = readPem(file)
   void new X509Certificate(ca)
-  return create(SecretSchema, { name, type: { case: 'validationContext', value: { trustedCa: bytes(ca), ...(crl === undefined ? {} : { crl: bytes(readPem(crl)) }) } } })
+  return create(SecretSchema, {
+    name,
+    type: { case: 'validationContext', value: { trustedCa: bytes(ca), ...(crl === undefined ? {} : { crl: bytes(readPem(crl)) }) } },
+  })
 }
 
 function bytes(value: Buffer): Pick<DataSource, 'specifier'> {

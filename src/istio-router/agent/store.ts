@@ -18,8 +18,10 @@ const schema = `
 const tryAgainAfter = 5_000
 
 /**
- * The last good resources on disk, one row each, so that a change writes only what changes. Never holds a secret; readable by its owner only.
- * What is written is there before pilot hears that it was taken, so a router that is killed starts with what it had; this costs some 30 µs and
+ * The last good resources on disk, one row each, so that a change writes only what changes. Never holds a secret; readable by its owner
+ * only.
+ * What is written is there before pilot hears that it was taken, so a router that is killed starts with what it had; this costs some 30 µs
+ * and
  * 8 KB an update.
  */
 export class ResourceStore {
@@ -60,7 +62,9 @@ export class ResourceStore {
       this.#database.close()
       throw error
     }
-    this.#put = this.#database.prepare('INSERT INTO resource VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value')
+    this.#put = this.#database.prepare(
+      'INSERT INTO resource VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value',
+    )
     this.#delete = this.#database.prepare('DELETE FROM resource WHERE type = ? AND name = ?')
     this.#confirm = this.#database.prepare('INSERT INTO confirmed VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at')
   }
@@ -80,7 +84,8 @@ export class ResourceStore {
   get(typeUrl: string, name: string): Uint8Array | undefined {
     const waiting = this.#waiting.get(keyOf({ typeUrl, name }))
     if (waiting) return waiting.resource?.any.value
-    return this.#database.prepare('SELECT value FROM resource WHERE type = ? AND name = ?').get(typeUrl, name)?.['value'] as Uint8Array | undefined
+    return this.#database.prepare('SELECT value FROM resource WHERE type = ? AND name = ?').get(typeUrl, name)?.['value'] as
+      Uint8Array | undefined
   }
 
   /** Writes an update; what cannot be written now is tried again. */

@@ -20,12 +20,19 @@ export type Compiled = { name: string; version: string } & (
 /** Compiles the resource `name` from its bytes. Throws `Unsupported`, or what protobuf says of bytes that it cannot read. */
 export function compile(typeUrl: string, name: string, version: string, bytes: Uint8Array): Compiled {
   switch (typeUrl) {
-    case typeUrls.secret: return { kind: 'secret', name, version, value: compileSecret(bytes) }
-    case typeUrls.cluster: return { kind: 'cluster', name, version, value: compileCluster(bytes) }
-    case typeUrls.endpoint: return { kind: 'endpoint', name, version, value: decodeEndpoints(bytes) }
-    case typeUrls.route: return { kind: 'route', name, version, value: compileRoutes(bytes) }
-    case typeUrls.scope: return { kind: 'scope', name, version, value: compileScope(bytes) }
-    case typeUrls.listener: return { kind: 'listener', name, version, value: compileListener(bytes) }
-    default: throw new Unsupported('type_url', `${typeUrl} is not supported by the embedded engine`)
+    case typeUrls.secret:
+      return { kind: 'secret', name, version, value: compileSecret(bytes) }
+    case typeUrls.cluster:
+      return { kind: 'cluster', name, version, value: compileCluster(bytes) }
+    case typeUrls.endpoint:
+      return { kind: 'endpoint', name, version, value: decodeEndpoints(bytes) }
+    case typeUrls.route:
+      return { kind: 'route', name, version, value: compileRoutes(bytes) }
+    case typeUrls.scope:
+      return { kind: 'scope', name, version, value: compileScope(bytes) }
+    case typeUrls.listener:
+      return { kind: 'listener', name, version, value: compileListener(bytes) }
+    default:
+      throw new Unsupported('type_url', `${typeUrl} is not supported by the embedded engine`)
   }
 }

@@ -33,7 +33,10 @@ export class EmbeddedEngine implements Engine {
   readonly #log: Logger
   readonly #shared: Shared
   readonly #secrets = new Secrets()
-  readonly #clusters = new ClusterTable({ onEjection: (cluster, endpoint, ejected) => this.#ejected(cluster, endpoint, ejected), secrets: this.#secrets })
+  readonly #clusters = new ClusterTable({
+    onEjection: (cluster, endpoint, ejected) => this.#ejected(cluster, endpoint, ejected),
+    secrets: this.#secrets,
+  })
   readonly #listeners: Listeners
   readonly #ejections: Ejections
   #applying: Promise<unknown> = Promise.resolve()
@@ -88,7 +91,11 @@ export class EmbeddedEngine implements Engine {
   #ejected({ config: { name, outliers } }: Cluster, { key: address, hostname: instance }: Endpoint, cause: Cause | undefined): void {
     this.#log.info({ cluster: name, instance, address, cause }, cause ? 'instance ejected' : 'instance asked again')
     if (!cause) this.#ejections.returned(name, address)
-    else if (outliers) this.#ejections.ejected({ cluster: name, address, instance, cause }, { interval: outliers.interval, base: outliers.ejectionTime, most: outliers.maxEjectionTime })
+    else if (outliers)
+      this.#ejections.ejected(
+        { cluster: name, address, instance, cause },
+        { interval: outliers.interval, base: outliers.ejectionTime, most: outliers.maxEjectionTime },
+      )
   }
 
   async #apply({ changed, removed }: ResourceUpdate): Promise<Refusal[]> {
@@ -103,7 +110,7 @@ export class EmbeddedEngine implements Engine {
       }
     }
     this.#commit(compiled, removed)
-    refusals.push(...await this.#listeners.settle())
+    refusals.push(...(await this.#listeners.settle()))
     for (const { typeUrl, name, reason } of refusals) this.#log.warn({ typeUrl, name, reason }, 'resource refused')
     this.#shared.metrics.refused += refusals.length
     return refusals
@@ -114,22 +121,46 @@ export class EmbeddedEngine implements Engine {
     const { secrets, routes } = this.#shared
     for (const resource of compiled) {
       switch (resource.kind) {
-        case 'secret': secrets.set(resource.name, resource.value); break
-        case 'cluster': this.#clusters.set(resource.value); break
-        case 'endpoint': this.#clusters.setEndpoints(resource.name, resource.value); break
-        case 'route': routes.set(resource.name, resource.value); break
-        case 'scope': routes.setScope(resource.name, resource.value); break
-        case 'listener': this.#listeners.set(resource.value, resource.version); break
+        case 'secret':
+          secrets.set(resource.name, resource.value)
+          break
+        case 'cluster':
+          this.#clusters.set(resource.value)
+          break
+        case 'endpoint':
+          this.#clusters.setEndpoints(resource.name, resource.value)
+          break
+        case 'route':
+          routes.set(resource.name, resource.value)
+          break
+        case 'scope':
+          routes.setScope(resource.name, resource.value)
+          break
+        case 'listener':
+          this.#listeners.set(resource.value, resource.version)
+          break
       }
     }
     for (const { typeUrl, name } of removed) {
       switch (typeUrl) {
-        case typeUrls.secret: secrets.delete(name); break
-        case typeUrls.cluster: this.#clusters.delete(name); break
-        case typeUrls.endpoint: this.#clusters.deleteEndpoints(name); break
-        case typeUrls.route: routes.delete(name); break
-        case typeUrls.scope: routes.deleteScope(name); break
-        case typeUrls.listener: this.#listeners.delete(name); break
+        case typeUrls.secret:
+          secrets.delete(name)
+          break
+        case typeUrls.cluster:
+          this.#clusters.delete(name)
+          break
+        case typeUrls.endpoint:
+          this.#clusters.deleteEndpoints(name)
+          break
+        case typeUrls.route:
+          routes.delete(name)
+          break
+        case typeUrls.scope:
+          routes.deleteScope(name)
+          break
+        case typeUrls.listener:
+          this.#listeners.delete(name)
+          break
       }
     }
     for (const { name } of [...compiled, ...removed]) {

@@ -135,14 +135,23 @@ export class Exchange {
   /** A header of the request, pseudo headers and those of the connection included. */
   requestHeader(name: string): string | undefined {
     switch (name) {
-      case ':method': return this.method
-      case ':path': return this.path
-      case ':authority': case 'host': return this.authority
-      case ':scheme': return this.scheme
-      case 'x-envoy-original-path': return this.path === this.originalPath ? undefined : this.originalPath
-      case 'upgrade': return this.#head.upgrade
-      case 'transfer-encoding': return this.#body && !this.#body.sized && this.protocol !== 'HTTP/2' ? 'chunked' : undefined
-      default: return (this.sentHeaders ?? this.headers).getAll(name)
+      case ':method':
+        return this.method
+      case ':path':
+        return this.path
+      case ':authority':
+      case 'host':
+        return this.authority
+      case ':scheme':
+        return this.scheme
+      case 'x-envoy-original-path':
+        return this.path === this.originalPath ? undefined : this.originalPath
+      case 'upgrade':
+        return this.#head.upgrade
+      case 'transfer-encoding':
+        return this.#body && !this.#body.sized && this.protocol !== 'HTTP/2' ? 'chunked' : undefined
+      default:
+        return (this.sentHeaders ?? this.headers).getAll(name)
     }
   }
 

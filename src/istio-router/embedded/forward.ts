@@ -165,7 +165,10 @@ export class Forward implements AttemptEvents {
   /** Whether it has to wait for a new connection, which is of interest only where such are limited. */
   #mustConnect(endpoint: Endpoint, version: 1 | 2): boolean {
     const { config } = this.#cluster
-    return config.limits.pending !== Infinity && !endpoint.pool(version, config, this.#exchange.manager.shared.secrets).hasConnection(this.#payload)
+    return (
+      config.limits.pending !== Infinity &&
+      !endpoint.pool(version, config, this.#exchange.manager.shared.secrets).hasConnection(this.#payload)
+    )
   }
 
   /** By what endpoints are chosen: the cluster's own policy, else the route's. */
@@ -194,7 +197,9 @@ export class Forward implements AttemptEvents {
     const version = this.#cluster.versionFor(exchange.protocol)
     this.#connecting = this.#mustConnect(endpoint, version)
     if (this.#connecting) this.#cluster.connecting++
-    const attempt = endpoint.pool(version, this.#cluster.config, shared.secrets).send({ method, path, authority, scheme, headers: headers.list, body, expectContinue, upgrade }, this)
+    const attempt = endpoint
+      .pool(version, this.#cluster.config, shared.secrets)
+      .send({ method, path, authority, scheme, headers: headers.list, body, expectContinue, upgrade }, this)
     if (this.#trying === endpoint) this.#attempt = attempt
   }
 
@@ -211,7 +216,12 @@ export class Forward implements AttemptEvents {
   #mayRetry(): boolean {
     const { body } = this.#payload
     const room = this.#retrying || this.#cluster.retrying < this.#cluster.maxRetries
-    return room && !this.#exchange.wanted?.refuse && this.#exchange.attempts <= this.#action.retries!.limit && (!body || this.#exchange.bodyUntouched || body.kept !== undefined)
+    return (
+      room &&
+      !this.#exchange.wanted?.refuse &&
+      this.#exchange.attempts <= this.#action.retries!.limit &&
+      (!body || this.#exchange.bodyUntouched || body.kept !== undefined)
+    )
   }
 
   #retry(): void {
@@ -238,12 +248,20 @@ export class Forward implements AttemptEvents {
   #giveUp({ flag }: Failure): void {
     const limit = this.#action.retries?.limit
     if (!this.#responded && limit && this.#exchange.attempts > limit) this.#exchange.flags.push('URX')
-    this.#exchange.reply(flag === 'UPE' ? 502 : 503, `upstream connect error or disconnect/reset before headers. reset reason: ${reasons[flag]}`, flag, 'upstream_reset')
+    this.#exchange.reply(
+      flag === 'UPE' ? 502 : 503,
+      `upstream connect error or disconnect/reset before headers. reset reason: ${reasons[flag]}`,
+      flag,
+      'upstream_reset',
+    )
   }
 
   #overflow(): void {
     this.#exchange.manager.shared.metrics.overflows++
-    this.#exchange.reply(503, 'upstream connect error or disconnect/reset before headers. reset reason: overflow', 'UO', 'overflow', ['x-envoy-overloaded', 'true'])
+    this.#exchange.reply(503, 'upstream connect error or disconnect/reset before headers. reset reason: overflow', 'UO', 'overflow', [
+      'x-envoy-overloaded',
+      'true',
+    ])
   }
 
   /** Gives back what a try holds: its place among the connections. */

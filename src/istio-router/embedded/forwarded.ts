@@ -21,7 +21,8 @@ export interface Client {
  */
 export function settleClient(headers: Headers, config: ManagerConfig, peer: Peer, scheme: string): { client: Client; id: string } {
   headers.removeWhere(isInternal)
-  if (config.forwardClientCertificate && peer.clientCertificate !== undefined) headers.set('x-forwarded-client-cert', peer.clientCertificate)
+  if (config.forwardClientCertificate && peer.clientCertificate !== undefined)
+    headers.set('x-forwarded-client-cert', peer.clientCertificate)
   const client = clientOf(headers, config, peer)
   if (config.useRemoteAddress && config.appendXff) {
     const xff = headers.getAll('x-forwarded-for')
@@ -42,7 +43,10 @@ export function settleClient(headers: Headers, config: ManagerConfig, peer: Peer
 /** A client's certificate as Envoy writes it into `X-Forwarded-Client-Cert`: hash, subject (RFC 2253) and DNS names. */
 export function forwardedCertificate({ fingerprint256, subject, subjectAltName }: X509Certificate): string {
   // What needs it is escaped already; values that belong together are joined by a plus.
-  const parts = subject.split('\n').toReversed().map((part) => part.replaceAll(' + ', '+'))
+  const parts = subject
+    .split('\n')
+    .toReversed()
+    .map((part) => part.replaceAll(' + ', '+'))
   const names = [...(subjectAltName ?? '').matchAll(/DNS:([^,\s]+)/g)].map(([, name]) => `;DNS=${name}`)
   return `Hash=${fingerprint256.replaceAll(':', '').toLowerCase()};Subject="${parts.join(',')}"${names.join('')}`
 }

@@ -68,8 +68,11 @@ export class Listeners {
   condition(): Condition {
     const details = { listeners: this.#bound.size }
     if (this.#shared.draining) return { ready: false, reason: 'draining', ...details }
-    const waiting = this.#waiting.size > 0 ? { reason: `listeners wait for their routes or keypairs: ${[...this.#waiting.keys()].join(', ')}` } : {}
-    return this.#bound.size > 0 ? { ready: true, ...waiting, ...details } : { ready: false, reason: 'no configuration yet', ...waiting, ...details }
+    const waiting =
+      this.#waiting.size > 0 ? { reason: `listeners wait for their routes or keypairs: ${[...this.#waiting.keys()].join(', ')}` } : {}
+    return this.#bound.size > 0
+      ? { ready: true, ...waiting, ...details }
+      : { ready: false, reason: 'no configuration yet', ...waiting, ...details }
   }
 
   /** Stops accepting and resolves when nothing is in flight, or after `limit` milliseconds; then closes what is left. */
@@ -77,7 +80,8 @@ export class Listeners {
     const deadline = performance.now() + limit
     const listeners = [...this.#bound.values(), ...this.#retired]
     for (const listener of listeners) listener.retire()
-    while (listeners.some(({ active }) => active > 0) && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (listeners.some(({ active }) => active > 0) && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20))
     this.close()
   }
 

@@ -4,7 +4,10 @@ import type { EngineMetrics } from './metrics.ts'
 
 /** Bytes of access log that may wait for a slow reader; what comes beyond is dropped and counted. */
 const maxWaiting = 16 * 1024 * 1024
-/** Lines are written when they are as many characters, and at the latest after as many milliseconds: each write to a file costs a thread's waking. */
+/**
+ * Lines are written when they are as many characters, and at the latest after as many milliseconds: each write to a file costs a thread's
+ * waking.
+ */
 const enough = 65_536
 const latest = 250
 
@@ -38,15 +41,19 @@ export class LogSink {
     const files = [...this.#files.values()]
     this.#files.clear()
     for (const file of files) flush(file)
-    await Promise.all(files.map(async ({ stream }) => {
-      if (stream !== this.#stdout && stream !== process.stderr) await new Promise<void>((resolve) => stream.end(resolve))
-    }))
+    await Promise.all(
+      files.map(async ({ stream }) => {
+        if (stream !== this.#stdout && stream !== process.stderr) await new Promise<void>((resolve) => stream.end(resolve))
+      }),
+    )
   }
 
   #open(path: string): NodeJS.WritableStream {
     if (path === '/dev/stdout') return this.#stdout
     if (path === '/dev/stderr') return process.stderr
-    return createWriteStream(path, { flags: 'a', mode: 0o600 }).on('error', (error) => this.#log.error({ path, err: error }, 'cannot write the access log'))
+    return createWriteStream(path, { flags: 'a', mode: 0o600 }).on('error', (error) =>
+      this.#log.error({ path, err: error }, 'cannot write the access log'),
+    )
   }
 }
 

@@ -14,7 +14,15 @@ export interface EngineMetrics {
 
 /** Makes the counters and has `registry` show them. */
 export function createEngineMetrics(registry: Registry): EngineMetrics {
-  const metrics: EngineMetrics = { requests: [0, 0, 0, 0, 0, 0], active: 0, connectFailures: 0, retries: 0, overflows: 0, refused: 0, logLinesDropped: 0 }
+  const metrics: EngineMetrics = {
+    requests: [0, 0, 0, 0, 0, 0],
+    active: 0,
+    connectFailures: 0,
+    retries: 0,
+    overflows: 0,
+    refused: 0,
+    logLinesDropped: 0,
+  }
   const registers = [registry]
   new Counter({
     name: 'mesh_router_requests_total',
@@ -26,7 +34,14 @@ export function createEngineMetrics(registry: Registry): EngineMetrics {
       metrics.requests.forEach((count, digit) => this.inc({ class: digit === 0 ? 'none' : `${digit}xx` }, count))
     },
   })
-  new Gauge({ name: 'mesh_router_requests_active', help: 'Requests in flight', registers, collect() { this.set(metrics.active) } })
+  new Gauge({
+    name: 'mesh_router_requests_active',
+    help: 'Requests in flight',
+    registers,
+    collect() {
+      this.set(metrics.active)
+    },
+  })
   const counters: [keyof EngineMetrics, string, string][] = [
     ['connectFailures', 'mesh_router_connect_failures_total', 'Tries that could not reach their instance'],
     ['retries', 'mesh_router_retries_total', 'Requests tried again'],

@@ -13,7 +13,10 @@ export interface Copies {
   drop(): void
 }
 
-/** Most of a body that is kept for copies or further tries, in bytes; a request with more is not mirrored, nor tried again (Envoy's buffer limit). */
+/**
+ * Most of a body that is kept for copies or further tries, in bytes; a request with more is not mirrored, nor tried again (Envoy's buffer
+ * limit).
+ */
 export const keptLimit = 131_072
 /** Time that a copy has for its answer, milliseconds. */
 const patience = 15_000
@@ -27,7 +30,13 @@ export function mirror(exchange: Exchange, mirrors: Mirror[], body: RequestBody 
   const sendAll = (content: Buffer | undefined): void => {
     for (const { cluster: name, suffix } of wanted) {
       const cluster = exchange.clusters.get(name)
-      if (cluster) send(cluster, exchange, { method, path, authority: suffix ? withSuffix(authority) : authority, scheme, headers: headers.slice() }, content)
+      if (cluster)
+        send(
+          cluster,
+          exchange,
+          { method, path, authority: suffix ? withSuffix(authority) : authority, scheme, headers: headers.slice() },
+          content,
+        )
     }
   }
   if (!body) {
@@ -55,7 +64,12 @@ function withSuffix(authority: string): string {
   return `${authority.slice(0, authority.length - port.length)}-shadow${port}`
 }
 
-function send(cluster: Cluster, { manager, protocol }: Exchange, request: { method: string; path: string; authority: string; scheme: string; headers: string[] }, content: Buffer | undefined): void {
+function send(
+  cluster: Cluster,
+  { manager, protocol }: Exchange,
+  request: { method: string; path: string; authority: string; scheme: string; headers: string[] },
+  content: Buffer | undefined,
+): void {
   const endpoint = cluster.pick(undefined, undefined)
   if (!endpoint || cluster.active >= cluster.config.limits.requests) return
   cluster.active++
@@ -65,10 +79,25 @@ function send(cluster: Cluster, { manager, protocol }: Exchange, request: { meth
     cluster.active--
     endpoint.active--
   }
-  const events: AttemptEvents = { connected() {}, informational() {}, head: () => true, data: () => true, end: done, fail: done, upgraded: (_headers, socket) => socket.destroy() }
-  const body: RequestBody | undefined = content && { stream: Readable.from(content.length > 0 ? [content] : []), sized: true, trailers: () => [], passed() {} }
+  const events: AttemptEvents = {
+    connected() {},
+    informational() {},
+    head: () => true,
+    data: () => true,
+    end: done,
+    fail: done,
+    upgraded: (_headers, socket) => socket.destroy(),
+  }
+  const body: RequestBody | undefined = content && {
+    stream: Readable.from(content.length > 0 ? [content] : []),
+    sized: true,
+    trailers: () => [],
+    passed() {},
+  }
   if (content && !new Headers(request.headers).has('content-length')) request.headers.push('content-length', String(content.length))
-  const attempt = endpoint.pool(cluster.versionFor(protocol), cluster.config, manager.shared.secrets).send({ ...request, body, expectContinue: false, upgrade: undefined }, events)
+  const attempt = endpoint
+    .pool(cluster.versionFor(protocol), cluster.config, manager.shared.secrets)
+    .send({ ...request, body, expectContinue: false, upgrade: undefined }, events)
   const timer = setTimeout(() => {
     attempt.abort()
     done()

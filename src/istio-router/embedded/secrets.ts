@@ -40,7 +40,11 @@ export class Secrets {
     const known = this.#contexts.get(settings)
     if (known?.version === this.#version) return known.context
     const own = this.#ownOf(settings)
-    const context = createSecureContext({ ...this.#authoritiesOf(settings), ...(own ? { cert: own.certificate, key: own.key } : {}), ...settings.versions })
+    const context = createSecureContext({
+      ...this.#authoritiesOf(settings),
+      ...(own ? { cert: own.certificate, key: own.key } : {}),
+      ...settings.versions,
+    })
     this.#contexts.set(settings, { version: this.#version, context })
     return context
   }

@@ -7,7 +7,10 @@ export interface TunnelEvents {
   closed: () => void
 }
 
-/** Joins two connections until both have ended, each direction no faster than it is taken; if one breaks so does the other. Returns a function that breaks both. */
+/**
+ * Joins two connections until both have ended, each direction no faster than it is taken; if one breaks so does the other. Returns a
+ * function that breaks both.
+ */
 export function tunnel(client: Duplex, endpoint: Duplex, events: TunnelEvents): () => void {
   let open = 2
   let closed = false

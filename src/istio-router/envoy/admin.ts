@@ -15,7 +15,9 @@ export class Admin {
 
   /** The names of the listeners that are bound. */
   async listeners(): Promise<string[]> {
-    const { listener_statuses: statuses = [] } = JSON.parse(await this.#request('GET', '/listeners?format=json')) as { listener_statuses?: { name: string }[] }
+    const { listener_statuses: statuses = [] } = JSON.parse(await this.#request('GET', '/listeners?format=json')) as {
+      listener_statuses?: { name: string }[]
+    }
     return statuses.map(({ name }) => name)
   }
 

@@ -24,7 +24,12 @@ export function bootstrap({ name, envoy }: Pick<RouterConfig, 'name' | 'envoy'>,
     node: { id: name, cluster: 'istio-router' },
     admin: { address: { pipe: { path: sockets.admin, mode: 0o600 } } },
     dynamic_resources: {
-      ads_config: { api_type: 'DELTA_GRPC', transport_api_version: 'V3', set_node_on_first_message_only: true, grpc_services: [{ envoy_grpc: { cluster_name: 'agent' } }] },
+      ads_config: {
+        api_type: 'DELTA_GRPC',
+        transport_api_version: 'V3',
+        set_node_on_first_message_only: true,
+        grpc_services: [{ envoy_grpc: { cluster_name: 'agent' } }],
+      },
       cds_config: ads,
       lds_config: ads,
     },
@@ -33,18 +38,26 @@ export function bootstrap({ name, envoy }: Pick<RouterConfig, 'name' | 'envoy'>,
         {
           name: 'agent',
           connect_timeout: '1s',
-          load_assignment: { cluster_name: 'agent', endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: sockets.ads } } } }] }] },
+          load_assignment: {
+            cluster_name: 'agent',
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: sockets.ads } } } }] }],
+          },
           typed_extension_protocol_options: {
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
               '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-              explicit_http_config: { http2_protocol_options: { initial_stream_window_size: 64 * 1024 * 1024, initial_connection_window_size: 64 * 1024 * 1024 } },
+              explicit_http_config: {
+                http2_protocol_options: { initial_stream_window_size: 64 * 1024 * 1024, initial_connection_window_size: 64 * 1024 * 1024 },
+              },
             },
           },
         },
         {
           name: 'instances',
           connect_timeout: '1s',
-          load_assignment: { cluster_name: 'instances', endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: sockets.instances } } } }] }] },
+          load_assignment: {
+            cluster_name: 'instances',
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: sockets.instances } } } }] }],
+          },
         },
       ],
     },

@@ -51,7 +51,12 @@ export class EnvoyEngine implements Engine {
 
   constructor(options: EnvoyEngineOptions) {
     this.#options = options
-    this.#server = new DeltaServer({ cache: this.#cache, log: options.log, metrics: options.metrics, onRefused: (_client, refusals) => this.#refused(refusals) })
+    this.#server = new DeltaServer({
+      cache: this.#cache,
+      log: options.log,
+      metrics: options.metrics,
+      onRefused: (_client, refusals) => this.#refused(refusals),
+    })
     this.#ejections = new Ejections(options.metrics)
     this.#outliers = new OutlierLog({ cache: this.#cache, ejections: this.#ejections, log: options.log })
     const restarts = (): number => this.#process?.restarts ?? 0
@@ -73,7 +78,12 @@ export class EnvoyEngine implements Engine {
     const binary = findEnvoy(config.envoy.path)
     // Not in the cache folder, since a Unix socket's path may have 107 bytes at most.
     const folder = (this.#folder = mkdtempSync(join(tmpdir(), 'istio-router-')))
-    const sockets = { ads: join(folder, 'ads'), admin: join(folder, 'admin'), instances: join(folder, 'instances'), outliers: join(folder, 'outliers') }
+    const sockets = {
+      ads: join(folder, 'ads'),
+      admin: join(folder, 'admin'),
+      instances: join(folder, 'instances'),
+      outliers: join(folder, 'outliers'),
+    }
     const file = join(folder, 'envoy.json')
     writeFileSync(file, JSON.stringify(bootstrap(config, sockets)), { mode: 0o600 })
     await this.#server.listen(`unix:${sockets.ads}`, ServerCredentials.createInsecure())
@@ -81,9 +91,19 @@ export class EnvoyEngine implements Engine {
     await this.#instances.listen(sockets.instances)
     this.#outliers.open(sockets.outliers)
 
-    // The access log is written each second, in place of Envoy's ten. Fields of a newer pilot are passed over without a warning, since to look for
+    // The access log is written each second, in place of Envoy's ten. Fields of a newer pilot are passed over without a warning, since to
+    // look for
     // them is a tenth of the time that a cluster takes.
-    const args = ['--config-path', file, '--disable-hot-restart', '--ignore-unknown-dynamic-fields', '--file-flush-interval-msec', '1000', '--log-level', config.envoy.logLevel]
+    const args = [
+      '--config-path',
+      file,
+      '--disable-hot-restart',
+      '--ignore-unknown-dynamic-fields',
+      '--file-flush-interval-msec',
+      '1000',
+      '--log-level',
+      config.envoy.logLevel,
+    ]
     if (config.envoy.concurrency) args.push('--concurrency', String(config.envoy.concurrency))
     this.#process = new EnvoyProcess({ binary, args, folder, log, onExit: () => this.#ejections.forget() })
     this.#admin = new Admin(sockets.admin)
@@ -116,7 +136,14 @@ export class EnvoyEngine implements Engine {
 
   condition(): Condition {
     const { live, listeners, reason } = this.#state
-    return { ready: live && listeners.length > 0, reason, engine: 'envoy', listeners, restarts: this.#process?.restarts ?? 0, pid: this.#process?.pid }
+    return {
+      ready: live && listeners.length > 0,
+      reason,
+      engine: 'envoy',
+      listeners,
+      restarts: this.#process?.restarts ?? 0,
+      pid: this.#process?.pid,
+    }
   }
 
   ejections(): Ejection[] {

@@ -58,7 +58,12 @@ export class InstanceServer {
 
   #find(read: (name: string) => string): Answer {
     const host = read('x-host')
-    const key = findRoute(read('x-exposure') as Exposure, normalizeHost(host), splitTarget(read('x-path')).path, (key) => this.#resources(typeUrls.cluster, key) !== undefined)
+    const key = findRoute(
+      read('x-exposure') as Exposure,
+      normalizeHost(host),
+      splitTarget(read('x-path')).path,
+      (key) => this.#resources(typeUrls.cluster, key) !== undefined,
+    )
     const session = read('x-session')
     if (session) return this.#address(key, ({ guid }, { session: sticky }) => sticky !== undefined && guid === session) ?? nothing
     const named = readNamedInstance(read('x-app-instance'), read('x-process-instance'))
@@ -68,14 +73,20 @@ export class InstanceServer {
 
   /** The address of an instance of the route's that is `wanted`; of several any one. */
   #address(key: string | undefined, wanted: (instance: Instance, cluster: Record<string, unknown>) => boolean): Answer | undefined {
-    const [cluster, assignment] = [typeUrls.cluster, typeUrls.endpoint].map((typeUrl) => (key === undefined ? undefined : this.#resources(typeUrl, key)))
+    const [cluster, assignment] = [typeUrls.cluster, typeUrls.endpoint].map((typeUrl) =>
+      key === undefined ? undefined : this.#resources(typeUrl, key),
+    )
     if (!cluster || !assignment) return undefined
     const mesh = fromBinary(ClusterSchema, cluster.any.value).metadata?.filterMetadata['mesh'] ?? {}
     const { endpoints, namedEndpoints } = fromBinary(ClusterLoadAssignmentSchema, assignment.any.value)
     const [p = null] = Object.keys(namedEndpoints)
     const found = endpoints.flatMap(({ lbEndpoints }) =>
       lbEndpoints.flatMap(({ hostIdentifier, metadata }) => {
-        if (hostIdentifier.case !== 'endpoint' || !wanted(instanceOf(hostIdentifier.value.hostname, { p, ...metadata?.filterMetadata['mesh'] }, mesh), mesh)) return []
+        if (
+          hostIdentifier.case !== 'endpoint' ||
+          !wanted(instanceOf(hostIdentifier.value.hostname, { p, ...metadata?.filterMetadata['mesh'] }, mesh), mesh)
+        )
+          return []
         const socket = hostIdentifier.value.address?.address
         return socket?.case === 'socketAddress' ? [socket.value] : []
       }),

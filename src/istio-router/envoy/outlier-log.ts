@@ -7,7 +7,11 @@ import { timestampMs, type Duration } from '@bufbuild/protobuf/wkt'
 import type { Logger } from '../../common/log.ts'
 import { ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
 import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
-import { Action, OutlierDetectionEventSchema, OutlierEjectionType } from '../../common/proto/gen/envoy/data/cluster/v3/outlier_detection_event_pb.js'
+import {
+  Action,
+  OutlierDetectionEventSchema,
+  OutlierEjectionType,
+} from '../../common/proto/gen/envoy/data/cluster/v3/outlier_detection_event_pb.js'
 import { messageOf } from '../../common/problem.ts'
 import type { ResourceCache } from '../../common/xds/cache.ts'
 import { typeUrls, type ResourceUpdate } from '../../common/xds/resources.ts'
@@ -55,7 +59,14 @@ export class OutlierLog {
   #read(line: string): void {
     const { ejections, log } = this.#options
     try {
-      const { clusterName: cluster, upstreamUrl: address, action, type, enforced, timestamp } = fromJsonString(OutlierDetectionEventSchema, line, { ignoreUnknownFields: true })
+      const {
+        clusterName: cluster,
+        upstreamUrl: address,
+        action,
+        type,
+        enforced,
+        timestamp,
+      } = fromJsonString(OutlierDetectionEventSchema, line, { ignoreUnknownFields: true })
       const at = timestamp ? timestampMs(timestamp) : Date.now()
       const instance = new Map(this.#addresses(cluster)).get(address)
       if (instance === undefined) return
@@ -92,4 +103,5 @@ export class OutlierLog {
   }
 }
 
-const millis = (duration: Duration | undefined, usual: number): number => (duration ? Number(duration.seconds) * 1000 + duration.nanos / 1e6 : usual)
+const millis = (duration: Duration | undefined, usual: number): number =>
+  duration ? Number(duration.seconds) * 1000 + duration.nanos / 1e6 : usual

@@ -70,7 +70,10 @@ export class EnvoyProcess {
     }
   }
 
-  /** Resolves with the reason once Envoy has ended. The access log goes straight to our standard output; Envoy's own log comes on its standard error. */
+  /**
+   * Resolves with the reason once Envoy has ended. The access log goes straight to our standard output; Envoy's own log comes on its
+   * standard error.
+   */
   async #runOnce(): Promise<string> {
     const { binary, args, folder, log } = this.#options
     // A process group of its own, so that Ctrl-C in a terminal reaches only us, and Envoy is drained.
@@ -96,7 +99,10 @@ export class EnvoyProcess {
  * of our pipe. An Envoy that nobody feeds would go on answering beside the one of the next start. Returns a function that ends the guard.
  */
 function guard(pid: number, folder: string): () => void {
-  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$0"; rm -rf -- "$1"', String(pid), folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
+  const shell = spawn('/bin/sh', ['-c', 'read -r _; kill -9 "$0"; rm -rf -- "$1"', String(pid), folder], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
   shell.on('error', () => {})
   shell.unref()
   return () => shell.kill('SIGKILL')

@@ -7,12 +7,23 @@ import type { Resource } from './types.ts'
 /** What can be said without the platform: what resources make of each other. */
 const told: string[] = [codes.merged, codes.shadowed, codes.unreachable, codes.subsetUnknown]
 
-/** What resources that are not applied yet make of each other. Every host is taken for a service; a subset is missed only where a rule for its host is there. */
+/**
+ * What resources that are not applied yet make of each other. Every host is taken for a service; a subset is missed only where a rule for
+ * its host is there.
+ */
 export function analyseAlone(drafts: Draft[]): Map<Draft, Finding[]> {
   const resources = drafts.map((draft): Resource => ({ ...draft, metadata: { ...draft.metadata, generation: 1, createdAt: '' } }))
   const world = alone(resources)
   const ruled = new Set(resources.flatMap((resource) => (resource.kind === 'DestinationRule' ? resource.spec.host : [])))
-  return new Map(drafts.map((draft, position) => [draft, analyse(resources[position]!, world).filter(({ code, message }) => told.includes(code) && (code !== codes.subsetUnknown || [...ruled].some((host) => message.includes(` ${host} a subset `))))]))
+  return new Map(
+    drafts.map((draft, position) => [
+      draft,
+      analyse(resources[position]!, world).filter(
+        ({ code, message }) =>
+          told.includes(code) && (code !== codes.subsetUnknown || [...ruled].some((host) => message.includes(` ${host} a subset `))),
+      ),
+    ]),
+  )
 }
 
 function alone(resources: Resource[]): World {

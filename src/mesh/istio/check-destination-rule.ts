@@ -56,9 +56,15 @@ function checkPool({ connectionPool: pool }: PortTrafficPolicy, path: string, fi
   if (http) {
     whole(http, 'http', ['http1MaxPendingRequests', 'http2MaxRequests', 'maxRequestsPerConnection', 'maxRetries', 'maxConcurrentStreams'])
     duration(http.idleTimeout, 'http.idleTimeout')
-    if (http.maxRetries === 0) findings.warn(`${path}.http.maxRetries`, '0 is read as not set, as Istio does, so retries are not limited; to switch retries off write retries: {attempts: 0} in the VirtualService')
-    for (const name of ['http1MaxPendingRequests', 'http2MaxRequests'] as const) if (http[name] === 0) findings.warn(`${path}.http.${name}`, '0 is read as not set, as Istio does; write 1 for the least')
-    if (http.useClientProtocol && http.h2UpgradePolicy === 'UPGRADE') findings.error(`${path}.http.useClientProtocol`, 'contradicts h2UpgradePolicy UPGRADE; leave one of them out')
+    if (http.maxRetries === 0)
+      findings.warn(
+        `${path}.http.maxRetries`,
+        '0 is read as not set, as Istio does, so retries are not limited; to switch retries off write retries: {attempts: 0} in the VirtualService',
+      )
+    for (const name of ['http1MaxPendingRequests', 'http2MaxRequests'] as const)
+      if (http[name] === 0) findings.warn(`${path}.http.${name}`, '0 is read as not set, as Istio does; write 1 for the least')
+    if (http.useClientProtocol && http.h2UpgradePolicy === 'UPGRADE')
+      findings.error(`${path}.http.useClientProtocol`, 'contradicts h2UpgradePolicy UPGRADE; leave one of them out')
   }
   if (!tcp) return
   whole(tcp, 'tcp', ['maxConnections'])
@@ -72,33 +78,51 @@ function checkPool({ connectionPool: pool }: PortTrafficPolicy, path: string, fi
 
 function checkOutliers({ outlierDetection: outlier }: PortTrafficPolicy, path: string, findings: Findings): void {
   if (!outlier) return
-  for (const name of ['baseEjectionTime', 'interval'] as const) if (outlier[name] !== undefined) findings.fault(`${path}.${name}`, durationFault(outlier[name]))
-  for (const name of ['maxEjectionPercent', 'minHealthPercent'] as const) if (outlier[name] !== undefined) findings.fault(`${path}.${name}`, percentFault(outlier[name]))
-  if (outlier.consecutiveErrors) findings.warn(`${path}.consecutiveErrors`, 'is the old form; write consecutive5xxErrors or consecutiveGatewayErrors', codes.deprecated)
-  if (outlier.consecutiveLocalOriginFailures && !outlier.splitExternalLocalOriginErrors) findings.error(`${path}.consecutiveLocalOriginFailures`, 'counts only with splitExternalLocalOriginErrors: true')
+  for (const name of ['baseEjectionTime', 'interval'] as const)
+    if (outlier[name] !== undefined) findings.fault(`${path}.${name}`, durationFault(outlier[name]))
+  for (const name of ['maxEjectionPercent', 'minHealthPercent'] as const)
+    if (outlier[name] !== undefined) findings.fault(`${path}.${name}`, percentFault(outlier[name]))
+  if (outlier.consecutiveErrors)
+    findings.warn(`${path}.consecutiveErrors`, 'is the old form; write consecutive5xxErrors or consecutiveGatewayErrors', codes.deprecated)
+  if (outlier.consecutiveLocalOriginFailures && !outlier.splitExternalLocalOriginErrors)
+    findings.error(`${path}.consecutiveLocalOriginFailures`, 'counts only with splitExternalLocalOriginErrors: true')
 }
 
 function checkLoadBalancer({ loadBalancer: balancer, outlierDetection }: PortTrafficPolicy, path: string, findings: Findings): void {
   if (!balancer) return
   const { simple, consistentHash: hash, localityLbSetting: locality, warmup, warmupDurationSecs } = balancer
-  if (simple === 'PASSTHROUGH') findings.error(`${path}.simple`, 'PASSTHROUGH sends to the address that the caller meant, which routers do not know; write ROUND_ROBIN, LEAST_REQUEST or RANDOM', codes.refused)
+  if (simple === 'PASSTHROUGH')
+    findings.error(
+      `${path}.simple`,
+      'PASSTHROUGH sends to the address that the caller meant, which routers do not know; write ROUND_ROBIN, LEAST_REQUEST or RANDOM',
+      codes.refused,
+    )
   if (simple === 'LEAST_CONN') findings.warn(`${path}.simple`, 'LEAST_CONN is the old name of LEAST_REQUEST', codes.deprecated)
   if (hash) {
-    if (!hash.httpHeaderName && !hash.httpCookie && !hash.useSourceIp && !hash.httpQueryParameterName) findings.error(`${path}.consistentHash`, 'needs httpHeaderName, httpCookie, useSourceIp or httpQueryParameterName')
+    if (!hash.httpHeaderName && !hash.httpCookie && !hash.useSourceIp && !hash.httpQueryParameterName)
+      findings.error(`${path}.consistentHash`, 'needs httpHeaderName, httpCookie, useSourceIp or httpQueryParameterName')
     if (hash.httpCookie?.name === '') findings.error(`${path}.consistentHash.httpCookie.name`, 'is empty')
-    if (hash.httpCookie?.ttl !== undefined) findings.fault(`${path}.consistentHash.httpCookie.ttl`, durationFault(hash.httpCookie.ttl, { zero: true }))
+    if (hash.httpCookie?.ttl !== undefined)
+      findings.fault(`${path}.consistentHash.httpCookie.ttl`, durationFault(hash.httpCookie.ttl, { zero: true }))
     const names = hash.httpCookie?.attributes?.map(({ name }) => name) ?? []
     names.forEach((name, position) => {
-      if (!name || names.indexOf(name) < position) findings.error(`${path}.consistentHash.httpCookie.attributes[${position}].name`, name ? `${name} stands there twice` : 'is empty')
+      if (!name || names.indexOf(name) < position)
+        findings.error(`${path}.consistentHash.httpCookie.attributes[${position}].name`, name ? `${name} stands there twice` : 'is empty')
     })
     if (hash.minimumRingSize !== undefined) {
       findings.warn(`${path}.consistentHash.minimumRingSize`, 'is the old form; write ringHash: {minimumRingSize: …}', codes.deprecated)
-      if (hash.ringHash || hash.maglev) findings.error(`${path}.consistentHash.minimumRingSize`, 'only one of minimumRingSize, ringHash and maglev can be given')
+      if (hash.ringHash || hash.maglev)
+        findings.error(`${path}.consistentHash.minimumRingSize`, 'only one of minimumRingSize, ringHash and maglev can be given')
     }
     const ring = hash.ringHash?.minimumRingSize ?? hash.minimumRingSize
-    if (ring !== undefined && (ring < 0 || ring > 8_388_608)) findings.error(`${path}.consistentHash.${hash.ringHash ? 'ringHash.' : ''}minimumRingSize`, `${ring} is no size of a ring; write 1 to 8388608`)
+    if (ring !== undefined && (ring < 0 || ring > 8_388_608))
+      findings.error(
+        `${path}.consistentHash.${hash.ringHash ? 'ringHash.' : ''}minimumRingSize`,
+        `${ring} is no size of a ring; write 1 to 8388608`,
+      )
     const table = hash.maglev && (hash.maglev.tableSize ?? 65_537)
-    if (table !== undefined && (table >= 5_000_011 || !isPrime(table))) findings.error(`${path}.consistentHash.maglev.tableSize`, `${table} is no prime below 5000011; write 65537`)
+    if (table !== undefined && (table >= 5_000_011 || !isPrime(table)))
+      findings.error(`${path}.consistentHash.maglev.tableSize`, `${table} is no prime below 5000011; write 65537`)
   }
   if (warmup) {
     findings.fault(`${path}.warmup.duration`, durationFault(warmup.duration ?? ''))
@@ -115,7 +139,12 @@ function checkLoadBalancer({ loadBalancer: balancer, outlierDetection }: PortTra
 
 type Locality = NonNullable<NonNullable<PortTrafficPolicy['loadBalancer']>['localityLbSetting']>
 
-function checkLocality({ distribute = [], failover = [], failoverPriority = [] }: Locality, path: string, outliers: boolean, findings: Findings): void {
+function checkLocality(
+  { distribute = [], failover = [], failoverPriority = [] }: Locality,
+  path: string,
+  outliers: boolean,
+  findings: Findings,
+): void {
   if (distribute.length && failover.length) findings.error(`${path}.failover`, 'only one of distribute and failover can be given')
   distribute.forEach(({ from, to = {} }, position) => {
     const at = `${path}.distribute[${position}]`
@@ -124,7 +153,12 @@ function checkLocality({ distribute = [], failover = [], failoverPriority = [] }
     const weights = Object.entries(to)
     weights.forEach(([zone, weight], index) => {
       const other = weights.slice(0, index).find(([before]) => overlap(before, zone))
-      findings.fault(within(`${at}.to`, zone), localityFault(zone) ?? (other ? `overlaps with ${other[0]}` : undefined) ?? (weight >= 1 && weight <= 100 ? undefined : `${weight} is no share; write 1 to 100`))
+      findings.fault(
+        within(`${at}.to`, zone),
+        localityFault(zone) ??
+          (other ? `overlaps with ${other[0]}` : undefined) ??
+          (weight >= 1 && weight <= 100 ? undefined : `${weight} is no share; write 1 to 100`),
+      )
     })
     const sum = weights.reduce((total, [, weight]) => total + weight, 0)
     if (sum !== 100) findings.error(`${at}.to`, `the shares make ${sum}, not 100`)
@@ -132,14 +166,20 @@ function checkLocality({ distribute = [], failover = [], failoverPriority = [] }
   failover.forEach(({ from, to }, position) => {
     const at = `${path}.failover[${position}]`
     if (from === to) findings.error(at, 'from and to are the same')
-    for (const [name, region] of [['from', from], ['to', to]] as const) if (!region || /[/*]/.test(region)) findings.error(`${at}.${name}`, `${JSON.stringify(region ?? '')} is no region; write the name of one, without / and *`)
+    for (const [name, region] of [
+      ['from', from],
+      ['to', to],
+    ] as const)
+      if (!region || /[/*]/.test(region))
+        findings.error(`${at}.${name}`, `${JSON.stringify(region ?? '')} is no region; write the name of one, without / and *`)
   })
   if ((failover.length || failoverPriority.length) && !outliers) findings.warn(path, 'fails over only with outlierDetection beside it')
 }
 
 function localityFault(locality: string): string | undefined {
   const parts = locality.split('/')
-  if (parts.length > 3 || parts.some((part) => !part)) return `${JSON.stringify(locality)} is no locality; write REGION/ZONE, as cf/z1, or *`
+  if (parts.length > 3 || parts.some((part) => !part))
+    return `${JSON.stringify(locality)} is no locality; write REGION/ZONE, as cf/z1, or *`
   return /\*./.test(locality) ? `${JSON.stringify(locality)}: a * stands only at the end` : undefined
 }
 
@@ -154,13 +194,26 @@ function checkTls({ tls }: PortTrafficPolicy, path: string, namespace: string, f
   const { mode, credentialName } = tls
   const files = (['caCertificates', 'clientCertificate', 'privateKey', 'caCrl'] as const).filter((field) => tls[field])
   if (namespace !== systemNamespace) {
-    for (const field of files) if (!(field === 'caCertificates' && tls[field] === 'system')) findings.error(`${path}.${field}`, "files are the operator's: `meshctl secret set NAME …`, and write credentialName: NAME", codes.operatorOnly)
+    for (const field of files)
+      if (!(field === 'caCertificates' && tls[field] === 'system'))
+        findings.error(
+          `${path}.${field}`,
+          "files are the operator's: `meshctl secret set NAME …`, and write credentialName: NAME",
+          codes.operatorOnly,
+        )
   }
-  if (mode === 'ISTIO_MUTUAL') findings.warn(`${path}.mode`, 'ISTIO_MUTUAL has no effect: instances are asked by mutual TLS with their identity checked, always', codes.ignored)
+  if (mode === 'ISTIO_MUTUAL')
+    findings.warn(
+      `${path}.mode`,
+      'ISTIO_MUTUAL has no effect: instances are asked by mutual TLS with their identity checked, always',
+      codes.ignored,
+    )
   if (mode === 'MUTUAL' && !credentialName) {
-    for (const field of ['clientCertificate', 'privateKey'] as const) if (!tls[field]) findings.error(`${path}.${field}`, 'MUTUAL needs a certificate; write credentialName')
+    for (const field of ['clientCertificate', 'privateKey'] as const)
+      if (!tls[field]) findings.error(`${path}.${field}`, 'MUTUAL needs a certificate; write credentialName')
   }
-  if (credentialName && files.length) findings.error(`${path}.credentialName`, `only one of credentialName and ${files.join(', ')} can be given`)
+  if (credentialName && files.length)
+    findings.error(`${path}.credentialName`, `only one of credentialName and ${files.join(', ')} can be given`)
   if (tls.insecureSkipVerify && (tls.caCertificates || tls.subjectAltNames?.length || (mode === 'SIMPLE' && credentialName))) {
     findings.error(`${path}.insecureSkipVerify`, 'checks nothing, so leave caCertificates, subjectAltNames and credentialName out')
   }

@@ -14,7 +14,12 @@ interface Operations {
 }
 
 /** Checks what a rule does to headers. */
-export function checkHeaders(headers: { request?: Operations; response?: Operations } | undefined, path: string, findings: Findings, { headerBytes }: Limits): void {
+export function checkHeaders(
+  headers: { request?: Operations; response?: Operations } | undefined,
+  path: string,
+  findings: Findings,
+  { headerBytes }: Limits,
+): void {
   let bytes = 0
   for (const side of ['request', 'response'] as const) {
     const operations = headers?.[side]
@@ -26,23 +31,29 @@ export function checkHeaders(headers: { request?: Operations; response?: Operati
         bytes += Buffer.byteLength(name) + Buffer.byteLength(value)
       }
     }
-    operations?.remove?.forEach((name, position) => checkName(name, within(within(within(path, side), 'remove'), position), findings, false))
+    operations?.remove?.forEach((name, position) =>
+      checkName(name, within(within(within(path, side), 'remove'), position), findings, false),
+    )
   }
   if (bytes > headerBytes) findings.error(path, `adds or sets ${bytes} bytes of headers; ${headerBytes} are the most`, codes.tooLarge)
 }
 
 function checkName(name: string, path: string, findings: Findings, authority: boolean): void {
   if (authority && /^(:authority|host)$/i.test(name)) return
-  if (/^host$/i.test(name) || name.startsWith(':')) return findings.error(path, `${name} is no header that can be changed here; to send another host, write rewrite.authority`)
+  if (/^host$/i.test(name) || name.startsWith(':'))
+    return findings.error(path, `${name} is no header that can be changed here; to send another host, write rewrite.authority`)
   if (!isHeaderName(name)) return findings.error(path, `${JSON.stringify(name)} is no name of a header`)
-  if (internal.test(name)) findings.error(path, `${name} belongs to the platform: X-CF-*, X-Vcap-*, x-envoy-* and x-mesh-* cannot be changed`, codes.refused)
+  if (internal.test(name))
+    findings.error(path, `${name} belongs to the platform: X-CF-*, X-Vcap-*, x-envoy-* and x-mesh-* cannot be changed`, codes.refused)
 }
 
 /** Envoy replaces %…% in a value; %% is a percent sign. */
 function valueFault(value: string): string | undefined {
   if (/[\0-\x08\x0a-\x1f\x7f]/.test(value)) return 'has a control character'
   const rest = value.replaceAll('%%', '').replace(/%[A-Z_0-9]+(\([^()%]*\))?(:\d+)?%/g, '')
-  return rest.includes('%') ? `${JSON.stringify(value)} has a single %; write %% for a percent sign, or a whole variable as %REQ(NAME)%` : undefined
+  return rest.includes('%')
+    ? `${JSON.stringify(value)} has a single %; write %% for a percent sign, or a whole variable as %REQ(NAME)%`
+    : undefined
 }
 
 /** A header that a match looks at. */

@@ -32,7 +32,8 @@ export function checkHttpRoute(route: HttpRoute, path: string, context: RouteCon
 
 function checkAction(route: HttpRoute, path: string, { findings, delegate }: RouteContext): void {
   if (route.delegate) {
-    for (const field of ['route', 'redirect', 'directResponse'] as const) if (route[field] !== undefined) findings.error(`${path}.${field}`, 'stands beside delegate, which decides alone; leave it out')
+    for (const field of ['route', 'redirect', 'directResponse'] as const)
+      if (route[field] !== undefined) findings.error(`${path}.${field}`, 'stands beside delegate, which decides alone; leave it out')
     if (delegate) findings.error(`${path}.delegate`, 'a VirtualService without hosts is a delegate already and cannot delegate further')
     if (!route.delegate.name) findings.error(`${path}.delegate.name`, 'is required')
     return
@@ -52,7 +53,8 @@ function checkAction(route: HttpRoute, path: string, { findings, delegate }: Rou
 export function checkDestination(destination: Destination | undefined, path: string, findings: Findings): void {
   if (!destination) return
   const { host, subset, port } = destination
-  if (host !== undefined) findings.fault(`${path}.host`, host.startsWith('*') ? `${host} is no single service; write the name of one` : wildcardFault(host))
+  if (host !== undefined)
+    findings.fault(`${path}.host`, host.startsWith('*') ? `${host} is no single service; write the name of one` : wildcardFault(host))
   if (subset !== undefined) findings.fault(`${path}.subset`, labelFault(subset))
   if (port) findings.fault(`${path}.port.number`, portFault(port.number ?? 0))
 }
@@ -67,7 +69,8 @@ export function checkDestinations(destinations: { destination?: Destination; wei
   })
   if (total > 4_294_967_295) findings.error(path, 'the sum of the weights is above 4294967295; write smaller ones')
   if (destinations.length > 1 && total === 0) findings.error(path, `${destinations.length} destinations need weights, as 90 and 10`)
-  else if (destinations.length > 1 && total !== 100 && destinations.some(({ weight }) => weight === undefined)) findings.warn(path, 'a destination without weight gets no request')
+  else if (destinations.length > 1 && total !== 100 && destinations.some(({ weight }) => weight === undefined))
+    findings.warn(path, 'a destination without weight gets no request')
 }
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE', '*']
@@ -81,34 +84,48 @@ function checkCors({ corsPolicy: policy }: HttpRoute, path: string, { findings, 
   })
   if (policy.allowOrigin) findings.warn(`${path}.allowOrigin`, 'is the old form; write allowOrigins: [{exact: …}]', codes.deprecated)
   policy.allowMethods?.forEach((method, position) => {
-    if (!methods.includes(method)) findings.error(`${path}.allowMethods[${position}]`, `${JSON.stringify(method)} is none of ${methods.join(', ')}`)
+    if (!methods.includes(method))
+      findings.error(`${path}.allowMethods[${position}]`, `${JSON.stringify(method)} is none of ${methods.join(', ')}`)
   })
   for (const list of ['allowHeaders', 'exposeHeaders'] as const) {
     policy[list]?.forEach((name, position) => {
-      if (name !== '*' && !isHeaderName(name)) findings.error(`${path}.${list}[${position}]`, `${JSON.stringify(name)} is no name of a header`)
+      if (name !== '*' && !isHeaderName(name))
+        findings.error(`${path}.${list}[${position}]`, `${JSON.stringify(name)} is no name of a header`)
     })
   }
   if (policy.maxAge === undefined) return
   const fault = durationFault(policy.maxAge)
-  findings.fault(`${path}.maxAge`, fault ?? (milliseconds(policy.maxAge)! % 1000 ? `${policy.maxAge} is finer than a second; write whole seconds` : undefined))
+  findings.fault(
+    `${path}.maxAge`,
+    fault ?? (milliseconds(policy.maxAge)! % 1000 ? `${policy.maxAge} is finer than a second; write whole seconds` : undefined),
+  )
 }
 
 /** The codes of gRPC (grpc.io/docs/guides/status-codes). */
-const grpcCodes = 'OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED'.split(' ')
+const grpcCodes =
+  'OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED'.split(
+    ' ',
+  )
 
-const statusFault = (status: number): string | undefined => (status >= 200 && status <= 599 ? undefined : `${status} is no status to answer with; write one of 200 to 599`)
+const statusFault = (status: number): string | undefined =>
+  status >= 200 && status <= 599 ? undefined : `${status} is no status to answer with; write one of 200 to 599`
 
 function checkFault({ fault }: HttpRoute, path: string, findings: Findings): void {
   if (!fault) return
   const { abort, delay } = fault
   if (!abort && !delay) findings.error(path, 'needs an abort or a delay')
-  for (const [name, part] of [['abort', abort], ['delay', delay]] as const) {
+  for (const [name, part] of [
+    ['abort', abort],
+    ['delay', delay],
+  ] as const) {
     if (part?.percentage) findings.fault(`${path}.${name}.percentage.value`, fineFault(part.percentage.value ?? 0))
   }
   if (abort) {
     if (abort.httpStatus !== undefined) findings.fault(`${path}.abort.httpStatus`, statusFault(abort.httpStatus))
-    if (abort.grpcStatus !== undefined && !grpcCodes.includes(abort.grpcStatus)) findings.error(`${path}.abort.grpcStatus`, `${JSON.stringify(abort.grpcStatus)} is none of ${grpcCodes.join(', ')}`)
-    if (abort.httpStatus === undefined && abort.grpcStatus === undefined && abort.http2Error === undefined) findings.warn(`${path}.abort`, 'has no effect without httpStatus or grpcStatus', codes.ignored)
+    if (abort.grpcStatus !== undefined && !grpcCodes.includes(abort.grpcStatus))
+      findings.error(`${path}.abort.grpcStatus`, `${JSON.stringify(abort.grpcStatus)} is none of ${grpcCodes.join(', ')}`)
+    if (abort.httpStatus === undefined && abort.grpcStatus === undefined && abort.http2Error === undefined)
+      findings.warn(`${path}.abort`, 'has no effect without httpStatus or grpcStatus', codes.ignored)
   }
   if (delay) {
     if (delay.fixedDelay !== undefined) findings.fault(`${path}.delay.fixedDelay`, durationFault(delay.fixedDelay))
@@ -139,9 +156,12 @@ function checkMirrors(route: HttpRoute, path: string, findings: Findings): void 
 function checkRedirect({ redirect }: HttpRoute, path: string, findings: Findings): void {
   if (!redirect) return
   const { uri, authority, port, derivePort, scheme, redirectCode = 301 } = redirect
-  if (!uri && !authority && port === undefined && derivePort === undefined && !scheme) findings.error(path, 'needs at least one of uri, authority, scheme, port')
-  if (![301, 302, 303, 307, 308].includes(redirectCode)) findings.error(`${path}.redirectCode`, `${redirectCode} is no redirect that routers give; write 301, 302, 303, 307 or 308`)
-  if (scheme && scheme !== 'http' && scheme !== 'https') findings.error(`${path}.scheme`, `${JSON.stringify(scheme)} is neither http nor https`)
+  if (!uri && !authority && port === undefined && derivePort === undefined && !scheme)
+    findings.error(path, 'needs at least one of uri, authority, scheme, port')
+  if (![301, 302, 303, 307, 308].includes(redirectCode))
+    findings.error(`${path}.redirectCode`, `${redirectCode} is no redirect that routers give; write 301, 302, 303, 307 or 308`)
+  if (scheme && scheme !== 'http' && scheme !== 'https')
+    findings.error(`${path}.scheme`, `${JSON.stringify(scheme)} is neither http nor https`)
   if (port) findings.fault(`${path}.port`, portFault(port))
 }
 
@@ -156,14 +176,17 @@ function checkDirectResponse({ directResponse }: HttpRoute, path: string, findin
 }
 
 /** What Envoy, for HTTP and gRPC, and Istio know as reasons to try again. */
-const retryNames = ('5xx gateway-error reset reset-before-request connect-failure retriable-4xx refused-stream retriable-status-codes retriable-headers envoy-ratelimited ' +
-  'http3-post-connect-failure cancelled deadline-exceeded internal resource-exhausted unavailable').split(' ')
+const retryNames = (
+  '5xx gateway-error reset reset-before-request connect-failure retriable-4xx refused-stream retriable-status-codes retriable-headers envoy-ratelimited ' +
+  'http3-post-connect-failure cancelled deadline-exceeded internal resource-exhausted unavailable'
+).split(' ')
 
 function checkRetries({ retries, timeout }: HttpRoute, path: string, findings: Findings): void {
   if (!retries) return
   const { attempts = 0, perTryTimeout, retryOn, retryRemoteLocalities, backoff } = retries
   if (attempts < 0) findings.error(`${path}.attempts`, `${attempts} is below 0; write 0 to switch retries off`)
-  if (attempts === 0 && (perTryTimeout !== undefined || retryOn || retryRemoteLocalities !== undefined)) findings.error(`${path}.attempts`, 'is 0, which switches retries off; write how often to try again, or leave the other fields out')
+  if (attempts === 0 && (perTryTimeout !== undefined || retryOn || retryRemoteLocalities !== undefined))
+    findings.error(`${path}.attempts`, 'is 0, which switches retries off; write how often to try again, or leave the other fields out')
   if (perTryTimeout !== undefined) {
     findings.fault(`${path}.perTryTimeout`, durationFault(perTryTimeout))
     const [one = 0, whole = 0] = [milliseconds(perTryTimeout), timeout && milliseconds(timeout)].map((value) => Number(value ?? 0))
@@ -174,18 +197,32 @@ function checkRetries({ retries, timeout }: HttpRoute, path: string, findings: F
     const status = Number(name)
     if (retryNames.includes(name) || (/^\d{3}$/.test(name) && status >= 100 && status <= 599)) continue
     const trimmed = name.trim()
-    findings.error(`${path}.retryOn`, retryNames.includes(trimmed) ? `${JSON.stringify(name)}: write the names without spaces between` : `${JSON.stringify(name)} is no reason to retry; there are ${retryNames.join(', ')} and statuses as 503`)
+    findings.error(
+      `${path}.retryOn`,
+      retryNames.includes(trimmed)
+        ? `${JSON.stringify(name)}: write the names without spaces between`
+        : `${JSON.stringify(name)} is no reason to retry; there are ${retryNames.join(', ')} and statuses as 503`,
+    )
   }
 }
 
 function checkRewrite({ rewrite, headers, match }: HttpRoute, path: string, { findings, limits }: RouteContext): void {
-  const authorities = [rewrite?.authority, ...['set', 'add'].flatMap((verb) => Object.entries(headers?.request?.[verb as 'set'] ?? {}).filter(([name]) => /^(:authority|host)$/i.test(name)).map(([, value]) => value))]
-  if (authorities.filter(Boolean).length > 1) findings.error(`${path}.rewrite.authority`, 'the host is rewritten twice; leave one of rewrite.authority and the header host out')
+  const authorities = [
+    rewrite?.authority,
+    ...['set', 'add'].flatMap((verb) =>
+      Object.entries(headers?.request?.[verb as 'set'] ?? {})
+        .filter(([name]) => /^(:authority|host)$/i.test(name))
+        .map(([, value]) => value),
+    ),
+  ]
+  if (authorities.filter(Boolean).length > 1)
+    findings.error(`${path}.rewrite.authority`, 'the host is rewritten twice; leave one of rewrite.authority and the header host out')
   if (!rewrite) return
   const { uri, uriRegexRewrite, authority } = rewrite
   if (uri && uriRegexRewrite) findings.error(`${path}.rewrite`, 'only one of uri and uriRegexRewrite can be given')
   if (!uri && !uriRegexRewrite && !authority) findings.error(`${path}.rewrite`, 'needs uri, uriRegexRewrite or authority')
-  if (uri && match?.some((one) => one.uri?.regex)) findings.warn(`${path}.rewrite.uri`, 'replaces the whole path where the match is a regex')
+  if (uri && match?.some((one) => one.uri?.regex))
+    findings.warn(`${path}.rewrite.uri`, 'replaces the whole path where the match is a regex')
   if (!uriRegexRewrite) return
   if (!uriRegexRewrite.match || !uriRegexRewrite.rewrite) findings.error(`${path}.rewrite.uriRegexRewrite`, 'needs match and rewrite')
   else findings.fault(within(`${path}.rewrite.uriRegexRewrite`, 'match'), regexFault(uriRegexRewrite.match, limits.regexLength))

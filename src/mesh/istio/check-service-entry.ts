@@ -6,7 +6,19 @@ import { hostFault, isHttp, isTls, labelFault, labelPairFault, portFault, protoc
 
 /** Where a space's rules may not send: private, link-local, loopback, shared, multicast and reserved addresses. */
 const denied = new BlockList()
-for (const subnet of ['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '224.0.0.0/4', '240.0.0.0/4']) {
+for (const subnet of [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+]) {
   const [address, bits] = subnet.split('/')
   denied.addSubnet(address!, Number(bits), 'ipv4')
 }
@@ -39,17 +51,32 @@ export function checkServiceEntry(spec: ServiceEntrySpec, { namespace }: Metadat
   const operator = namespace === systemNamespace
   if (!hosts.length) findings.error('spec.hosts', 'needs at least one host')
   hosts.forEach((host, position) => checkHost(host, `spec.hosts[${position}]`, findings))
-  if (resolution === 'DYNAMIC_DNS') findings.error('spec.resolution', 'DYNAMIC_DNS is not supported: names that only a request tells would reach anything; write DNS with the hosts', codes.refused)
-  if (resolution === 'NONE' && !operator) findings.error('spec.resolution', `NONE sends to any address that a caller names, so it is the operator's; write DNS or STATIC`, codes.operatorOnly)
+  if (resolution === 'DYNAMIC_DNS')
+    findings.error(
+      'spec.resolution',
+      'DYNAMIC_DNS is not supported: names that only a request tells would reach anything; write DNS with the hosts',
+      codes.refused,
+    )
+  if (resolution === 'NONE' && !operator)
+    findings.error(
+      'spec.resolution',
+      `NONE sends to any address that a caller names, so it is the operator's; write DNS or STATIC`,
+      codes.operatorOnly,
+    )
   checkPorts(spec, findings)
-  if (addresses.some((address) => address.includes('/')) && !['NONE', 'STATIC'].includes(resolution)) findings.error('spec.addresses', 'subnets are for resolution NONE and STATIC')
-  if (resolution === 'NONE' && endpoints.length) findings.error('spec.endpoints', 'resolution NONE has no endpoints; write STATIC, or leave them out')
+  if (addresses.some((address) => address.includes('/')) && !['NONE', 'STATIC'].includes(resolution))
+    findings.error('spec.addresses', 'subnets are for resolution NONE and STATIC')
+  if (resolution === 'NONE' && endpoints.length)
+    findings.error('spec.endpoints', 'resolution NONE has no endpoints; write STATIC, or leave them out')
   if (resolution.startsWith('DNS')) {
-    if (resolution === 'DNS_ROUND_ROBIN' && endpoints.length > 1) findings.error('spec.endpoints', 'DNS_ROUND_ROBIN has at most one endpoint; write DNS')
+    if (resolution === 'DNS_ROUND_ROBIN' && endpoints.length > 1)
+      findings.error('spec.endpoints', 'DNS_ROUND_ROBIN has at most one endpoint; write DNS')
   }
   if (resolution === 'STATIC' && !endpoints.length) findings.warn('spec.endpoints', 'a STATIC service without endpoints answers 503')
   const names = new Set(ports.map(({ name }) => name))
-  endpoints.forEach((endpoint, position) => checkEndpoint(endpoint, `spec.endpoints[${position}]`, { names, resolution, operator, findings, egress }))
+  endpoints.forEach((endpoint, position) =>
+    checkEndpoint(endpoint, `spec.endpoints[${position}]`, { names, resolution, operator, findings, egress }),
+  )
   if (resolution !== 'NONE' && hosts.length > 1 && ports.some(({ protocol }) => !isHttp(protocol) && !isTls(protocol))) {
     findings.error('spec.hosts', 'several hosts cannot be told apart on a port that is neither HTTP nor TLS; write one ServiceEntry a host')
   }
@@ -58,7 +85,12 @@ export function checkServiceEntry(spec: ServiceEntrySpec, { namespace }: Metadat
 /** All apps see a ServiceEntry's hosts, and nobody owns the names outside: a wildcard would take those that another space's entry names. */
 function checkHost(host: string, path: string, findings: Findings): void {
   if (!host.startsWith('*')) findings.fault(path, hostFault(host))
-  else findings.error(path, `${host} is refused: all apps see these hosts, and nobody owns the names beneath a wildcard; write each host by its name, as many as there are`, codes.refused)
+  else
+    findings.error(
+      path,
+      `${host} is refused: all apps see these hosts, and nobody owns the names beneath a wildcard; write each host by its name, as many as there are`,
+      codes.refused,
+    )
 }
 
 function checkPorts({ ports = [] }: ServiceEntrySpec, findings: Findings): void {
@@ -68,7 +100,8 @@ function checkPorts({ ports = [] }: ServiceEntrySpec, findings: Findings): void 
     findings.fault(`${path}.name`, before.some((port) => port.name === name) ? `${name} is the name of an earlier port` : labelFault(name))
     findings.fault(`${path}.number`, before.some((port) => port.number === number) ? `${number} is an earlier port's` : portFault(number))
     if (targetPort) findings.fault(`${path}.targetPort`, portFault(targetPort))
-    if (protocol && !protocols.includes(protocol.toUpperCase() as (typeof protocols)[number])) findings.error(`${path}.protocol`, `${JSON.stringify(protocol)} is none of HTTP, HTTPS, HTTP2, GRPC, TLS, TCP`)
+    if (protocol && !protocols.includes(protocol.toUpperCase() as (typeof protocols)[number]))
+      findings.error(`${path}.protocol`, `${JSON.stringify(protocol)} is none of HTTP, HTTPS, HTTP2, GRPC, TLS, TCP`)
   })
 }
 
@@ -80,17 +113,31 @@ interface EndpointContext {
   egress: EgressRules
 }
 
-function checkEndpoint({ address = '', ports = {}, labels = {}, locality }: WorkloadEntry, path: string, { names, resolution, operator, findings, egress }: EndpointContext): void {
+function checkEndpoint(
+  { address = '', ports = {}, labels = {}, locality }: WorkloadEntry,
+  path: string,
+  { names, resolution, operator, findings, egress }: EndpointContext,
+): void {
   const at = `${path}.address`
   if (!address) findings.error(at, 'is required')
-  else if (address.startsWith('unix:')) findings.error(at, 'Unix sockets of a router are not reachable; write an address', codes.addressDenied)
+  else if (address.startsWith('unix:'))
+    findings.error(at, 'Unix sockets of a router are not reachable; write an address', codes.addressDenied)
   else if (isIP(address)) {
-    if (!operator && !isPublicAddress(address, egress.allowed)) findings.error(at, `${address} is a private address, which a space's rules may not reach; ask the operator to allow it`, codes.addressDenied)
+    if (!operator && !isPublicAddress(address, egress.allowed))
+      findings.error(
+        at,
+        `${address} is a private address, which a space's rules may not reach; ask the operator to allow it`,
+        codes.addressDenied,
+      )
   } else if (resolution === 'STATIC') findings.error(at, `${JSON.stringify(address)} is no IP address; write one, or resolution: DNS`)
   else findings.fault(at, hostFault(address))
   for (const [name, port] of Object.entries(ports)) {
-    findings.fault(within(`${path}.ports`, name), names.has(name) ? portFault(port) : `${name} is none of the ports ${[...names].join(', ')}`)
+    findings.fault(
+      within(`${path}.ports`, name),
+      names.has(name) ? portFault(port) : `${name} is none of the ports ${[...names].join(', ')}`,
+    )
   }
   for (const [name, value] of Object.entries(labels)) findings.fault(within(`${path}.labels`, name), labelPairFault(name, value))
-  if (locality !== undefined && locality.split('/').some((part) => !part)) findings.error(`${path}.locality`, `${JSON.stringify(locality)} is no locality; write REGION/ZONE`)
+  if (locality !== undefined && locality.split('/').some((part) => !part))
+    findings.error(`${path}.locality`, `${JSON.stringify(locality)} is no locality; write REGION/ZONE`)
 }

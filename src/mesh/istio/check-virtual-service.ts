@@ -15,7 +15,11 @@ export function checkVirtualService(spec: VirtualServiceSpec, findings: Findings
   const delegate = !hosts.length
   if (delegate) {
     for (const field of ['gateways', 'tls', 'tcp'] as const) {
-      if (spec[field]?.length) findings.error(`spec.${field}`, 'a VirtualService without hosts is a delegate, which has only http; write its hosts, or leave this out')
+      if (spec[field]?.length)
+        findings.error(
+          `spec.${field}`,
+          'a VirtualService without hosts is a delegate, which has only http; write its hosts, or leave this out',
+        )
     }
   }
   gateways.forEach((name, position) => checkGatewayName(name, `spec.gateways[${position}]`, findings))
@@ -28,7 +32,12 @@ export function checkVirtualService(spec: VirtualServiceSpec, findings: Findings
   for (const field of ['tls', 'tcp'] as const) {
     spec[field]?.forEach(({ match = [] }: TcpRoute | TlsRoute, position) => {
       const named = [...gateways, ...match.flatMap((one) => one.gateways ?? [])]
-      if (named.every((name) => name === 'mesh')) findings.warn(`spec.${field}[${position}]`, 'has no effect: the internal listener and the built-in gateway serve HTTP alone; name a Gateway in spec.gateways', codes.ignored)
+      if (named.every((name) => name === 'mesh'))
+        findings.warn(
+          `spec.${field}[${position}]`,
+          'has no effect: the internal listener and the built-in gateway serve HTTP alone; name a Gateway in spec.gateways',
+          codes.ignored,
+        )
     })
   }
   unreachableRules(spec, findings)
@@ -38,9 +47,10 @@ function checkHosts(spec: VirtualServiceSpec, findings: Findings): void {
   const hosts = spec.hosts ?? []
   hosts.forEach((host, position) => {
     const path = `spec.hosts[${position}]`
-    if (host === '*' && appliesToMesh(spec)) findings.error(path, '* takes every host of the mesh; name hosts, or the gateway for which it is meant')
+    if (host === '*' && appliesToMesh(spec))
+      findings.error(path, '* takes every host of the mesh; name hosts, or the gateway for which it is meant')
     else if (addressFault(host)) findings.fault(path, wildcardFault(host))
-    const double = hosts.findIndex((other, at) => at !== position && (hostCovers(other, host) && (other !== host || at < position)))
+    const double = hosts.findIndex((other, at) => at !== position && hostCovers(other, host) && (other !== host || at < position))
     if (double >= 0) findings.error(path, `${host} is among ${hosts[double]} already; leave one of them out`)
   })
 }
@@ -53,7 +63,10 @@ function checkTlsRoute({ match = [], route = [] }: TlsRoute, path: string, spec:
     one.sniHosts?.forEach((sni, index) => {
       if (!addressFault(sni)) return findings.warn(`${at}.sniHosts[${index}]`, `clients send no address as SNI, so ${sni} never matches`)
       const fault = wildcardFault(sni)
-      findings.fault(`${at}.sniHosts[${index}]`, fault ?? (spec.hosts?.some((host) => hostCovers(host, sni)) ? undefined : `${sni} is none of the hosts ${spec.hosts?.join(', ')}`))
+      findings.fault(
+        `${at}.sniHosts[${index}]`,
+        fault ?? (spec.hosts?.some((host) => hostCovers(host, sni)) ? undefined : `${sni} is none of the hosts ${spec.hosts?.join(', ')}`),
+      )
     })
     checkLevel4(one, at, findings)
   })

@@ -35,7 +35,11 @@ export interface Checked {
 }
 
 /** A resource as somebody wrote it: what copilot adds is not there yet. */
-export type Draft = Resource extends infer Each ? (Each extends Resource ? Omit<Each, 'metadata'> & { metadata: Omit<Metadata, 'generation' | 'createdAt'> } : never) : never
+export type Draft = Resource extends infer Each
+  ? Each extends Resource
+    ? Omit<Each, 'metadata'> & { metadata: Omit<Metadata, 'generation' | 'createdAt'> }
+    : never
+  : never
 
 /** Reads and checks all documents of a YAML or JSON text. `namespace` is that of those which name none. */
 export function checkText(text: string, namespace: string, bounds: Bounds = defaultBounds): Checked[] {
@@ -58,7 +62,10 @@ export function checkDocument(given: unknown, namespace: string, bounds: Bounds 
   }
   const kind = readKind(document, findings)
   const metadata = readMetadata(document['metadata'], namespace, findings)
-  const named = { kind: typeof document['kind'] === 'string' ? document['kind'] : '', ...(metadata && { name: metadata.name, namespace: metadata.namespace }) }
+  const named = {
+    kind: typeof document['kind'] === 'string' ? document['kind'] : '',
+    ...(metadata && { name: metadata.name, namespace: metadata.namespace }),
+  }
   if (!kind) return { ...named, findings: findings.list, ...at }
   for (const name of Object.keys(document)) {
     if (['apiVersion', 'kind', 'metadata', 'spec', 'status'].includes(name)) continue
@@ -69,7 +76,13 @@ export function checkDocument(given: unknown, namespace: string, bounds: Bounds 
   checkStructure(kind, spec, findings)
   const resource = { apiVersion: kindInfo[kind].apiVersion, kind, metadata, spec } as unknown as Draft
   const shapeless = new Set(findings.list.flatMap(({ code, path }) => (code === codes.type && path.startsWith('spec') ? [path] : [])))
-  if (metadata) checkSense({ ...resource, spec: shapeless.size ? without(spec, 'spec', shapeless) : spec } as unknown as Resource, findings, bounds, shapeless)
+  if (metadata)
+    checkSense(
+      { ...resource, spec: shapeless.size ? without(spec, 'spec', shapeless) : spec } as unknown as Resource,
+      findings,
+      bounds,
+      shapeless,
+    )
   return { ...named, findings: distinct(findings.list), ...at, ...(!findings.failed && { resource }) }
 }
 
@@ -100,10 +113,12 @@ function without(value: unknown, path: string, left: ReadonlySet<string>): unkno
     return items.includes(undefined) ? undefined : items
   }
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).flatMap(([name, inner]) => {
-    const kept = without(inner, within(path, name), left)
-    return kept === undefined ? [] : [[name, kept]]
-  }))
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, inner]) => {
+      const kept = without(inner, within(path, name), left)
+      return kept === undefined ? [] : [[name, kept]]
+    }),
+  )
 }
 
 function readKind(document: Record<string, unknown>, findings: Findings): ResourceKind | undefined {
@@ -118,13 +133,18 @@ function readKind(document: Record<string, unknown>, findings: Findings): Resour
   }
   if (!Object.hasOwn(kindInfo, kind)) {
     const meant = nearest(kind, resourceKinds)
-    findings.error('kind', `${JSON.stringify(kind)} is none of ${resourceKinds.join(', ')}${meant ? `; did you mean ${meant}?` : ''}`, codes.kind)
+    findings.error(
+      'kind',
+      `${JSON.stringify(kind)} is none of ${resourceKinds.join(', ')}${meant ? `; did you mean ${meant}?` : ''}`,
+      codes.kind,
+    )
     return undefined
   }
   const { apiVersions } = kindInfo[kind as ResourceKind]
   if (typeof apiVersion !== 'string') findings.error('apiVersion', `is required: ${apiVersions[0]}`)
   else if (!apiVersions.includes(apiVersion)) {
-    if (apiVersions.includes(apiVersion.toLowerCase())) findings.warn('apiVersion', `is read as ${apiVersion.toLowerCase()}: the group is written in small letters`, codes.spelling)
+    if (apiVersions.includes(apiVersion.toLowerCase()))
+      findings.warn('apiVersion', `is read as ${apiVersion.toLowerCase()}: the group is written in small letters`, codes.spelling)
     else findings.error('apiVersion', `${JSON.stringify(apiVersion)} is none of ${apiVersions.join(', ')}`, codes.kind)
   }
   return kind as ResourceKind
@@ -147,12 +167,21 @@ function readMetadata(given: unknown, namespace: string, findings: Findings): Dr
   }
   const { name, namespace: own = namespace } = metadata
   if (name === undefined || name === null) findings.error('metadata.name', 'is required')
-  else if (typeof name !== 'string') findings.error('metadata.name', `must be a string${typeof name === 'number' || typeof name === 'boolean' ? `; write "${name}"` : ''}`, codes.type)
+  else if (typeof name !== 'string')
+    findings.error(
+      'metadata.name',
+      `must be a string${typeof name === 'number' || typeof name === 'boolean' ? `; write "${name}"` : ''}`,
+      codes.type,
+    )
   else findings.fault('metadata.name', nameFault(name))
   if (typeof own !== 'string' || !own) findings.error('metadata.namespace', 'must be the name or guid of a space', codes.type)
-  const [labels, annotations] = (['labels', 'annotations'] as const).map((field) => readStrings(metadata[field], `metadata.${field}`, findings))
+  const [labels, annotations] = (['labels', 'annotations'] as const).map((field) =>
+    readStrings(metadata[field], `metadata.${field}`, findings),
+  )
   for (const [key, value] of Object.entries(labels!)) findings.fault(within('metadata.labels', key), labelPairFault(key, value))
-  return typeof name === 'string' && typeof own === 'string' ? { name, namespace: own, labels: labels!, annotations: annotations! } : undefined
+  return typeof name === 'string' && typeof own === 'string'
+    ? { name, namespace: own, labels: labels!, annotations: annotations! }
+    : undefined
 }
 
 function readStrings(given: unknown, path: string, findings: Findings): Record<string, string> {
@@ -161,7 +190,8 @@ function readStrings(given: unknown, path: string, findings: Findings): Record<s
     findings.error(path, 'must be an object of strings', codes.type)
     return {}
   }
-  for (const [name, value] of Object.entries(given)) if (typeof value !== 'string') findings.error(within(path, name), `must be a string; write "${String(value)}"`, codes.type)
+  for (const [name, value] of Object.entries(given))
+    if (typeof value !== 'string') findings.error(within(path, name), `must be a string; write "${String(value)}"`, codes.type)
   return given as Record<string, string>
 }
 

@@ -37,11 +37,14 @@ const descriptions: [end: string, description: string][] = [
 
 /** A field with its inner ones, each described. */
 export function described(field: Field, path: string): Field {
-  const description = field.description ?? descriptions.find(([end]) => path === end || path.endsWith(end.startsWith('.') ? end : `.${end}`))?.[1]
+  const description =
+    field.description ?? descriptions.find(([end]) => path === end || path.endsWith(end.startsWith('.') ? end : `.${end}`))?.[1]
   return {
     ...field,
     ...(description === undefined ? {} : { description }),
-    ...(field.fields && { fields: Object.fromEntries(Object.entries(field.fields).map(([name, inner]) => [name, described(inner, `${path}.${name}`)])) }),
+    ...(field.fields && {
+      fields: Object.fromEntries(Object.entries(field.fields).map(([name, inner]) => [name, described(inner, `${path}.${name}`)])),
+    }),
     ...(field.of?.fields && { of: { ...field.of, fields: described(field.of, path).fields! } }),
   }
 }

@@ -22,7 +22,10 @@ const rateLimit: Field = {
   type: 'object',
   fields: {
     hosts: { description: 'Hosts of routes, as in a VirtualService.', required: true, type: 'list', of: { type: 'string' } },
-    match: { ...virtualService.fields!['http']!.of!.fields!['match']!, description: 'Requests that count, as in a VirtualService; all requests of the hosts where absent.' },
+    match: {
+      ...virtualService.fields!['http']!.of!.fields!['match']!,
+      description: 'Requests that count, as in a VirtualService; all requests of the hosts where absent.',
+    },
     limits: {
       description: 'Every one of them must let a request pass.',
       required: true,
@@ -37,16 +40,28 @@ const rateLimit: Field = {
         },
       },
     },
-    global: { description: "Counted for all routers together by the operator's rate limit service, instead of by each router.", type: 'boolean' },
+    global: {
+      description: "Counted for all routers together by the operator's rate limit service, instead of by each router.",
+      type: 'boolean',
+    },
   },
 }
 
 /** The fields of each kind's `spec`. */
 export const specs: Record<ResourceKind, Field> = {
-  Gateway: { description: 'Which hosts the routers answer on which ports, and with which certificates.', ...described(istio.Gateway, 'Gateway') },
+  Gateway: {
+    description: 'Which hosts the routers answer on which ports, and with which certificates.',
+    ...described(istio.Gateway, 'Gateway'),
+  },
   VirtualService: { description: 'Where requests for its hosts go: matches, splits, rewrites, faults, retries.', ...virtualService },
-  DestinationRule: { description: 'How requests reach a service: its subsets, load balancing, connection pool, outlier detection.', ...described(istio.DestinationRule, 'DestinationRule') },
-  ServiceEntry: { description: 'A service outside of the platform that rules can send to.', ...described(istio.ServiceEntry, 'ServiceEntry') },
+  DestinationRule: {
+    description: 'How requests reach a service: its subsets, load balancing, connection pool, outlier detection.',
+    ...described(istio.DestinationRule, 'DestinationRule'),
+  },
+  ServiceEntry: {
+    description: 'A service outside of the platform that rules can send to.',
+    ...described(istio.ServiceEntry, 'ServiceEntry'),
+  },
   RateLimit: rateLimit,
 }
 

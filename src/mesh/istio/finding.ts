@@ -70,7 +70,8 @@ export class Findings {
 }
 
 /** Whether a path is another one, or leads into it. */
-export const isWithin = (path: string, outer: string): boolean => path === outer || path.startsWith(`${outer}.`) || path.startsWith(`${outer}[`)
+export const isWithin = (path: string, outer: string): boolean =>
+  path === outer || path.startsWith(`${outer}.`) || path.startsWith(`${outer}[`)
 
 /** The path of a field within another. */
 export function within(path: string, name: string | number): string {

@@ -12,13 +12,15 @@ export interface Reach {
 }
 
 /**
- * The routes that `host` reaches from a resource of `namespace`. A space shapes only host+path routes that it owns itself (a route that is shared
+ * The routes that `host` reaches from a resource of `namespace`. A space shapes only host+path routes that it owns itself (a route that is
+ * shared
  * into it stays its owner's); the operator shapes all. A wildcard reaches whatever the space owns beneath it, and is never another's.
  * The name of a service of apps means the routes that send to those apps and no others.
  */
 export function reach(host: string, namespace: string, platform: Platform): Reach {
   const name = normalizeHost(host)
-  if (name === '*' || name.startsWith('*.')) return { routes: [...platform.routesBeneath(name)].filter((route) => mayShape(namespace, route)) }
+  if (name === '*' || name.startsWith('*.'))
+    return { routes: [...platform.routesBeneath(name)].filter((route) => mayShape(namespace, route)) }
   return reachNamed(name, namespace, platform)
 }
 
@@ -30,6 +32,8 @@ export function reachNamed(host: string, namespace: string, directory: Directory
     const own = routes.filter((route) => mayShape(namespace, route))
     return own.length ? { routes: own } : { routes: [], foreign: routes[0]!.space }
   }
-  const found = appServices(name, namespace, directory).flatMap((service) => routesOfApps(service, directory).filter(({ space }) => space === service.space))
+  const found = appServices(name, namespace, directory).flatMap((service) =>
+    routesOfApps(service, directory).filter(({ space }) => space === service.space),
+  )
   return { routes: [...new Set(found)] }
 }

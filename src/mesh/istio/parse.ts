@@ -17,21 +17,38 @@ const mostErrors = 10
 /** How far aliases may swell a document, as the library counts it: a few of them make one of any size. */
 const maxAliasCount = 100
 
-/** The documents of a YAML or JSON text, without those that are empty; of a `List`, and of a list, its items. Duplicate keys, bad indentation and the like are findings. */
+/**
+ * The documents of a YAML or JSON text, without those that are empty; of a `List`, and of a list, its items. Duplicate keys, bad
+ * indentation and the like are findings.
+ */
 export function parseDocuments(text: string): ParsedDocument[] {
   const lineCounter = new LineCounter()
-  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false, uniqueKeys: true, version: '1.1', merge: true, schema: 'core' })
+  const documents = parseAllDocuments(text, {
+    lineCounter,
+    prettyErrors: false,
+    uniqueKeys: true,
+    version: '1.1',
+    merge: true,
+    schema: 'core',
+  })
   if (!Array.isArray(documents)) return []
-  return documents.filter((document) => document.contents !== null && !(isScalar(document.contents) && document.contents.value === null) || document.errors.length).flatMap((document) => itemsOf(read(document, lineCounter)))
+  return documents
+    .filter(
+      (document) =>
+        (document.contents !== null && !(isScalar(document.contents) && document.contents.value === null)) || document.errors.length,
+    )
+    .flatMap((document) => itemsOf(read(document, lineCounter)))
 }
 
 function read(document: Document.Parsed, lineCounter: LineCounter): ParsedDocument {
   const lineAt = (offset: number | undefined): number => lineCounter.linePos(offset ?? 0).line
   const line = lineAt(document.contents?.range[0] ?? document.range[0])
   const findings: Finding[] = []
-  const error = (at: number, message: string): unknown => findings.push({ severity: 'error', code: codes.yaml, path: '', message, line: at })
+  const error = (at: number, message: string): unknown =>
+    findings.push({ severity: 'error', code: codes.yaml, path: '', message, line: at })
   for (const { message, pos } of document.errors.slice(0, mostErrors)) error(lineAt(pos[0]), message)
-  if (document.errors.length > mostErrors) error(line, `and ${document.errors.length - mostErrors} more errors in the YAML of this document`)
+  if (document.errors.length > mostErrors)
+    error(line, `and ${document.errors.length - mostErrors} more errors in the YAML of this document`)
   visit(document, {
     Alias: (_key, node) => {
       if (!node.resolve(document)) error(lineAt(node.range?.[0]), `there is no anchor &${node.source} before *${node.source}`)
@@ -43,7 +60,10 @@ function read(document: Document.Parsed, lineCounter: LineCounter): ParsedDocume
   try {
     return { ...wrong, value: withoutNulls(document.toJS({ maxAliasCount })) }
   } catch (thrown) {
-    error(line, thrown instanceof ReferenceError ? 'its aliases (*NAME) make too much of it; write the values themselves' : (thrown as Error).message)
+    error(
+      line,
+      thrown instanceof ReferenceError ? 'its aliases (*NAME) make too much of it; write the values themselves' : (thrown as Error).message,
+    )
     return wrong
   }
 }
@@ -53,16 +73,26 @@ function itemsOf(document: ParsedDocument): ParsedDocument[] {
   const { value, lineOf } = document
   const [items, path] = Array.isArray(value) ? [value as unknown[], ''] : isList(value) ? [value.items, 'items'] : []
   if (!items) return [document]
-  return items.map((item, position) => ({ value: item, findings: [], line: lineOf(`${path}[${position}]`), lineOf: (inner) => lineOf(`${path}[${position}]${inner && `.${inner}`}`) }))
+  return items.map((item, position) => ({
+    value: item,
+    findings: [],
+    line: lineOf(`${path}[${position}]`),
+    lineOf: (inner) => lineOf(`${path}[${position}]${inner && `.${inner}`}`),
+  }))
 }
 
-const isList = (value: unknown): value is { items: unknown[] } => typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'List' && Array.isArray((value as { items?: unknown }).items)
+const isList = (value: unknown): value is { items: unknown[] } =>
+  typeof value === 'object' &&
+  value !== null &&
+  (value as { kind?: unknown }).kind === 'List' &&
+  Array.isArray((value as { items?: unknown }).items)
 
 function nodeAt(document: Document.Parsed, path: string): Node | null {
   let node: Node | null = document.contents
   for (const [, name, index, quoted] of path.matchAll(/([\w-]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]/g)) {
     let inner: unknown
-    if (isMap(node)) inner = node.items.find(({ key }) => isScalar(key) && String(key.value) === (name ?? (quoted && JSON.parse(quoted))))?.value
+    if (isMap(node))
+      inner = node.items.find(({ key }) => isScalar(key) && String(key.value) === (name ?? (quoted && JSON.parse(quoted))))?.value
     else if (isSeq(node)) inner = node.items[Number(index)]
     if (isAlias(inner)) inner = inner.resolve(document)
     if (!inner) break

@@ -1,7 +1,9 @@
 import type { App, Route } from '../records.ts'
 import type { ServiceEntry } from './types.ts'
 
-/** What of the platform and of other resources the meaning of a resource depends on. Copilot answers from its store, pilot from its model. */
+/**
+ * What of the platform and of other resources the meaning of a resource depends on. Copilot answers from its store, pilot from its model.
+ */
 export interface Platform {
   /** Routes of that very host (a wildcard as `*.DOMAIN`), public and internal ones. */
   routesOfHost(host: string): Iterable<Route>

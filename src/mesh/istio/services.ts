@@ -27,10 +27,12 @@ const clusterSuffix = /\.svc(\.cluster\.local)?$/
 export const isClusterName = (host: string): boolean => clusterSuffix.test(normalizeHost(host))
 
 /** Whether a resource of `namespace` may shape a route: one of its own space, or any for the operator. */
-export const mayShape = (namespace: string, { space }: Pick<Route, 'space'>): boolean => namespace === systemNamespace || namespace === space
+export const mayShape = (namespace: string, { space }: Pick<Route, 'space'>): boolean =>
+  namespace === systemNamespace || namespace === space
 
 /**
- * The service that `host` names in a resource of `namespace` (a space's guid, or the operator's namespace), in small or capital letters: a route's
+ * The service that `host` names in a resource of `namespace` (a space's guid, or the operator's namespace), in small or capital letters: a
+ * route's
  * host (an internal one of its own space alone, since network policies are a space's own); a host of a ServiceEntry; `NAME`, `NAME.SPACE`,
  * `NAME.SPACE.ORGANIZATION`, of its own space alone, unless it is the operator's. Undefined where there is none.
  */
@@ -44,17 +46,25 @@ export function resolveService(host: string, namespace: string, directory: Direc
   return apps && { kind: 'apps', ...apps }
 }
 
-/** The entry for `host` that a namespace sees: its own before the operator's, the oldest first; without a namespace the operator's, else the oldest. */
+/**
+ * The entry for `host` that a namespace sees: its own before the operator's, the oldest first; without a namespace the operator's, else the
+ * oldest.
+ */
 export function entryOf(host: string, directory: Pick<Directory, 'serviceEntries'>, namespace?: string): ServiceEntry | undefined {
-  const seen = [...directory.serviceEntries(host)].filter(({ metadata }) => namespace === undefined || [namespace, systemNamespace].includes(metadata.namespace))
-  const rank = ({ metadata }: ServiceEntry): string => `${metadata.namespace === (namespace ?? systemNamespace) ? 0 : 1} ${metadata.createdAt || '9999'} ${metadata.namespace}/${metadata.name}`
+  const seen = [...directory.serviceEntries(host)].filter(
+    ({ metadata }) => namespace === undefined || [namespace, systemNamespace].includes(metadata.namespace),
+  )
+  const rank = ({ metadata }: ServiceEntry): string =>
+    `${metadata.namespace === (namespace ?? systemNamespace) ? 0 : 1} ${metadata.createdAt || '9999'} ${metadata.namespace}/${metadata.name}`
   return seen.sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0]
 }
 
 /** The services of apps that a name means; several only where the operator's `NAME.SPACE` is in more than one organization. */
 export function appServices(host: string, namespace: string, directory: Directory): AppService[] {
   const [name = '', space, ...organization] = normalizeHost(host).replace(clusterSuffix, '').split('.')
-  return spacesOf(space, organization.join('.') || undefined, namespace, directory).flatMap((guid) => appService(name, guid, directory) ?? [])
+  return spacesOf(space, organization.join('.') || undefined, namespace, directory).flatMap(
+    (guid) => appService(name, guid, directory) ?? [],
+  )
 }
 
 /** The service NAME, in lower case, of a space. */
@@ -71,7 +81,9 @@ function spacesOf(space: string | undefined, organization: string | undefined, n
 
 function isCalled(guid: string, space: string, organization: string | undefined, directory: Directory): boolean {
   const own = directory.space(guid)
-  return space === guid || (own?.name.toLowerCase() === space && (organization === undefined || own.organization.toLowerCase() === organization))
+  return (
+    space === guid || (own?.name.toLowerCase() === space && (organization === undefined || own.organization.toLowerCase() === organization))
+  )
 }
 
 function appsNamed(name: string, space: string, directory: Directory): { guid: string; app: App }[] {
@@ -87,8 +99,13 @@ export function routesOfApps({ apps }: AppService, directory: Directory): Route[
   return [...routes].filter(({ destinations }) => destinations.every(({ app }) => guids.has(app)))
 }
 
-/** All ways to write a route that lead to it, in lower case: its host, and the names of the services of its own space that it answers for. */
-export function namesOfRoute({ host, space, destinations }: Pick<Route, 'host' | 'space' | 'destinations'>, directory: Directory): string[] {
+/**
+ * All ways to write a route that lead to it, in lower case: its host, and the names of the services of its own space that it answers for.
+ */
+export function namesOfRoute(
+  { host, space, destinations }: Pick<Route, 'host' | 'space' | 'destinations'>,
+  directory: Directory,
+): string[] {
   const [first, ...others] = [...new Set(destinations.map(({ app }) => app))].map((guid) => servicesOf(guid, space, directory))
   const common = (first ?? []).filter((name) => others.every((names) => names.includes(name)))
   return [host, ...common.flatMap((name) => namesOfService(name, space, directory))]
@@ -102,10 +119,15 @@ function servicesOf(guid: string, space: string, directory: Directory): string[]
   return [...names].filter((name) => appsNamed(name, space, directory).some((one) => one.guid === guid))
 }
 
-/** All ways to write the service NAME of a space: `NAME`, `NAME.SPACE`, `NAME.SPACE.ORGANIZATION`, with the space's guid, and as in Kubernetes. */
+/**
+ * All ways to write the service NAME of a space: `NAME`, `NAME.SPACE`, `NAME.SPACE.ORGANIZATION`, with the space's guid, and as in
+ * Kubernetes.
+ */
 export function namesOfService(name: string, guid: string, directory: Directory): string[] {
   const space = directory.space(guid)
-  const spaces = [guid, ...(space ? [space.name, `${space.name}.${space.organization}`] : [])].map((written) => `${name}.${written}`.toLowerCase())
+  const spaces = [guid, ...(space ? [space.name, `${space.name}.${space.organization}`] : [])].map((written) =>
+    `${name}.${written}`.toLowerCase(),
+  )
   return [name, ...spaces.flatMap((written) => [written, `${written}.svc`, `${written}.svc.cluster.local`])]
 }
 

@@ -55,7 +55,8 @@ function walk(context: Context, field: Field, value: unknown, path: string, patt
   if (wrong) return findings.error(path, wrong, codes.type)
   if (field.fields) return walkObject(context, field, value as Record<string, unknown>, path, pattern)
   if (field.of?.fields || field.of?.of) {
-    for (const [key, inner] of entries(value)) walk(context, field.of, inner, within(path, key), `${pattern}${field.type === 'list' ? '[]' : '{}'}`)
+    for (const [key, inner] of entries(value))
+      walk(context, field.of, inner, within(path, key), `${pattern}${field.type === 'list' ? '[]' : '{}'}`)
     return
   }
   if (field.of) for (const [key, inner] of entries(value)) findings.fault(within(path, key), typeFault(field.of, inner))
@@ -72,7 +73,11 @@ function walkObject(context: Context, field: Field, value: Record<string, unknow
       continue
     }
     const meant = nearest(name, Object.keys(known))
-    findings.error(at, `there is no such field; ${meant ? `did you mean ${meant}?` : `there are ${Object.keys(known).join(', ')}`}`, codes.unknown)
+    findings.error(
+      at,
+      `there is no such field; ${meant ? `did you mean ${meant}?` : `there are ${Object.keys(known).join(', ')}`}`,
+      codes.unknown,
+    )
   }
   for (const [name, { required }] of Object.entries(known)) {
     if (required && value[name] === undefined) findings.error(within(path, name), 'is required')
@@ -88,7 +93,8 @@ function checkSupport({ kind, findings }: Context, path: string, pattern: string
 function typeFault({ type, values }: Field, value: unknown): string | undefined {
   const found = Array.isArray(value) ? 'list' : value === null ? 'nothing' : typeof value
   const wanted = type === 'map' ? 'object' : type
-  if (!wanted.split(' or ').includes(found)) return `must be ${article(wanted)}, is ${found === 'nothing' ? found : article(found)}${hint(wanted, value)}`
+  if (!wanted.split(' or ').includes(found))
+    return `must be ${article(wanted)}, is ${found === 'nothing' ? found : article(found)}${hint(wanted, value)}`
   if (!values || values.includes(value as string)) return undefined
   const meant = nearest(value as string, values)
   return `${JSON.stringify(value)} is none of ${values.join(', ')}${meant ? `; did you mean ${meant}?` : ''}`
@@ -98,7 +104,8 @@ const article = (type: string): string => `${/^[aeiou]/.test(type) ? 'an' : 'a'}
 
 function hint(wanted: string, value: unknown): string {
   if (wanted === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return `; write "${value}"`
-  if (wanted === 'number' && typeof value === 'string' && value.trim() && !Number.isNaN(Number(value))) return `; write ${Number(value)} without quotes`
+  if (wanted === 'number' && typeof value === 'string' && value.trim() && !Number.isNaN(Number(value)))
+    return `; write ${Number(value)} without quotes`
   if (wanted === 'list' && typeof value === 'object') return '; write - before its first line'
   return ''
 }

@@ -19,7 +19,13 @@ const envoy: Support = { engines: ['envoy'] }
 const refused = (reason: string): Support => ({ engines: [], refused: reason })
 const ignored = (reason: string): Support => ({ engines: [], ignored: reason })
 
-const all = (support: Support, paths: string): Record<string, Support> => Object.fromEntries(paths.trim().split(/\s+/).map((path) => [path, support]))
+const all = (support: Support, paths: string): Record<string, Support> =>
+  Object.fromEntries(
+    paths
+      .trim()
+      .split(/\s+/)
+      .map((path) => [path, support]),
+  )
 
 const exportTo = ignored('a rule shapes only routes of its own space, so there is nothing to export')
 
@@ -31,10 +37,12 @@ const match: Record<string, Support> = {
   ...all(both, 'gateways sourceLabels sourceNamespace'),
   statPrefix: ignored('metrics have the names of route and app'),
 }
-const under = (path: string, table: Record<string, Support>): Record<string, Support> => Object.fromEntries(Object.entries(table).map(([name, support]) => [`${path}.${name}`, support]))
+const under = (path: string, table: Record<string, Support>): Record<string, Support> =>
+  Object.fromEntries(Object.entries(table).map(([name, support]) => [`${path}.${name}`, support]))
 
 /**
- * What becomes of each field without inner ones. Parts that recur stand once, as `simplify` says: a string match by its own path, a policy of a
+ * What becomes of each field without inner ones. Parts that recur stand once, as `simplify` says: a string match by its own path, a policy
+ * of a
  * subset or port as that of the whole rule.
  */
 export const support: Record<ResourceKind, Record<string, Support>> = {
@@ -47,7 +55,10 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
       'port.targetPort': refused('it has no meaning for a Gateway, in Istio neither; leave it out'),
     }),
     ...under('servers[].tls', {
-      ...all(both, 'httpsRedirect credentialName serverCertificate privateKey caCertificates minProtocolVersion maxProtocolVersion cipherSuites credentialNames subjectAltNames caCertCredentialName'),
+      ...all(
+        both,
+        'httpsRedirect credentialName serverCertificate privateKey caCertificates minProtocolVersion maxProtocolVersion cipherSuites credentialNames subjectAltNames caCertCredentialName',
+      ),
       ...all(both, 'caCrl verifyCertificateHash verifyCertificateSpki tlsCertificates[].serverCertificate tlsCertificates[].privateKey'),
       mode: { ...both, but: 'ISTIO_MUTUAL and AUTO_PASSTHROUGH are refused: they are for sidecars' },
       'tlsCertificates[].caCertificates': refused('the CAs of clients are the same for all certificates; write tls.caCertificates'),
@@ -59,23 +70,41 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     ...under('http[].match[]', match),
     ...under('http[]', {
       ...all(both, 'route[].destination.host route[].destination.subset route[].destination.port.number route[].weight'),
-      ...all(both, 'headers.request.add headers.request.set headers.request.remove headers.response.add headers.response.set headers.response.remove'),
+      ...all(
+        both,
+        'headers.request.add headers.request.set headers.request.remove headers.response.add headers.response.set headers.response.remove',
+      ),
       ...all(both, 'route[].headers.request.add route[].headers.request.set route[].headers.request.remove'),
       ...all(both, 'route[].headers.response.add route[].headers.response.set route[].headers.response.remove'),
       ...all(both, 'redirect.authority redirect.derivePort redirect.port redirect.redirectCode redirect.scheme redirect.uri'),
       ...all(both, 'directResponse.status directResponse.body.string directResponse.body.bytes delegate.name delegate.namespace'),
       ...all(both, 'rewrite.uri rewrite.authority rewrite.uriRegexRewrite.match rewrite.uriRegexRewrite.rewrite'),
-      ...all(both, 'retries.attempts retries.backoff retries.perTryTimeout retries.retryIgnorePreviousHosts retries.retryOn retries.retryRemoteLocalities'),
-      ...all(both, 'fault.abort.grpcStatus fault.abort.httpStatus fault.abort.percentage.value fault.delay.fixedDelay fault.delay.percent fault.delay.percentage.value'),
+      ...all(
+        both,
+        'retries.attempts retries.backoff retries.perTryTimeout retries.retryIgnorePreviousHosts retries.retryOn retries.retryRemoteLocalities',
+      ),
+      ...all(
+        both,
+        'fault.abort.grpcStatus fault.abort.httpStatus fault.abort.percentage.value fault.delay.fixedDelay fault.delay.percent fault.delay.percentage.value',
+      ),
       'fault.abort.http2Error': refused('Istio has never implemented it; write httpStatus or grpcStatus'),
       'fault.delay.exponentialDelay': refused('Istio has never implemented it; write fixedDelay'),
       ...all(both, 'mirror.host mirror.subset mirror.port.number mirrorPercent mirror_percent mirrorPercentage.value'),
       ...all(both, 'mirrors[].destination.host mirrors[].destination.subset mirrors[].destination.port.number mirrors[].percentage.value'),
-      ...all(both, 'corsPolicy.allowCredentials corsPolicy.allowHeaders corsPolicy.allowMethods corsPolicy.allowOrigin corsPolicy.allowOrigins[]'),
+      ...all(
+        both,
+        'corsPolicy.allowCredentials corsPolicy.allowHeaders corsPolicy.allowMethods corsPolicy.allowOrigin corsPolicy.allowOrigins[]',
+      ),
       ...all(both, 'corsPolicy.exposeHeaders corsPolicy.maxAge corsPolicy.unmatchedPreflights'),
     }),
-    ...under('tls[]', { ...all(both, 'match[].sniHosts match[].port match[].gateways match[].destinationSubnets'), ...all(unknownCallers, 'match[].sourceLabels match[].sourceNamespace') }),
-    ...under('tcp[]', { ...all(both, 'match[].port match[].gateways match[].destinationSubnets'), ...all(unknownCallers, 'match[].sourceLabels match[].sourceNamespace') }),
+    ...under('tls[]', {
+      ...all(both, 'match[].sniHosts match[].port match[].gateways match[].destinationSubnets'),
+      ...all(unknownCallers, 'match[].sourceLabels match[].sourceNamespace'),
+    }),
+    ...under('tcp[]', {
+      ...all(both, 'match[].port match[].gateways match[].destinationSubnets'),
+      ...all(unknownCallers, 'match[].sourceLabels match[].sourceNamespace'),
+    }),
     'tcp[].match[].sourceSubnet': refused('Istio ignores it; leave it out'),
     ...under('tls[].route[]', all(both, 'destination.host destination.subset destination.port.number weight')),
     ...under('tcp[].route[]', all(both, 'destination.host destination.subset destination.port.number weight')),
@@ -87,11 +116,17 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     ...under('trafficPolicy.connectionPool', {
       ...all(both, 'tcp.connectTimeout tcp.idleTimeout tcp.maxConnectionDuration tcp.maxConnections'),
       ...all(envoy, 'tcp.tcpKeepalive.time tcp.tcpKeepalive.interval tcp.tcpKeepalive.probes'),
-      ...all(both, 'http.useClientProtocol http.h2UpgradePolicy http.http1MaxPendingRequests http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries'),
+      ...all(
+        both,
+        'http.useClientProtocol http.h2UpgradePolicy http.http1MaxPendingRequests http.http2MaxRequests http.idleTimeout http.maxConcurrentStreams http.maxRequestsPerConnection http.maxRetries',
+      ),
     }),
     ...under('trafficPolicy.loadBalancer', {
       ...all(both, 'simple warmup.aggression warmup.duration warmup.minimumPercent warmupDurationSecs'),
-      ...all(both, 'consistentHash.httpHeaderName consistentHash.httpQueryParameterName consistentHash.useSourceIp consistentHash.minimumRingSize'),
+      ...all(
+        both,
+        'consistentHash.httpHeaderName consistentHash.httpQueryParameterName consistentHash.useSourceIp consistentHash.minimumRingSize',
+      ),
       ...all(both, 'consistentHash.httpCookie.name consistentHash.httpCookie.path consistentHash.httpCookie.ttl'),
       ...all(both, 'consistentHash.httpCookie.attributes[].name consistentHash.httpCookie.attributes[].value'),
       ...all(both, 'consistentHash.ringHash.minimumRingSize consistentHash.maglev.tableSize'),
@@ -99,15 +134,27 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
       ...all(both, 'localityLbSetting.failover[].from localityLbSetting.failover[].to localityLbSetting.failoverPriority'),
     }),
     ...under('trafficPolicy.outlierDetection', {
-      ...all(both, 'baseEjectionTime consecutive5xxErrors consecutiveErrors consecutiveGatewayErrors consecutiveLocalOriginFailures interval'),
+      ...all(
+        both,
+        'baseEjectionTime consecutive5xxErrors consecutiveErrors consecutiveGatewayErrors consecutiveLocalOriginFailures interval',
+      ),
       ...all(both, 'maxEjectionPercent minHealthPercent splitExternalLocalOriginErrors'),
     }),
-    'trafficPolicy.tls.mode': { ...both, but: 'ISTIO_MUTUAL has no effect: instances are always asked by mutual TLS with their identity checked' },
-    ...under('trafficPolicy.tls', all(both, 'sni subjectAltNames caCertificates clientCertificate privateKey insecureSkipVerify caCrl credentialName')),
+    'trafficPolicy.tls.mode': {
+      ...both,
+      but: 'ISTIO_MUTUAL has no effect: instances are always asked by mutual TLS with their identity checked',
+    },
+    ...under(
+      'trafficPolicy.tls',
+      all(both, 'sni subjectAltNames caCertificates clientCertificate privateKey insecureSkipVerify caCrl credentialName'),
+    ),
     ...under('trafficPolicy', {
       ...all(both, 'retryBudget.minRetryConcurrency retryBudget.percent'),
       'proxyProtocol.version': refused('neither instances nor external services are spoken to by the PROXY protocol; leave it out'),
-      ...all(refused('requests are not tunnelled; write a ServiceEntry for the proxy itself'), 'tunnel.protocol tunnel.targetHost tunnel.targetPort'),
+      ...all(
+        refused('requests are not tunnelled; write a ServiceEntry for the proxy itself'),
+        'tunnel.protocol tunnel.targetHost tunnel.targetPort',
+      ),
     }),
   },
   ServiceEntry: {
@@ -115,7 +162,7 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     ...all(both, 'subjectAltNames ports[].name ports[].number ports[].protocol ports[].targetPort'),
     ...all(both, 'endpoints[].address endpoints[].labels endpoints[].ports endpoints[].weight endpoints[].locality'),
     hosts: { ...both, but: 'wildcards are refused: all apps see these hosts, and nobody owns the names beneath one' },
-    resolution: { ...both, but: 'DYNAMIC_DNS is refused: names that only a request tells would reach anything; NONE is the operator\'s' },
+    resolution: { ...both, but: "DYNAMIC_DNS is refused: names that only a request tells would reach anything; NONE is the operator's" },
     addresses: ignored('apps reach the service by its name; no traffic to addresses is caught'),
     location: ignored('it makes no difference here: what the router asks a service for is said by a DestinationRule'),
     'endpoints[].network': refused('there is one network; write an address that the routers reach'),

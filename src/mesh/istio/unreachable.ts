@@ -14,11 +14,22 @@ interface Rule {
   match?: object[]
 }
 
-function checkRule(rules: Rule[], position: number, list: string, findings: Findings, covers: (before: HttpMatch, match: HttpMatch) => boolean): void {
+function checkRule(
+  rules: Rule[],
+  position: number,
+  list: string,
+  findings: Findings,
+  covers: (before: HttpMatch, match: HttpMatch) => boolean,
+): void {
   const path = `${list}[${position}]`
   const earlier = rules.slice(0, position)
   const open = earlier.findIndex(({ match }) => !match?.length)
-  if (open >= 0) return findings.warn(path, `is never reached: ${ruleName(rules, list, open)} has no match, so it takes every request; move it to the end`, codes.unreachable)
+  if (open >= 0)
+    return findings.warn(
+      path,
+      `is never reached: ${ruleName(rules, list, open)} has no match, so it takes every request; move it to the end`,
+      codes.unreachable,
+    )
   const matches = rules[position]!.match ?? []
   let covered = 0
   matches.forEach((match, index) => {
@@ -26,13 +37,19 @@ function checkRule(rules: Rule[], position: number, list: string, findings: Find
     const own = by < 0 ? matches.slice(0, index).findIndex((before) => covers(before, match)) : -1
     if (by < 0 && own < 0) return
     if (by >= 0) covered++
-    findings.warn(`${path}.match[${index}]`, `is never used: ${by >= 0 ? ruleName(rules, list, by) : `match[${own}] of the same rule`} matches all of it`, codes.shadowed)
+    findings.warn(
+      `${path}.match[${index}]`,
+      `is never used: ${by >= 0 ? ruleName(rules, list, by) : `match[${own}] of the same rule`} matches all of it`,
+      codes.shadowed,
+    )
   })
-  if (matches.length && covered === matches.length) findings.warn(path, 'is never reached: earlier rules take all that it matches; move it before them', codes.unreachable)
+  if (matches.length && covered === matches.length)
+    findings.warn(path, 'is never reached: earlier rules take all that it matches; move it before them', codes.unreachable)
 }
 
 /** `http[2] (canary)`. */
-const ruleName = (rules: Pick<Rule, 'name'>[], list: string, position: number): string => `${list}[${position}]${rules[position]!.name ? ` (${rules[position]!.name})` : ''}`
+const ruleName = (rules: Pick<Rule, 'name'>[], list: string, position: number): string =>
+  `${list}[${position}]${rules[position]!.name ? ` (${rules[position]!.name})` : ''}`
 
 /** Whether every request that `match` takes is taken by `before`, as far as can be told. */
 function coversHttp(before: HttpMatch, match: HttpMatch): boolean {
@@ -64,5 +81,11 @@ function coversString(before: StringMatch, match: StringMatch | undefined, anyCa
 
 /** JSON with the fields in one order. */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) => (inner && typeof inner === 'object' && !Array.isArray(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner)) ?? ''
+  return (
+    JSON.stringify(value, (_key, inner: unknown) =>
+      inner && typeof inner === 'object' && !Array.isArray(inner)
+        ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : inner,
+    ) ?? ''
+  )
 }

@@ -10,7 +10,9 @@ export type Fault = string | undefined
 export const isLabel = (text: string): boolean => label.test(text)
 
 export function labelFault(text: string): Fault {
-  return isLabel(text) ? undefined : `${JSON.stringify(text)} is no name: letters, digits and - only, at most 63, beginning and ending with a letter or digit`
+  return isLabel(text)
+    ? undefined
+    : `${JSON.stringify(text)} is no name: letters, digits and - only, at most 63, beginning and ending with a letter or digit`
 }
 
 /** A name of a resource, as Kubernetes has it. */
@@ -25,7 +27,8 @@ export function hostFault(host: string): Fault {
   if (host.length > 255) return 'is longer than 255 characters'
   const labels = host.replace(/\.$/, '').split('.')
   const wrong = labels.find((part) => !label.test(part))
-  if (wrong !== undefined) return `${JSON.stringify(host)} is no host name: ${JSON.stringify(wrong)} may have letters, digits and - only, at most 63`
+  if (wrong !== undefined)
+    return `${JSON.stringify(host)} is no host name: ${JSON.stringify(wrong)} may have letters, digits and - only, at most 63`
   if (/^\d+$/.test(labels.at(-1)!)) return `${JSON.stringify(host)} is no host name: its last part is a number`
   return undefined
 }
@@ -53,7 +56,10 @@ const durationForm = /^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:h|ms|m|s|us|µs|ns))+$/
 export function milliseconds(text: string): number | undefined {
   if (text === '0') return 0
   if (!durationForm.test(text)) return undefined
-  const sum = [...text.matchAll(/(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|ns)/g)].reduce((total, [, number, unit]) => total + Number(number) * units[unit!]!, 0)
+  const sum = [...text.matchAll(/(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|ns)/g)].reduce(
+    (total, [, number, unit]) => total + Number(number) * units[unit!]!,
+    0,
+  )
   return (text.startsWith('-') ? -1 : 1) * Number(sum.toPrecision(15))
 }
 
@@ -93,7 +99,9 @@ export function subnetFault(subnet: string): Fault {
   if (!isIP(address!) || more.length) return `${JSON.stringify(subnet)} is no subnet; write one as 10.0.0.0/8`
   if (bits === undefined) return undefined
   const most = isIPv4(address!) ? 32 : 128
-  return /^\d+$/.test(bits) && Number(bits) <= most ? undefined : `${JSON.stringify(subnet)} is no subnet: its prefix is 0 to ${most} bits long`
+  return /^\d+$/.test(bits) && Number(bits) <= most
+    ? undefined
+    : `${JSON.stringify(subnet)} is no subnet: its prefix is 0 to ${most} bits long`
 }
 
 /** A label's name and value, as Kubernetes and Cloud Controller have them. */
@@ -106,7 +114,8 @@ export function labelPairFault(name: string, value: string): Fault {
 
 /** Istio's protocols of a port, by their names in upper case. */
 export const protocols = ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTPS', 'TLS', 'TCP', 'HTTP_PROXY', 'MONGO', 'REDIS', 'MYSQL'] as const
-export const isHttp = (protocol: string | undefined): boolean => ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTP_PROXY'].includes((protocol ?? '').toUpperCase())
+export const isHttp = (protocol: string | undefined): boolean =>
+  ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTP_PROXY'].includes((protocol ?? '').toUpperCase())
 export const isTls = (protocol: string | undefined): boolean => ['HTTPS', 'TLS'].includes((protocol ?? '').toUpperCase())
 
 /** Whether every host that `narrow` stands for is one of those of `wide`; each may be a wildcard. */

@@ -1,7 +1,12 @@
 /** What a cluster is of: a route, by its key; the apps of a space that are called so; or a host of a ServiceEntry. */
-export type ClusterOwner = { kind: 'route'; route: string } | { kind: 'apps'; space: string; name: string } | { kind: 'entry'; namespace: string; name: string; host: string }
+export type ClusterOwner =
+  | { kind: 'route'; route: string }
+  | { kind: 'apps'; space: string; name: string }
+  | { kind: 'entry'; namespace: string; name: string; host: string }
 
-/** Names the cluster of a service, of a subset of it, or of one port. That of a whole route is the platform's own, named by the route's key. */
+/**
+ * Names the cluster of a service, of a subset of it, or of one port. That of a whole route is the platform's own, named by the route's key.
+ */
 export function clusterName(id: string, subset: string | undefined, port: number | undefined): string {
   if (subset === undefined && port === undefined && id.startsWith('route ')) return id.slice('route '.length)
   return `rule/${subset ?? ''}/${port ?? ''}/${id}`

@@ -14,12 +14,19 @@ export function directoryOf(view: Source): Directory {
     routesOfHost: (host) => [...view.keysOf(name.host(host))].flatMap((key) => view.get('route', key) ?? []),
     routesOfApp: (guid) => [...view.keysOf(name.destination(guid))].flatMap((key) => view.get('route', key) ?? []),
     app: (guid) => view.get('app', guid),
-    appsCalled: (space, called) => [...view.keysOf(name.service(space, called))].flatMap((guid): [string, App][] => {
-      const app = view.get('app', guid)
-      return app ? [[guid, app]] : []
-    }),
+    appsCalled: (space, called) =>
+      [...view.keysOf(name.service(space, called))].flatMap((guid): [string, App][] => {
+        const app = view.get('app', guid)
+        return app ? [[guid, app]] : []
+      }),
     space: spaceOf,
-    spacesNamed: (called, organization) => [...view.keysOf(name.spaces(called))].filter((guid) => organization === undefined || spaceOf(guid)?.organization.toLowerCase() === organization),
-    serviceEntries: (host) => [...view.keysOf(name.resources('ServiceEntry', host))].flatMap((key) => view.get('resource', key) ?? []).filter((one): one is ServiceEntry => one.kind === 'ServiceEntry'),
+    spacesNamed: (called, organization) =>
+      [...view.keysOf(name.spaces(called))].filter(
+        (guid) => organization === undefined || spaceOf(guid)?.organization.toLowerCase() === organization,
+      ),
+    serviceEntries: (host) =>
+      [...view.keysOf(name.resources('ServiceEntry', host))]
+        .flatMap((key) => view.get('resource', key) ?? [])
+        .filter((one): one is ServiceEntry => one.kind === 'ServiceEntry'),
   }
 }

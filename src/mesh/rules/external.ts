@@ -18,6 +18,12 @@ export function externalHost(view: Source, host: string): ExternalHost | undefin
   const { namespace, name } = entry.metadata
   const route: Route = { host, path: '', exposure: 'int', space: namespace, labels: {}, options: {}, destinations: [] }
   const bound = mergedRoutes(virtualServicesFor(view, route).map((service) => boundRoutes(view, service, host, 'int')))
-  const all: BoundRoute = { name: `${namespace}/${name}`, source: resourceKey(entry), namespace, route: { route: [{ destination: { host } }] }, matches: [{ match: undefined, binding: 'all' }] }
+  const all: BoundRoute = {
+    name: `${namespace}/${name}`,
+    source: resourceKey(entry),
+    namespace,
+    route: { route: [{ destination: { host } }] },
+    matches: [{ match: undefined, binding: 'all' }],
+  }
   return { route, rules: bound.length ? bound : [all] }
 }

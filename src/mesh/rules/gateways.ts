@@ -42,12 +42,16 @@ export function gatewayNamed(view: Source, written: string, namespace: string): 
 
 /** The servers of a route's own space, and of the operator, that have its host; those of the oldest Gateway first. */
 export function serversFor(view: Source, route: Route): GatewayServer[] {
-  const keys = new Set(spellings(view, route).flatMap((alike) => alike.flatMap((host) => [...view.keysOf(name.resources('Gateway', host))])))
+  const keys = new Set(
+    spellings(view, route).flatMap((alike) => alike.flatMap((host) => [...view.keysOf(name.resources('Gateway', host))])),
+  )
   const gateways = [...keys].flatMap((key) => {
     const resource = view.get('resource', key)
     return resource?.kind === 'Gateway' && mayShape(resource.metadata.namespace, route) ? [resource] : []
   })
-  return gateways.sort(byAge).flatMap((gateway) => serversOf(gateway).filter(({ server }) => hostsOfServer(server).some((pattern) => matches(pattern, route.host))))
+  return gateways
+    .sort(byAge)
+    .flatMap((gateway) => serversOf(gateway).filter(({ server }) => hostsOfServer(server).some((pattern) => matches(pattern, route.host))))
 }
 
 /** Whether a server's `hosts` have `host`, for VirtualServices of `namespace`. */
@@ -61,7 +65,9 @@ export function serves({ hosts = [] }: Server, host: string, namespace: string, 
 
 /** Whether a host, which can be a wildcard itself, is one that a pattern names. */
 export function matches(pattern: string, host: string): boolean {
-  return pattern === '*' || pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1)) && host.length >= pattern.length)
+  return (
+    pattern === '*' || pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1)) && host.length >= pattern.length)
+  )
 }
 
 /** A server's kind, by its protocol. */

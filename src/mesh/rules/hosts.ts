@@ -19,7 +19,8 @@ export function wildcardsOf(host: string): string[] {
 }
 
 /**
- * Most hosts that one wildcard of the operator's shapes, the first by name: each becomes a virtual host, and what a change of rules costs the routers grows
+ * Most hosts that one wildcard of the operator's shapes, the first by name: each becomes a virtual host, and what a change of rules costs
+ * the routers grows
  * with them (design.md §4). A space's wildcard reaches no routes but its own.
  */
 export const mostBeneath = 2000
@@ -32,6 +33,9 @@ export function holds(view: Source, written: string, namespace: string, route: P
 
 /** Oldest first; of the same age by name. */
 export function byAge(a: { metadata: { createdAt: string; name: string; namespace: string } }, b: typeof a): number {
-  const [left, right] = [a, b].map(({ metadata: { createdAt, namespace, name } }) => `${createdAt} ${namespace}/${name}`) as [string, string]
+  const [left, right] = [a, b].map(({ metadata: { createdAt, namespace, name } }) => `${createdAt} ${namespace}/${name}`) as [
+    string,
+    string,
+  ]
   return left < right ? -1 : left > right ? 1 : 0
 }

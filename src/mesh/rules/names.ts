@@ -62,14 +62,23 @@ const names: { [K in Kind]: (value: Records[K]) => Name[] } = {
   ],
   process: ({ app }) => [name.processes(app)],
   instance: ({ process }) => [name.instances(process)],
-  route: ({ host, space, destinations }) => [name.host(host), name.owned(space), ...[...new Set(destinations.map(({ app }) => app))].map(name.destination)],
+  route: ({ host, space, destinations }) => [
+    name.host(host),
+    name.owned(space),
+    ...[...new Set(destinations.map(({ app }) => app))].map(name.destination),
+  ],
   secret: () => [],
-  resource: (resource) => [...hostsOf(resource).map((host) => name.resources(resource.kind, host)), ...(resource.kind === 'VirtualService' ? gatewaysOf(resource).map(name.bound) : [])],
+  resource: (resource) => [
+    ...hostsOf(resource).map((host) => name.resources(resource.kind, host)),
+    ...(resource.kind === 'VirtualService' ? gatewaysOf(resource).map(name.bound) : []),
+  ],
 }
 
 /** Keys of the Gateways that a VirtualService names. */
 function gatewaysOf({ metadata, spec }: VirtualService): string[] {
-  const matches = [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])].flatMap(({ match = [] }): { gateways?: string[] }[] => match)
+  const matches = [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])].flatMap(
+    ({ match = [] }): { gateways?: string[] }[] => match,
+  )
   return [spec, ...matches].flatMap(({ gateways = [] }) => gateways).map((written) => gatewayKey(written, metadata.namespace))
 }
 

@@ -6,9 +6,13 @@ import type { Source } from './source.ts'
 
 /** The RateLimits for a route, the oldest first: all that name its host in any way. */
 export function rateLimitsOf(view: Source, route: Route): RateLimit[] {
-  const limits = spellings(view, route).flat().flatMap((host) => [...view.keysOf(name.resources('RateLimit', host))].flatMap((key) => {
-    const resource = view.get('resource', key)
-    return resource?.kind === 'RateLimit' && holds(view, host, resource.metadata.namespace, route) ? [resource] : []
-  }))
+  const limits = spellings(view, route)
+    .flat()
+    .flatMap((host) =>
+      [...view.keysOf(name.resources('RateLimit', host))].flatMap((key) => {
+        const resource = view.get('resource', key)
+        return resource?.kind === 'RateLimit' && holds(view, host, resource.metadata.namespace, route) ? [resource] : []
+      }),
+    )
   return [...new Set(limits)].sort(byAge)
 }

@@ -2,7 +2,10 @@ import type { Change, Kind, Records } from '../records.ts'
 import { nameText, namesOf } from './names.ts'
 import type { Source } from './source.ts'
 
-/** Some records, to read rules from. Names of external services lead nowhere; `exceeded` are wildcards that do not shape the host that is looked at. */
+/**
+ * Some records, to read rules from. Names of external services lead nowhere; `exceeded` are wildcards that do not shape the host that is
+ * looked at.
+ */
 export function recordSource(records: Iterable<Change>, exceeded: ReadonlySet<string> = new Set()): Source {
   const values = new Map<string, Records[Kind]>()
   const keys = new Map<string, string[]>()

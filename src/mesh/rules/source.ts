@@ -7,6 +7,9 @@ export interface Source {
   keysOf(name: Name): Iterable<string>
   /** What the name of an external service leads to; undefined while that is not known. */
   addressesOf(name: string): readonly string[] | undefined
-  /** Whether a wildcard of the operator's has more hosts beneath it than it can shape, and `host`, where one is given, is one that it does not. */
+  /**
+   * Whether a wildcard of the operator's has more hosts beneath it than it can shape, and `host`, where one is given, is one that it does
+   * not.
+   */
   exceeds(wildcard: string, host?: string): boolean
 }

@@ -32,8 +32,17 @@ export function traceHost(view: Source, route: Route, request: TracedRequest): H
     const counted = !match.length || misses.includes(undefined)
     return limits.map((limit, position): TracedLimit => {
       const unkeyed = headerOf(limit)
-      const why = !counted ? misses.map((miss, at) => `${match[at]!.name ?? `match ${at + 1}`}: ${miss}`).join('; ') : lacks(request, unkeyed) ? `header ${unkeyed} is not there` : undefined
-      return { limit: `${namespace}/${name} limits[${position}]`, resource: `ratelimit/${namespace}/${name}`, counts: why === undefined, why: why ?? `it allows ${allowance(limit, global)}` }
+      const why = !counted
+        ? misses.map((miss, at) => `${match[at]!.name ?? `match ${at + 1}`}: ${miss}`).join('; ')
+        : lacks(request, unkeyed)
+          ? `header ${unkeyed} is not there`
+          : undefined
+      return {
+        limit: `${namespace}/${name} limits[${position}]`,
+        resource: `ratelimit/${namespace}/${name}`,
+        counts: why === undefined,
+        why: why ?? `it allows ${allowance(limit, global)}`,
+      }
     })
   })
   return { limits, ...(redirect === undefined ? {} : { redirect }) }
@@ -46,7 +55,8 @@ function httpsRedirect(view: Source, route: Route, request: TracedRequest): stri
   return arrival && `a Gateway sends requests on port ${arrival.port} to the same address with https (httpsRedirect)`
 }
 
-const lacks = ({ headers }: TracedRequest, name: string | undefined): boolean => name !== undefined && !headers.some(([given, value]) => given.toLowerCase() === name.toLowerCase() && value !== '')
+const lacks = ({ headers }: TracedRequest, name: string | undefined): boolean =>
+  name !== undefined && !headers.some(([given, value]) => given.toLowerCase() === name.toLowerCase() && value !== '')
 
 function allowance({ per, requests, unit, burst }: Limit, global: boolean): string {
   const whose = per === 'client-ip' ? ' for each client' : per === 'route' ? '' : ` for each ${headerOf({ per })}`

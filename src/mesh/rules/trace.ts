@@ -61,10 +61,20 @@ export function traceRules(rules: Traceable[], request: TracedRequest): Trace {
     const labelled = (position: number): string => matches[position]!.match?.name ?? `match ${position + 1}`
     if (at >= 0) {
       const conditional = Object.keys(matches[at]!.match ?? {}).length > 0
-      traced.push({ rule, resource, matched: true, why: conditional ? `${labelled(at)} of ${matches.length} holds` : 'it is for all requests' })
+      traced.push({
+        rule,
+        resource,
+        matched: true,
+        why: conditional ? `${labelled(at)} of ${matches.length} holds` : 'it is for all requests',
+      })
       return { rules: traced, outcome: outcomeOf(route) }
     }
-    traced.push({ rule, resource, matched: false, why: misses.length === 1 ? misses[0]! : misses.map((miss, position) => `${labelled(position)}: ${miss}`).join('; ') })
+    traced.push({
+      rule,
+      resource,
+      matched: false,
+      why: misses.length === 1 ? misses[0]! : misses.map((miss, position) => `${labelled(position)}: ${miss}`).join('; '),
+    })
   }
   return { rules: traced }
 }
@@ -79,7 +89,8 @@ export function portsOf({ authority, scheme }: TracedRequest): [arrived: number,
 export function missOf({ match = {}, binding }: BoundRoute['matches'][number], request: TracedRequest): string | undefined {
   const { authority, method, scheme, path } = request
   const [arrived, named] = portsOf(request)
-  if (binding !== 'all' && !binding.some(({ port }) => port === named || port === arrived)) return `it is for Gateways' ports ${binding.map(({ port }) => port).join(', ')}`
+  if (binding !== 'all' && !binding.some(({ port }) => port === named || port === arrived))
+    return `it is for Gateways' ports ${binding.map(({ port }) => port).join(', ')}`
   const headers = headersOf(request)
   const valuesOf = (name: string): string[] => fieldValues(name.toLowerCase(), headers.get(name.toLowerCase()) ?? [])
   const conditions: [what: string, condition: StringMatch | undefined, values: string[]][] = [
@@ -87,12 +98,21 @@ export function missOf({ match = {}, binding }: BoundRoute['matches'][number], r
     ['the scheme', match.scheme, [scheme]],
     ['the method', match.method, [method]],
     ['the host', match.authority, [authority]],
-    ...Object.entries(match.headers ?? {}).map(([name, condition]): [string, StringMatch, string[]] => [`header ${name}`, condition, valuesOf(name)]),
-    ...Object.entries(match.queryParams ?? {}).map(([name, condition]): [string, StringMatch, string[]] => [`parameter ${name}`, condition, [queryValue(request.query, name) ?? []].flat()]),
+    ...Object.entries(match.headers ?? {}).map(([name, condition]): [string, StringMatch, string[]] => [
+      `header ${name}`,
+      condition,
+      valuesOf(name),
+    ]),
+    ...Object.entries(match.queryParams ?? {}).map(([name, condition]): [string, StringMatch, string[]] => [
+      `parameter ${name}`,
+      condition,
+      [queryValue(request.query, name) ?? []].flat(),
+    ]),
   ]
   for (const [what, condition, values] of conditions) {
     const caseless = what === 'the path' && match.ignoreUriCase === true
-    if (condition && !values.some((value) => holds(condition, value, caseless))) return `${what} ${values.length ? `is ${values.map((value) => JSON.stringify(value)).join(', ')}` : 'is not there'}, not ${wanted(condition)}`
+    if (condition && !values.some((value) => holds(condition, value, caseless)))
+      return `${what} ${values.length ? `is ${values.map((value) => JSON.stringify(value)).join(', ')}` : 'is not there'}, not ${wanted(condition)}`
   }
   const unwanted = Object.entries(match.withoutHeaders ?? {}).find(([name, condition]) => {
     const values = valuesOf(name)
@@ -110,7 +130,13 @@ const callersMiss = ({ sourceLabels, sourceNamespace }: HttpMatch): string | und
 
 /** By name in lower case; the pseudo-headers too. */
 function headersOf({ authority, method, scheme, path, query, headers }: TracedRequest): Map<string, string[]> {
-  const found = new Map([[':authority', [authority]], [':method', [method]], [':scheme', [scheme]], [':path', [query === '' ? path : `${path}?${query}`]], ['x-forwarded-proto', [scheme]]])
+  const found = new Map([
+    [':authority', [authority]],
+    [':method', [method]],
+    [':scheme', [scheme]],
+    [':path', [query === '' ? path : `${path}?${query}`]],
+    ['x-forwarded-proto', [scheme]],
+  ])
   for (const [name, value] of headers) found.set(name.toLowerCase(), [...(found.get(name.toLowerCase()) ?? []), value])
   return found
 }
@@ -122,7 +148,8 @@ function holds({ exact, prefix, regex }: StringMatch, value: string, caseless: b
   return regex === undefined || regex === '*' || RE2JS.compile(wireText(regex), RE2JS.DOTALL).matches(wireText(value))
 }
 
-const isAnything = ({ exact, prefix, regex }: StringMatch): boolean => exact === undefined && !prefix && (regex === undefined || regex === '*')
+const isAnything = ({ exact, prefix, regex }: StringMatch): boolean =>
+  exact === undefined && !prefix && (regex === undefined || regex === '*')
 
 function wanted({ exact, prefix, regex }: StringMatch): string {
   if (exact !== undefined) return JSON.stringify(exact)
@@ -131,7 +158,12 @@ function wanted({ exact, prefix, regex }: StringMatch): string {
 }
 
 function outcomeOf({ route = [], redirect, directResponse, fault }: HttpRoute): Outcome {
-  if (redirect) return { does: `redirects to ${redirect.authority ?? 'the same host'}${redirect.uri ?? ''}`, status: redirect.redirectCode ?? 301, targets: [] }
+  if (redirect)
+    return {
+      does: `redirects to ${redirect.authority ?? 'the same host'}${redirect.uri ?? ''}`,
+      status: redirect.redirectCode ?? 301,
+      targets: [],
+    }
   if (directResponse) return { does: 'answers by itself', status: directResponse.status, targets: [] }
   const total = route.reduce((sum, { weight = 0 }) => sum + weight, 0)
   const targets = route.map(({ destination: { host, subset, port }, weight = 0 }) => ({
@@ -140,7 +172,12 @@ function outcomeOf({ route = [], redirect, directResponse, fault }: HttpRoute): 
     ...(port?.number === undefined ? {} : { port: port.number }),
     share: route.length === 1 ? 1 : weight / total,
   }))
-  const sent = targets.map(({ host, subset, share }) => `${host}${subset === undefined ? '' : ` (subset ${subset})`}${share === 1 ? '' : ` ${Math.round(share * 1000) / 10} %`}`).join(', ')
+  const sent = targets
+    .map(
+      ({ host, subset, share }) =>
+        `${host}${subset === undefined ? '' : ` (subset ${subset})`}${share === 1 ? '' : ` ${Math.round(share * 1000) / 10} %`}`,
+    )
+    .join(', ')
   return { does: `sends to ${sent || 'nobody'}${fault ? ', with injected faults' : ''}`, targets }
 }
 

@@ -24,10 +24,12 @@ export interface BoundRoute {
 /** The VirtualServices for a route, as Istio merges them: those that name its host most closely, the operator's first, then by age. */
 export function virtualServicesFor(view: Source, route: Pick<Route, 'host' | 'space' | 'destinations'>): VirtualService[] {
   for (const alike of spellings(view, route)) {
-    const services = alike.flatMap((host) => [...view.keysOf(name.resources('VirtualService', host))].flatMap((key) => {
-      const resource = view.get('resource', key)
-      return resource?.kind === 'VirtualService' && holds(view, host, resource.metadata.namespace, route) ? [resource] : []
-    }))
+    const services = alike.flatMap((host) =>
+      [...view.keysOf(name.resources('VirtualService', host))].flatMap((key) => {
+        const resource = view.get('resource', key)
+        return resource?.kind === 'VirtualService' && holds(view, host, resource.metadata.namespace, route) ? [resource] : []
+      }),
+    )
     const found = [...new Set(services)]
     if (found.length) return found.sort((a, b) => rank(a) - rank(b) || byAge(a, b))
   }
@@ -46,7 +48,14 @@ export function boundRoutes(view: Source, service: VirtualService, host: string,
   })
 }
 
-function boundRoute(view: Source, service: VirtualService, route: HttpRoute, position: number, host: string, exposure: Exposure): BoundRoute {
+function boundRoute(
+  view: Source,
+  service: VirtualService,
+  route: HttpRoute,
+  position: number,
+  host: string,
+  exposure: Exposure,
+): BoundRoute {
   const { namespace, name } = service.metadata
   const matches = (route.match?.length ? route.match : [undefined]).flatMap((match) => {
     const binding = bindingOf(view, match?.gateways?.length ? match.gateways : service.spec.gateways, namespace, host, exposure)
@@ -65,10 +74,12 @@ function delegated(view: Source, service: VirtualService, root: BoundRoute): Bou
     source: resourceKey(delegate),
     namespace,
     route: inherited(root.route, route),
-    matches: root.matches.flatMap(({ match, binding }) => (route.match?.length ? route.match : [undefined]).flatMap((inner) => {
-      const both = bothMatch(match, inner)
-      return both === null ? [] : [{ match: both, binding }]
-    })),
+    matches: root.matches.flatMap(({ match, binding }) =>
+      (route.match?.length ? route.match : [undefined]).flatMap((inner) => {
+        const both = bothMatch(match, inner)
+        return both === null ? [] : [{ match: both, binding }]
+      }),
+    ),
   }))
 }
 
@@ -76,23 +87,31 @@ function delegated(view: Source, service: VirtualService, root: BoundRoute): Bou
 export function delegateOf(view: Source, { metadata }: VirtualService, delegate: HttpRoute['delegate']): VirtualService | undefined {
   const { name = '', namespace = metadata.namespace } = delegate ?? {}
   const found = view.get('resource', `virtualservice/${namespace}/${name}`)
-  return found?.kind === 'VirtualService' && [metadata.namespace, systemNamespace].some((own) => own === namespace || metadata.namespace === systemNamespace) ? found : undefined
+  return found?.kind === 'VirtualService' &&
+    [metadata.namespace, systemNamespace].some((own) => own === namespace || metadata.namespace === systemNamespace)
+    ? found
+    : undefined
 }
 
 const inheritable = ['rewrite', 'timeout', 'retries', 'fault', 'mirror', 'mirrors', 'mirrorPercentage', 'corsPolicy', 'headers'] as const
 
 function inherited(root: HttpRoute, route: HttpRoute): HttpRoute {
   const merged: HttpRoute = { ...route }
-  for (const field of inheritable) Object.assign(merged, root[field] !== undefined && route[field] === undefined ? { [field]: root[field] } : {})
+  for (const field of inheritable)
+    Object.assign(merged, root[field] !== undefined && route[field] === undefined ? { [field]: root[field] } : {})
   return merged
 }
 
-/** The conditions of two matches together; null where they contradict each other, so that the delegate's entry is left out, as Istio does it. */
+/**
+ * The conditions of two matches together; null where they contradict each other, so that the delegate's entry is left out, as Istio does
+ * it.
+ */
 function bothMatch(outer: HttpMatch | undefined, inner: HttpMatch | undefined): HttpMatch | undefined | null {
   if (!outer || !inner) return outer ?? inner
   if (!lies(inner.uri, outer.uri)) return null
   if (single.some((field) => contradict(outer[field], inner[field]))) return null
-  if (tables.some((field) => Object.entries(inner[field] ?? {}).some(([name, condition]) => contradict(outer[field]?.[name], condition)))) return null
+  if (tables.some((field) => Object.entries(inner[field] ?? {}).some(([name, condition]) => contradict(outer[field]?.[name], condition))))
+    return null
   const merged = tables.flatMap((field) => (outer[field] || inner[field] ? [[field, { ...outer[field], ...inner[field] }]] : []))
   return { ...outer, ...inner, ...(Object.fromEntries(merged) as HttpMatch) }
 }
@@ -100,7 +119,8 @@ function bothMatch(outer: HttpMatch | undefined, inner: HttpMatch | undefined): 
 const single = ['scheme', 'method', 'authority', 'port', 'ignoreUriCase', 'sourceNamespace'] as const
 const tables = ['headers', 'withoutHeaders', 'queryParams', 'sourceLabels'] as const
 
-const contradict = (outer: unknown, inner: unknown): boolean => outer !== undefined && inner !== undefined && !isDeepStrictEqual(outer, inner)
+const contradict = (outer: unknown, inner: unknown): boolean =>
+  outer !== undefined && inner !== undefined && !isDeepStrictEqual(outer, inner)
 
 /** Whether a delegate's path is among those of the entry that names it. */
 function lies(inner: HttpMatch['uri'], outer: HttpMatch['uri']): boolean {
@@ -119,18 +139,29 @@ export function mergedRoutes(services: BoundRoute[][]): BoundRoute[] {
   return [...entries.filter((entry) => !isForAll(entry)), ...entries.filter(isForAll)]
 }
 
-const isForAll = ({ matches }: BoundRoute): boolean => matches.some(({ match, binding }) => binding === 'all' && conditionsOf(match).every(([field, value]) => field === 'uri' && ['/', ''].includes((value as StringMatch).prefix ?? 'x')))
+const isForAll = ({ matches }: BoundRoute): boolean =>
+  matches.some(
+    ({ match, binding }) =>
+      binding === 'all' &&
+      conditionsOf(match).every(([field, value]) => field === 'uri' && ['/', ''].includes((value as StringMatch).prefix ?? 'x')),
+  )
 
 /** What a match asks for; `name` and `gateways`, which is its binding, ask for nothing of a request. */
-const conditionsOf = (match: HttpMatch = {}): [string, unknown][] => Object.entries(match).filter(([field]) => !['name', 'gateways', 'ignoreUriCase', 'statPrefix'].includes(field))
+const conditionsOf = (match: HttpMatch = {}): [string, unknown][] =>
+  Object.entries(match).filter(([field]) => !['name', 'gateways', 'ignoreUriCase', 'statPrefix'].includes(field))
 
-/** Where rules of `gateways` hold for a host: with none, or `mesh`, everywhere; with Gateways, for what arrives by one of their servers that has the host. */
+/**
+ * Where rules of `gateways` hold for a host: with none, or `mesh`, everywhere; with Gateways, for what arrives by one of their servers that
+ * has the host.
+ */
 function bindingOf(view: Source, gateways: string[] | undefined, namespace: string, host: string, exposure: Exposure): Binding | undefined {
   if (!gateways?.length || gateways.includes('mesh')) return 'all'
   if (exposure === 'int') return undefined
   const arrivals = gateways.flatMap((written) => {
     const gateway = gatewayNamed(view, written, namespace)
-    return gateway ? serversOf(gateway).filter(({ server }) => serves(server, host, namespace, gateway.metadata.namespace) && !isPassthrough(server)) : []
+    return gateway
+      ? serversOf(gateway).filter(({ server }) => serves(server, host, namespace, gateway.metadata.namespace) && !isPassthrough(server))
+      : []
   })
   return arrivals.length ? arrivals.map(({ arrival }) => arrival) : undefined
 }

@@ -13,7 +13,11 @@ const Where = Type.Object(
     exposure: Type.Enum(['pub', 'int'], { default: 'pub' }),
     method: Type.String({ default: 'GET', maxLength: 100 }),
     scheme: Type.Enum(['http', 'https'], { default: 'http' }),
-    header: Type.Array(Type.String({ pattern: '^[^:\\s]+:', maxLength: 8192 }), { default: [], maxItems: 100, description: '`NAME: VALUE`' }),
+    header: Type.Array(Type.String({ pattern: '^[^:\\s]+:', maxLength: 8192 }), {
+      default: [],
+      maxItems: 100,
+      description: '`NAME: VALUE`',
+    }),
   },
   { additionalProperties: false },
 )
@@ -26,7 +30,10 @@ export interface DebugServerOptions {
   explain: (host: string, path: string, asked: Asked) => unknown
 }
 
-/** Answers what an operator asks when something goes wrong: `/debug/routers`, `/debug/nacks`, `/debug/faults`, `/debug/route?host=&path=&exposure=&method=&scheme=&header=`. */
+/**
+ * Answers what an operator asks when something goes wrong: `/debug/routers`, `/debug/nacks`, `/debug/faults`,
+ * `/debug/route?host=&path=&exposure=&method=&scheme=&header=`.
+ */
 export class DebugServer implements Part {
   readonly name = 'debug'
   readonly #options: DebugServerOptions
@@ -37,10 +44,16 @@ export class DebugServer implements Part {
     const { routers, faults, explain } = options
     this.#server.get('/debug/routers', () => ({ routers: routers() }))
     this.#server.get('/debug/nacks', () => ({
-      nacks: routers().flatMap(({ name: router, refused }) => refused.map(({ typeUrl, ...refusal }) => ({ router, type: typeName(typeUrl), ...refusal }))),
+      nacks: routers().flatMap(({ name: router, refused }) =>
+        refused.map(({ typeUrl, ...refusal }) => ({ router, type: typeName(typeUrl), ...refusal })),
+      ),
     }))
     this.#server.get('/debug/faults', () => faults())
-    this.#server.get<{ Querystring: Static<typeof Where> }>('/debug/route', { schema: { querystring: Where } }, ({ query: { host, path, header, ...asked } }) => explain(host, path, { ...asked, headers: parseHeaders(header) }))
+    this.#server.get<{ Querystring: Static<typeof Where> }>(
+      '/debug/route',
+      { schema: { querystring: Where } },
+      ({ query: { host, path, header, ...asked } }) => explain(host, path, { ...asked, headers: parseHeaders(header) }),
+    )
   }
 
   async start(): Promise<void> {

@@ -4,7 +4,10 @@ import type { Translator } from '../translate/translator.ts'
 
 /** What cannot be served: records that keep their last good version, and what resources are degraded by. */
 export function faultsOf(translator: Translator): { faults: Fault[]; degraded: { key: string; reasons: string[] }[] } {
-  return { faults: translator.faults, degraded: [...translator.rules.degradations.keys()].map((key) => ({ key, reasons: translator.degraded(key) })) }
+  return {
+    faults: translator.faults,
+    degraded: [...translator.rules.degradations.keys()].map((key) => ({ key, reasons: translator.degraded(key) })),
+  }
 }
 
 /** Counts the records that cannot be served as they are now. */

@@ -20,7 +20,11 @@ export class GatewayFollower {
 
   now(): Gateways {
     const { translator, secrets } = this.#options
-    return { chains: translator.rules.gatewayChains(), credentials: translator.rules.clientCredentials(), contents: (key) => secrets.get(key) }
+    return {
+      chains: translator.rules.gatewayChains(),
+      credentials: translator.rules.clientCredentials(),
+      contents: (key) => secrets.get(key),
+    }
   }
 
   /** Told when records have been translated. */

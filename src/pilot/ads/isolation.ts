@@ -31,9 +31,12 @@ export interface IsolationOptions {
 const remembered = 16
 
 /**
- * Keeps one host's rules that a router refuses from holding up those of all others in its route configuration: the virtual hosts that are other
- * than what the router took last are tried in halves, and the culprit stays as the router had it, or is left out where it never had it. Of what
- * a router had before this pilot knew it the router tells with its first refusal. Of one that does not tell, the last good configuration stays as a
+ * Keeps one host's rules that a router refuses from holding up those of all others in its route configuration: the virtual hosts that are
+ * other
+ * than what the router took last are tried in halves, and the culprit stays as the router had it, or is left out where it never had it. Of
+ * what
+ * a router had before this pilot knew it the router tells with its first refusal. Of one that does not tell, the last good configuration
+ * stays as a
  * whole, since a trial would take rules from it.
  */
 export class RouteIsolation {
@@ -55,7 +58,9 @@ export class RouteIsolation {
 
   /** The hosts whose rules routers refuse, as keys of rule hosts. */
   refusals(): { router: string; exposure: Exposure; host: string; reason: string }[] {
-    return [...this.#isolated.values()].flatMap(({ router, name, bad }) => [...bad].map(([host, { reason }]) => ({ router, exposure: name.slice(0, 3) as Exposure, host, reason })))
+    return [...this.#isolated.values()].flatMap(({ router, name, bad }) =>
+      [...bad].map(([host, { reason }]) => ({ router, exposure: name.slice(0, 3) as Exposure, host, reason })),
+    )
   }
 
   /** Whether it is known what of a configuration `router` refuses, or being found out. */
@@ -126,7 +131,10 @@ export class RouteIsolation {
     if (one) one.good = new Map(hosts)
   }
 
-  /** Begins with what was refused as the first trial, or with all that is wanted by now; undefined where it is not known what the router took last. */
+  /**
+   * Begins with what was refused as the first trial, or with all that is wanted by now; undefined where it is not known what the router
+   * took last.
+   */
   #isolate(router: string, name: string, version: string): Isolated | undefined {
     const taken = this.#taken.get(`${router} ${name}`)
     const refused = this.#compositions.get(name)?.get(version)
@@ -164,7 +172,8 @@ export class RouteIsolation {
   }
 }
 
-const isSame = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean => a === b || (a !== undefined && b !== undefined && Buffer.compare(a, b) === 0)
+const isSame = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && Buffer.compare(a, b) === 0)
 
 function halves(hosts: string[]): string[][] {
   const middle = Math.ceil(hosts.length / 2)

@@ -54,7 +54,10 @@ export class Publisher implements Follower {
     this.#translator.model.share(true)
   }
 
-  /** Where there is nothing yet the platform's records are translated as they come. All others are compared with what there is once all are here. */
+  /**
+   * Where there is nothing yet the platform's records are translated as they come. All others are compared with what there is once all are
+   * here.
+   */
   async read(records: Change[]): Promise<void> {
     const waits = this.#filling ? records.filter(hasToWait) : records
     for (const record of waits) this.#held.push(record)

@@ -26,14 +26,23 @@ const listed = 100
 /** Tells copilot every five seconds, and as soon as something of it changes, how pilot, its routers and the resources are. */
 export function reports({ name, copilot, routers, resources, advice, log, every = 5000 }: ReportsOptions): Part {
   /** What a report is sent for at once when it changes, beside the resources. */
-  const essence = (): string => JSON.stringify([copilot.condition().ready, routers().map(({ name, connectedSince, refused, report }) => [name, connectedSince, refused.length, report])])
+  const essence = (): string =>
+    JSON.stringify([
+      copilot.condition().ready,
+      routers().map(({ name, connectedSince, refused, report }) => [name, connectedSince, refused.length, report]),
+    ])
 
   /** Whether copilot may not know what was told of resources before. */
   let afresh = true
   let resourcesVersion = 0
 
   const report = async (changes: Record<string, unknown>): Promise<void> => {
-    const states = routers().map(({ report: said, ...router }) => ({ ...router, refused: router.refused.slice(0, listed), refusals: router.refused.length, ...ejectionsOf(said) }))
+    const states = routers().map(({ report: said, ...router }) => ({
+      ...router,
+      refused: router.refused.slice(0, listed),
+      refusals: router.refused.length,
+      ...ejectionsOf(said),
+    }))
     const { ready, reason = advice() } = copilot.condition()
     const status = { version, ready, ...(reason === undefined ? {} : { reason }), revision: copilot.position?.revision, routers: states }
     const changed = Object.keys(changes).length > 0

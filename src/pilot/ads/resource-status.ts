@@ -73,7 +73,8 @@ export class ResourceStatus {
     if (answered < this.#answered) for (const key of this.#published.keys()) this.#suspects.add(key)
     this.#answered = answered
     const labels = ads.labels()
-    if (JSON.stringify(labels) !== JSON.stringify(this.#labels)) for (const key of this.#published.keys()) if (key.startsWith('gateway/')) this.#suspects.add(key)
+    if (JSON.stringify(labels) !== JSON.stringify(this.#labels))
+      for (const key of this.#published.keys()) if (key.startsWith('gateway/')) this.#suspects.add(key)
     this.#labels = labels
     const refused = this.#refused()
     const stuck = this.#stuck()
@@ -99,16 +100,29 @@ export class ResourceStatus {
     const waits = published.epoch > answered
     const resource = this.#options.translator.model.get('resource', key)
     const unserved = resource?.kind === 'Gateway' ? unselected(resource.spec, this.#labels) : undefined
-    const reasons = [...this.#options.translator.degraded(key), ...(unserved === undefined ? [] : [unserved]), ...refusals, ...(waits ? stuck : [])]
-    return { generation: published.generation, programmed: !waits && !refusals.length && unserved === undefined, ...(reasons.length && { degraded: reasons.join('; ') }) }
+    const reasons = [
+      ...this.#options.translator.degraded(key),
+      ...(unserved === undefined ? [] : [unserved]),
+      ...refusals,
+      ...(waits ? stuck : []),
+    ]
+    return {
+      generation: published.generation,
+      programmed: !waits && !refusals.length && unserved === undefined,
+      ...(reasons.length && { degraded: reasons.join('; ') }),
+    }
   }
 
   /** Why routers have none of what is new: they refuse a route configuration, and nobody can tell for which host. */
   #stuck(): string[] {
     const { ads, isolation } = this.#options
-    return ads.routers().flatMap(({ name: router, refused }) =>
-      refused.filter(({ typeUrl, name }) => typeUrl === typeUrls.route && !isolation?.has(router, name)).map(({ name, reason }) => `router ${router} refuses route configuration ${name} as a whole: ${reason}`),
-    )
+    return ads
+      .routers()
+      .flatMap(({ name: router, refused }) =>
+        refused
+          .filter(({ typeUrl, name }) => typeUrl === typeUrls.route && !isolation?.has(router, name))
+          .map(({ name, reason }) => `router ${router} refuses route configuration ${name} as a whole: ${reason}`),
+      )
   }
 
   /** Why routers refuse what comes of resources, by the resources' keys. */
@@ -117,13 +131,18 @@ export class ResourceStatus {
     const routers = this.#options.ads.routers()
     for (const { name: router, refused } of routers) {
       for (const { typeUrl, name, reason } of refused) {
-        for (const key of this.#options.translator.sourcesOf(typeUrl, name)) reasons.set(key, [...(reasons.get(key) ?? []), `router ${router} refuses ${name}: ${reason}`])
+        for (const key of this.#options.translator.sourcesOf(typeUrl, name))
+          reasons.set(key, [...(reasons.get(key) ?? []), `router ${router} refuses ${name}: ${reason}`])
       }
     }
     const connected = new Set(routers.map(({ name }) => name))
     for (const { router, exposure, host, reason } of this.#options.isolation?.refusals() ?? []) {
       if (!connected.has(router)) continue
-      for (const key of this.#options.translator.rules.sourcesOfHost(exposure, host)) reasons.set(key, [...(reasons.get(key) ?? []), `router ${router} refuses the rules of ${host} and goes on with those before: ${reason}`])
+      for (const key of this.#options.translator.rules.sourcesOfHost(exposure, host))
+        reasons.set(key, [
+          ...(reasons.get(key) ?? []),
+          `router ${router} refuses the rules of ${host} and goes on with those before: ${reason}`,
+        ])
     }
     return reasons
   }

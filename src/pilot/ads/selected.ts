@@ -10,4 +10,7 @@ export function unselected(spec: GatewaySpec, routers: Record<string, string>[])
   return `spec.selector: no router has the labels ${written(selector)}, so that none serves it; they have ${there || 'none'}`
 }
 
-const written = (labels: Record<string, string>): string => Object.entries(labels).map(([label, value]) => `${label}=${value}`).join(' ')
+const written = (labels: Record<string, string>): string =>
+  Object.entries(labels)
+    .map(([label, value]) => `${label}=${value}`)
+    .join(' ')

@@ -20,7 +20,10 @@ export interface AdsServerOptions {
   cache: ResourceCache
   /** False until there is something whole to serve; until then routers are sent away, to another pilot or to try again. */
   ready: () => boolean
-  /** Whether what is to be served is on its way into the cache: then routers that have nothing are served already, with all but listeners and routes. */
+  /**
+   * Whether what is to be served is on its way into the cache: then routers that have nothing are served already, with all but listeners
+   * and routes.
+   */
   filling?: () => boolean
   /** Keeps what a router refuses of route configurations from holding up the rest. */
   isolation?: Pick<RouteIsolation, 'resourcesFor' | 'acknowledged' | 'refused'>
@@ -116,7 +119,11 @@ export class AdsServer implements Part {
   #admit(call: ServerDuplexStream<unknown, unknown>, has: boolean): { code: status; details: string } | undefined {
     const { config, ready, filling } = this.#options
     const names = dnsNames(call.getAuthContext().sslPeerCertificate)
-    if (!names.includes(config.clientName)) return { code: status.PERMISSION_DENIED, details: `the client's certificate is for ${names.join(', ') || 'no name'}, not ${config.clientName}` }
+    if (!names.includes(config.clientName))
+      return {
+        code: status.PERMISSION_DENIED,
+        details: `the client's certificate is for ${names.join(', ') || 'no name'}, not ${config.clientName}`,
+      }
     if (ready()) return undefined
     if (!filling?.() || has || call.metadata.get(emptyHeader)[0] !== 'true') return { code: status.UNAVAILABLE, details: notYet }
     this.#early ??= setInterval(() => this.#settle(), lookEvery)

@@ -14,7 +14,10 @@ interface Crowd {
 /** What changed of which hosts the operator's wildcards shape, as facts. */
 export type Touch = (name: string) => unknown
 
-/** The hosts beneath each wildcard of the operator's, of which it shapes the first `mostBeneath` by name: the same on every pilot, whatever came first. */
+/**
+ * The hosts beneath each wildcard of the operator's, of which it shapes the first `mostBeneath` by name: the same on every pilot, whatever
+ * came first.
+ */
 export class Crowds {
   readonly #crowds = new Map<string, Crowd>()
 

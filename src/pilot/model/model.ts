@@ -147,7 +147,8 @@ export class Model implements Source {
     const [had, has] = [before ? namesOf(kind, before) : [], value ? namesOf(kind, value) : []]
     for (const name of had) this.#names.delete(name, key)
     for (const name of has) this.#names.add(name, key)
-    for (const seen of [recordName(kind, key), ...had.map(nameText), ...has.map(nameText)]) if (!manyOf.has(kind) || this.#isRead(seen)) touched.names.add(seen)
+    for (const seen of [recordName(kind, key), ...had.map(nameText), ...has.map(nameText)])
+      if (!manyOf.has(kind) || this.#isRead(seen)) touched.names.add(seen)
     if (kind === 'route') this.#reindexRoute(key, before as Route | undefined, value, touched)
     if (kind === 'instance') {
       const [was, is] = [(before as Instance | undefined)?.process, value?.process]

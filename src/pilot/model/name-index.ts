@@ -1,7 +1,10 @@
 import { Multimap } from '../../common/multimap.ts'
 import type { Name } from '../../mesh/rules/names.ts'
 
-/** Keys of records by their names. The two parts of a name are never joined: with 900,000 names that is a third of the time that a start takes them. */
+/**
+ * Keys of records by their names. The two parts of a name are never joined: with 900,000 names that is a third of the time that a start
+ * takes them.
+ */
 export class NameIndex {
   readonly #kinds = new Map<string, Multimap>()
 

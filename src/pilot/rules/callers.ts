@@ -11,13 +11,24 @@ export interface Callers {
   spaces?: string[]
 }
 
-/** The apps that have all of `sourceLabels`, and the spaces called `sourceNamespace`: that of the guid, else of those that have the name, the ones in the resource's own organization first. */
-export function callersOf(view: Source, { sourceLabels, sourceNamespace }: Pick<HttpMatch, 'sourceLabels' | 'sourceNamespace'>, namespace: string, exposure: Exposure): Callers | undefined {
+/**
+ * The apps that have all of `sourceLabels`, and the spaces called `sourceNamespace`: that of the guid, else of those that have the name,
+ * the ones in the resource's own organization first.
+ */
+export function callersOf(
+  view: Source,
+  { sourceLabels, sourceNamespace }: Pick<HttpMatch, 'sourceLabels' | 'sourceNamespace'>,
+  namespace: string,
+  exposure: Exposure,
+): Callers | undefined {
   const labels = Object.entries(sourceLabels ?? {})
   if (!labels.length && sourceNamespace === undefined) return undefined
   // Outside of the internal listener certificates are somebody else's word.
   if (exposure === 'pub') return { apps: [] }
-  return { ...(labels.length ? { apps: appsWith(view, labels) } : {}), ...(sourceNamespace === undefined ? {} : { spaces: spacesOf(view, sourceNamespace, namespace) }) }
+  return {
+    ...(labels.length ? { apps: appsWith(view, labels) } : {}),
+    ...(sourceNamespace === undefined ? {} : { spaces: spacesOf(view, sourceNamespace, namespace) }),
+  }
 }
 
 function appsWith(view: Source, labels: [string, string][]): string[] {

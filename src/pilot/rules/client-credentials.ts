@@ -3,7 +3,10 @@ import type { Source } from '../../mesh/rules/source.ts'
 import { secretFault, type Credential } from './credentials.ts'
 import type { Policy } from './policies.ts'
 
-/** What an external service is shown, and by which CAs it is checked, where a DestinationRule names a secret of its namespace; both parts under their names in SDS. */
+/**
+ * What an external service is shown, and by which CAs it is checked, where a DestinationRule names a secret of its namespace; both parts
+ * under their names in SDS.
+ */
 export interface ClientCredentials {
   keypair?: Credential & { part: 'keypair' }
   ca?: Credential & { part: 'ca' }

@@ -9,7 +9,13 @@ import { findService, routeService, serviceOf, type Service } from './services.t
 /** A cluster that rules send to; `rulesOf` is the namespace of its DestinationRules. */
 export type RuleCluster = { name: string; space: string; policy: Policy | undefined } & (
   | { kind: 'apps'; route?: Route; destinations: Destination[] }
-  | { kind: 'entry'; service: Extract<Service, { kind: 'entry' }>; subset: Record<string, string>; port: number | undefined; rulesOf: string }
+  | {
+      kind: 'entry'
+      service: Extract<Service, { kind: 'entry' }>
+      subset: Record<string, string>
+      port: number | undefined
+      rulesOf: string
+    }
 )
 
 /** Where a rule's destination leads, or why nowhere. */
@@ -20,7 +26,8 @@ export function targetOf(view: Source, { host, subset, port }: RuleDestination, 
   const service = findService(view, host, namespace, from)
   if (!service) return { fault: `${host} is no host of a route, no app of this space, and no ServiceEntry` }
   const rules = rulesFor(view, service)
-  if (subset !== undefined && !rules.subsets.some(({ name }) => name === subset)) return { fault: `no DestinationRule gives ${host} a subset ${subset}` }
+  if (subset !== undefined && !rules.subsets.some(({ name }) => name === subset))
+    return { fault: `no DestinationRule gives ${host} a subset ${subset}` }
   const own = isOwnPort(service, rules, port?.number) ? port?.number : undefined
   return { cluster: clusterName(service.id, subset, own), policy: policyOf(rules, subset, own ?? commonPort(service)) }
 }
@@ -35,8 +42,25 @@ export function ruleCluster(view: Source, name: string): RuleCluster | undefined
   if (subset !== undefined && !chosen) return undefined
   const labels = chosen?.labels ?? {}
   const policy = policyOf(rules, subset, number ?? commonPort(service))
-  if (service.kind === 'entry') return { kind: 'entry', name, space: service.space, policy, service, subset: labels, port: number, rulesOf: rules.namespace ?? service.space }
-  return { kind: 'apps', name, space: service.space, policy, route: service.route, destinations: membersOf(view, service.destinations, labels, number) }
+  if (service.kind === 'entry')
+    return {
+      kind: 'entry',
+      name,
+      space: service.space,
+      policy,
+      service,
+      subset: labels,
+      port: number,
+      rulesOf: rules.namespace ?? service.space,
+    }
+  return {
+    kind: 'apps',
+    name,
+    space: service.space,
+    policy,
+    route: service.route,
+    destinations: membersOf(view, service.destinations, labels, number),
+  }
 }
 
 /** Keys of the resources that a cluster comes from: DestinationRules, and the ServiceEntry that it is of. */
@@ -59,11 +83,17 @@ function membersOf(view: Source, destinations: Destination[], labels: Record<str
   return there.length ? there : members
 }
 
-/** A port is a cluster's own if a policy speaks of it, or only some of the destinations are there; Kubernetes' port numbers mean nothing here. */
+/**
+ * A port is a cluster's own if a policy speaks of it, or only some of the destinations are there; Kubernetes' port numbers mean nothing
+ * here.
+ */
 function isOwnPort(service: Service, { policy, subsets }: Rules, port: number | undefined): boolean {
   if (port === undefined) return false
-  if (service.kind === 'entry') return (service.entry.spec.ports?.length ?? 0) > 1 && service.entry.spec.ports!.some(({ number }) => number === port)
-  const settled = [policy, ...subsets.map(({ trafficPolicy }) => trafficPolicy)].some((level) => level?.portLevelSettings?.some((at) => at.port?.number === port))
+  if (service.kind === 'entry')
+    return (service.entry.spec.ports?.length ?? 0) > 1 && service.entry.spec.ports!.some(({ number }) => number === port)
+  const settled = [policy, ...subsets.map(({ trafficPolicy }) => trafficPolicy)].some((level) =>
+    level?.portLevelSettings?.some((at) => at.port?.number === port),
+  )
   const ports = service.destinations.map((destination) => destination.port)
   return settled || (ports.includes(port) && new Set(ports).size > 1)
 }

@@ -5,9 +5,7 @@ import type { Source } from '../../mesh/rules/source.ts'
 
 /** What routers are to have of a server's certificates, under its name in SDS. Copilot keeps secrets; files lie on the routers. */
 export type Credential = { name: string } & (
-  | { secret: string; part: 'keypair' | 'ca' }
-  | { files: { certificate: string; key: string } }
-  | { files: { ca: string; crl?: string } }
+  { secret: string; part: 'keypair' | 'ca' } | { files: { certificate: string; key: string } } | { files: { ca: string; crl?: string } }
 )
 
 /** How a server speaks TLS. */
@@ -16,7 +14,9 @@ export interface ServerTls {
   /** By which clients' certificates are checked, where they are asked for one. */
   ca?: Credential
   requireCertificate: boolean
-  /** What a client's certificate must be besides, where anything is given: names of which it has one, hashes (SHA-256) of it or of its key. */
+  /**
+   * What a client's certificate must be besides, where anything is given: names of which it has one, hashes (SHA-256) of it or of its key.
+   */
   names: string[]
   hashes: string[]
   keyHashes: string[]
@@ -37,12 +37,27 @@ export function secretFault(view: Source, secret: string, part: 'keypair' | 'ca'
 
 /** Reads the `tls` of a server that ends TLS. What is missing is told in `faults`. */
 export function serverTls(view: Source, { tls = {} }: Server, namespace: string, faults: string[]): ServerTls | undefined {
-  const { mode = 'SIMPLE', credentialName, credentialNames = [], serverCertificate, privateKey, tlsCertificates = [], caCertificates, caCrl, caCertCredentialName } = tls
-  const secrets = [...(credentialName === undefined ? [] : [credentialName]), ...credentialNames].map((written) => secretKey(namespace, written))
+  const {
+    mode = 'SIMPLE',
+    credentialName,
+    credentialNames = [],
+    serverCertificate,
+    privateKey,
+    tlsCertificates = [],
+    caCertificates,
+    caCrl,
+    caCertCredentialName,
+  } = tls
+  const secrets = [...(credentialName === undefined ? [] : [credentialName]), ...credentialNames].map((written) =>
+    secretKey(namespace, written),
+  )
   const files = [...(serverCertificate && privateKey ? [{ serverCertificate, privateKey }] : []), ...tlsCertificates]
   const keypairs: Credential[] = [
     ...secrets.map((secret) => ({ name: `gateway/${secret}`, secret, part: 'keypair' as const })),
-    ...files.map(({ serverCertificate: certificate = '', privateKey: key = '' }) => ({ name: `gateway-files/${certificate}:${key}`, files: { certificate, key } })),
+    ...files.map(({ serverCertificate: certificate = '', privateKey: key = '' }) => ({
+      name: `gateway-files/${certificate}:${key}`,
+      files: { certificate, key },
+    })),
   ]
   const caSecret = caCertCredentialName === undefined ? secrets[0] : secretKey(namespace, caCertCredentialName)
   const ca: Credential | undefined = caCertificates
@@ -51,7 +66,9 @@ export function serverTls(view: Source, { tls = {} }: Server, namespace: string,
       ? undefined
       : { name: `gateway-ca/${caSecret}`, secret: caSecret, part: 'ca' }
   const mutual = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL'
-  const missing = new Set([...keypairs, ...(mutual && ca ? [ca] : [])].flatMap((one) => ('secret' in one ? (secretFault(view, one.secret, one.part) ?? []) : [])))
+  const missing = new Set(
+    [...keypairs, ...(mutual && ca ? [ca] : [])].flatMap((one) => ('secret' in one ? (secretFault(view, one.secret, one.part) ?? []) : [])),
+  )
   faults.push(...missing)
   if (missing.size || !keypairs.length || (mutual && !ca)) return undefined
   const { minProtocolVersion: minimum, maxProtocolVersion: maximum } = tls

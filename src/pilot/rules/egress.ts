@@ -26,7 +26,16 @@ export interface External {
  * The endpoints of a host of a ServiceEntry, names resolved. Routers get addresses only: a name that begins to lead to a private address is
  * found out by pilot, which asks for it again and again, before any router sends there.
  */
-export function externalOf(view: Source, entry: ServiceEntry, { host, labels = {}, port, allowed }: { host: string; labels?: Record<string, string>; port: number | undefined; allowed: readonly string[] }): External {
+export function externalOf(
+  view: Source,
+  entry: ServiceEntry,
+  {
+    host,
+    labels = {},
+    port,
+    allowed,
+  }: { host: string; labels?: Record<string, string>; port: number | undefined; allowed: readonly string[] },
+): External {
   const { endpoints = [], resolution = 'NONE' } = entry.spec
   const servicePort = portOf(entry, port)
   const fit = endpoints.filter((endpoint) => Object.entries(labels).every(([label, value]) => endpoint.labels?.[label] === value))
@@ -37,7 +46,14 @@ export function externalOf(view: Source, entry: ServiceEntry, { host, labels = {
     if (!number || name.startsWith('unix:')) return []
     return addressesOf(view, name, faults)
       .filter((address) => mayReach(entry, name, address, allowed, faults))
-      .map((address): ExternalEndpoint => ({ name, address, port: number, labels: own, ...(weight ? { weight } : {}), ...(locality === undefined ? {} : { locality }) }))
+      .map((address): ExternalEndpoint => ({
+        name,
+        address,
+        port: number,
+        labels: own,
+        ...(weight ? { weight } : {}),
+        ...(locality === undefined ? {} : { locality }),
+      }))
   })
   // Of two endpoints with one address Envoy would drop one in silence.
   return { endpoints: [...new Map(found.map((one) => [`${one.address} ${one.port}`, one])).values()], faults }
@@ -56,6 +72,8 @@ function addressesOf(view: Source, name: string, faults: string[]): readonly str
 
 function mayReach({ metadata }: ServiceEntry, name: string, address: string, allowed: readonly string[], faults: string[]): boolean {
   if (metadata.namespace === systemNamespace || isPublicAddress(address, allowed)) return true
-  faults.push(`${name === address ? address : `${name} leads to ${address}, which`} is a private address, which a space's rules may not reach`)
+  faults.push(
+    `${name === address ? address : `${name} leads to ${address}, which`} is a private address, which a space's rules may not reach`,
+  )
   return false
 }

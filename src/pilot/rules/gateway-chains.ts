@@ -6,7 +6,16 @@ import type { Source } from '../../mesh/rules/source.ts'
 import { name } from '../../mesh/rules/names.ts'
 import { targetOf } from './clusters.ts'
 import { serverTls, type ServerTls } from './credentials.ts'
-import { gatewayNamed, isHttps, isPassthrough, isPlainHttp, matches, serversOf, type Arrival, type GatewayServer } from '../../mesh/rules/gateways.ts'
+import {
+  gatewayNamed,
+  isHttps,
+  isPassthrough,
+  isPlainHttp,
+  matches,
+  serversOf,
+  type Arrival,
+  type GatewayServer,
+} from '../../mesh/rules/gateways.ts'
 import { systemNamespace } from '../../mesh/istio/kinds.ts'
 import { byAge, mayShape } from '../../mesh/rules/hosts.ts'
 import type { Policy } from './policies.ts'
@@ -65,7 +74,10 @@ function mayOpen(view: Source, namespace: string, port: number, leases: PortLeas
   if (port === 80 || port === 443 || namespace === systemNamespace) return true
   const space = view.get('space', namespace)
   const organization = space && view.get('organization', space.organization)
-  return leases.some((lease) => lease.port === port && lease.spaces.some((written) => written === namespace || written === `${organization?.name}/${space?.name}`))
+  return leases.some(
+    (lease) =>
+      lease.port === port && lease.spaces.some((written) => written === namespace || written === `${organization?.name}/${space?.name}`),
+  )
 }
 
 function chainsOf(view: Source, server: GatewayServer, source: string, say: (reason: string, key?: string) => void): GatewayChain[] {
@@ -114,7 +126,12 @@ interface Level4Match {
   destinationSubnets?: string[]
 }
 
-function holdsAt(view: Source, { gateway, arrival }: GatewayServer, { metadata, spec }: VirtualService, { gateways = spec.gateways ?? [], port }: Level4Match): boolean {
+function holdsAt(
+  view: Source,
+  { gateway, arrival }: GatewayServer,
+  { metadata, spec }: VirtualService,
+  { gateways = spec.gateways ?? [], port }: Level4Match,
+): boolean {
   const bound = gateways.some((written) => {
     const found = gatewayNamed(view, written, metadata.namespace)
     return found !== undefined && resourceKey(found) === resourceKey(gateway)
@@ -123,40 +140,64 @@ function holdsAt(view: Source, { gateway, arrival }: GatewayServer, { metadata, 
 }
 
 /** A chain for each match of the `tls` routes, with the names that are the space's own. */
-function passthrough(view: Source, server: GatewayServer, names: string[], say: (reason: string, key?: string) => void): Pick<GatewayChain, 'serverNames' | 'subnets' | 'tcp'>[] {
+function passthrough(
+  view: Source,
+  server: GatewayServer,
+  names: string[],
+  say: (reason: string, key?: string) => void,
+): Pick<GatewayChain, 'serverNames' | 'subnets' | 'tcp'>[] {
   const taken = new Set<string>()
-  return boundTo(view, server).flatMap((service) => (service.spec.tls ?? []).flatMap(({ match = [], route = [] }) => match.flatMap((one) => {
-    if (!holdsAt(view, server, service, one)) return []
-    const own = ownNames(view, one.sniHosts ?? [], service.metadata.namespace).filter((sni) => names.some((host) => matches(host, sni)))
-    const subnets = (one.destinationSubnets ?? []).map(cidr)
-    const serverNames = own.filter((sni) => !taken.has(`${sni} ${subnets.join()}`))
-    for (const sni of serverNames) taken.add(`${sni} ${subnets.join()}`)
-    return serverNames.length ? [{ serverNames, subnets, tcp: targetsOf(view, service, route, say) }] : []
-  })))
+  return boundTo(view, server).flatMap((service) =>
+    (service.spec.tls ?? []).flatMap(({ match = [], route = [] }) =>
+      match.flatMap((one) => {
+        if (!holdsAt(view, server, service, one)) return []
+        const own = ownNames(view, one.sniHosts ?? [], service.metadata.namespace).filter((sni) => names.some((host) => matches(host, sni)))
+        const subnets = (one.destinationSubnets ?? []).map(cidr)
+        const serverNames = own.filter((sni) => !taken.has(`${sni} ${subnets.join()}`))
+        for (const sni of serverNames) taken.add(`${sni} ${subnets.join()}`)
+        return serverNames.length ? [{ serverNames, subnets, tcp: targetsOf(view, service, route, say) }] : []
+      }),
+    ),
+  )
 }
 
 /** A chain for each match of the `tcp` routes; the first of those for the same connections. */
-function tcpRoutes(view: Source, server: GatewayServer, say: (reason: string, key?: string) => void): Pick<GatewayChain, 'serverNames' | 'subnets' | 'tcp'>[] {
+function tcpRoutes(
+  view: Source,
+  server: GatewayServer,
+  say: (reason: string, key?: string) => void,
+): Pick<GatewayChain, 'serverNames' | 'subnets' | 'tcp'>[] {
   const taken = new Set<string>()
-  return boundTo(view, server).flatMap((service) => (service.spec.tcp ?? []).flatMap(({ match, route = [] }) => (match?.length ? match : [{}]).flatMap((one: Level4Match) => {
-    const subnets = (one.destinationSubnets ?? []).map(cidr)
-    if (!holdsAt(view, server, service, one) || taken.has(subnets.join())) return []
-    taken.add(subnets.join())
-    return [{ serverNames: [], subnets, tcp: targetsOf(view, service, route, say) }]
-  })))
+  return boundTo(view, server).flatMap((service) =>
+    (service.spec.tcp ?? []).flatMap(({ match, route = [] }) =>
+      (match?.length ? match : [{}]).flatMap((one: Level4Match) => {
+        const subnets = (one.destinationSubnets ?? []).map(cidr)
+        if (!holdsAt(view, server, service, one) || taken.has(subnets.join())) return []
+        taken.add(subnets.join())
+        return [{ serverNames: [], subnets, tcp: targetsOf(view, service, route, say) }]
+      }),
+    ),
+  )
 }
 
-function targetsOf(view: Source, service: VirtualService, route: { destination: RuleDestination; weight?: number }[], say: (reason: string, key?: string) => void): TcpTarget[] {
+function targetsOf(
+  view: Source,
+  service: VirtualService,
+  route: { destination: RuleDestination; weight?: number }[],
+  say: (reason: string, key?: string) => void,
+): TcpTarget[] {
   const { namespace } = service.metadata
-  return route.flatMap(({ destination, weight }) => {
-    const [from] = routesOf(view, destination.host).filter((one) => mayShape(namespace, one))
-    const target = targetOf(view, destination, namespace, from)
-    if ('fault' in target) {
-      say(target.fault, resourceKey(service))
-      return []
-    }
-    return [{ ...target, weight: route.length === 1 ? 1 : (weight ?? 0) }]
-  }).filter(({ weight }) => weight > 0)
+  return route
+    .flatMap(({ destination, weight }) => {
+      const [from] = routesOf(view, destination.host).filter((one) => mayShape(namespace, one))
+      const target = targetOf(view, destination, namespace, from)
+      if ('fault' in target) {
+        say(target.fault, resourceKey(service))
+        return []
+      }
+      return [{ ...target, weight: route.length === 1 ? 1 : (weight ?? 0) }]
+    })
+    .filter(({ weight }) => weight > 0)
 }
 
 const cidr = (subnet: string): string => (subnet.includes('/') ? subnet : `${subnet}/${isIP(subnet) === 6 ? 128 : 32}`)

@@ -20,14 +20,19 @@ export class NamedHosts {
     for (const { host, namespace } of all) {
       if (isPattern(host)) continue
       found.add(host)
-      for (const app of this.#appsCalled(host, namespace)) for (const key of this.#model.keysOf(name.destination(app))) found.add(this.#model.get('route', key)!.host)
+      for (const app of this.#appsCalled(host, namespace))
+        for (const key of this.#model.keysOf(name.destination(app))) found.add(this.#model.get('route', key)!.host)
     }
     // Wildcards are looked for among all hosts, which a change of such a resource alone costs.
-    if (patterns.length) for (const { host } of this.#model.all('route').values()) if (patterns.some((pattern) => matches(pattern, host))) found.add(host)
+    if (patterns.length)
+      for (const { host } of this.#model.all('route').values()) if (patterns.some((pattern) => matches(pattern, host))) found.add(host)
     return found
   }
 
-  /** Guids of the apps that a host, `NAME` or `NAME.SPACE…`, may mean by their name or label: any space's for the operator, which a change of such a resource alone costs. */
+  /**
+   * Guids of the apps that a host, `NAME` or `NAME.SPACE…`, may mean by their name or label: any space's for the operator, which a change
+   * of such a resource alone costs.
+   */
   #appsCalled(host: string, namespace: string): Iterable<string> {
     const [called = ''] = host.split('.', 1)
     if (namespace !== systemNamespace) return this.#model.keysOf(name.service(namespace, called))

@@ -23,10 +23,12 @@ export type Policy = Omit<TrafficPolicy, 'portLevelSettings'>
 export function rulesFor(view: Source, { space, spellings }: { space: string; spellings: string[][] }): Rules {
   for (const namespace of new Set([space, systemNamespace])) {
     for (const alike of spellings) {
-      const rules = alike.flatMap((host) => [...view.keysOf(name.resources('DestinationRule', host))]).flatMap((key) => {
-        const rule = view.get('resource', key)
-        return rule?.kind === 'DestinationRule' && rule.metadata.namespace === namespace ? [{ key, rule }] : []
-      })
+      const rules = alike
+        .flatMap((host) => [...view.keysOf(name.resources('DestinationRule', host))])
+        .flatMap((key) => {
+          const rule = view.get('resource', key)
+          return rule?.kind === 'DestinationRule' && rule.metadata.namespace === namespace ? [{ key, rule }] : []
+        })
       if (rules.length) return { ...merged(rules.sort((a, b) => byAge(a.rule, b.rule))), namespace }
     }
   }
@@ -49,6 +51,11 @@ export function policyOf({ policy, subsets }: Rules, subset: string | undefined,
 
 function merged(rules: { key: string; rule: DestinationRule }[]): Rules {
   const subsets = new Map<string, Subset>()
-  for (const { rule } of rules) for (const subset of rule.spec.subsets ?? []) if (!subsets.has(subset.name)) subsets.set(subset.name, subset)
-  return { policy: rules.find(({ rule }) => rule.spec.trafficPolicy)?.rule.spec.trafficPolicy, subsets: [...subsets.values()], sources: rules.map(({ key }) => key) }
+  for (const { rule } of rules)
+    for (const subset of rule.spec.subsets ?? []) if (!subsets.has(subset.name)) subsets.set(subset.name, subset)
+  return {
+    policy: rules.find(({ rule }) => rule.spec.trafficPolicy)?.rule.spec.trafficPolicy,
+    subsets: [...subsets.values()],
+    sources: rules.map(({ key }) => key),
+  }
 }

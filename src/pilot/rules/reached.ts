@@ -13,15 +13,23 @@ import { delegateOf } from '../../mesh/rules/virtual-services.ts'
 export function unreachedBy(view: Source, resource: Resource): string[] {
   if (resource.kind === 'VirtualService') return [...shaping(view, resource), ...undelegated(view, resource)]
   if (resource.kind === 'RateLimit') return shaping(view, resource)
-  if (resource.kind !== 'DestinationRule' || isPattern(resource.spec.host) || findService(view, resource.spec.host, resource.metadata.namespace)) return []
+  if (
+    resource.kind !== 'DestinationRule' ||
+    isPattern(resource.spec.host) ||
+    findService(view, resource.spec.host, resource.metadata.namespace)
+  )
+    return []
   return [`${resource.spec.host} is no host of a route, no app and no ServiceEntry`]
 }
 
-const shaping = (view: Source, { spec, metadata }: VirtualService | RateLimit): string[] => (spec.hosts ?? []).flatMap((host) => shapingFault(view, host, metadata.namespace) ?? [])
+const shaping = (view: Source, { spec, metadata }: VirtualService | RateLimit): string[] =>
+  (spec.hosts ?? []).flatMap((host) => shapingFault(view, host, metadata.namespace) ?? [])
 
 function undelegated(view: Source, service: VirtualService): string[] {
   const missing = (service.spec.http ?? []).flatMap(({ delegate }) => (delegate && !delegateOf(view, service, delegate) ? [delegate] : []))
-  return missing.map(({ namespace, name }) => `there is no VirtualService ${namespace === undefined ? '' : `${namespace}/`}${name} to delegate to`)
+  return missing.map(
+    ({ namespace, name }) => `there is no VirtualService ${namespace === undefined ? '' : `${namespace}/`}${name} to delegate to`,
+  )
 }
 
 function shapingFault(view: Source, host: string, namespace: string): string | undefined {

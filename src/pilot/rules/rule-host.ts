@@ -68,7 +68,11 @@ export function ruleHostOf(view: Source, exposure: Exposure, host: string): Rule
 /** Where the host's own routes leave paths over, those of wildcard hosts answer, as they would without rules. */
 function fallbacks(view: Source, exposure: Exposure, host: string, scopes: Scope[]): Scope[] {
   if (scopes.some(({ path }) => path === '')) return []
-  const routes = wildcardsOf(host).flatMap((wildcard) => routesOf(view, wildcard).filter((route) => route.exposure === exposure).toReversed())
+  const routes = wildcardsOf(host).flatMap((wildcard) =>
+    routesOf(view, wildcard)
+      .filter((route) => route.exposure === exposure)
+      .toReversed(),
+  )
   return routes.map((route) => ({ path: route.path, cluster: routeKey(route), rules: undefined }))
 }
 
@@ -83,7 +87,12 @@ function entryScope(view: Source, host: string, degraded: RuleHost['degraded']):
   return external && { path: '', cluster: '', rules: external.rules.map((one) => ruleOf(view, one, external.route, degraded)) }
 }
 
-function ruleOf(view: Source, { name, source, namespace, route, matches }: BoundRoute, from: Route, degraded: RuleHost['degraded']): HttpRule {
+function ruleOf(
+  view: Source,
+  { name, source, namespace, route, matches }: BoundRoute,
+  from: Route,
+  degraded: RuleHost['degraded'],
+): HttpRule {
   const target = (destination: NonNullable<HttpRoute['mirror']>): { cluster: string; policy: Policy | undefined } => {
     const found = targetOf(view, destination, namespace, from)
     if ('cluster' in found) return found
@@ -91,9 +100,15 @@ function ruleOf(view: Source, { name, source, namespace, route, matches }: Bound
     return { cluster: nowhere, policy: undefined }
   }
   const destinations = route.route ?? []
-  const targets = destinations.map(({ destination, weight, headers }) => ({ ...target(destination), weight: destinations.length === 1 ? 1 : (weight ?? 0), headers }))
+  const targets = destinations.map(({ destination, weight, headers }) => ({
+    ...target(destination),
+    weight: destinations.length === 1 ? 1 : (weight ?? 0),
+    headers,
+  }))
   const mirrors = [
-    ...(route.mirror ? [{ ...target(route.mirror), percent: route.mirrorPercentage?.value ?? route.mirrorPercent ?? route.mirror_percent ?? 100 }] : []),
+    ...(route.mirror
+      ? [{ ...target(route.mirror), percent: route.mirrorPercentage?.value ?? route.mirrorPercent ?? route.mirror_percent ?? 100 }]
+      : []),
     ...(route.mirrors ?? []).map(({ destination, percentage }) => ({ ...target(destination), percent: percentage?.value ?? 100 })),
   ].filter(({ cluster }) => cluster !== nowhere)
   const known = matches.map((one) => ({ ...one, callers: callersOf(view, one.match ?? {}, namespace, from.exposure) }))

@@ -42,7 +42,8 @@ const fields = {
 const connectionFields = { ...fields, app: appGuid, instance_index: '%UPSTREAM_METADATA(mesh:i)%' }
 
 /**
- * Lines of `fields`. What a request has not is null: to leave it out, Envoy builds the whole line as a message first, and to read an endpoint's
+ * Lines of `fields`. What a request has not is null: to leave it out, Envoy builds the whole line as a message first, and to read an
+ * endpoint's
  * metadata costs it twice what the header costs that was made of them (docs/benchmarks.md).
  */
 const requests = { format: { case: 'jsonFormat' as const, value: fields } }
@@ -60,7 +61,8 @@ const file = (path: string, value: Format) => ({
   configType: { case: 'typedConfig' as const, value: packed(FileAccessLogSchema, { path, accessLogFormat: { case: 'logFormat', value } }) },
 })
 
-const logOf = ({ accessLog }: RouterNode, format: Format) => (accessLog === '' ? [] : [accessLog === '/dev/stdout' ? stdout(format) : file(accessLog, format)])
+const logOf = ({ accessLog }: RouterNode, format: Format) =>
+  accessLog === '' ? [] : [accessLog === '/dev/stdout' ? stdout(format) : file(accessLog, format)]
 
 /** The access log of connections, where the router's node asks for one. */
 export const connectionLog = (node: RouterNode) => logOf(node, connections)

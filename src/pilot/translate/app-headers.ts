@@ -9,7 +9,9 @@ const set = (key: string, value: string) => ({
 })
 
 const remove = (name: string) => ({ action: { case: 'remove' as const, value: name } })
-const removeAll = (prefix: string) => ({ action: { case: 'removeOnMatch' as const, value: { keyMatcher: { matchPattern: { case: 'prefix' as const, value: prefix } } } } })
+const removeAll = (prefix: string) => ({
+  action: { case: 'removeOnMatch' as const, value: { keyMatcher: { matchPattern: { case: 'prefix' as const, value: prefix } } } },
+})
 
 /** The app's guid, from the cluster where a route has one app, else from the endpoint; the other is empty. */
 export const appGuid = '%CLUSTER_METADATA(mesh:app)%%UPSTREAM_METADATA(mesh:a)%'

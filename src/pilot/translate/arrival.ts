@@ -8,9 +8,14 @@ export const arrivalHeader = 'x-mesh-arrival'
 /** The server of a Gateway that it came by, where that has TLS of its own. */
 export const gatewayHeader = 'x-mesh-gateway'
 
-const set = (key: string, value: string): HeaderMutationInit => ({ action: { case: 'append', value: { header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD } } })
+const set = (key: string, value: string): HeaderMutationInit => ({
+  action: { case: 'append', value: { header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD } },
+})
 
-const pairs = (labels: Record<string, string>): string[] => Object.keys(labels).sort().map((label) => `${label}=${labels[label]};`)
+const pairs = (labels: Record<string, string>): string[] =>
+  Object.keys(labels)
+    .sort()
+    .map((label) => `${label}=${labels[label]};`)
 
 /** Notes on each request the port of Istio's and the router's labels (`443;istio=ingressgateway;`), and the Gateway's server. */
 export const arrival: Feature = {
@@ -21,10 +26,15 @@ export const arrival: Feature = {
 
 /** Matches requests that came by one of `arrivals`. */
 export function arrivedAt(arrivals: Arrival[]) {
-  const bySelector = Map.groupBy(arrivals, ({ selector }) => pairs(selector).map((pair) => `(.*;)?${literal(pair)}`).join(''))
+  const bySelector = Map.groupBy(arrivals, ({ selector }) =>
+    pairs(selector)
+      .map((pair) => `(.*;)?${literal(pair)}`)
+      .join(''),
+  )
   const patterns = [...bySelector].map(([labels, those]) => `(${[...new Set(those.map(({ port }) => port))].join('|')});${labels}.*`)
   return headerMatcher(arrivalHeader, { regex: patterns.join('|') })
 }
 
 /** Whether a router is one of those that a selector means. */
-export const selects = (selector: Record<string, string>, labels: Record<string, string>): boolean => Object.entries(selector).every(([label, value]) => labels[label] === value)
+export const selects = (selector: Record<string, string>, labels: Record<string, string>): boolean =>
+  Object.entries(selector).every(([label, value]) => labels[label] === value)

@@ -22,7 +22,9 @@ export const circuitBreakers: Feature = {
             maxPendingRequests: http?.http1MaxPendingRequests || unlimited,
             maxRequests: http?.http2MaxRequests || unlimited,
             ...(budget ? {} : { maxRetries: http?.maxRetries || unlimited }),
-            ...(budget ? { retryBudget: { budgetPercent: { value: budget.percent ?? 20 }, minRetryConcurrency: budget.minRetryConcurrency ?? 3 } } : {}),
+            ...(budget
+              ? { retryBudget: { budgetPercent: { value: budget.percent ?? 20 }, minRetryConcurrency: budget.minRetryConcurrency ?? 3 } }
+              : {}),
           },
         ],
       },

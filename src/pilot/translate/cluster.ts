@@ -44,7 +44,10 @@ export class ClusterMaker {
   }
 
   #fieldsOf(variant: ClusterVariant): ClusterInit {
-    const base: ClusterInit = { clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS }, edsClusterConfig: { edsConfig: edsOverAds } }
+    const base: ClusterInit = {
+      clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
+      edsClusterConfig: { edsConfig: edsOverAds },
+    }
     return together([base, ...features.flatMap((feature) => feature.cluster?.(variant, this.#context) ?? [])])
   }
 }

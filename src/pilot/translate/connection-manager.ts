@@ -40,7 +40,11 @@ function ruleFilters({ settings }: ListenerContext): FilterInit[] {
 /** Without the counters that each request would have of its cluster by its answer's status: clusters have no statistics. */
 function routerFilter(context: ListenerContext): FilterInit {
   const codec = named('envoy.filters.http.upstream_codec', packed(UpstreamCodecSchema, {}))
-  const router = packed(RouterSchema, { dynamicStats: false, suppressEnvoyHeaders: true, upstreamHttpFilters: [...filters('upstreamFilter', context), codec] })
+  const router = packed(RouterSchema, {
+    dynamicStats: false,
+    suppressEnvoyHeaders: true,
+    upstreamHttpFilters: [...filters('upstreamFilter', context), codec],
+  })
   return named('envoy.filters.http.router', router)
 }
 

@@ -10,8 +10,15 @@ interface EndpointsContext extends Context {
   labelsOf: (app: string) => Record<string, string> | undefined
 }
 
-/** The instances that serve a route; none when all of its apps are stopped, which is answered 503. Zones are in it only where a policy needs them. */
-export function endpointsOf({ key, route, app, policy }: RouteTraits, servers: Server[], { settings: { region }, labelsOf }: EndpointsContext): Resource {
+/**
+ * The instances that serve a route; none when all of its apps are stopped, which is answered 503. Zones are in it only where a policy needs
+ * them.
+ */
+export function endpointsOf(
+  { key, route, app, policy }: RouteTraits,
+  servers: Server[],
+  { settings: { region }, labelsOf }: EndpointsContext,
+): Resource {
   const { weights } = endpointWeights(route.destinations, servers)
   const processes = processesOf(servers)
   const endpoints = servers.map((server, position) => ({
@@ -23,7 +30,11 @@ export function endpointsOf({ key, route, app, policy }: RouteTraits, servers: S
   }))
   const zones = localitySetting(policy)
   if (zones) {
-    const placed = servers.map((server, position) => ({ locality: { region, zone: server.zone, subZone: '' }, labels: labelsOf(server.app) ?? {}, endpoint: endpoints[position]! }))
+    const placed = servers.map((server, position) => ({
+      locality: { region, zone: server.zone, subZone: '' },
+      labels: labelsOf(server.app) ?? {},
+      endpoint: endpoints[position]!,
+    }))
     return placedAssignment(key, processes.all, placed, zones, region)
   }
   return assignmentOf(key, endpoints.length ? [{ endpoints }] : [], processes.all)

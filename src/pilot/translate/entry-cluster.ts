@@ -18,7 +18,12 @@ import { upstreamTls } from './upstream-tls.ts'
 type EntryCluster = Extract<RuleCluster, { kind: 'entry' }>
 
 /** The cluster of an external host and its endpoints. The instances' identity check has no part in it. */
-export function entryCluster({ name, policy, service, port }: EntryCluster, { endpoints }: Pick<External, 'endpoints'>, credentials: ClientCredentials, context: Context): Resource[] {
+export function entryCluster(
+  { name, policy, service, port }: EntryCluster,
+  { endpoints }: Pick<External, 'endpoints'>,
+  credentials: ClientCredentials,
+  context: Context,
+): Resource[] {
   const { entry, host } = service
   const asked = portOf(entry, port)?.protocol?.toUpperCase() ?? ''
   const protocol = protocolOf(['HTTP2', 'GRPC'].includes(asked) ? 'http2' : 'http1', policy)
@@ -30,15 +35,24 @@ export function entryCluster({ name, policy, service, port }: EntryCluster, { en
     ...externalTls(policy?.tls, { host, names: entry.spec.subjectAltNames ?? [], protocol, credentials }),
   }
   const own = features.filter((feature) => feature !== upstreamTls)
-  const fields = own.flatMap((feature) => feature.cluster?.({ protocol, loadBalancing: context.settings.loadBalancing, policy }, context) ?? [])
+  const fields = own.flatMap(
+    (feature) => feature.cluster?.({ protocol, loadBalancing: context.settings.loadBalancing, policy }, context) ?? [],
+  )
   const lbEndpoints = endpoints.map(({ name, address, port, weight }) => ({ name, address, port, weight }))
   const zones = localitySetting(policy)
   const { region } = context.settings
   const assignment = zones
-    ? placedAssignment(name, [], endpoints.map(({ locality, labels }, position) => ({ locality: readLocality(locality ?? ''), labels, endpoint: lbEndpoints[position]! })), zones, region)
+    ? placedAssignment(
+        name,
+        [],
+        endpoints.map(({ locality, labels }, position) => ({
+          locality: readLocality(locality ?? ''),
+          labels,
+          endpoint: lbEndpoints[position]!,
+        })),
+        zones,
+        region,
+      )
     : assignmentOf(name, lbEndpoints.length ? [{ endpoints: lbEndpoints }] : [])
-  return [
-    encodedResource(typeUrls.cluster, name, toBinary(ClusterSchema, create(ClusterSchema, together([base, ...fields])))),
-    assignment,
-  ]
+  return [encodedResource(typeUrls.cluster, name, toBinary(ClusterSchema, create(ClusterSchema, together([base, ...fields])))), assignment]
 }

@@ -9,10 +9,19 @@ import type { ClusterVariant } from './traits.ts'
 type ClientTls = NonNullable<Policy['tls']>
 
 /**
- * TLS to an external service. Istio: DestinationRule trafficPolicy.tls, with ServiceEntry subjectAltNames where that says none. Unless it is told otherwise, the
+ * TLS to an external service. Istio: DestinationRule trafficPolicy.tls, with ServiceEntry subjectAltNames where that says none. Unless it
+ * is told otherwise, the
  * server must show a certificate for the name that it is asked for (`sni`, else its host), from a CA that the router's system trusts.
  */
-export function externalTls(tls: ClientTls | undefined, { host, names, protocol, credentials }: { host: string; names: string[]; protocol: ClusterVariant['protocol']; credentials: ClientCredentials }): ClusterInit {
+export function externalTls(
+  tls: ClientTls | undefined,
+  {
+    host,
+    names,
+    protocol,
+    credentials,
+  }: { host: string; names: string[]; protocol: ClusterVariant['protocol']; credentials: ClientCredentials },
+): ClusterInit {
   if (!tls || (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL')) return {}
   const sni = tls.sni ?? host
   const wanted = tls.subjectAltNames?.length ? tls.subjectAltNames : names
@@ -20,9 +29,18 @@ export function externalTls(tls: ClientTls | undefined, { host, names, protocol,
     sni,
     autoSniSanValidation: !tls.insecureSkipVerify && !wanted.length,
     maxSessionKeys: 0,
-    commonTlsContext: { alpnProtocols: { http1: ['http/1.1'], http2: ['h2'], client: [] }[protocol], ...keypair(tls, credentials), ...(tls.insecureSkipVerify ? {} : validation(tls, wanted, credentials)) },
+    commonTlsContext: {
+      alpnProtocols: { http1: ['http/1.1'], http2: ['h2'], client: [] }[protocol],
+      ...keypair(tls, credentials),
+      ...(tls.insecureSkipVerify ? {} : validation(tls, wanted, credentials)),
+    },
   }
-  return { transportSocket: { name: 'envoy.transport_sockets.tls', configType: { case: 'typedConfig', value: extension('', UpstreamTlsContextSchema, context).typedConfig } } }
+  return {
+    transportSocket: {
+      name: 'envoy.transport_sockets.tls',
+      configType: { case: 'typedConfig', value: extension('', UpstreamTlsContextSchema, context).typedConfig },
+    },
+  }
 }
 
 const file = (filename: string) => ({ specifier: { case: 'filename' as const, value: filename } })
@@ -33,15 +51,25 @@ function keypair({ mode, clientCertificate, privateKey }: ClientTls, credentials
   return { tlsCertificates: [{ certificateChain: file(clientCertificate), privateKey: file(privateKey) }] }
 }
 
-/** Files are the operator's, copilot's secrets anybody's; the CAs of the system are served by the router's agent, as those of instances are. */
+/**
+ * Files are the operator's, copilot's secrets anybody's; the CAs of the system are served by the router's agent, as those of instances are.
+ */
 function validation({ caCertificates, caCrl }: ClientTls, names: string[], credentials: ClientCredentials) {
   const own = {
-    matchTypedSubjectAltNames: names.map((name) => ({ sanType: name.includes('://') ? SanType.URI : SanType.DNS, matcher: { matchPattern: { case: 'exact' as const, value: name } } })),
+    matchTypedSubjectAltNames: names.map((name) => ({
+      sanType: name.includes('://') ? SanType.URI : SanType.DNS,
+      matcher: { matchPattern: { case: 'exact' as const, value: name } },
+    })),
     ...(caCertificates && caCertificates !== 'system' ? { trustedCa: file(caCertificates) } : {}),
     ...(caCrl ? { crl: file(caCrl) } : {}),
   }
   if ('trustedCa' in own) return { validationContextType: { case: 'validationContext' as const, value: own } }
   const authorities = { name: credentials.ca?.name ?? 'system/ca', sdsConfig: ads }
   if (!names.length && !caCrl) return { validationContextType: { case: 'validationContextSdsSecretConfig' as const, value: authorities } }
-  return { validationContextType: { case: 'combinedValidationContext' as const, value: { defaultValidationContext: own, validationContextSdsSecretConfig: authorities } } }
+  return {
+    validationContextType: {
+      case: 'combinedValidationContext' as const,
+      value: { defaultValidationContext: own, validationContextSdsSecretConfig: authorities },
+    },
+  }
 }

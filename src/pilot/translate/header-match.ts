@@ -1,6 +1,9 @@
 import type { HeaderMatcherInit } from './feature.ts'
 
-const text = (name: string, matchPattern: { case: 'exact' | 'contains'; value: string } | { case: 'safeRegex'; value: { regex: string } }): HeaderMatcherInit => ({
+const text = (
+  name: string,
+  matchPattern: { case: 'exact' | 'contains'; value: string } | { case: 'safeRegex'; value: { regex: string } },
+): HeaderMatcherInit => ({
   name,
   headerMatchSpecifier: { case: 'stringMatch', value: { matchPattern } },
 })
@@ -11,4 +14,8 @@ export const fits = (name: string, regex: string): HeaderMatcherInit => text(nam
 export const present = (name: string): HeaderMatcherInit => ({ name, headerMatchSpecifier: { case: 'presentMatch', value: true } })
 export const absent = (name: string): HeaderMatcherInit => ({ name, headerMatchSpecifier: { case: 'presentMatch', value: false } })
 /** Absent, or without `part` in it. */
-export const without = (name: string, part: string): HeaderMatcherInit => ({ ...text(name, { case: 'contains', value: part }), invertMatch: true, treatMissingHeaderAsEmpty: true })
+export const without = (name: string, part: string): HeaderMatcherInit => ({
+  ...text(name, { case: 'contains', value: part }),
+  invertMatch: true,
+  treatMissingHeaderAsEmpty: true,
+})

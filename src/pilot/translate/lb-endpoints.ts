@@ -1,7 +1,11 @@
 import { UInt32ValueSchema } from '@bufbuild/protobuf/wkt'
 import { AddressSchema, SocketAddressSchema } from '../../common/proto/gen/envoy/config/core/v3/address_pb.js'
 import { LocalitySchema, MetadataSchema } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
-import { EndpointSchema, LbEndpointSchema, LocalityLbEndpointsSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_components_pb.js'
+import {
+  EndpointSchema,
+  LbEndpointSchema,
+  LocalityLbEndpointsSchema,
+} from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_components_pb.js'
 import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
 import { encodedResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
 import type { Locality } from '../../mesh/locality.ts'
@@ -49,14 +53,20 @@ export interface LbGroup {
 
 /** The `ClusterLoadAssignment` of a cluster; `named` are keys of `named_endpoints`, which hold nothing. */
 export function assignmentOf(name: string, groups: LbGroup[], named: string[] = []): Resource {
-  const fields = clusterName(name) + groups.map((group) => endpoints(groupOf(group))).join('') + named.map((key) => namedEndpoint(key, '')).join('')
+  const fields =
+    clusterName(name) + groups.map((group) => endpoints(groupOf(group))).join('') + named.map((key) => namedEndpoint(key, '')).join('')
   return encodedResource(typeUrls.endpoint, name, bytesOf(fields))
 }
 
 function groupOf({ endpoints, place }: LbGroup): Bytes {
   const own = endpoints.map((one) => lbEndpoint(endpointOf(one))).join('')
   if (!place) return own
-  return locality(localityOf(place.locality)) + own + groupWeight(place.weight ? number(place.weight) : '') + (place.priority ? priority(place.priority) : '')
+  return (
+    locality(localityOf(place.locality)) +
+    own +
+    groupWeight(place.weight ? number(place.weight) : '') +
+    (place.priority ? priority(place.priority) : '')
+  )
 }
 
 function localityOf(where: Locality): Bytes {
@@ -65,5 +75,9 @@ function localityOf(where: Locality): Bytes {
 
 function endpointOf({ name, address: at, port: through, weight, mesh }: LbEndpoint): Bytes {
   const where = endpoint(address(socketAddress(ip(at) + port(through))) + hostname(name))
-  return where + (mesh ? metadata(filterMetadata('mesh', struct(mesh))) : '') + (weight === undefined ? '' : endpointWeight(weight ? number(weight) : ''))
+  return (
+    where +
+    (mesh ? metadata(filterMetadata('mesh', struct(mesh))) : '') +
+    (weight === undefined ? '' : endpointWeight(weight ? number(weight) : ''))
+  )
 }

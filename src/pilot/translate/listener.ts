@@ -15,31 +15,54 @@ import type { ListenerSpec, RouterNode } from './router-node.ts'
 import type { TranslationSettings } from './settings.ts'
 
 /**
- * What a router holds of a request or an answer for a peer that does not take it, bytes; what is kept of a body for another try, too. Where an answer is larger Envoy stops and begins
+ * What a router holds of a request or an answer for a peer that does not take it, bytes; what is kept of a body for another try, too. Where
+ * an answer is larger Envoy stops and begins
  * reading it anew, *measured* eight system calls of fifteen at 100 KB and half of this.
  */
 const connectionBuffer = 131_072
 
 type FilterChain = Extract<MessageInitShape<typeof FilterChainSchema>, { $typeName?: never }>
 
-/** The listeners of one router: those that its node asks for, with what `gateways` add to them, and those of further ports that `gateways` open. */
+/**
+ * The listeners of one router: those that its node asks for, with what `gateways` add to them, and those of further ports that `gateways`
+ * open.
+ */
 export function listenersFor(node: RouterNode, settings: TranslationSettings, gateways: GatewayChain[] = []): Resource[] {
   const byPort = Map.groupBy(gateways, ({ arrival }) => boundPort(node, arrival.port))
   const own = node.listeners.map((listener) => {
     const mine = listener.exposure === 'pub' ? (byPort.get(listener.port) ?? []) : []
     // Without names in the handshake, a connection is the listener's own.
-    return listenerOf(listener, node, settings, mine.filter(({ serverNames }) => serverNames.length))
+    return listenerOf(
+      listener,
+      node,
+      settings,
+      mine.filter(({ serverNames }) => serverNames.length),
+    )
   })
   const [model] = node.listeners.filter(({ exposure }) => exposure === 'pub')
   const taken = new Set(node.listeners.map(({ port }) => port))
   const further = [...byPort].flatMap(([port, chains]): Resource[] => {
     if (!model || taken.has(port)) return []
-    return [listenerOf({ ...model, name: `gateway-${chains[0]!.arrival.port}`, port, tls: false, clientCertificates: 'none' }, node, settings, chains, false)]
+    return [
+      listenerOf(
+        { ...model, name: `gateway-${chains[0]!.arrival.port}`, port, tls: false, clientCertificates: 'none' },
+        node,
+        settings,
+        chains,
+        false,
+      ),
+    ]
   })
   return [...own, ...further]
 }
 
-function listenerOf(listener: ListenerSpec, node: RouterNode, settings: TranslationSettings, gateways: GatewayChain[], builtIn = true): Resource {
+function listenerOf(
+  listener: ListenerSpec,
+  node: RouterNode,
+  settings: TranslationSettings,
+  gateways: GatewayChain[],
+  builtIn = true,
+): Resource {
   const chains = everywhere(gateways)
   const fromGateways = chains.flatMap((chain) => gatewayFilterChains(chain, listener, node, settings))
   const sees = listener.tls || gateways.some(({ serverNames }) => serverNames.length)
@@ -51,7 +74,10 @@ function listenerOf(listener: ListenerSpec, node: RouterNode, settings: Translat
       ...(listener.proxyProtocol ? [named('envoy.filters.listener.proxy_protocol', packed(ProxyProtocolSchema, {}))] : []),
       ...(sees ? [named('envoy.filters.listener.tls_inspector', packed(TlsInspectorSchema, {}))] : []),
     ],
-    filterChains: [...(builtIn ? [undefined, ...rangesOf(chains)].flatMap((range) => ownChains(listener, node, settings, range)) : []), ...fromGateways],
+    filterChains: [
+      ...(builtIn ? [undefined, ...rangesOf(chains)].flatMap((range) => ownChains(listener, node, settings, range)) : []),
+      ...fromGateways,
+    ],
   }
   return encodeResource(ListenerSchema, listener.name, create(ListenerSchema, init))
 }
@@ -60,13 +86,20 @@ function listenerOf(listener: ListenerSpec, node: RouterNode, settings: Translat
 function ownChains(listener: ListenerSpec, node: RouterNode, settings: TranslationSettings, range: string | undefined): FilterChain[] {
   return byTrust(node).map(({ name, match, trustedHops }) => ({
     name: range === undefined ? name : `${name} ${range}`,
-    ...(match || range !== undefined ? { filterChainMatch: { ...match, ...(range === undefined ? {} : { prefixRanges: [rangeOf(range)] }) } } : {}),
+    ...(match || range !== undefined
+      ? { filterChainMatch: { ...match, ...(range === undefined ? {} : { prefixRanges: [rangeOf(range)] }) } }
+      : {}),
     filters: [connectionManager({ settings, node, listener, trustedHops, port: istioPort(node, listener) })],
     ...(listener.tls ? downstreamTls(listener, node, settings) : {}),
   }))
 }
 
-function gatewayFilterChains({ id, arrival, serverNames, subnets, tls, tcp }: GatewayChain, listener: ListenerSpec, node: RouterNode, settings: TranslationSettings): FilterChain[] {
+function gatewayFilterChains(
+  { id, arrival, serverNames, subnets, tls, tcp }: GatewayChain,
+  listener: ListenerSpec,
+  node: RouterNode,
+  settings: TranslationSettings,
+): FilterChain[] {
   const match = {
     ...(serverNames.length ? { serverNames } : {}),
     ...(subnets.length ? { prefixRanges: subnets.map(rangeOf) } : {}),
@@ -78,12 +111,24 @@ function gatewayFilterChains({ id, arrival, serverNames, subnets, tls, tcp }: Ga
   return byTrust(node).map(({ name: trust, match: from, trustedHops }) => ({
     name: `${name} ${trust}`,
     filterChainMatch: { ...match, ...from },
-    filters: [connectionManager({ settings, node, listener: { ...listener, tls: tls !== undefined, clientCertificates }, trustedHops, port: arrival.port, ...(tls ? { gateway: id } : {}) })],
+    filters: [
+      connectionManager({
+        settings,
+        node,
+        listener: { ...listener, tls: tls !== undefined, clientCertificates },
+        trustedHops,
+        port: arrival.port,
+        ...(tls ? { gateway: id } : {}),
+      }),
+    ],
     ...secured,
   }))
 }
 
-/** One filter chain; or two where only some addresses are trusted: for connections from there, whose `X-Forwarded-*` are believed, and for all others, whose are not. */
+/**
+ * One filter chain; or two where only some addresses are trusted: for connections from there, whose `X-Forwarded-*` are believed, and for
+ * all others, whose are not.
+ */
 function byTrust({ trustedCidrs, trustedHops }: RouterNode) {
   if (trustedCidrs.length === 0) return [{ name: 'all', match: undefined, trustedHops }]
   return [

@@ -9,7 +9,12 @@ import type { ClusterVariant } from './traits.ts'
 type Simple = ClusterVariant['loadBalancing']
 
 /** Istio's names; `PASSTHROUGH`, which asks the address that a client meant, has no meaning where clients mean the router. */
-const named: Record<string, Simple> = { ROUND_ROBIN: 'round-robin', LEAST_REQUEST: 'least-connection', LEAST_CONN: 'least-connection', RANDOM: 'random' }
+const named: Record<string, Simple> = {
+  ROUND_ROBIN: 'round-robin',
+  LEAST_REQUEST: 'least-connection',
+  LEAST_CONN: 'least-connection',
+  RANDOM: 'random',
+}
 
 /**
  * How an instance is chosen: as a DestinationRule says, else by the route's `loadbalancing` option (RFC-0027, RFC-0042), else by the
@@ -27,9 +32,13 @@ export const loadBalancing: Feature = {
 
 function simple(choice: Simple, balancer: Policy['loadBalancer']): ClusterInit {
   const slowStart = slowStartOf(balancer)
-  if (choice === 'least-connection') return { lbPolicy: Cluster_LbPolicy.LEAST_REQUEST, lbConfig: { case: 'leastRequestLbConfig', value: { choiceCount: 8, ...slowStart } } }
+  if (choice === 'least-connection')
+    return { lbPolicy: Cluster_LbPolicy.LEAST_REQUEST, lbConfig: { case: 'leastRequestLbConfig', value: { choiceCount: 8, ...slowStart } } }
   if (choice === 'random') return { lbPolicy: Cluster_LbPolicy.RANDOM }
-  return { lbPolicy: Cluster_LbPolicy.ROUND_ROBIN, ...(slowStart ? { lbConfig: { case: 'roundRobinLbConfig' as const, value: slowStart } } : {}) }
+  return {
+    lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
+    ...(slowStart ? { lbConfig: { case: 'roundRobinLbConfig' as const, value: slowStart } } : {}),
+  }
 }
 
 /** New instances get their full share only after a while. */
@@ -47,8 +56,10 @@ function slowStartOf(balancer: Policy['loadBalancer']) {
 }
 
 /**
- * All ejected, or ill, is 503: with a policy or health checks there is no panic in which the ejected are asked again, unless it sets a share for it. Nor are
- * they asked until Envoy's next round of updates, which comes once a second by default: only the first of several to be ejected would be left out at once.
+ * All ejected, or ill, is 503: with a policy or health checks there is no panic in which the ejected are asked again, unless it sets a
+ * share for it. Nor are
+ * they asked until Envoy's next round of updates, which comes once a second by default: only the first of several to be ejected would be
+ * left out at once.
  */
 function commonOf(policy: Policy | undefined, checked: boolean): ClusterInit {
   const atOnce = { updateMergeWindow: duration('0s') }

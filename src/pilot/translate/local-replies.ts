@@ -14,16 +14,37 @@ interface Reply {
 
 /** What the router answers in an app's place: Envoy's response flags, then the answer as gorouter gives it. */
 const replies: Reply[] = [
-  { flags: ['NR', 'NC'], status: 404, error: 'unknown_route', body: "404 Not Found: Requested route ('%REQ(:AUTHORITY)%') does not exist." },
-  { flags: ['UO'], status: 503, error: 'overflow', headers: { 'X-Envoy-Overloaded': 'true' }, body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') is at its limit." },
+  {
+    flags: ['NR', 'NC'],
+    status: 404,
+    error: 'unknown_route',
+    body: "404 Not Found: Requested route ('%REQ(:AUTHORITY)%') does not exist.",
+  },
+  {
+    flags: ['UO'],
+    status: 503,
+    error: 'overflow',
+    headers: { 'X-Envoy-Overloaded': 'true' },
+    body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') is at its limit.",
+  },
   {
     flags: ['UH'],
     status: 503,
     error: 'no_endpoints',
     body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') has no available endpoints.",
   },
-  { flags: ['UT', 'SI', 'DT', 'UMSDR'], status: 504, error: 'timeout', body: '504 Gateway Timeout: Registered endpoint did not answer in time.' },
-  { flags: ['UF', 'UC', 'UR', 'LR', 'UPE'], status: 502, error: 'endpoint_failure', body: '502 Bad Gateway: Registered endpoint failed to handle the request.' },
+  {
+    flags: ['UT', 'SI', 'DT', 'UMSDR'],
+    status: 504,
+    error: 'timeout',
+    body: '504 Gateway Timeout: Registered endpoint did not answer in time.',
+  },
+  {
+    flags: ['UF', 'UC', 'UR', 'LR', 'UPE'],
+    status: 502,
+    error: 'endpoint_failure',
+    body: '502 Bad Gateway: Registered endpoint failed to handle the request.',
+  },
   // A limit that the operator's service counts; what a router counts itself is answered before Envoy sets the flag.
   { flags: ['RL'], error: 'rate_limited', unless: { 'Retry-After': '%RESP(x-ratelimit-reset)%' } },
 ]
@@ -37,7 +58,13 @@ export const localReplies: Feature = {
       mappers: replies.map(({ flags, status, error, headers = {}, unless = {}, body }) => ({
         filter: { filterSpecifier: { case: 'responseFlagFilter', value: { flags } } },
         ...(status && { statusCode: status }),
-        headersToAdd: [set('X-Cf-RouterError', error), set('X-Content-Type-Options', 'nosniff'), set('Cache-Control', 'no-cache, no-store'), ...Object.entries(headers).map(([name, value]) => set(name, value)), ...Object.entries(unless).map(([name, value]) => ({ ...set(name, value), appendAction: Append.ADD_IF_ABSENT }))],
+        headersToAdd: [
+          set('X-Cf-RouterError', error),
+          set('X-Content-Type-Options', 'nosniff'),
+          set('Cache-Control', 'no-cache, no-store'),
+          ...Object.entries(headers).map(([name, value]) => set(name, value)),
+          ...Object.entries(unless).map(([name, value]) => ({ ...set(name, value), appendAction: Append.ADD_IF_ABSENT })),
+        ],
         ...(body && {
           bodyFormatOverride: {
             format: { case: 'textFormatSource', value: { specifier: { case: 'inlineString', value: `${body}\n` } } },

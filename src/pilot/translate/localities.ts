@@ -29,7 +29,8 @@ export function localitySetting({ loadBalancer, outlierDetection }: Policy = {})
 export const isDistributed = (policy: Policy | undefined): boolean => (localitySetting(policy)?.distribute?.length ?? 0) > 0
 
 /**
- * The endpoints of a cluster that are sought by zone: each router has them in an order of its own, by where it is. One that does not know that has them all
+ * The endpoints of a cluster that are sought by zone: each router has them in an order of its own, by where it is. One that does not know
+ * that has them all
  * alike. Istio: DestinationRule localityLbSetting (pilot/pkg/networking/core/loadbalancer).
  */
 export function placedAssignment(name: string, named: string[], endpoints: PlacedEndpoint[], setting: Setting, region: string): Resource {
@@ -40,7 +41,9 @@ export function placedAssignment(name: string, named: string[], endpoints: Place
     const router = placeOf(node, region)
     if (!router) return common
     const place = JSON.stringify(router)
-    const resource = made.get(place) ?? encode(setting.distribute?.length ? distributed(endpoints, router.locality, setting.distribute) : ordered(endpoints, router, setting))
+    const resource =
+      made.get(place) ??
+      encode(setting.distribute?.length ? distributed(endpoints, router.locality, setting.distribute) : ordered(endpoints, router, setting))
     made.set(place, resource)
     return resource
   }
@@ -50,7 +53,10 @@ export function placedAssignment(name: string, named: string[], endpoints: Place
 
 function placeOf({ locality, metadata }: Node, region: string): Placed | undefined {
   if (!locality?.zone) return undefined
-  return { locality: { region: locality.region || region, zone: locality.zone, subZone: locality.subZone }, labels: (metadata?.['labels'] ?? {}) as Record<string, string> }
+  return {
+    locality: { region: locality.region || region, zone: locality.zone, subZone: locality.subZone },
+    labels: (metadata?.['labels'] ?? {}) as Record<string, string>,
+  }
 }
 
 const weightOf = (endpoints: { endpoint: LbEndpoint }[]): number => endpoints.reduce((sum, { endpoint }) => sum + (endpoint.weight ?? 1), 0)
@@ -59,7 +65,9 @@ const key = ({ region, zone, subZone }: Locality): string => [region, zone, subZ
 
 /** One part for each locality of a priority, with the weight that its endpoints have together. */
 function grouped(endpoints: (PlacedEndpoint & { priority: number })[]): LbGroup[] {
-  const groups = [...Map.groupBy(endpoints, ({ locality, priority }) => `${priority} ${key(locality)}`)].sort(([a], [b]) => (a < b ? -1 : 1))
+  const groups = [...Map.groupBy(endpoints, ({ locality, priority }) => `${priority} ${key(locality)}`)].sort(([a], [b]) =>
+    a < b ? -1 : 1,
+  )
   return groups.map(([, group]) => part(group, group[0]!.priority, weightOf(group)))
 }
 
@@ -67,7 +75,10 @@ function part(group: PlacedEndpoint[], priority: number, weight: number): LbGrou
   return { place: { locality: group[0]!.locality, priority, weight }, endpoints: group.map(({ endpoint }) => endpoint) }
 }
 
-/** The shares of the first entry that is for the router's locality; where there is none, all endpoints alike. Localities without a share get nothing. */
+/**
+ * The shares of the first entry that is for the router's locality; where there is none, all endpoints alike. Localities without a share get
+ * nothing.
+ */
 function distributed(endpoints: PlacedEndpoint[], from: Locality, distribute: NonNullable<Setting['distribute']>): LbGroup[] {
   const entry = distribute.find((one) => isWithin(from, one.from ?? ''))
   if (!entry) return grouped(endpoints.map((endpoint) => ({ ...endpoint, priority: 0 })))
@@ -79,10 +90,16 @@ function distributed(endpoints: PlacedEndpoint[], from: Locality, distribute: No
   })
 }
 
-/** By how near endpoints are, or how much of `failoverPriority` they have in common with the router; the next are asked as those before fail. */
+/**
+ * By how near endpoints are, or how much of `failoverPriority` they have in common with the router; the next are asked as those before
+ * fail.
+ */
 function ordered(endpoints: PlacedEndpoint[], router: Placed, { failover = [], failoverPriority = [] }: Setting): LbGroup[] {
   const byNearness = !failoverPriority.length || failover.length > 0
-  const ranks = endpoints.map((endpoint) => unlike(endpoint, router, failoverPriority) * 5 + (byNearness ? remoteness(endpoint.locality, router.locality, failover) : 0))
+  const ranks = endpoints.map(
+    (endpoint) =>
+      unlike(endpoint, router, failoverPriority) * 5 + (byNearness ? remoteness(endpoint.locality, router.locality, failover) : 0),
+  )
   const levels = [...new Set(ranks)].sort((a, b) => a - b)
   return grouped(endpoints.map((endpoint, position) => ({ ...endpoint, priority: levels.indexOf(ranks[position]!) })))
 }

@@ -12,7 +12,10 @@ const names = ['app-instance', 'process-instance']
 
 /** `X-Cf-App-Instance` and `X-CF-Process-Instance` under names that a client cannot send, before all of `x-cf-` is removed. */
 export const keepNamedInstance: HeaderMutationInit[] = names.map((name) => ({
-  action: { case: 'append', value: { header: { key: `x-mesh-${name}`, value: `%REQ(x-cf-${name})%` }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD } },
+  action: {
+    case: 'append',
+    value: { header: { key: `x-mesh-${name}`, value: `%REQ(x-cf-${name})%` }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD },
+  },
 }))
 
 /**
@@ -24,9 +27,19 @@ export const namedInstances: Feature = {
   filter({ listener, settings }) {
     const named = names.map((name) => requestHeader(`x-mesh-${name}`))
     const predicate = anyOf(...named, ...(settings.stickySessions.for === 'none' ? [] : [hasSession]))
-    return onlyWhere(filterName, predicate, packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua(listener.exposure) } } }))
+    return onlyWhere(
+      filterName,
+      predicate,
+      packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua(listener.exposure) } } }),
+    )
   },
-  plain: ({ settings }) => ({ filter: filterName, headers: [...names.map((name) => absent(`x-mesh-${name}`)), ...(settings.stickySessions.for === 'none' ? [] : [without('cookie', sessionCookie)])] }),
+  plain: ({ settings }) => ({
+    filter: filterName,
+    headers: [
+      ...names.map((name) => absent(`x-mesh-${name}`)),
+      ...(settings.stickySessions.for === 'none' ? [] : [without('cookie', sessionCookie)]),
+    ],
+  }),
 }
 
 /** A named instance is the only one that is tried; from a session's the request may go on to others. */

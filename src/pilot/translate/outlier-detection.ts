@@ -21,7 +21,9 @@ export const outlierDetection: Feature = {
         ...(consecutive === undefined ? {} : { consecutive5xx: consecutive, enforcingConsecutive5xx: consecutive > 0 ? 100 : 0 }),
         ...(gateway === undefined ? {} : { consecutiveGatewayFailure: gateway, enforcingConsecutiveGatewayFailure: gateway > 0 ? 100 : 0 }),
         ...(split ? { splitExternalLocalOriginErrors: true } : {}),
-        ...(local === undefined ? {} : { consecutiveLocalOriginFailure: local, enforcingConsecutiveLocalOriginFailure: local > 0 ? 100 : 0 }),
+        ...(local === undefined
+          ? {}
+          : { consecutiveLocalOriginFailure: local, enforcingConsecutiveLocalOriginFailure: local > 0 ? 100 : 0 }),
         enforcingSuccessRate: 0,
       },
     }

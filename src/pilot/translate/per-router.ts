@@ -17,16 +17,27 @@ export interface Gateways {
 }
 
 /**
- * What one router gets that depends on what it asked for: its listeners, what leads from them to route configurations, and the secrets of the
+ * What one router gets that depends on what it asked for: its listeners, what leads from them to route configurations, and the secrets of
+ * the
  * Gateways whose selectors mean it. A server whose secret is not here yet has no filter chain, since one would hold up its listener.
  */
-export function resourcesFor(node: RouterNode, settings: TranslationSettings, { chains, credentials: clients, contents }: Gateways = { chains: [], credentials: [], contents: () => undefined }): Resource[] {
+export function resourcesFor(
+  node: RouterNode,
+  settings: TranslationSettings,
+  { chains, credentials: clients, contents }: Gateways = { chains: [], credentials: [], contents: () => undefined },
+): Resource[] {
   const mine = chains.filter(({ arrival, tls }) => selects(arrival.selector, node.labels) && (!tls || hasContents(tls, contents)))
-  const needed = [...mine.flatMap(({ tls }) => (tls ? credentialsOf(tls) : [])), ...clients.filter((credential) => isHere(credential, contents))]
+  const needed = [
+    ...mine.flatMap(({ tls }) => (tls ? credentialsOf(tls) : [])),
+    ...clients.filter((credential) => isHere(credential, contents)),
+  ]
   const credentials = new Map(needed.map((credential) => [credential.name, credential]))
   return [
     ...[...credentials.values()].map((credential) => secretResource(credential, contents)),
     ...listenersFor(node, settings, mine),
-    ...scopesFor(node.listeners.map(({ exposure }) => exposure), settings),
+    ...scopesFor(
+      node.listeners.map(({ exposure }) => exposure),
+      settings,
+    ),
   ]
 }

@@ -11,14 +11,17 @@ export const specifierName = (exposure: Exposure): string => `mesh.platform-rout
 /** Sends a request to the cluster of the most specific route that exists: src/mesh/matching.ts in Lua. */
 export const platformRoute: Feature = {
   route: ({ exposure, cluster }) => ({
-    clusterSpecifier: cluster === undefined ? { case: 'clusterSpecifierPlugin', value: specifierName(exposure) } : { case: 'cluster', value: cluster },
+    clusterSpecifier:
+      cluster === undefined ? { case: 'clusterSpecifierPlugin', value: specifierName(exposure) } : { case: 'cluster', value: cluster },
     clusterNotFoundResponseCode: RouteAction_ClusterNotFoundResponseCode.NOT_FOUND,
   }),
 }
 
 /** The specifier, which stands in each route configuration once: Envoy gives each a Lua machine a worker. */
 export const platformSpecifier = (exposure: Exposure) => ({
-  extension: extension(specifierName(exposure), LuaConfigSchema, { sourceCode: { specifier: { case: 'inlineString' as const, value: lua(exposure) } } }),
+  extension: extension(specifierName(exposure), LuaConfigSchema, {
+    sourceCode: { specifier: { case: 'inlineString' as const, value: lua(exposure) } },
+  }),
 })
 
 /**

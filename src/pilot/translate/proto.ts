@@ -13,11 +13,18 @@ export function duration(text: string): Duration {
 
 /** The same in seconds. */
 export function seconds(text: string): number {
-  return [...text.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g)].reduce((sum, [, amount, unit = '']) => sum + (Number(amount) * milliseconds[unit]!) / 1000, 0)
+  return [...text.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g)].reduce(
+    (sum, [, amount, unit = '']) => sum + (Number(amount) * milliseconds[unit]!) / 1000,
+    0,
+  )
 }
 
 /** An extension: its name and its configuration. */
-export function extension<Desc extends DescMessage>(name: string, schema: Desc, config: MessageInitShape<Desc>): { name: string; typedConfig: Any } {
+export function extension<Desc extends DescMessage>(
+  name: string,
+  schema: Desc,
+  config: MessageInitShape<Desc>,
+): { name: string; typedConfig: Any } {
   return { name, typedConfig: packed(schema, config) }
 }
 
@@ -32,9 +39,15 @@ export function socketAddress(address: string, port: number) {
 }
 
 /** "Over the stream that this came by." */
-export const ads: ConfigSource = create(ConfigSourceSchema, { configSourceSpecifier: { case: 'ads', value: {} }, resourceApiVersion: ApiVersion.V3 })
+export const ads: ConfigSource = create(ConfigSourceSchema, {
+  configSourceSpecifier: { case: 'ads', value: {} },
+  resourceApiVersion: ApiVersion.V3,
+})
 
-/** The same for a cluster's endpoints, waited for as long as it takes: after its usual 15 s Envoy, busy with 100,000 clusters, would serve those whose endpoints are still to be read with 503. */
+/**
+ * The same for a cluster's endpoints, waited for as long as it takes: after its usual 15 s Envoy, busy with 100,000 clusters, would serve
+ * those whose endpoints are still to be read with 503.
+ */
 export const edsOverAds: ConfigSource = create(ConfigSourceSchema, { ...ads, initialFetchTimeout: duration('0s') })
 
 /** A filter: its name and its configuration. */

@@ -17,7 +17,10 @@ export function rateLimitService({ rateLimitService: service, connectTimeout }: 
     name: rateLimitCluster,
     clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STRICT_DNS },
     connectTimeout: duration(connectTimeout),
-    loadAssignment: { clusterName: rateLimitCluster, endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: socketAddress(host, Number(port)) } } }] }] },
+    loadAssignment: {
+      clusterName: rateLimitCluster,
+      endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: socketAddress(host, Number(port)) } } }] }],
+    },
     typedExtensionProtocolOptions: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': packed(HttpProtocolOptionsSchema, {
         upstreamProtocolOptions: { case: 'explicitHttpConfig', value: { protocolConfig: { case: 'http2ProtocolOptions', value: {} } } },

@@ -1,7 +1,11 @@
 import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { RouteConfigurationSchema } from '../../common/proto/gen/envoy/config/route/v3/route_pb.js'
-import { FilterConfigSchema, VirtualHostSchema, type RouteMatchSchema } from '../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import {
+  FilterConfigSchema,
+  VirtualHostSchema,
+  type RouteMatchSchema,
+} from '../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { encodedResource, typeUrls, type Resource } from '../../common/xds/resources.ts'
 import type { Exposure } from '../../mesh/records.ts'
 import { together, type Context } from './feature.ts'
@@ -38,7 +42,11 @@ const matches: { name: ConstantRoute['name']; streams: boolean; match: Match }[]
     name: 'idempotent',
     streams: false,
     match: {
-      headers: [fits(':method', 'GET|HEAD|OPTIONS|TRACE|DELETE'), { ...fits('content-length', '0*'), treatMissingHeaderAsEmpty: true }, absent('transfer-encoding')],
+      headers: [
+        fits(':method', 'GET|HEAD|OPTIONS|TRACE|DELETE'),
+        { ...fits('content-length', '0*'), treatMissingHeaderAsEmpty: true },
+        absent('transfer-encoding'),
+      ],
     },
   },
   // Envoy does not show that a body comes in chunks, as that of a PUT may.
@@ -53,12 +61,20 @@ export function constantRoutes(exposure: Exposure, context: Context, { path, clu
   const pathSpecifier = path === '' ? { case: 'prefix' as const, value: '/' } : { case: 'pathSeparatedPrefix' as const, value: path }
   const plain = features.flatMap((feature) => feature.plain?.(context) ?? [])
   const typedPerFilterConfig = Object.fromEntries(plain.map(({ filter, config }) => [filter, config ?? filterOff]))
-  const plainRoute = { name: 'idempotent' as const, streams: false, match: { headers: [...bodiless, ...plain.flatMap(({ headers }) => headers)] }, typedPerFilterConfig }
+  const plainRoute = {
+    name: 'idempotent' as const,
+    streams: false,
+    match: { headers: [...bodiless, ...plain.flatMap(({ headers }) => headers)] },
+    typedPerFilterConfig,
+  }
   return [plainRoute, ...matches].map(({ name, streams, match, ...filters }) => ({
     name,
     match: { ...match, pathSpecifier },
     ...filters,
-    action: { case: 'route' as const, value: together(features.flatMap((feature) => feature.route?.({ name, exposure, streams, cluster }, context) ?? [])) },
+    action: {
+      case: 'route' as const,
+      value: together(features.flatMap((feature) => feature.route?.({ name, exposure, streams, cluster }, context) ?? [])),
+    },
   }))
 }
 
@@ -81,7 +97,10 @@ export class RouteConfigurationMaker {
   }
 
   make(name: string, exposure: Exposure, virtualHosts: Uint8Array[] = [], beneath: string[] = []): Resource {
-    const own = encoded({ name, ...(virtualHosts.length ? { ignorePortInHostMatching: true, maxDirectResponseBodySizeBytes: largestAnswer } : {}) })
+    const own = encoded({
+      name,
+      ...(virtualHosts.length ? { ignorePortInHostMatching: true, maxDirectResponseBodySizeBytes: largestAnswer } : {}),
+    })
     const others = beneath.length ? this.#platformHost(exposure, beneath) : this.#platform.get(exposure)!
     const hosts = [...virtualHosts, others].map((bytes) => encodeField(2, bytes))
     return encodedResource(typeUrls.route, name, Buffer.concat([own, ...hosts, this.#specifiers.get(exposure)!]))
@@ -89,11 +108,15 @@ export class RouteConfigurationMaker {
 
   #platformHost(exposure: Exposure, beneath: string[]): Uint8Array {
     const domains = ['*', ...beneath.flatMap((host) => [host, `${host}.`])]
-    return toBinary(VirtualHostSchema, create(VirtualHostSchema, { name: platform, domains, routes: constantRoutes(exposure, this.#context) }))
+    return toBinary(
+      VirtualHostSchema,
+      create(VirtualHostSchema, { name: platform, domains, routes: constantRoutes(exposure, this.#context) }),
+    )
   }
 }
 
-const encoded = (init: MessageInitShape<typeof RouteConfigurationSchema>): Uint8Array => toBinary(RouteConfigurationSchema, create(RouteConfigurationSchema, init))
+const encoded = (init: MessageInitShape<typeof RouteConfigurationSchema>): Uint8Array =>
+  toBinary(RouteConfigurationSchema, create(RouteConfigurationSchema, init))
 
 /** The virtual hosts of hosts with rules in a configuration that a maker made, encoded, by host. Throws if the bytes are no message. */
 export function virtualHostsIn(configuration: Uint8Array): Map<string, Uint8Array> {

@@ -3,7 +3,11 @@ import { Type, type Static } from 'typebox'
 import { describeFault } from '../../common/config.ts'
 import { problem } from '../../common/problem.ts'
 
-export const NodeInvalid = problem('MESH_NODE_INVALID', 422, (node: string, faults: string[]) => `the router ${node} describes itself wrongly: ${faults.join('; ')}`)
+export const NodeInvalid = problem(
+  'MESH_NODE_INVALID',
+  422,
+  (node: string, faults: string[]) => `the router ${node} describes itself wrongly: ${faults.join('; ')}`,
+)
 
 const port = Type.Integer({ minimum: 1, maximum: 65535 })
 

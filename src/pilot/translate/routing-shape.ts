@@ -46,19 +46,28 @@ const inBuckets: RoutingShape = {
     case: 'scopedRoutes',
     value: {
       name: 'mesh.buckets',
-      scopeKeyBuilder: { fragments: [{ type: { case: 'headerValueExtractor', value: { name: bucketHeader, extractType: { case: 'index', value: 0 } } } }] },
+      scopeKeyBuilder: {
+        fragments: [{ type: { case: 'headerValueExtractor', value: { name: bucketHeader, extractType: { case: 'index', value: 0 } } } }],
+      },
       rdsConfigSource: ads,
       configSpecifier: { case: 'scopedRds', value: { scopedRdsConfigSource: ads } },
     },
   }),
   filter: (exposure) => ({
     name: `mesh.routing-bucket/${exposure}`,
-    configType: { case: 'typedConfig', value: packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua(exposure) } } }) },
+    configType: {
+      case: 'typedConfig',
+      value: packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua(exposure) } } }),
+    },
   }),
   scopes: (exposure) =>
     inBuckets.configurations(exposure).map((name) => {
       const key = { fragments: [{ type: { case: 'stringKey' as const, value: name } }] }
-      return encodeResource(ScopedRouteConfigurationSchema, name, create(ScopedRouteConfigurationSchema, { name, routeConfigurationName: name, key }))
+      return encodeResource(
+        ScopedRouteConfigurationSchema,
+        name,
+        create(ScopedRouteConfigurationSchema, { name, routeConfigurationName: name, key }),
+      )
     }),
   routedFirst: false,
 }
@@ -84,4 +93,5 @@ export const routingShape: Feature = {
 }
 
 /** What routers need to find route configurations, for listeners of these exposures. */
-export const scopesFor = (exposuresInUse: Iterable<Exposure>, settings: TranslationSettings): Resource[] => [...new Set(exposuresInUse)].flatMap((exposure) => shapeOf(settings).scopes(exposure))
+export const scopesFor = (exposuresInUse: Iterable<Exposure>, settings: TranslationSettings): Resource[] =>
+  [...new Set(exposuresInUse)].flatMap((exposure) => shapeOf(settings).scopes(exposure))

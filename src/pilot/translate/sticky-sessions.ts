@@ -18,7 +18,8 @@ export const hasSession = requestHeader('cookie', `.*${sessionCookie}.*`)
 
 /** Where a route's sessions stick: the path of their cookie and the names of the cookies that begin one, as `PATH NAME,NAME`. */
 export function sessionOf(route: Route, { stickySessions }: TranslationSettings, appOf: AppOf): string | undefined {
-  const asks = ({ labels, annotations }: Partial<App> = {}): boolean => labels?.[stickyLabel] === 'true' || annotations?.[stickyLabel] === 'true'
+  const asks = ({ labels, annotations }: Partial<App> = {}): boolean =>
+    labels?.[stickyLabel] === 'true' || annotations?.[stickyLabel] === 'true'
   const wanted = { all: () => true, none: () => false, asked: () => asks(route) || route.destinations.some(({ app }) => asks(appOf(app))) }
   return wanted[stickySessions.for]() ? `${route.path || '/'} ${stickySessions.cookies.join(',')}` : undefined
 }
@@ -31,7 +32,11 @@ export const stickySessions: Feature = {
   filter: ({ settings }) =>
     settings.stickySessions.for === 'none'
       ? undefined
-      : onlyWhere('mesh.sticky-sessions', responseHeader(sessionHeader), packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua } } })),
+      : onlyWhere(
+          'mesh.sticky-sessions',
+          responseHeader(sessionHeader),
+          packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua } } }),
+        ),
 }
 
 const lua = `local function attributes(cookie)

@@ -8,5 +8,7 @@ export const timeouts: Feature = {
     streamIdleTimeout: duration(settings.streamIdleTimeout),
   }),
   route: ({ streams }, { settings }) => ({ timeout: duration(streams ? '0s' : settings.requestTimeout) }),
-  cluster: ({ policy }, { settings }) => ({ connectTimeout: duration(policy?.connectionPool?.tcp?.connectTimeout ?? settings.connectTimeout) }),
+  cluster: ({ policy }, { settings }) => ({
+    connectTimeout: duration(policy?.connectionPool?.tcp?.connectTimeout ?? settings.connectTimeout),
+  }),
 }

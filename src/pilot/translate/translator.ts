@@ -104,11 +104,16 @@ export class Translator {
 
   /** The secrets that Gateways and DestinationRules name and copilot has, by key, each with its version. */
   wantedSecrets(): Map<string, string> {
-    const named = [...this.rules.gatewayChains().flatMap(({ tls }) => (tls ? [...tls.keypairs, ...(tls.ca ? [tls.ca] : [])] : [])), ...this.rules.clientCredentials()]
-    return new Map(named.flatMap((one): [string, string][] => {
-      const version = 'secret' in one ? this.model.get('secret', one.secret)?.version : undefined
-      return 'secret' in one && version !== undefined ? [[one.secret, version]] : []
-    }))
+    const named = [
+      ...this.rules.gatewayChains().flatMap(({ tls }) => (tls ? [...tls.keypairs, ...(tls.ca ? [tls.ca] : [])] : [])),
+      ...this.rules.clientCredentials(),
+    ]
+    return new Map(
+      named.flatMap((one): [string, string][] => {
+        const version = 'secret' in one ? this.model.get('secret', one.secret)?.version : undefined
+        return 'secret' in one && version !== undefined ? [[one.secret, version]] : []
+      }),
+    )
   }
 
   /** What a route's cluster must be like, by its own record and those of its apps. */
@@ -116,7 +121,15 @@ export class Translator {
     const policy = this.model.mayName('DestinationRule', route) ? routePolicy(this.model, route) : undefined
     const traits = traitsOf(key, route, this.settings, policy)
     const appOf = (app: string): App | undefined => this.model.get('app', app)
-    return { ...traits, session: sessionOf(route, this.settings, appOf), healthCheck: healthCheckOf(route.destinations.map(({ app }) => appOf(app)), traits, this.settings) }
+    return {
+      ...traits,
+      session: sessionOf(route, this.settings, appOf),
+      healthCheck: healthCheckOf(
+        route.destinations.map(({ app }) => appOf(app)),
+        traits,
+        this.settings,
+      ),
+    }
   }
 
   #translate(key: string, update: ResourceUpdate, changed: boolean): void {
@@ -129,7 +142,13 @@ export class Translator {
     try {
       const traits = this.traitsOf(key, route)
       const cluster = changed ? [this.#clusters.clusterOf(traits)] : []
-      update.changed.push(...cluster, endpointsOf(traits, servingOf(route, this.model).servers, { settings: this.settings, labelsOf: (app) => this.model.get('app', app)?.labels }))
+      update.changed.push(
+        ...cluster,
+        endpointsOf(traits, servingOf(route, this.model).servers, {
+          settings: this.settings,
+          labelsOf: (app) => this.model.get('app', app)?.labels,
+        }),
+      )
     } catch (error) {
       this.#failed.set(key, { kind: 'route', key, reason: messageOf(error) })
     }

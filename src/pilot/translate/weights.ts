@@ -24,7 +24,9 @@ export function endpointWeights(destinations: Pick<Destination, 'weight'>[], ser
   for (const { destination } of servers) counts.set(destination, (counts.get(destination) ?? 0n) + 1n)
 
   const multiple = [...counts.values()].reduce(leastCommonMultiple)
-  const exact = new Map([...counts].map(([destination, count]) => [destination, (BigInt(destinations[destination]!.weight ?? 1) * multiple) / count]))
+  const exact = new Map(
+    [...counts].map(([destination, count]) => [destination, (BigInt(destinations[destination]!.weight ?? 1) * multiple) / count]),
+  )
   const divisor = [...exact.values()].reduce(greatestCommonDivisor)
   const largest = [...exact.values()].reduce((a, b) => (a > b ? a : b))
   const limit = BigInt(Math.min(heaviest, Math.floor(heaviestSum / servers.length)))

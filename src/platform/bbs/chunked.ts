@@ -1,6 +1,10 @@
 import { problem } from '../../common/problem.ts'
 
-export const ChunkMalformed = problem('MESH_CHUNK_MALFORMED', 502, (line: string) => `the stream has a chunk header ${JSON.stringify(line)}`)
+export const ChunkMalformed = problem(
+  'MESH_CHUNK_MALFORMED',
+  502,
+  (line: string) => `the stream has a chunk header ${JSON.stringify(line)}`,
+)
 
 /** Longest line that a chunk header or a trailer may be, bytes. */
 const longestLine = 1024

@@ -1,7 +1,15 @@
 import { fromBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
 import type { TlsConfig } from '../../common/config.ts'
 import { messageOf, problem } from '../../common/problem.ts'
-import { ActualLRPSchema, DesiredLRPSchema, DomainsResponseSchema, ErrorSchema, PingResponseSchema, type ActualLRP, type DesiredLRP } from '../../common/proto/gen/bbs_pb.js'
+import {
+  ActualLRPSchema,
+  DesiredLRPSchema,
+  DomainsResponseSchema,
+  ErrorSchema,
+  PingResponseSchema,
+  type ActualLRP,
+  type DesiredLRP,
+} from '../../common/proto/gen/bbs_pb.js'
 import { readTls } from '../../common/tls.ts'
 import { header, HttpClient, Unreachable } from '../http.ts'
 import type { BbsEvent } from './events.ts'
@@ -50,7 +58,9 @@ export class Bbs {
     return new Set(domains)
   }
 
-  /** Every desired LRP, with its routing fields only where BBS knows how; what came before an error is to be trusted, what is absent is not. */
+  /**
+   * Every desired LRP, with its routing fields only where BBS knows how; what came before an error is to be trusted, what is absent is not.
+   */
   async *desiredLrps(signal?: AbortSignal): AsyncGenerator<DesiredLRP> {
     try {
       yield* this.#list(DesiredLRPSchema, '/v1/desired_lrp_routing_infos/list', signal)
@@ -65,7 +75,15 @@ export class Bbs {
   }
 
   /** Follows the changes until the stream ends, which is a rejection. Then the next address has its turn. */
-  async follow({ signal, onOpen, onEvent }: { signal: AbortSignal; onOpen: () => void; onEvent: (event: BbsEvent) => void }): Promise<never> {
+  async follow({
+    signal,
+    onOpen,
+    onEvent,
+  }: {
+    signal: AbortSignal
+    onOpen: () => void
+    onEvent: (event: BbsEvent) => void
+  }): Promise<never> {
     const { tls, serverName, timeout } = this.#options
     const address = this.address
     let opened = false
@@ -130,7 +148,8 @@ export class Bbs {
     const type = header(answer, 'content-type')
     if (answer.status === 404) throw BbsEndpointMissing(url)
     if (answer.status >= 500) throw Unreachable(url, `it answered ${answer.status}`)
-    if (answer.status !== 200 || !type?.startsWith('application/x-protobuf')) throw BbsRefused(url, `it answered ${answer.status} with ${type ?? 'no content type'}`)
+    if (answer.status !== 200 || !type?.startsWith('application/x-protobuf'))
+      throw BbsRefused(url, `it answered ${answer.status} with ${type ?? 'no content type'}`)
     return answer.body
   }
 

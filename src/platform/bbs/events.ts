@@ -13,7 +13,11 @@ import {
 } from '../../common/proto/gen/bbs_pb.js'
 import type { ServerSentEvent } from './sse.ts'
 
-export const EventInvalid = problem('MESH_BBS_EVENT_INVALID', 502, (name: string, why: string) => `event ${name || 'without a name'}: ${why}`)
+export const EventInvalid = problem(
+  'MESH_BBS_EVENT_INVALID',
+  502,
+  (name: string, why: string) => `event ${name || 'without a name'}: ${why}`,
+)
 
 /** What BBS tells of a change: the state after it, or what was removed. `before` is given where the presence may differ. */
 export type BbsEvent =
@@ -22,14 +26,16 @@ export type BbsEvent =
   | { kind: 'actual'; lrp: ActualLRP; before?: ActualLRP }
   | { kind: 'actual-removed'; lrp: ActualLRP }
 
-const decoders = new Map<string, (bytes: Uint8Array) => BbsEvent | undefined>(Object.entries({
-  desired_lrp_created: (bytes) => desired('desired', fromBinary(DesiredLRPCreatedEventSchema, bytes).desiredLrp),
-  desired_lrp_changed: (bytes) => desired('desired', fromBinary(DesiredLRPChangedEventSchema, bytes).after),
-  desired_lrp_removed: (bytes) => desired('desired-removed', fromBinary(DesiredLRPRemovedEventSchema, bytes).desiredLrp),
-  actual_lrp_instance_created: (bytes) => actual('actual', fromBinary(ActualLRPInstanceCreatedEventSchema, bytes).actualLrp),
-  actual_lrp_instance_removed: (bytes) => actual('actual-removed', fromBinary(ActualLRPInstanceRemovedEventSchema, bytes).actualLrp),
-  actual_lrp_instance_changed: (bytes) => changed(bytes),
-}))
+const decoders = new Map<string, (bytes: Uint8Array) => BbsEvent | undefined>(
+  Object.entries({
+    desired_lrp_created: (bytes) => desired('desired', fromBinary(DesiredLRPCreatedEventSchema, bytes).desiredLrp),
+    desired_lrp_changed: (bytes) => desired('desired', fromBinary(DesiredLRPChangedEventSchema, bytes).after),
+    desired_lrp_removed: (bytes) => desired('desired-removed', fromBinary(DesiredLRPRemovedEventSchema, bytes).desiredLrp),
+    actual_lrp_instance_created: (bytes) => actual('actual', fromBinary(ActualLRPInstanceCreatedEventSchema, bytes).actualLrp),
+    actual_lrp_instance_removed: (bytes) => actual('actual-removed', fromBinary(ActualLRPInstanceRemovedEventSchema, bytes).actualLrp),
+    actual_lrp_instance_changed: (bytes) => changed(bytes),
+  }),
+)
 
 /** Reads an event of `/v1/events/lrp_instances.r1`. Undefined for one that does not concern us; throws `EventInvalid`. */
 export function readEvent({ name, data }: ServerSentEvent): BbsEvent | undefined {

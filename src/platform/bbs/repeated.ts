@@ -23,7 +23,7 @@ export async function* decodeRepeated<Desc extends DescMessage>(
       return invalid(error)
     }
   }
-  for (let decoded = 0; reader.pos < reader.len; ) {
+  for (let decoded = 0; reader.pos < reader.len;) {
     const [number, wireType] = attempt(() => reader.tag())
     if (wireType !== WireType.LengthDelimited) {
       attempt(() => reader.skip(wireType, number))

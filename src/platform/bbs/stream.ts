@@ -6,7 +6,11 @@ import { readEvent, type BbsEvent } from './events.ts'
 import { SseDecoder } from './sse.ts'
 
 export const StreamRefused = problem('MESH_BBS_STREAM_REFUSED', 502, (address: string, why: string) => `event stream of ${address}: ${why}`)
-export const StreamEnded = problem('MESH_BBS_STREAM_ENDED', 502, (address: string, why: string) => `event stream of ${address} ended: ${why}`)
+export const StreamEnded = problem(
+  'MESH_BBS_STREAM_ENDED',
+  502,
+  (address: string, why: string) => `event stream of ${address} ended: ${why}`,
+)
 
 export interface StreamOptions {
   /** `https://host:port`. */
@@ -35,7 +39,14 @@ export async function readEventStream(options: StreamOptions): Promise<never> {
   const { address, tls, serverName, timeout, signal } = options
   signal.throwIfAborted()
   const { hostname, port, host } = new URL(address)
-  const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 443), ...tls, servername: serverName, minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'] })
+  const socket = connect({
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || 443),
+    ...tls,
+    servername: serverName,
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: ['http/1.1'],
+  })
   socket.setKeepAlive(true, keepAlive)
   socket.setTimeout(timeout, () => socket.destroy(StreamRefused(address, 'no answer in time')))
   const abort = (): void => void socket.destroy(signal.reason as Error)
@@ -43,7 +54,11 @@ export async function readEventStream(options: StreamOptions): Promise<never> {
   try {
     return await new Promise<never>((_resolve, reject) => {
       const reader = new AnswerReader(options, socket)
-      socket.once('secureConnect', () => socket.write(`POST /v1/events/lrp_instances.r1 HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-protobuf\r\nAccept: text/event-stream\r\nContent-Length: 0\r\n\r\n`))
+      socket.once('secureConnect', () =>
+        socket.write(
+          `POST /v1/events/lrp_instances.r1 HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-protobuf\r\nAccept: text/event-stream\r\nContent-Length: 0\r\n\r\n`,
+        ),
+      )
       socket.on('data', (bytes: Buffer) => {
         try {
           reader.take(bytes)
@@ -89,9 +104,19 @@ class AnswerReader {
 
   #begin(head: string): void {
     const [statusLine = '', ...lines] = head.split('\r\n')
-    if (!/^HTTP\/1\.[01] 200\b/.test(statusLine)) throw StreamRefused(this.#options.address, `it answered ${JSON.stringify(statusLine.slice(0, 80))}`)
-    const headers = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim().toLowerCase()]))
-    if (!headers.get('content-type')?.startsWith('text/event-stream')) throw StreamRefused(this.#options.address, `its content type is ${headers.get('content-type') ?? 'missing'}`)
+    if (!/^HTTP\/1\.[01] 200\b/.test(statusLine))
+      throw StreamRefused(this.#options.address, `it answered ${JSON.stringify(statusLine.slice(0, 80))}`)
+    const headers = new Map(
+      lines.map((line) => [
+        line.slice(0, line.indexOf(':')).toLowerCase(),
+        line
+          .slice(line.indexOf(':') + 1)
+          .trim()
+          .toLowerCase(),
+      ]),
+    )
+    if (!headers.get('content-type')?.startsWith('text/event-stream'))
+      throw StreamRefused(this.#options.address, `its content type is ${headers.get('content-type') ?? 'missing'}`)
     if (headers.get('transfer-encoding')?.includes('chunked')) this.#chunks = new ChunkedDecoder()
     this.#socket.setTimeout(0)
     this.#options.onOpen()

@@ -6,8 +6,16 @@ import { header, HttpClient, type HttpAnswer } from '../http.ts'
 import { parseJson } from '../json.ts'
 import { RateLimit } from './rate-limit.ts'
 
-export const CloudControllerRefused = problem('MESH_CC_REFUSED', 502, (url: string, status: number, why: string) => `${url}: answered ${status}: ${why}`)
-export const ListShort = problem('MESH_CC_LIST_SHORT', 502, (url: string, got: number, total: number) => `${url}: ${got} of ${total} resources came`)
+export const CloudControllerRefused = problem(
+  'MESH_CC_REFUSED',
+  502,
+  (url: string, status: number, why: string) => `${url}: answered ${status}: ${why}`,
+)
+export const ListShort = problem(
+  'MESH_CC_LIST_SHORT',
+  502,
+  (url: string, got: number, total: number) => `${url}: ${got} of ${total} resources came`,
+)
 
 const link = Type.Object({ href: Type.String({ minLength: 1 }) })
 const Root = Type.Object({ links: Type.Object({ login: Type.Optional(link), uaa: Type.Optional(Type.Union([link, Type.Null()])) }) })
@@ -63,7 +71,12 @@ export class CloudController {
   }
 
   /** Every resource of a list; one that stands on two pages comes once. */
-  async list<Schema extends TSchema>(path: string, schema: Schema, filter: ListFilter = {}, signal?: AbortSignal): Promise<Static<Schema>[]> {
+  async list<Schema extends TSchema>(
+    path: string,
+    schema: Schema,
+    filter: ListFilter = {},
+    signal?: AbortSignal,
+  ): Promise<Static<Schema>[]> {
     for (let left = 3; ; left--) {
       try {
         return await this.#pages(path, schema, filter, signal)
@@ -75,15 +88,26 @@ export class CloudController {
   }
 
   /** The first page of a list only. */
-  async firstPage<Schema extends TSchema>(path: string, schema: Schema, filter: ListFilter, signal?: AbortSignal): Promise<Static<Schema>[]> {
+  async firstPage<Schema extends TSchema>(
+    path: string,
+    schema: Schema,
+    filter: ListFilter,
+    signal?: AbortSignal,
+  ): Promise<Static<Schema>[]> {
     return (await this.#page(`${path}?${new URLSearchParams(filter).toString()}`, schema, signal)).resources
   }
 
   /** The resources of these guids that exist. */
-  async listGuids<Schema extends TSchema>(path: string, schema: Schema, guids: Iterable<string>, signal?: AbortSignal): Promise<Static<Schema>[]> {
+  async listGuids<Schema extends TSchema>(
+    path: string,
+    schema: Schema,
+    guids: Iterable<string>,
+    signal?: AbortSignal,
+  ): Promise<Static<Schema>[]> {
     const all = [...guids]
     const found: Static<Schema>[] = []
-    for (let at = 0; at < all.length; at += guidsAtOnce) found.push(...(await this.list(path, schema, { guids: all.slice(at, at + guidsAtOnce).join(',') }, signal)))
+    for (let at = 0; at < all.length; at += guidsAtOnce)
+      found.push(...(await this.list(path, schema, { guids: all.slice(at, at + guidsAtOnce).join(',') }, signal)))
     return found
   }
 
@@ -91,7 +115,12 @@ export class CloudController {
     await this.#client.close()
   }
 
-  async #pages<Schema extends TSchema>(path: string, schema: Schema, filter: ListFilter, signal: AbortSignal | undefined): Promise<Static<Schema>[]> {
+  async #pages<Schema extends TSchema>(
+    path: string,
+    schema: Schema,
+    filter: ListFilter,
+    signal: AbortSignal | undefined,
+  ): Promise<Static<Schema>[]> {
     const url = this.#client.origin + path
     const found = new Map<string, Static<Schema>>()
     const seen = new Set<string>()
@@ -133,12 +162,18 @@ export class CloudController {
   async #once(path: string, authorized: boolean, signal: AbortSignal | undefined): Promise<HttpAnswer> {
     await delay(this.#limit.wait(), undefined, { signal })
     const token = authorized ? await this.#options.tokens.token() : undefined
-    const answer = await this.#client.request({ path, headers: { accept: 'application/json', ...(token && { authorization: `bearer ${token}` }) }, signal })
+    const answer = await this.#client.request({
+      path,
+      headers: { accept: 'application/json', ...(token && { authorization: `bearer ${token}` }) },
+      signal,
+    })
     this.#limit.heed(answer)
     if (answer.status === 200) return answer
     if (answer.status === 401 && token) this.#options.tokens.discard(token)
     const repeatable = answer.status === 401 || answer.status === 429 || answer.status >= 500
-    throw Object.assign(CloudControllerRefused(this.#client.origin + path.replace(/\?.*/s, ''), answer.status, reason(answer)), { repeatable })
+    throw Object.assign(CloudControllerRefused(this.#client.origin + path.replace(/\?.*/s, ''), answer.status, reason(answer)), {
+      repeatable,
+    })
   }
 }
 

@@ -22,7 +22,13 @@ export type Domain = Static<typeof Domain>
 export const App = Type.Object({ guid, name: text, state: text, ...times, metadata, relationships: Type.Object({ space: reference }) })
 export type App = Static<typeof App>
 
-export const Process = Type.Object({ guid, type: text, instances: Type.Integer({ minimum: 0 }), ...times, relationships: Type.Object({ app: reference }) })
+export const Process = Type.Object({
+  guid,
+  type: text,
+  instances: Type.Integer({ minimum: 0 }),
+  ...times,
+  relationships: Type.Object({ app: reference }),
+})
 export type Process = Static<typeof Process>
 
 export const Destination = Type.Object({

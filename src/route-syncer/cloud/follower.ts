@@ -33,7 +33,12 @@ export class CloudFollower implements Part {
 
   get condition(): Condition {
     const reason = this.#fault ?? (this.#fullAt === undefined ? 'Cloud Controller was not read yet' : undefined)
-    return { ready: this.#fullAt !== undefined && !this.#fault, ...(reason && { reason }), readAgeMs: this.ageMs, fullReadAgeMs: this.#fullAt === undefined ? undefined : Date.now() - this.#fullAt }
+    return {
+      ready: this.#fullAt !== undefined && !this.#fault,
+      ...(reason && { reason }),
+      readAgeMs: this.ageMs,
+      fullReadAgeMs: this.#fullAt === undefined ? undefined : Date.now() - this.#fullAt,
+    }
   }
 
   /** Milliseconds since it was last read; undefined before. */
@@ -51,13 +56,16 @@ export class CloudFollower implements Part {
       backoff.reset()
       await delay(fullInterval, undefined, { signal })
     }, retry)
-    const changes = keepTrying(async (backoff) => {
-      await delay(pollInterval, undefined, { signal })
-      if (this.#fullAt === undefined) return backoff.reset()
-      await reader.readChanges(signal)
-      this.#succeeded()
-      backoff.reset()
-    }, { ...retry, min: 1 })
+    const changes = keepTrying(
+      async (backoff) => {
+        await delay(pollInterval, undefined, { signal })
+        if (this.#fullAt === undefined) return backoff.reset()
+        await reader.readChanges(signal)
+        this.#succeeded()
+        backoff.reset()
+      },
+      { ...retry, min: 1 },
+    )
     this.#running = Promise.all([full, changes])
     return Promise.resolve()
   }

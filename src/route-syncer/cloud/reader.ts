@@ -92,7 +92,10 @@ export class CloudReader {
     const news = events.filter(({ guid }) => !this.#followed.has(guid))
     await this.#readTouched(this.#touchedBy(news), signal)
     for (const { guid, created_at } of news) this.#followed.set(guid, Date.parse(created_at))
-    this.#advance(started, [...events.map(({ created_at }) => created_at), ...[organizations, spaces, domains, apps, processes, routes].flatMap((list) => list.map(({ updated_at }) => updated_at))])
+    this.#advance(started, [
+      ...events.map(({ created_at }) => created_at),
+      ...[organizations, spaces, domains, apps, processes, routes].flatMap((list) => list.map(({ updated_at }) => updated_at)),
+    ])
     diego.forgetGone(begun)
   }
 
@@ -101,23 +104,44 @@ export class CloudReader {
     for (const event of events) noteEvent(event, touched)
     const { cloud } = this.#model
     for (const app of touched.apps) for (const name of cloud.routesOf(app)) touched.routes.add(cloud.route(name)!.guid)
-    for (const [guid, { organization }] of touched.organizations.size ? cloud.spaces : []) if (touched.organizations.has(organization)) touched.spaces.add(guid)
+    for (const [guid, { organization }] of touched.organizations.size ? cloud.spaces : [])
+      if (touched.organizations.has(organization)) touched.spaces.add(guid)
     for (const { guid, space } of touched.spaces.size ? cloud.routes.values() : []) if (touched.spaces.has(space)) touched.routes.add(guid)
     return touched
   }
 
   async #readTouched(touched: Touched, signal: AbortSignal): Promise<void> {
     const { cloud, clock } = this.#model
-    const again = async <Found extends { guid: string }>(guids: Set<string>, read: () => Promise<Found[]>, set: (found: Found) => void, remove: (guid: string) => void): Promise<void> => {
+    const again = async <Found extends { guid: string }>(
+      guids: Set<string>,
+      read: () => Promise<Found[]>,
+      set: (found: Found) => void,
+      remove: (guid: string) => void,
+    ): Promise<void> => {
       if (!guids.size) return
       const found = await read()
       for (const one of found) set(one)
       for (const guid of missing(guids, found)) remove(guid)
     }
     const begun = clock.tick()
-    await again(touched.organizations, () => this.#cc.listGuids('/v3/organizations', CC.Organization, touched.organizations, signal), (found) => cloud.setOrganization(found), (guid) => cloud.removeOrganization(guid))
-    await again(touched.spaces, () => this.#cc.listGuids('/v3/spaces', CC.Space, touched.spaces, signal), (found) => cloud.setSpace(found), (guid) => cloud.removeSpace(guid))
-    await again(touched.apps, () => this.#cc.listGuids('/v3/apps', CC.App, touched.apps, signal), (found) => cloud.setApp(found), (guid) => cloud.removeApp(guid))
+    await again(
+      touched.organizations,
+      () => this.#cc.listGuids('/v3/organizations', CC.Organization, touched.organizations, signal),
+      (found) => cloud.setOrganization(found),
+      (guid) => cloud.removeOrganization(guid),
+    )
+    await again(
+      touched.spaces,
+      () => this.#cc.listGuids('/v3/spaces', CC.Space, touched.spaces, signal),
+      (found) => cloud.setSpace(found),
+      (guid) => cloud.removeSpace(guid),
+    )
+    await again(
+      touched.apps,
+      () => this.#cc.listGuids('/v3/apps', CC.App, touched.apps, signal),
+      (found) => cloud.setApp(found),
+      (guid) => cloud.removeApp(guid),
+    )
     const routes = await this.#cc.listGuids('/v3/routes', CC.Route, touched.routes, signal)
     await this.#learnDomains(routes, signal)
     await inSlices(routes, (route) => cloud.setRoute(route, begun))
@@ -136,10 +160,24 @@ export class CloudReader {
     return known.length > mostConfirmed ? [] : this.#cc.listGuids(path, schema, known, signal)
   }
 
-  #removal({ apps, routes, emptied, spaces, organizations }: Record<'apps' | 'spaces' | 'organizations', { guid: string }[]> & Record<'routes' | 'emptied', CC.Route[]>, begun: number): Removal {
+  #removal(
+    {
+      apps,
+      routes,
+      emptied,
+      spaces,
+      organizations,
+    }: Record<'apps' | 'spaces' | 'organizations', { guid: string }[]> & Record<'routes' | 'emptied', CC.Route[]>,
+    begun: number,
+  ): Removal {
     const model = this.#model
     const { cloud } = model
-    const gone = { apps: missing(cloud.apps.keys(), apps), routes: missing(cloud.routes.keys(), routes), spaces: missing(cloud.spaces.keys(), spaces), organizations: missing(cloud.organizations.keys(), organizations) }
+    const gone = {
+      apps: missing(cloud.apps.keys(), apps),
+      routes: missing(cloud.routes.keys(), routes),
+      spaces: missing(cloud.spaces.keys(), spaces),
+      organizations: missing(cloud.organizations.keys(), organizations),
+    }
     const going = [...gone.routes, ...emptied.map(({ guid }) => guid)].flatMap((guid) => {
       const route = cloud.routes.get(guid)
       return route?.mappings.length && model.isServedRoute(route.host + route.path) ? [route.host + route.path] : []
@@ -148,7 +186,11 @@ export class CloudReader {
       source: 'cloud-controller',
       has: model.tally,
       removes: { routes: going.length, instances: 0, apps: gone.apps.length },
-      disputed: () => ({ routes: going.filter((name) => model.isListed(name)).length, instances: 0, apps: gone.apps.filter((guid) => model.isRun(guid)).length }),
+      disputed: () => ({
+        routes: going.filter((name) => model.isListed(name)).length,
+        instances: 0,
+        apps: gone.apps.filter((guid) => model.isRun(guid)).length,
+      }),
       apply: () => {
         for (const guid of gone.organizations) cloud.removeOrganization(guid)
         for (const guid of gone.spaces) cloud.removeSpace(guid)

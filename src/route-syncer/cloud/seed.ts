@@ -25,8 +25,25 @@ export async function seedFrom(records: AsyncIterable<Change>, { cloud }: Model)
       const { exposure, space, labels, options, path } = value
       const domain = prefix + exposure
       cloud.domains.set(domain, exposure === 'int')
-      const mappings = value.destinations.map(({ app, type, port, protocol, weight }) => ({ app, type, port, protocol, ...(weight && { weight }) }))
-      cloud.putRoute({ host: value.mirrors ?? value.host, path, guid: value.guid ?? prefix + key, space, domain, created: 0, labels, options, mappings, at: 0 })
+      const mappings = value.destinations.map(({ app, type, port, protocol, weight }) => ({
+        app,
+        type,
+        port,
+        protocol,
+        ...(weight && { weight }),
+      }))
+      cloud.putRoute({
+        host: value.mirrors ?? value.host,
+        path,
+        guid: value.guid ?? prefix + key,
+        space,
+        domain,
+        created: 0,
+        labels,
+        options,
+        mappings,
+        at: 0,
+      })
     }
   }
   return count

@@ -90,7 +90,13 @@ export class CloudState {
   }
 
   setApp({ guid, name, state, metadata, relationships }: CC.App): void {
-    this.apps.set(guid, { name, space: relationships.space.data.guid, labels: texts(metadata?.labels), annotations: texts(metadata?.annotations), started: state === 'STARTED' })
+    this.apps.set(guid, {
+      name,
+      space: relationships.space.data.guid,
+      labels: texts(metadata?.labels),
+      annotations: texts(metadata?.annotations),
+      started: state === 'STARTED',
+    })
     this.#listener.app(guid)
   }
 

@@ -6,8 +6,16 @@ import type { TlsConfig } from '../../common/config.ts'
 import { problem, type ProblemBody } from '../../common/problem.ts'
 import { HttpClient, type HttpAnswer } from '../../platform/http.ts'
 
-export const CopilotRefused = problem('MESH_COPILOT_REFUSED', 502, (what: string, status: number, why: string) => `copilot: ${what}: answered ${status}: ${why}`)
-export const ChangesRefused = problem('MESH_COPILOT_CHANGES_REFUSED', 409, (status: number, why: string) => `copilot refused changes, so all records are sent again: ${status}: ${why}`)
+export const CopilotRefused = problem(
+  'MESH_COPILOT_REFUSED',
+  502,
+  (what: string, status: number, why: string) => `copilot: ${what}: answered ${status}: ${why}`,
+)
+export const ChangesRefused = problem(
+  'MESH_COPILOT_CHANGES_REFUSED',
+  409,
+  (status: number, why: string) => `copilot refused changes, so all records are sent again: ${status}: ${why}`,
+)
 export const Superseded = problem('MESH_SYNCER_SUPERSEDED', 409, (why: string) => `copilot takes no more records of this syncer: ${why}`)
 export const RecordsCut = problem('MESH_RECORDS_CUT', 502, () => 'copilot: the stream of our records ended before its commit line')
 
@@ -32,14 +40,27 @@ export class CopilotClient {
   /** Replaces all that copilot has of this source. Throws `Superseded`. */
   async putAll(records: Iterable<Change>, signal: AbortSignal): Promise<void> {
     const body = Readable.from(lines(records))
-    const answer = await this.#http.request({ method: 'PUT', path: `${this.#records}/records?epoch=${this.#epoch}`, headers: { 'content-type': 'application/x-ndjson' }, body, signal, timeout: 300_000 })
+    const answer = await this.#http.request({
+      method: 'PUT',
+      path: `${this.#records}/records?epoch=${this.#epoch}`,
+      headers: { 'content-type': 'application/x-ndjson' },
+      body,
+      signal,
+      timeout: 300_000,
+    })
     refuseSuperseded(answer)
     check('all records', answer)
   }
 
   /** Sends changes, at most 5,000. Throws `Superseded`, and `ChangesRefused` where all must be sent again. */
   async post(changes: Change[], signal: AbortSignal): Promise<void> {
-    const answer = await this.#http.request({ method: 'POST', path: `${this.#records}/changes?epoch=${this.#epoch}`, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ changes }), signal })
+    const answer = await this.#http.request({
+      method: 'POST',
+      path: `${this.#records}/changes?epoch=${this.#epoch}`,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ changes }),
+      signal,
+    })
     refuseSuperseded(answer)
     if (answer.status >= 400 && answer.status < 500) throw ChangesRefused(answer.status, answer.body.toString('utf8', 0, 300))
     check('changes', answer)
@@ -61,7 +82,14 @@ export class CopilotClient {
   }
 
   async report(status: object, signal: AbortSignal): Promise<Orders> {
-    const answer = await this.#http.request({ method: 'PUT', path: this.#component, headers: { 'content-type': 'application/json' }, body: JSON.stringify(status), signal, timeout: 10_000 })
+    const answer = await this.#http.request({
+      method: 'PUT',
+      path: this.#component,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(status),
+      signal,
+      timeout: 10_000,
+    })
     check('our report', answer)
     const { orders } = JSON.parse(answer.body.toString()) as { orders?: Orders }
     return orders ?? {}

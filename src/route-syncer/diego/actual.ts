@@ -32,7 +32,15 @@ export function readActual(lrp: ActualLRP, fallback: PreferredAddress): Actual |
     guid: instanceKey.instanceGuid,
     domain: key.domain,
     evacuating: lrp.presence === evacuating,
-    ...(reached && { instance: { process: key.processGuid, index: key.index, ...reached, zone: lrp.availabilityZone, since: String(lrp.since > 0n ? lrp.since : 0n) } }),
+    ...(reached && {
+      instance: {
+        process: key.processGuid,
+        index: key.index,
+        ...reached,
+        zone: lrp.availabilityZone,
+        since: String(lrp.since > 0n ? lrp.since : 0n),
+      },
+    }),
   }
 }
 

@@ -52,7 +52,13 @@ export function readDesired(lrp: DesiredLRP): Lrp | undefined {
     domain: lrp.domain,
     ...process,
     instances: Math.max(0, lrp.instances),
-    names: { app: tag('app_name'), space: tag('space_id'), spaceName: tag('space_name'), organization: tag('organization_id'), organizationName: tag('organization_name') },
+    names: {
+      app: tag('app_name'),
+      space: tag('space_id'),
+      spaceName: tag('space_name'),
+      organization: tag('organization_id'),
+      organizationName: tag('organization_name'),
+    },
   }
   try {
     return { ...base, listings: [...httpListings(lrp, process), ...internalListings(lrp, process)] }

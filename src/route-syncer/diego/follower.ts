@@ -41,7 +41,14 @@ export class DiegoFollower implements Part {
 
   get condition(): Condition {
     const reason = this.#fault.read ?? this.#fault.stream ?? (this.#readAt === undefined ? 'BBS was not read yet' : undefined)
-    return { ready: this.#readAt !== undefined && this.#connected, ...(reason && { reason }), connected: this.#connected, readAgeMs: age(this.#readAt), heardAgeMs: age(this.#heardAt), ...this.#options.model.diego.counts }
+    return {
+      ready: this.#readAt !== undefined && this.#connected,
+      ...(reason && { reason }),
+      connected: this.#connected,
+      readAgeMs: age(this.#readAt),
+      heardAgeMs: age(this.#heardAt),
+      ...this.#options.model.diego.counts,
+    }
   }
 
   /** Milliseconds since BBS was last known to be read whole; undefined before. */
@@ -50,7 +57,12 @@ export class DiegoFollower implements Part {
   }
 
   start(): Promise<void> {
-    this.#running = keepTrying((backoff) => this.#follow(() => backoff.reset()), { signal: this.#stop.signal, min: 200, max: 2_000, onError: (error) => this.#disconnected(error) })
+    this.#running = keepTrying((backoff) => this.#follow(() => backoff.reset()), {
+      signal: this.#stop.signal,
+      min: 200,
+      max: 2_000,
+      onError: (error) => this.#disconnected(error),
+    })
     this.#readLater()
     return Promise.resolve()
   }
@@ -90,7 +102,8 @@ export class DiegoFollower implements Part {
   #readLater(): void {
     clearTimeout(this.#next)
     const { fullInterval } = this.#options
-    if (!this.#stop.signal.aborted) this.#next = setTimeout(() => this.#read(), this.#fault.read === undefined ? fullInterval : Math.min(retryAfter, fullInterval))
+    if (!this.#stop.signal.aborted)
+      this.#next = setTimeout(() => this.#read(), this.#fault.read === undefined ? fullInterval : Math.min(retryAfter, fullInterval))
   }
 
   /** Begins a full read; one that is asked for while another runs comes after it. */

@@ -72,8 +72,10 @@ export class DiegoState {
       case 'actual': {
         const before = event.before && readActual(event.before, this.#preferred)
         const after = readActual(event.lrp, this.#preferred)
-        if (before && before.evacuating !== after?.evacuating) this.#change(before.guid, () => this.#actuals.remove(actualKey(before), event.before?.modificationTag ?? noTag, at))
-        if (after && this.#actuals.isNews(actualKey(after), tag)) this.#change(after.guid, () => this.#actuals.set(actualKey(after), tag, at, after))
+        if (before && before.evacuating !== after?.evacuating)
+          this.#change(before.guid, () => this.#actuals.remove(actualKey(before), event.before?.modificationTag ?? noTag, at))
+        if (after && this.#actuals.isNews(actualKey(after), tag))
+          this.#change(after.guid, () => this.#actuals.set(actualKey(after), tag, at, after))
         return
       }
       case 'actual-removed': {
@@ -100,7 +102,11 @@ export class DiegoState {
   }
 
   /** Processes and instances that bulk lists begun at tick `begun` should have had, of the domains that are fresh. */
-  missing(seen: { processes: Set<string>; actuals: Set<string> }, begun: number, fresh: Set<string>): { processes: string[]; actuals: string[] } {
+  missing(
+    seen: { processes: Set<string>; actuals: Set<string> },
+    begun: number,
+    fresh: Set<string>,
+  ): { processes: string[]; actuals: string[] } {
     return {
       processes: [...this.#lrps.missing(seen.processes, begun)].filter((key) => fresh.has(this.#lrps.get(key)!.domain)),
       actuals: [...this.#actuals.missing(seen.actuals, begun)].filter((key) => fresh.has(this.#actuals.get(key)!.domain)),
@@ -152,7 +158,8 @@ export class DiegoState {
     this.#gone.delete(read.process)
     this.#lrps.set(read.process, tag, at, after)
     this.#listener.process(before, after)
-    for (const guid of before?.instances === after.instances && !before.goneAt ? [] : this.instancesOf(read.process)) this.#listener.instance(guid)
+    for (const guid of before?.instances === after.instances && !before.goneAt ? [] : this.instancesOf(read.process))
+      this.#listener.instance(guid)
   }
 
   #unwant(guid: string, at: number, remove: () => boolean): void {

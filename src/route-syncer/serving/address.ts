@@ -13,6 +13,7 @@ export function readAddress(text: string): Address | undefined {
   const slash = text.indexOf('/')
   const authority = slash < 0 ? text : text.slice(0, slash)
   const path = slash < 0 ? '' : normalizePath(text.slice(slash))?.replace(/\/$/, '')
-  if (path === undefined || path.includes('?') || path.length > 1024 || authority.length > 253 || !/^(\*\.)?[\w.-]+$/.test(authority)) return undefined
+  if (path === undefined || path.includes('?') || path.length > 1024 || authority.length > 253 || !/^(\*\.)?[\w.-]+$/.test(authority))
+    return undefined
   return { host: normalizeHost(authority), path }
 }

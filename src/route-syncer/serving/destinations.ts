@@ -50,7 +50,8 @@ export function decideDestinations(cloud: CloudWord, processes: ProcessWord[]): 
 
   for (const word of processes) {
     const clouds = cloud.mappings.filter(({ app, type }) => app === word.app && type === word.type)
-    for (const mapping of word.at > cloud.at ? diegoIsNewer(word.mappings, clouds) : cloudIsNewer(word.mappings, clouds)) add(mapping, word.gone ? undefined : word.process)
+    for (const mapping of word.at > cloud.at ? diegoIsNewer(word.mappings, clouds) : cloudIsNewer(word.mappings, clouds))
+      add(mapping, word.gone ? undefined : word.process)
   }
   for (const mapping of cloud.mappings) {
     if (!processes.some(({ app, type }) => app === mapping.app && type === mapping.type)) add(mapping)

@@ -75,7 +75,8 @@ export class Hosts {
 
     const key = routeKey({ exposure: entry.exposure, host: entry.host, path })
     this.#publish(key, winner && !winner.unserved ? record(entry, path, winner, winner === mirrored) : null)
-    for (const side of ['explicit', 'mirrored'] as const) this.#note(key, side, entry[side].get(path), winner ?? owners?.values().next().value)
+    for (const side of ['explicit', 'mirrored'] as const)
+      this.#note(key, side, entry[side].get(path), winner ?? owners?.values().next().value)
   }
 
   #note(key: string, side: 'explicit' | 'mirrored', route: Merged | undefined, winner: Merged | undefined): void {

@@ -25,12 +25,21 @@ export class Balancer {
       const healthy = targets.filter((target) => this.#healthy.has(target))
       const target = healthy[this.#turn++ % healthy.length]
       if (!target) return void outgoing.writeHead(502).end('the balancer has no healthy router')
-      const forwarded = request({ port: target.http, host: '127.0.0.1', agent: false, method: incoming.method, path: incoming.url, headers: incoming.headers }, (answer) => {
-        if (outgoing.destroyed) return void answer.destroy()
-        outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-        pipeline(answer, outgoing, () => {})
-      })
-      forwarded.on('error', (error) => void (outgoing.headersSent ? outgoing.destroy() : outgoing.writeHead(502).end(`the router at ${target.http} failed: ${error.message}`)))
+      const forwarded = request(
+        { port: target.http, host: '127.0.0.1', agent: false, method: incoming.method, path: incoming.url, headers: incoming.headers },
+        (answer) => {
+          if (outgoing.destroyed) return void answer.destroy()
+          outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+          pipeline(answer, outgoing, () => {})
+        },
+      )
+      forwarded.on(
+        'error',
+        (error) =>
+          void (outgoing.headersSent
+            ? outgoing.destroy()
+            : outgoing.writeHead(502).end(`the router at ${target.http} failed: ${error.message}`)),
+      )
       pipeline(incoming, forwarded, () => {})
     })
   }
@@ -60,7 +69,10 @@ export class Balancer {
   async #watch(target: Target): Promise<void> {
     const { signal } = this.#stop
     while (!signal.aborted) {
-      const status = await fetch(`http://127.0.0.1:${target.probe}/health`).then((answer) => answer.status, () => 0)
+      const status = await fetch(`http://127.0.0.1:${target.probe}/health`).then(
+        (answer) => answer.status,
+        () => 0,
+      )
       if (status === 200) this.#healthy.add(target)
       else this.#healthy.delete(target)
       await delay(this.#interval, undefined, { signal }).catch(() => {})

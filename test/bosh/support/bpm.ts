@@ -23,7 +23,10 @@ else throw new Error(`bpm cannot ${String(verb)}`)
 
 /** Leaves the process to a parent of its own, which reaps it: whoever looks for its id must find it gone. */
 function start(): void {
-  spawn(process.execPath, [...process.execArgv, import.meta.filename, prefix, 'supervise', job], { detached: true, stdio: 'ignore' }).unref()
+  spawn(process.execPath, [...process.execArgv, import.meta.filename, prefix, 'supervise', job], {
+    detached: true,
+    stdio: 'ignore',
+  }).unref()
 }
 
 function supervise(): void {
@@ -34,7 +37,9 @@ function supervise(): void {
   const logs = join(prefix, 'sys/log', job)
   mkdirSync(logs, { recursive: true })
   const outputs = ['stdout', 'stderr'].map((stream) => openSync(join(logs, `${job}.${stream}.log`), 'a'))
-  const inherited = Object.fromEntries(['NODE_OPTIONS', 'MESH_TEST_HOSTS'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])))
+  const inherited = Object.fromEntries(
+    ['NODE_OPTIONS', 'MESH_TEST_HOSTS'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+  )
   const child = spawn(executable, args, {
     cwd: join(prefix, 'jobs', job),
     env: { PATH: '/usr/bin:/bin', TMPDIR: join(prefix, 'data', job, 'tmp'), ...inherited, ...env },
@@ -47,10 +52,13 @@ function supervise(): void {
 async function stop(): Promise<void> {
   const pid = read()
   if (pid !== undefined) {
-    for (const [signal, seconds] of [['SIGTERM', 20], ['SIGKILL', 5]] as const) {
+    for (const [signal, seconds] of [
+      ['SIGTERM', 20],
+      ['SIGKILL', 5],
+    ] as const) {
       if (!alive(pid)) break
       process.kill(pid, signal)
-      for (const end = Date.now() + seconds * 1000; alive(pid) && Date.now() < end; ) await delay(50)
+      for (const end = Date.now() + seconds * 1000; alive(pid) && Date.now() < end;) await delay(50)
     }
   }
   rmSync(pidfile, { force: true })

@@ -26,12 +26,22 @@ export class Deployment {
     this.vms = this.#manifest.instance_groups.flatMap((group) =>
       Array.from({ length: group.instances }, (_, index) => {
         const id = randomUUID()
-        return new Vm({ group: group.name, index, id, az: group.azs[index % group.azs.length]!, address: `${id}.${group.name}.default.${this.#manifest.name}.bosh`, jobs: ours(group).map(({ name }) => name) })
+        return new Vm({
+          group: group.name,
+          index,
+          id,
+          az: group.azs[index % group.azs.length]!,
+          address: `${id}.${group.name}.default.${this.#manifest.name}.bosh`,
+          jobs: ours(group).map(({ name }) => name),
+        })
       }),
     )
   }
 
-  /** Makes variables anew, as `credhub regenerate`; jobs have them when they are rendered again. Other values are kept, and `set` laid over them. */
+  /**
+   * Makes variables anew, as `credhub regenerate`; jobs have them when they are rendered again. Other values are kept, and `set` laid over
+   * them.
+   */
   regenerate(names: string[], set: Record<string, unknown> = {}): void {
     const kept = Object.fromEntries(Object.entries(this.variables).filter(([name]) => !names.includes(name)))
     this.variables = generate(this.#template.variables, { ...kept, ...set })
@@ -74,7 +84,10 @@ export class Deployment {
     return this.#manifest.instance_groups.find(({ name }) => name === instance.group)!
   }
 
-  /** Links by type, as the director finds them within a deployment. What only an address tells apart per VM, `address`, is the consumer's matter. */
+  /**
+   * Links by type, as the director finds them within a deployment. What only an address tells apart per VM, `address`, is the consumer's
+   * matter.
+   */
   #links(job: string, consumer: Vm): Record<string, Link> {
     const links: Record<string, Link> = {}
     for (const { name, type } of jobSpec(job).consumes ?? []) {
@@ -97,7 +110,14 @@ export class Deployment {
     return {
       address: `q-s0.${group.name}.default.${this.#manifest.name}.bosh`,
       properties: values,
-      instances: vms.map(({ instance: { id, index, az, address } }) => ({ name: group.name, id, index, az, address, bootstrap: index === 0 })),
+      instances: vms.map(({ instance: { id, index, az, address } }) => ({
+        name: group.name,
+        id,
+        index,
+        az,
+        address,
+        bootstrap: index === 0,
+      })),
     }
   }
 }

@@ -55,8 +55,17 @@ const spec = {
 
 /** Renders jobs as BOSH's director does, in one run of Ruby. */
 export function renderJobs(requests: RenderRequest[]): Rendered[] {
-  const input = requests.map(({ job, properties, links, spec: own }) => ({ job: join(root, 'jobs', job), properties, links: links ?? {}, spec: { ...spec, ...own } }))
-  const { stdout, stderr, status } = spawnSync('ruby', [join(import.meta.dirname, 'render.rb')], { input: JSON.stringify(input), encoding: 'utf8', maxBuffer: 1 << 28 })
+  const input = requests.map(({ job, properties, links, spec: own }) => ({
+    job: join(root, 'jobs', job),
+    properties,
+    links: links ?? {},
+    spec: { ...spec, ...own },
+  }))
+  const { stdout, stderr, status } = spawnSync('ruby', [join(import.meta.dirname, 'render.rb')], {
+    input: JSON.stringify(input),
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
   if (status !== 0) throw new Error(`render.rb: ${stderr}`)
   return JSON.parse(stdout) as Rendered[]
 }

@@ -56,11 +56,18 @@ export function withOpsFiles(names: string[]): Manifest {
 
 /** What of a manifest is ours: the groups with jobs of the release, those jobs, and their variables with the authorities. */
 export function meshPart(manifest: Manifest): Manifest {
-  const groups = manifest.instance_groups.map((group) => ({ ...group, jobs: group.jobs.filter(({ release }) => release === 'mesh') })).filter(({ jobs }) => jobs.length)
+  const groups = manifest.instance_groups
+    .map((group) => ({ ...group, jobs: group.jobs.filter(({ release }) => release === 'mesh') }))
+    .filter(({ jobs }) => jobs.length)
   const names = new Set([...usedVariables(groups)].map((name) => name.split('.')[0]))
   const variables = manifest.variables.filter(({ name }) => names.has(name))
   const authorities = manifest.variables.filter(({ name }) => variables.some(({ options }) => options?.ca === name))
-  return { ...manifest, addons: [], instance_groups: groups, variables: [...authorities, ...variables.filter((variable) => !authorities.includes(variable))] }
+  return {
+    ...manifest,
+    addons: [],
+    instance_groups: groups,
+    variables: [...authorities, ...variables.filter((variable) => !authorities.includes(variable))],
+  }
 }
 
 /** Names of variables that a value uses, as `system_domain` and `tls.ca`. */
@@ -81,10 +88,18 @@ export function manifestFaults(manifest: Manifest, given: string[]): string[] {
     ...duplicates('variable', variables),
     ...duplicates('release', releases),
     ...groups.flatMap((group) => duplicates(`job of ${group.name}`, group.jobs)),
-    ...jobs.filter(({ release }) => !releases.some(({ name }) => name === release)).map(({ owner, name, release }) => `${owner}/${name}: there is no release ${release}`),
-    ...groups.filter(({ stemcell }) => !stemcells.some(({ alias }) => alias === stemcell)).map(({ name, stemcell }) => `${name}: there is no stemcell ${stemcell}`),
+    ...jobs
+      .filter(({ release }) => !releases.some(({ name }) => name === release))
+      .map(({ owner, name, release }) => `${owner}/${name}: there is no release ${release}`),
+    ...groups
+      .filter(({ stemcell }) => !stemcells.some(({ alias }) => alias === stemcell))
+      .map(({ name, stemcell }) => `${name}: there is no stemcell ${stemcell}`),
     ...[...usedVariables(manifest)].filter((used) => !known.has(used.split('.')[0] ?? '')).map((used) => `nothing defines ((${used}))`),
-    ...own.flatMap((group) => group.networks.filter(({ name }) => networks.size && !networks.has(name)).map(({ name }) => `${group.name}: there is no network ${name}`)),
+    ...own.flatMap((group) =>
+      group.networks
+        .filter(({ name }) => networks.size && !networks.has(name))
+        .map(({ name }) => `${group.name}: there is no network ${name}`),
+    ),
     ...own.flatMap((group) => group.azs.filter((az) => azs.size && !azs.has(az)).map((az) => `${group.name}: there is no az ${az}`)),
     ...variables.flatMap((variable) => certificateFaults(variable, variables)),
   ]

@@ -54,7 +54,9 @@ export function readPath(path: string): Token[] {
   const parts = path.split('/').slice(1)
   return parts.map((part, position) => {
     const [raw = '', ...names] = part.split(':')
-    for (const name of names) if (!['prev', 'next', 'before', 'after'].includes(name)) throw new Error(`Expected to find one of the following modifiers: 'prev', 'next', 'before', or 'after' but found '${name}'`)
+    for (const name of names)
+      if (!['prev', 'next', 'before', 'after'].includes(name))
+        throw new Error(`Expected to find one of the following modifiers: 'prev', 'next', 'before', or 'after' but found '${name}'`)
     const modifiers = names as Modifier[]
     const text = raw.replaceAll('~7', ':').replaceAll('~1', '/').replaceAll('~0', '~')
     if (text === '-' && position === parts.length - 1) {
@@ -78,7 +80,10 @@ function apply(holder: { root: unknown }, tokens: Token[], { type, path, value }
 
   for (const [position, token] of tokens.entries()) {
     const last = position === tokens.length - 1
-    const where = `/${path.split('/').slice(1, position + 2).join('/')}`
+    const where = `/${path
+      .split('/')
+      .slice(1, position + 2)
+      .join('/')}`
 
     if (token.kind === 'key') {
       const map = expectMap(at, where)
@@ -138,9 +143,11 @@ function insert(array: unknown[], index: number, modifiers: Modifier[], value: u
 }
 
 function concrete(array: unknown[], index: number, modifiers: Modifier[]): number {
-  if (modifiers.some((modifier) => modifier === 'before' || modifier === 'after')) throw new Error("Expected to find one of the following modifiers: 'prev', 'next'")
+  if (modifiers.some((modifier) => modifier === 'before' || modifier === 'after'))
+    throw new Error("Expected to find one of the following modifiers: 'prev', 'next'")
   const moved = modifiers.reduce((at, modifier) => at + (modifier === 'next' ? 1 : -1), index)
-  if (moved >= array.length || -moved > array.length) throw new Error(`Expected to find array index '${moved}' but found array of length '${array.length}'`)
+  if (moved >= array.length || -moved > array.length)
+    throw new Error(`Expected to find array index '${moved}' but found array of length '${array.length}'`)
   return moved < 0 ? array.length + moved : moved
 }
 

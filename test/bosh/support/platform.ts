@@ -38,8 +38,15 @@ export class Platform {
   cc!: Session
   apps!: Apps
 
-  /** Starts the Cloud Foundry and lays the deployment of `manifest` down, with further variables. Its cells accept gorouter's certificate, unless told otherwise. */
-  static async start(manifest = readManifest('manifests/mesh.yml'), variables: Record<string, unknown> = {}, accepted?: Accepted): Promise<Platform> {
+  /**
+   * Starts the Cloud Foundry and lays the deployment of `manifest` down, with further variables. Its cells accept gorouter's certificate,
+   * unless told otherwise.
+   */
+  static async start(
+    manifest = readManifest('manifests/mesh.yml'),
+    variables: Record<string, unknown> = {},
+    accepted?: Accepted,
+  ): Promise<Platform> {
     const platform = new Platform()
     try {
       await platform.#start(manifest, variables, accepted)
@@ -59,14 +66,32 @@ export class Platform {
 
   async #start(manifest: Manifest, variables: Record<string, unknown>, accepted?: Accepted): Promise<void> {
     const [cc, uaa, bbs, copilot, api, copilotHealth, pilot, debug, pilotHealth, syncerHealth] = [
-      await freePort(), await freePort(), await freePort(), await freePort(), await freePort(),
-      await freePort(), await freePort(), await freePort(), await freePort(), await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
     ]
     this.ports = { cc, uaa, bbs, copilot, api, copilotHealth, pilot, debug, pilotHealth, syncerHealth }
-    for (let i = 0; i < 2; i++) this.routers.push({ http: await freePort(), https: await freePort(), internal: await freePort(), internalTls: await freePort(), probe: await freePort(), health: await freePort() })
+    for (let i = 0; i < 2; i++)
+      this.routers.push({
+        http: await freePort(),
+        https: await freePort(),
+        internal: await freePort(),
+        internalTls: await freePort(),
+        probe: await freePort(),
+        health: await freePort(),
+      })
 
     await this.#startFoundation(accepted)
-    this.deployment = new Deployment(manifest, { ...this.#variables(), ...variables }, (job, index) => this.#overrides(job, index, manifest))
+    this.deployment = new Deployment(manifest, { ...this.#variables(), ...variables }, (job, index) =>
+      this.#overrides(job, index, manifest),
+    )
     const { hosts } = this
     const names = ['copilot.service.cf.internal', 'bbs.service.cf.internal', 'uaa.service.cf.internal', `api.${systemDomain}`]
     writeFileSync(hosts, JSON.stringify({ ...this.deployment.hosts(), ...Object.fromEntries(names.map((name) => [name, '127.0.0.1'])) }))
@@ -75,9 +100,18 @@ export class Platform {
       this.deployment.render(vm)
     }
 
-    this.cc = await new Session({ api: `https://127.0.0.1:${cc}`, uaa: `https://127.0.0.1:${uaa}`, user: 'admin', password: 'admin', ca: this.#authority.ca }).signIn()
+    this.cc = await new Session({
+      api: `https://127.0.0.1:${cc}`,
+      uaa: `https://127.0.0.1:${uaa}`,
+      user: 'admin',
+      password: 'admin',
+      ca: this.#authority.ca,
+    }).signIn()
     const organization = await this.cc.post('/v3/organizations', { name: 'bosh-test' })
-    const space = await this.cc.post('/v3/spaces', { name: 'bosh-test', relationships: { organization: { data: { guid: organization.guid } } } })
+    const space = await this.cc.post('/v3/spaces', {
+      name: 'bosh-test',
+      relationships: { organization: { data: { guid: organization.guid } } },
+    })
     this.apps = new Apps(this.cc, space.guid)
   }
 
@@ -138,7 +172,11 @@ export class Platform {
       cf_mesh_route_syncer_secret: 'syncer',
       cf_smoke_tests_secret: 'smoke',
       // The same as cf-deployment calls it.
-      service_cf_internal_ca: { ca: this.#authority.pair.certificate, certificate: this.#authority.pair.certificate, private_key: this.#authority.pair.key },
+      service_cf_internal_ca: {
+        ca: this.#authority.pair.certificate,
+        certificate: this.#authority.pair.certificate,
+        private_key: this.#authority.pair.key,
+      },
       uaa_ssl: { ca: this.#authority.pair.certificate },
       cc_public_tls: { ca: this.#authority.pair.certificate },
       diego_instance_identity_ca: { ca: this.#identities.pair.certificate },
@@ -155,9 +193,22 @@ export class Platform {
     const uaa = `https://uaa.service.cf.internal:${ports.uaa}`
     const router = this.routers[index]
     const overrides: Record<string, Record<string, unknown>> = {
-      copilot: { listen: { port: ports.copilot }, api: { listen: { port: ports.api }, uaa: { url: uaa, issuer: `${uaa}/oauth/token` }, cloud_controller: { url: api, ca: this.#authority.pair.certificate } }, health: { port: ports.copilotHealth } },
+      copilot: {
+        listen: { port: ports.copilot },
+        api: {
+          listen: { port: ports.api },
+          uaa: { url: uaa, issuer: `${uaa}/oauth/token` },
+          cloud_controller: { url: api, ca: this.#authority.pair.certificate },
+        },
+        health: { port: ports.copilotHealth },
+      },
       pilot: { listen: { port: ports.pilot }, debug: { port: ports.debug }, health: { port: ports.pilotHealth } },
-      'route-syncer': { cloud_controller: { url: api, ca: this.#authority.pair.certificate, poll_interval: 1 }, uaa: { url: uaa }, bbs: { url: `https://bbs.service.cf.internal:${ports.bbs}` }, health: { port: ports.syncerHealth } },
+      'route-syncer': {
+        cloud_controller: { url: api, ca: this.#authority.pair.certificate, poll_interval: 1 },
+        uaa: { url: uaa },
+        bbs: { url: `https://bbs.service.cf.internal:${ports.bbs}` },
+        health: { port: ports.syncerHealth },
+      },
       'istio-router': {
         http: { port: router?.http },
         https: { port: router?.https },

@@ -36,7 +36,8 @@ export class Prefix {
       writeFileSync(file, this.here(text))
       chmodSync(file, path.startsWith('bin/') ? 0o750 : 0o640)
     }
-    for (const folder of [`data/${job}/tmp`, `store/${job}`, `sys/log/${job}`, `sys/run/bpm/${job}`]) mkdirSync(this.path(folder), { recursive: true })
+    for (const folder of [`data/${job}/tmp`, `store/${job}`, `sys/log/${job}`, `sys/run/bpm/${job}`])
+      mkdirSync(this.path(folder), { recursive: true })
   }
 
   discard(): void {

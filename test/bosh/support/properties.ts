@@ -4,7 +4,10 @@ import type { Link, RenderRequest } from './jobs.ts'
 const authority = createAuthority('test CA', 30)
 
 /** A certificate as CredHub gives it, which is also how the jobs take it. */
-export function certificate(name: string, options: Partial<CertificateOptions> = {}): { ca: string; certificate: string; private_key: string } {
+export function certificate(
+  name: string,
+  options: Partial<CertificateOptions> = {},
+): { ca: string; certificate: string; private_key: string } {
   const pair = issueCertificate(authority, { commonName: name, dns: [name], ...options })
   return { ca: authority.certificate, certificate: pair.certificate, private_key: pair.key }
 }
@@ -27,7 +30,10 @@ export const minimal: Record<string, Required<Pick<RenderRequest, 'properties' |
   pilot: { properties: { tls: component }, links: { copilot: link('copilot.test', { listen: { port: 9443 } }) } },
   'route-syncer': {
     properties: { tls: component, bbs: { tls: component }, uaa: { client_secret: 'secret' }, mesh_domains: ['mesh.test'] },
-    links: { copilot: link('copilot.test', { listen: { port: 9443 } }), cloud_controller: link('api.test', { system_domain: 'sys.test', app_domains: ['test'] }) },
+    links: {
+      copilot: link('copilot.test', { listen: { port: 9443 } }),
+      cloud_controller: link('api.test', { system_domain: 'sys.test', app_domains: ['test'] }),
+    },
   },
   'istio-router': {
     properties: { tls: component, backend: component, keypairs: [keypair] },
@@ -51,7 +57,12 @@ export const full: typeof minimal = {
         uaa: { url: 'https://uaa.test:8443', issuer: 'https://uaa.test/oauth/token', ca: component.ca },
         cloud_controller: { url: 'https://api.test', ca: component.ca, roles_seconds: 5, patience_seconds: 60 },
       },
-      encryption: { keys: [{ name: 'second', secret: 'a random "text" of enough letters' }, { name: 'first', secret: 'an older text of enough letters' }] },
+      encryption: {
+        keys: [
+          { name: 'second', secret: 'a random "text" of enough letters' },
+          { name: 'first', secret: 'an older text of enough letters' },
+        ],
+      },
       egress_allowed: ['10.1.0.0/16'],
       orphan_days: 1,
       store: { retention: 10, max_megabytes: 100 },
@@ -80,7 +91,14 @@ export const full: typeof minimal = {
         trace_headers: { b3: false, w3c: false },
         sticky_sessions: { for: 'all', cookies: ['SESSION'] },
         health_check: 'http:/health interval=5s',
-        rate_limit_service: { address: 'limits.test:8081', tls: false, server_name: 'limits.test', domain: 'other', timeout: '1s', refuse_without: true },
+        rate_limit_service: {
+          address: 'limits.test:8081',
+          tls: false,
+          server_name: 'limits.test',
+          domain: 'other',
+          timeout: '1s',
+          refuse_without: true,
+        },
         port_leases: [{ port: 9443, spaces: ['acme/shop'] }],
         region: 'eu',
         minimum_tls_version: '1.3',
@@ -137,7 +155,16 @@ export const full: typeof minimal = {
     links: { pilot: link('pilot.test', { listen: { port: 19450 } }) },
   },
   'smoke-tests': {
-    properties: { api: 'https://api.sys.test', uaa: { url: 'https://uaa.test:8443' }, ca: component.ca, client: 'tests', client_secret: 'secret', mesh_domain: 'mesh.test', organization: 'tests', timeout: 5 },
+    properties: {
+      api: 'https://api.sys.test',
+      uaa: { url: 'https://uaa.test:8443' },
+      ca: component.ca,
+      client: 'tests',
+      client_secret: 'secret',
+      mesh_domain: 'mesh.test',
+      organization: 'tests',
+      timeout: 5,
+    },
     links: { 'istio-router': link('router.test', { http: { port: 8081 }, https: { port: 443 }, internal: { port: 0 } }) },
   },
 }

@@ -5,7 +5,8 @@ import { syncBuiltinESMExports } from 'node:module'
 
 const { lookup, promises } = dns
 const lookupLater = promises.lookup
-const addressOf = (name: string): string | undefined => (JSON.parse(readFileSync(process.env['MESH_TEST_HOSTS']!, 'utf8')) as Record<string, string>)[name]
+const addressOf = (name: string): string | undefined =>
+  (JSON.parse(readFileSync(process.env['MESH_TEST_HOSTS']!, 'utf8')) as Record<string, string>)[name]
 
 type Callback = (error: Error | null, address: string | LookupAddress[], family?: number) => void
 

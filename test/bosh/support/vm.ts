@@ -53,7 +53,10 @@ export class Vm {
 
   /** Runs a program as root on the VM would; throws with what it wrote where it fails. */
   async run(program: string, args: string[] = [], environment: Record<string, string> = {}): Promise<string> {
-    const child = spawn(program, args, { env: { PATH: process.env['PATH'], ...this.#environment, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, args, {
+      env: { PATH: process.env['PATH'], ...this.#environment, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number]>])
     if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}: ${stderr}${stdout}`)
     return stdout
@@ -65,7 +68,8 @@ export class Vm {
   }
 
   async discard(): Promise<void> {
-    for (const job of this.instance.jobs) if (this.#monitored(job)) await this.run(this.prefix.path('bosh/bin/monit'), ['stop', job]).catch(() => {})
+    for (const job of this.instance.jobs)
+      if (this.#monitored(job)) await this.run(this.prefix.path('bosh/bin/monit'), ['stop', job]).catch(() => {})
     this.prefix.discard()
   }
 
@@ -88,7 +92,9 @@ export class Vm {
     const script = this.prefix.path('jobs', job, 'bin/drain')
     if (!existsSync(script)) return 0
     for (let asked = 1; ; asked++) {
-      const answer = Number((await this.run(script, asked === 1 ? ['job_shutdown', 'hash_unchanged'] : ['job_check_status', 'hash_unchanged'])).trim())
+      const answer = Number(
+        (await this.run(script, asked === 1 ? ['job_shutdown', 'hash_unchanged'] : ['job_check_status', 'hash_unchanged'])).trim(),
+      )
       if (!Number.isInteger(answer)) throw new Error(`${job}: drain answers no integer`)
       await delay(Math.abs(answer) * 1000)
       if (answer >= 0) return asked
@@ -99,6 +105,8 @@ export class Vm {
   #tool(path: string, program: string): void {
     const file = this.prefix.path(path)
     mkdirSync(join(file, '..'), { recursive: true })
-    writeFileSync(file, `#!/bin/bash\nexec '${process.execPath}' '${join(import.meta.dirname, program)}' '${this.prefix.folder}' "$@"\n`, { mode: 0o755 })
+    writeFileSync(file, `#!/bin/bash\nexec '${process.execPath}' '${join(import.meta.dirname, program)}' '${this.prefix.folder}' "$@"\n`, {
+      mode: 0o755,
+    })
   }
 }

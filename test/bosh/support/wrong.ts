@@ -10,7 +10,11 @@ export const refusedByTemplates: { job: string; properties: object; names: strin
   { job: 'istio-router', properties: { http: { port: 0 }, https: { port: 0 } }, names: 'http.port' },
   { job: 'istio-router', properties: { internal: { port: 80 } }, names: 'http.port, internal.port' },
   { job: 'istio-router', properties: { probe: { port: 9453 } }, names: 'probe.port, health.port' },
-  { job: 'istio-router', properties: { keypairs: [1, 2].map(() => ({ name: 'a', certificate: 'x', private_key: 'y' })) }, names: 'keypairs' },
+  {
+    job: 'istio-router',
+    properties: { keypairs: [1, 2].map(() => ({ name: 'a', certificate: 'x', private_key: 'y' })) },
+    names: 'keypairs',
+  },
   { job: 'route-syncer', properties: { mirror: { from: 'test', to: 'elsewhere.test' } }, names: 'mirror.to' },
   { job: 'pilot', properties: { translation: 'fast' }, names: 'translation.request_timeout' },
 ]
@@ -28,9 +32,25 @@ export const refusedByPreStart: Record<string, { properties: object; names: stri
         health: { port: -1 },
         log: { level: 'loud' },
       },
-      names: ['listen.port', 'api.listen.port', 'api.uaa.url', 'api.uaa.issuer', 'api.cloud_controller.url', 'api.cloud_controller.roles_seconds', 'encryption.keys[0].secret', 'limits.resources', 'store.retention', 'store.max_megabytes', 'health.port', 'log.level'],
+      names: [
+        'listen.port',
+        'api.listen.port',
+        'api.uaa.url',
+        'api.uaa.issuer',
+        'api.cloud_controller.url',
+        'api.cloud_controller.roles_seconds',
+        'encryption.keys[0].secret',
+        'limits.resources',
+        'store.retention',
+        'store.max_megabytes',
+        'health.port',
+        'log.level',
+      ],
     },
-    { properties: { tls: { private_key: other.private_key }, api: { tls: { certificate: 'no PEM' }, uaa: { ca: '' } } }, names: ['tls.private_key', 'api.tls.certificate', 'api.uaa.ca'] },
+    {
+      properties: { tls: { private_key: other.private_key }, api: { tls: { certificate: 'no PEM' }, uaa: { ca: '' } } },
+      names: ['tls.private_key', 'api.tls.certificate', 'api.uaa.ca'],
+    },
   ],
   pilot: [
     {
@@ -130,6 +150,12 @@ export const refusedByPreStart: Record<string, { properties: object; names: stri
         'envoy.log_level',
       ],
     },
-    { properties: { keypairs: [{ name: 'default', certificate: other.certificate, private_key: expired.private_key }], backend: { ca: 'no PEM' } }, names: ['keypairs[0].private_key', 'backend.ca'] },
+    {
+      properties: {
+        keypairs: [{ name: 'default', certificate: other.certificate, private_key: expired.private_key }],
+        backend: { ca: 'no PEM' },
+      },
+      names: ['keypairs[0].private_key', 'backend.ca'],
+    },
   ],
 }

@@ -31,7 +31,7 @@ function shuffling(): (event: Buffer) => Buffer[] {
 /** The first part of a protobuf list that ends where a record ends. */
 function wholeRecords(body: Buffer, share: number): Buffer {
   let at = 0
-  for (const limit = body.length * share; at < limit; ) {
+  for (const limit = body.length * share; at < limit;) {
     let [length, shift, next] = [0, 0, at + 1]
     for (; ; shift += 7) {
       const byte = body[next++]!
@@ -56,8 +56,23 @@ export const bbsPhases: Phase[] = [
   bbs('events out of order', { event: shuffling() }, true),
   bbs('events swallowed', { event: () => [] }),
   bbs('bulk lists cut short', { bulk: (path, body) => (isBulk(path) ? body.subarray(0, Math.floor(body.length * 0.6)) : body) }, true),
-  bbs('bulk lists cut between two records', { bulk: (path, body) => (path.endsWith('domains/list') || !isBulk(path) ? body : wholeRecords(body, 0.5)) }, true),
-  bbs('stale: no domain fresh, lists empty', { bulk: (path, body) => (path === '/v1/domains/list' ? Buffer.from(toBinary(DomainsResponseSchema, create(DomainsResponseSchema, {}))) : isBulk(path) ? Buffer.alloc(0) : body) }, true),
+  bbs(
+    'bulk lists cut between two records',
+    { bulk: (path, body) => (path.endsWith('domains/list') || !isBulk(path) ? body : wholeRecords(body, 0.5)) },
+    true,
+  ),
+  bbs(
+    'stale: no domain fresh, lists empty',
+    {
+      bulk: (path, body) =>
+        path === '/v1/domains/list'
+          ? Buffer.from(toBinary(DomainsResponseSchema, create(DomainsResponseSchema, {})))
+          : isBulk(path)
+            ? Buffer.alloc(0)
+            : body,
+    },
+    true,
+  ),
   bbs('lists empty, domain fresh', { bulk: (path, body) => (path.endsWith('domains/list') || !isBulk(path) ? body : Buffer.alloc(0)) }),
   {
     name: 'BBS hangs',

@@ -22,10 +22,22 @@ async function replaceCertificates({ authority, programs }: DistortedScene, away
 
 async function serial(port: number, authority: TestAuthority, client: { certificate: string; key: string }): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port, servername: 'x.mesh.test', ALPNProtocols: ['h2', 'http/1.1'], ca: authority.pair.certificate, cert: readFileSync(client.certificate), key: readFileSync(client.key), checkServerIdentity: () => undefined }, () => {
-      resolve(new X509Certificate(socket.getPeerCertificate().raw).serialNumber)
-      socket.destroy()
-    })
+    const socket = connect(
+      {
+        host: '127.0.0.1',
+        port,
+        servername: 'x.mesh.test',
+        ALPNProtocols: ['h2', 'http/1.1'],
+        ca: authority.pair.certificate,
+        cert: readFileSync(client.certificate),
+        key: readFileSync(client.key),
+        checkServerIdentity: () => undefined,
+      },
+      () => {
+        resolve(new X509Certificate(socket.getPeerCertificate().raw).serialNumber)
+        socket.destroy()
+      },
+    )
     socket.on('error', reject)
   })
 }

@@ -13,21 +13,36 @@ const cc = (name: string, distort: (path: string, answer: CcAnswer) => CcAnswer 
 })
 
 const isList = (path: string): boolean => path.startsWith('/v3/')
-const failing = (status: number, title: string, headers = {}) => ({ status, headers: { 'content-type': 'application/json', ...headers }, body: Buffer.from(JSON.stringify({ errors: [{ code: 10_001, title, detail: 'a fault' }] })) })
+const failing = (status: number, title: string, headers = {}) => ({
+  status,
+  headers: { 'content-type': 'application/json', ...headers },
+  body: Buffer.from(JSON.stringify({ errors: [{ code: 10_001, title, detail: 'a fault' }] })),
+})
 
 /** Other resources on a page; `honest` counts them in its total too. */
 function resources(answer: CcAnswer, change: (all: unknown[]) => unknown[], honest: boolean): CcAnswer {
   const page = JSON.parse(answer.body.toString()) as { pagination?: { total_results: number }; resources?: unknown[] }
   if (!page.resources || !page.pagination) return answer
   const changed = change(page.resources)
-  return { ...answer, body: Buffer.from(JSON.stringify({ ...page, pagination: { ...page.pagination, ...(honest && { total_results: changed.length }), next: null }, resources: changed })) }
+  return {
+    ...answer,
+    body: Buffer.from(
+      JSON.stringify({
+        ...page,
+        pagination: { ...page.pagination, ...(honest && { total_results: changed.length }), next: null },
+        resources: changed,
+      }),
+    ),
+  }
 }
 
 /** A Cloud Controller that lies, or is away. */
 export const cloudControllerPhases: Phase[] = [
   cc('answers 500', () => failing(500, 'UnknownError'), true),
   cc('answers 429', () => failing(429, 'CF-RateLimitExceeded', { 'retry-after': '1' })),
-  cc('half a page', (path, answer) => (isList(path) ? { ...answer, body: answer.body.subarray(0, Math.floor(answer.body.length / 2)) } : answer)),
+  cc('half a page', (path, answer) =>
+    isList(path) ? { ...answer, body: answer.body.subarray(0, Math.floor(answer.body.length / 2)) } : answer,
+  ),
   cc('half of the resources', (path, answer) => (isList(path) ? resources(answer, (all) => all.slice(0, all.length / 2), false) : answer)),
   cc('empty lists', (path, answer) => (isList(path) ? resources(answer, () => [], true) : answer), true),
   {

@@ -9,4 +9,11 @@ import { rollingPhases } from './rolling.ts'
 export { realPhases } from './real.ts'
 
 /** The faults on a platform that can be made to lie, in order. */
-export const distortedPhases: Phase[] = [...programPhases, ...bbsPhases, ...cloudControllerPhases, ...poisonPhases, ...certificatePhases, ...rollingPhases]
+export const distortedPhases: Phase[] = [
+  ...programPhases,
+  ...bbsPhases,
+  ...cloudControllerPhases,
+  ...poisonPhases,
+  ...certificatePhases,
+  ...rollingPhases,
+]

@@ -39,4 +39,5 @@ export async function paused(program: Program, time: number): Promise<void> {
   await program.signal('SIGCONT')
 }
 
-export const routersOf = ({ programs }: Pick<DistortedScene, 'programs'>, engine: string): Router[] => programs.routers.filter((router) => router.engine === engine)
+export const routersOf = ({ programs }: Pick<DistortedScene, 'programs'>, engine: string): Router[] =>
+  programs.routers.filter((router) => router.engine === engine)

@@ -15,7 +15,9 @@ const poisoned = (name: string, resource: Resource): Phase => ({
     await eventually(() => refused.size === routers.length, 15_000)
     await delay(lying)
     ads.cease()
-    const others = [...refused].flatMap(([router, refusals]) => refusals.filter((refusal) => refusal.name !== resource.name).map(({ name, reason }) => `${router} refused ${name}: ${reason}`))
+    const others = [...refused].flatMap(([router, refusals]) =>
+      refusals.filter((refusal) => refusal.name !== resource.name).map(({ name, reason }) => `${router} refused ${name}: ${reason}`),
+    )
     if (others.length) throw new Error(others.slice(0, 3).join('; '))
   },
 })
@@ -30,12 +32,35 @@ async function poison({ platform, programs, churn, truth }: DistortedScene, lyin
   const [victim] = bbs.actual.list({ processGuid })
   const { actualLrpKey, actualLrpInstanceKey, actualLrpNetInfo } = victim!.message
   const tell = (address: string): void => {
-    bbs.actual.start(actualLrpKey!, actualLrpInstanceKey!, { ...victim!.message, actualLrpNetInfo: { ...actualLrpNetInfo!, address, instanceAddress: address } })
+    bbs.actual.start(actualLrpKey!, actualLrpInstanceKey!, {
+      ...victim!.message,
+      actualLrpNetInfo: { ...actualLrpNetInfo!, address, instanceAddress: address },
+    })
   }
-  const routes = (extra: object[]) => ({ ...good, routes: { ...good.routes, 'cf-router': Buffer.from(JSON.stringify([...(JSON.parse(Buffer.from(good.routes['cf-router']!).toString()) as object[]), ...extra])) } })
-  const hosts = ['bad host\u0000.mesh.test', `${'x'.repeat(300)}.mesh.test`, 'a..b.mesh.test', `deep.mesh.test/${'a/'.repeat(40)}`, 'reg[ex.mesh.test/(((', '\ud800.mesh.test']
-  const options = [{ loadbalancing: 'hash', hash_header: 'bad header\r\n' }, { loadbalancing: 'hash', hash_header: 'x', hash_balance: '-1' }, { loadbalancing: 'nonsense' }]
-  const extra = [...hosts.map((hostname) => ({ hostnames: [hostname], port: 8080 })), ...options.map((options, n) => ({ hostnames: [`poison-${n}.mesh.test`], port: 8080, options }))]
+  const routes = (extra: object[]) => ({
+    ...good,
+    routes: {
+      ...good.routes,
+      'cf-router': Buffer.from(JSON.stringify([...(JSON.parse(Buffer.from(good.routes['cf-router']!).toString()) as object[]), ...extra])),
+    },
+  })
+  const hosts = [
+    'bad host\u0000.mesh.test',
+    `${'x'.repeat(300)}.mesh.test`,
+    'a..b.mesh.test',
+    `deep.mesh.test/${'a/'.repeat(40)}`,
+    'reg[ex.mesh.test/(((',
+    '\ud800.mesh.test',
+  ]
+  const options = [
+    { loadbalancing: 'hash', hash_header: 'bad header\r\n' },
+    { loadbalancing: 'hash', hash_header: 'x', hash_balance: '-1' },
+    { loadbalancing: 'nonsense' },
+  ]
+  const extra = [
+    ...hosts.map((hostname) => ({ hostnames: [hostname], port: 8080 })),
+    ...options.map((options, n) => ({ hostnames: [`poison-${n}.mesh.test`], port: 8080, options })),
+  ]
 
   tell('not an address\u0000')
   bbs.desired.update(processGuid, { routes: routes(extra), metricTags: {} } as never)
@@ -54,5 +79,8 @@ export const poisonPhases: Phase[] = [
     run: (scene, { lying }) => poison(scene, lying),
   },
   poisoned('poison: bytes that no engine can read', undecodable(typeUrls.cluster, 'pub/poison.mesh.test')),
-  poisoned('poison: a cluster that is refused once it is read', refusedCluster('pub/poison.mesh.test', { lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED })),
+  poisoned(
+    'poison: a cluster that is refused once it is read',
+    refusedCluster('pub/poison.mesh.test', { lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED }),
+  ),
 ]

@@ -79,12 +79,17 @@ export const programPhases: Phase[] = [
         await scene.excuse(one, () => restarted(one.program, 0))
         await eventually(async () => (await fetch(`http://127.0.0.1:${one.probe}/health`)).ok)
         const agent = (await one.program.condition()).conditions['agent']
-        if (!agent || !(Number(agent['age']) > 0) || !agent.reason?.includes('no pilot answers')) throw new Error(`${one.program.name} does not tell the age of its configuration: ${JSON.stringify(agent)}`)
+        if (!agent || !(Number(agent['age']) > 0) || !agent.reason?.includes('no pilot answers'))
+          throw new Error(`${one.program.name} does not tell the age of its configuration: ${JSON.stringify(agent)}`)
       }
       await delay(away)
       pilot.start()
       await pilot.lives()
-      await eventually(async () => (await Promise.all(routers.map(({ program }) => program.condition()))).every(({ conditions }) => conditions['agent']?.['age'] === 0))
+      await eventually(async () =>
+        (await Promise.all(routers.map(({ program }) => program.condition()))).every(
+          ({ conditions }) => conditions['agent']?.['age'] === 0,
+        ),
+      )
     },
   },
   {

@@ -5,7 +5,9 @@ import type { Phase } from './phase.ts'
 
 /** What `cf restart --strategy rolling` does, to several apps at a time. */
 async function rollApps({ session, cells }: DistortedScene['platform'], apps: string[]): Promise<void> {
-  const deployments = await Promise.all(apps.map((guid) => session.post('/v3/deployments', { strategy: 'rolling', relationships: { app: { data: { guid } } } })))
+  const deployments = await Promise.all(
+    apps.map((guid) => session.post('/v3/deployments', { strategy: 'rolling', relationships: { app: { data: { guid } } } })),
+  )
   for (const { guid } of deployments) {
     await eventually(async () => {
       const { status } = (await session.get(`/v3/deployments/${guid}`)) as unknown as { status: { value: string; reason: string } }
@@ -22,7 +24,8 @@ export const rollingPhases: Phase[] = [
     name: 'rolling restart of apps',
     short: true,
     orderly: true,
-    run: ({ platform, truth }, { apps }) => rollApps(platform, [...new Set(truth.hosts.flatMap((host) => truth.owner(host) ?? []))].slice(0, apps)),
+    run: ({ platform, truth }, { apps }) =>
+      rollApps(platform, [...new Set(truth.hosts.flatMap((host) => truth.owner(host) ?? []))].slice(0, apps)),
   },
   {
     name: 'rolling restart of routers',

@@ -37,8 +37,19 @@ export class AdsRelay {
     this.#options = options
     this.#relay = createServer((socket) => this.#pass(socket))
     const { path, requestSerialize, requestDeserialize, responseSerialize, responseDeserialize } = deltaClientMethod
-    const method: MethodDefinition<Buffer, DeltaDiscoveryResponse> = { path, requestStream: true, responseStream: true, requestSerialize, requestDeserialize, responseSerialize, responseDeserialize }
-    this.#grpc.addService({ deltaAggregatedResources: method }, { deltaAggregatedResources: (call: ServerDuplexStream<Buffer, DeltaDiscoveryResponse>) => this.#serve(call) })
+    const method: MethodDefinition<Buffer, DeltaDiscoveryResponse> = {
+      path,
+      requestStream: true,
+      responseStream: true,
+      requestSerialize,
+      requestDeserialize,
+      responseSerialize,
+      responseDeserialize,
+    }
+    this.#grpc.addService(
+      { deltaAggregatedResources: method },
+      { deltaAggregatedResources: (call: ServerDuplexStream<Buffer, DeltaDiscoveryResponse>) => this.#serve(call) },
+    )
   }
 
   get port(): number {
@@ -48,7 +59,9 @@ export class AdsRelay {
   async listen(): Promise<this> {
     const { credentials, stop } = serverCredentials(this.#options.tls.pilot)
     this.#stopWatching = stop
-    this.#poisoner = await new Promise<number>((resolve, reject) => this.#grpc.bindAsync('127.0.0.1:0', credentials, (error, port) => (error ? reject(error) : resolve(port))))
+    this.#poisoner = await new Promise<number>((resolve, reject) =>
+      this.#grpc.bindAsync('127.0.0.1:0', credentials, (error, port) => (error ? reject(error) : resolve(port))),
+    )
     this.#relay.listen(0, '127.0.0.1')
     await once(this.#relay, 'listening')
     return this
@@ -81,7 +94,10 @@ export class AdsRelay {
   #pass(router: Socket): void {
     const pilot = connect({ host: '127.0.0.1', port: this.#poison ? this.#poisoner : this.#options.pilot, noDelay: true })
     router.setNoDelay(true)
-    for (const [one, other] of [[router, pilot], [pilot, router]] as const) {
+    for (const [one, other] of [
+      [router, pilot],
+      [pilot, router],
+    ] as const) {
       this.#sockets.add(one)
       one.on('error', () => {})
       one.on('close', () => {
@@ -96,8 +112,17 @@ export class AdsRelay {
     const { tls, pilot: port } = this.#options
     const file = (path: string): Buffer => readFileSync(path)
     const channel = credentials.createSsl(file(tls.router.ca), file(tls.router.key), file(tls.router.certificate))
-    const client = new Client(`127.0.0.1:${port}`, channel, { 'grpc.max_receive_message_length': -1, 'grpc.use_local_subchannel_pool': 1, 'grpc.ssl_target_name_override': 'pilot.service.cf.internal', 'grpc.default_authority': 'pilot.service.cf.internal' })
-    const pilot = client.makeBidiStreamRequest(deltaClientMethod.path, deltaClientMethod.requestSerialize, deltaClientMethod.responseDeserialize)
+    const client = new Client(`127.0.0.1:${port}`, channel, {
+      'grpc.max_receive_message_length': -1,
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.ssl_target_name_override': 'pilot.service.cf.internal',
+      'grpc.default_authority': 'pilot.service.cf.internal',
+    })
+    const pilot = client.makeBidiStreamRequest(
+      deltaClientMethod.path,
+      deltaClientMethod.requestSerialize,
+      deltaClientMethod.responseDeserialize,
+    )
     const poison = this.#poison
     let name = ''
     let poisoned = false

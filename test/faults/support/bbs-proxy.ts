@@ -36,7 +36,9 @@ export class BbsProxy {
 
   /** Listens, on the same port as before. */
   async listen(): Promise<this> {
-    this.#server = createServer({ ...this.#tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' }, (socket) => this.#serve(socket))
+    this.#server = createServer({ ...this.#tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' }, (socket) =>
+      this.#serve(socket),
+    )
     this.#server.on('tlsClientError', () => {})
     this.#server.listen(this.#port, '127.0.0.1')
     await once(this.#server, 'listening')
@@ -81,16 +83,27 @@ export class BbsProxy {
         const head = input.toString('latin1', 0, end)
         const length = end + 4 + Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
         if (input.length < length) return
-        const request = Buffer.concat([Buffer.from(`${head.replace(/\r\nconnection:[^\r]*/i, '')}\r\nConnection: close\r\n\r\n`), input.subarray(end + 4, length)])
+        const request = Buffer.concat([
+          Buffer.from(`${head.replace(/\r\nconnection:[^\r]*/i, '')}\r\nConnection: close\r\n\r\n`),
+          input.subarray(end + 4, length),
+        ])
         input = input.subarray(length)
         const path = /^POST (\S+)/.exec(head)?.[1] ?? ''
-        answering = answering.then(() => (path === eventsPath ? this.#stream(client, request) : this.#bulk(client, path, request))).catch(() => void client.destroy())
+        answering = answering
+          .then(() => (path === eventsPath ? this.#stream(client, request) : this.#bulk(client, path, request)))
+          .catch(() => void client.destroy())
       }
     })
   }
 
   #connect(client: TLSSocket): TLSSocket {
-    const socket = connect({ ...this.#tls, host: '127.0.0.1', port: this.#upstream, servername: 'bbs.service.cf.internal', minVersion: 'TLSv1.3' })
+    const socket = connect({
+      ...this.#tls,
+      host: '127.0.0.1',
+      port: this.#upstream,
+      servername: 'bbs.service.cf.internal',
+      minVersion: 'TLSv1.3',
+    })
     socket.on('error', () => client.destroy())
     const end = (): void => void socket.destroy()
     client.once('close', end)
@@ -110,7 +123,14 @@ export class BbsProxy {
     const body = bodyOf(answer.toString('latin1', 0, head), answer.subarray(head + 4))
     const distorted = this.distortion.bulk ? this.distortion.bulk(path, body) : body
     if (!distorted) throw new Error('cut')
-    client.write(Buffer.concat([Buffer.from(`${answer.toString('latin1', 0, answer.indexOf('\r\n'))}\r\nContent-Type: application/x-protobuf\r\nContent-Length: ${distorted.length}\r\n\r\n`), distorted]))
+    client.write(
+      Buffer.concat([
+        Buffer.from(
+          `${answer.toString('latin1', 0, answer.indexOf('\r\n'))}\r\nContent-Type: application/x-protobuf\r\nContent-Length: ${distorted.length}\r\n\r\n`,
+        ),
+        distorted,
+      ]),
+    )
   }
 
   async #stream(client: TLSSocket, request: Buffer): Promise<void> {
@@ -145,7 +165,7 @@ export class BbsProxy {
 function bodyOf(head: string, body: Buffer): Buffer {
   if (!/transfer-encoding: chunked/i.test(head)) return body
   const parts: Buffer[] = []
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const end = body.indexOf('\r\n', at)
     const size = Number.parseInt(body.toString('latin1', at, end), 16)
     if (!size) return Buffer.concat(parts)

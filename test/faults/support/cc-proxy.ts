@@ -62,7 +62,12 @@ export class CcProxy {
     const outgoing = send({ host: '127.0.0.1', port: this.#upstream, method: request.method, path, headers: request.headers })
     outgoing.end(body)
     const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
-    const { 'content-length': _length, 'transfer-encoding': _coding, connection: _connection, ...headers } = incoming.headers as Record<string, string>
+    const {
+      'content-length': _length,
+      'transfer-encoding': _coding,
+      connection: _connection,
+      ...headers
+    } = incoming.headers as Record<string, string>
     const answer = { status: incoming.statusCode ?? 0, headers, body: await buffer(incoming) }
     const distorted = this.distort ? this.distort(path, answer) : answer
     if (!distorted) return void response.destroy()

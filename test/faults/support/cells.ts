@@ -2,7 +2,15 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { create } from '@bufbuild/protobuf'
-import { ActualLRPInstanceKeySchema, ActualLRPNetInfoSchema, type ActualLRP, type ActualLRPInstanceKey, type ActualLRPKey, type CellPresence, type DesiredLRP } from '../../../src/common/proto/gen/bbs_pb.js'
+import {
+  ActualLRPInstanceKeySchema,
+  ActualLRPNetInfoSchema,
+  type ActualLRP,
+  type ActualLRPInstanceKey,
+  type ActualLRPKey,
+  type CellPresence,
+  type DesiredLRP,
+} from '../../../src/common/proto/gen/bbs_pb.js'
 import { createKeys, type KeyPair, type Keys } from '../../../src/common/pki.ts'
 import type { DesiredProcess, Diego, InstanceState, StagingResult } from '../../../src/foundation/diego.ts'
 import { Bbs } from '../../../src/foundation/diego/bbs/bbs.ts'
@@ -26,7 +34,10 @@ export interface CellsOptions {
   grace?: number
 }
 
-/** How long a port is kept away from the rest of the machine is up to the test: it is given out again at once, to another app where one is free. */
+/**
+ * How long a port is kept away from the rest of the machine is up to the test: it is given out again at once, to another app where one is
+ * free.
+ */
 interface FreePort {
   port: number
   app: string
@@ -129,7 +140,16 @@ export class Cells implements CellsOfBbs, Diego, Instances {
   instances(process: string): InstanceState[] {
     return [...this.running.values()]
       .filter((one) => one.process === process)
-      .map(({ index, guid, port }) => ({ index, instanceGuid: guid, state: 'RUNNING', since: 0, uptime: 1, host: '127.0.0.1', ports: [{ app: 8080, external: 0, externalTls: port }], usage: { cpu: 0, memory: 0, disk: 0 } }))
+      .map(({ index, guid, port }) => ({
+        index,
+        instanceGuid: guid,
+        state: 'RUNNING',
+        since: 0,
+        uptime: 1,
+        host: '127.0.0.1',
+        ports: [{ app: 8080, external: 0, externalTls: port }],
+        usage: { cpu: 0, memory: 0, disk: 0 },
+      }))
   }
 
   restartInstance(process: string, index: number): void {
@@ -179,7 +199,12 @@ export class Cells implements CellsOfBbs, Diego, Instances {
     const address = '127.0.0.1'
     const ports = [{ containerPort: 8080, hostPort: 0, containerTlsProxyPort: 61_001, hostTlsProxyPort: port }]
     try {
-      this.bbs.actual.start(key, instance, { actualLrpNetInfo: create(ActualLRPNetInfoSchema, { address, instanceAddress: address, preferredAddress: 2, ports }), actualLrpInternalRoutes: [], metricTags: {}, availabilityZone: `z${(key.index % 2) + 1}` })
+      this.bbs.actual.start(key, instance, {
+        actualLrpNetInfo: create(ActualLRPNetInfoSchema, { address, instanceAddress: address, preferredAddress: 2, ports }),
+        actualLrpInternalRoutes: [],
+        metricTags: {},
+        availabilityZone: `z${(key.index % 2) + 1}`,
+      })
     } catch {
       // It was unmade meanwhile.
       const running = this.running.get(instance.instanceGuid)

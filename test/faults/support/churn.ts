@@ -37,10 +37,17 @@ export class Churn {
     this.#least = apps[0]?.wanted ?? 0
   }
 
-  /** Takes the platform's apps, each with `instances`, and makes the hosts that move. `pace` is the time between two changes, milliseconds. */
+  /**
+   * Takes the platform's apps, each with `instances`, and makes the hosts that move. `pace` is the time between two changes, milliseconds.
+   */
   static async on(platform: DistortedPlatform, truth: Truth, { instances, pace }: { instances: number; pace: number }): Promise<Churn> {
     const apps = await platform.session.list('/v3/apps?per_page=5000')
-    const churn = new Churn(platform, truth, apps.map(({ guid }, n) => ({ guid, wanted: instances, scaled: n % 2 === 0 })), pace)
+    const churn = new Churn(
+      platform,
+      truth,
+      apps.map(({ guid }, n) => ({ guid, wanted: instances, scaled: n % 2 === 0 })),
+      pace,
+    )
     for (let n = 0; n < movingHosts; n++) await churn.#move(`moving-${n}`)
     return churn
   }
@@ -65,7 +72,12 @@ export class Churn {
 
   /** One change, by chance. */
   async once(): Promise<void> {
-    const kinds = [() => this.#crash(), () => this.#crash(), () => this.#move(`moving-${Math.floor(Math.random() * movingHosts)}`), () => this.#scale()]
+    const kinds = [
+      () => this.#crash(),
+      () => this.#crash(),
+      () => this.#move(`moving-${Math.floor(Math.random() * movingHosts)}`),
+      () => this.#scale(),
+    ]
     await kinds[Math.floor(Math.random() * kinds.length)]!()
     this.changes++
   }
@@ -125,5 +137,8 @@ export class Churn {
 }
 
 export function shuffled<Item>(items: Item[]): Item[] {
-  return items.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ item }) => item)
+  return items
+    .map((item) => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item)
 }

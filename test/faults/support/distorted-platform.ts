@@ -68,7 +68,10 @@ export class DistortedPlatform implements Platform {
     for (const part of parts) await part.start()
     const session = await new Session({ api: `http://${host}:${ccPort}`, user: 'admin', password: 'admin' }).signIn()
     const organization = await session.post('/v3/organizations', { name: 'org' })
-    const space = await session.post('/v3/spaces', { name: 'space', relationships: { organization: { data: { guid: organization.guid } } } })
+    const space = await session.post('/v3/spaces', {
+      name: 'space',
+      relationships: { organization: { data: { guid: organization.guid } } },
+    })
     const domain = (await session.find(`/v3/domains?names=${meshDomain}`))!
     loadRoutes(foundation.store, { routes: apps, instances, space: space.guid, domain: domain.guid, host: (n) => `app-${n}` })
     await cells.settled()

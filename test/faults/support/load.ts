@@ -50,7 +50,12 @@ export class Load {
     this.engine = engine
     this.#truth = truth
     this.#killed = killed
-    this.#backends = routers.map((router) => ({ router, agent: new Agent({ keepAlive: true, maxSockets: 256 }), healthy: true, deaths: [] }))
+    this.#backends = routers.map((router) => ({
+      router,
+      agent: new Agent({ keepAlive: true, maxSockets: 256 }),
+      healthy: true,
+      deaths: [],
+    }))
   }
 
   /** Begins; `rate` is requests a second. */
@@ -115,7 +120,8 @@ export class Load {
     if (verdict.kind === 'ok') return
     // A connection to a killed router takes with it whatever is put on it until its end is seen.
     const ofRouter = 'error' in outcome && tried.at(-1)?.deaths.some(({ from, to }) => (outcome.connected ?? began) <= to && from <= ended)
-    const ofApp = method === 'POST' && [...allowed].some((app) => this.#killed.get(app)?.some(({ from, to }) => began - slack <= to && from <= ended))
+    const ofApp =
+      method === 'POST' && [...allowed].some((app) => this.#killed.get(app)?.some(({ from, to }) => began - slack <= to && from <= ended))
     if (verdict.kind === 'failed' && (ofRouter || ofApp)) return void tally.excused++
     tally[verdict.kind]++
     const reason = `${tried.at(-1)?.router.program.name}: ${method}: ${verdict.reason}`
@@ -143,12 +149,16 @@ function exchange({ router, agent }: Backend, host: string, method: string, id: 
     const failed = (error: NodeJS.ErrnoException): void => resolve({ error: error.code ?? error.message, connected })
     const body = method === 'POST' ? 'x'.repeat(1000) : undefined
     const headers = { host: `${host}.${meshDomain}`, 'x-probe': id, ...(body && { 'content-length': body.length }) }
-    const outgoing = request({ agent, host: '127.0.0.1', port: router.http, method, path: '/', headers, signal: AbortSignal.timeout(patience) }, (answer) => {
-      text(answer).then((content) => {
-        const { app, instance, probe } = answer.statusCode === 200 ? (JSON.parse(content) as { app: string; instance: string; probe: string }) : {}
-        resolve({ status: answer.statusCode ?? 0, app, instance, id: probe })
-      }, failed)
-    })
+    const outgoing = request(
+      { agent, host: '127.0.0.1', port: router.http, method, path: '/', headers, signal: AbortSignal.timeout(patience) },
+      (answer) => {
+        text(answer).then((content) => {
+          const { app, instance, probe } =
+            answer.statusCode === 200 ? (JSON.parse(content) as { app: string; instance: string; probe: string }) : {}
+          resolve({ status: answer.statusCode ?? 0, app, instance, id: probe })
+        }, failed)
+      },
+    )
     outgoing.on('error', failed)
     outgoing.on('socket', (socket) => {
       if (socket.connecting) born.set(socket, performance.now())

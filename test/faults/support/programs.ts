@@ -32,7 +32,9 @@ export class Program {
     this.health = health
     this.#program = program
     this.#folder = folder
-    writeFileSync(this.#config, stringify({ health: { listen: { host: '127.0.0.1', port: health } }, log: { level: 'info' }, ...config }), { mode: 0o600 })
+    writeFileSync(this.#config, stringify({ health: { listen: { host: '127.0.0.1', port: health } }, log: { level: 'info' }, ...config }), {
+      mode: 0o600,
+    })
     endings.add(() => this.#child?.kill('SIGKILL'))
   }
 
@@ -53,7 +55,11 @@ export class Program {
   start(): void {
     const log = openSync(this.log, 'a')
     const flags = this.#program === 'pilot' ? asDeployed : []
-    this.#child = spawn(process.execPath, [...flags, resolve(import.meta.dirname, `../../../src/${this.#program}/main.ts`), '--config', this.#config], { stdio: ['ignore', log, log] })
+    this.#child = spawn(
+      process.execPath,
+      [...flags, resolve(import.meta.dirname, `../../../src/${this.#program}/main.ts`), '--config', this.#config],
+      { stdio: ['ignore', log, log] },
+    )
     closeSync(log)
   }
 
@@ -80,13 +86,20 @@ export class Program {
   }
 
   /** What its health says. */
-  async condition(): Promise<{ ready: boolean; conditions: Record<string, { ready: boolean; reason?: string; [detail: string]: unknown }> }> {
-    return (await (await fetch(`http://127.0.0.1:${this.health}/health`, { signal: AbortSignal.timeout(2000) })).json()) as Awaited<ReturnType<Program['condition']>>
+  async condition(): Promise<{
+    ready: boolean
+    conditions: Record<string, { ready: boolean; reason?: string; [detail: string]: unknown }>
+  }> {
+    return (await (await fetch(`http://127.0.0.1:${this.health}/health`, { signal: AbortSignal.timeout(2000) })).json()) as Awaited<
+      ReturnType<Program['condition']>
+    >
   }
 
   /** Process ids of its children. */
   get children(): number[] {
-    return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === this.pid).map(Number)
+    return readdirSync('/proc')
+      .filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === this.pid)
+      .map(Number)
   }
 }
 
@@ -142,10 +155,21 @@ export class Programs {
     const [copilotPort, api, pilotPort, debug] = [await freePort(), await freePort(), await freePort(), await freePort()]
     const listen = (port: number) => ({ host: '127.0.0.1', port })
     const copilotUrl = `https://127.0.0.1:${copilotPort}`
-    const program = async (name: string, main: string, config: object): Promise<Program> => new Program(name, main, folder, await freePort(), config)
+    const program = async (name: string, main: string, config: object): Promise<Program> =>
+      new Program(name, main, folder, await freePort(), config)
 
-    const copilot = await program('copilot', 'copilot', { listen: listen(copilotPort), tls: authority.issue('copilot'), api: { listen: listen(api) }, store: { file: join(folder, 'copilot.db') } })
-    const pilot = await program('pilot', 'pilot', { listen: listen(pilotPort), tls: authority.issue('pilot'), debug: { listen: listen(debug) }, copilot: { url: copilotUrl, tls: authority.issue('pilot') } })
+    const copilot = await program('copilot', 'copilot', {
+      listen: listen(copilotPort),
+      tls: authority.issue('copilot'),
+      api: { listen: listen(api) },
+      store: { file: join(folder, 'copilot.db') },
+    })
+    const pilot = await program('pilot', 'pilot', {
+      listen: listen(pilotPort),
+      tls: authority.issue('pilot'),
+      debug: { listen: listen(debug) },
+      copilot: { url: copilotUrl, tls: authority.issue('pilot') },
+    })
     const syncer = await program('route-syncer', 'route-syncer', {
       uaa: { clientId: 'syncer', clientSecret: 'secret' },
       cloudController: { url: `http://127.0.0.1:${platform.cc.port}`, pollInterval: 250, fullInterval: 1_000 },
@@ -153,7 +177,10 @@ export class Programs {
       copilot: { url: copilotUrl, tls: authority.issue('route-syncer') },
       meshDomains: [meshDomain],
     })
-    const ads = await new AdsRelay({ pilot: pilotPort, tls: { pilot: authority.issue('pilot'), router: authority.issue('istio-router') } }).listen()
+    const ads = await new AdsRelay({
+      pilot: pilotPort,
+      tls: { pilot: authority.issue('pilot'), router: authority.issue('istio-router') },
+    }).listen()
     const all: Router[] = []
     for (const engine of engines) {
       for (let n = 0; n < routers; n++) {

@@ -75,9 +75,19 @@ export class RealPlatform implements Platform {
     const cells = new Containers(join(data, 'containers'), session)
     const platform = new RealPlatform({ foundation, cells, cc, bbs, session })
     const organization = await session.post('/v3/organizations', { name: 'org' })
-    const space = await session.post('/v3/spaces', { name: 'space', relationships: { organization: { data: { guid: organization.guid } } } })
+    const space = await session.post('/v3/spaces', {
+      name: 'space',
+      relationships: { organization: { data: { guid: organization.guid } } },
+    })
     const people = new Apps(session, space.guid)
-    await Promise.all(Array.from({ length: apps }, (_, n) => people.push({ name: `app-${n}`, path: source, instances, command: `${process.execPath} app.js`, routes: [`app-${n}.${meshDomain}`] }, () => {})))
+    await Promise.all(
+      Array.from({ length: apps }, (_, n) =>
+        people.push(
+          { name: `app-${n}`, path: source, instances, command: `${process.execPath} app.js`, routes: [`app-${n}.${meshDomain}`] },
+          () => {},
+        ),
+      ),
+    )
     await cells.settled()
     return platform
   }
@@ -148,8 +158,11 @@ class Containers implements Instances {
     const found: Running[] = []
     for (const { guid: app } of await this.#session.list('/v3/apps?per_page=5000')) {
       const { guid: process } = await this.#session.get(`/v3/apps/${app}/processes/web`)
-      const { resources } = (await this.#session.get(`/v3/processes/${process}/stats`)) as unknown as { resources: { index: number; state: string; instance_guid: string }[] }
-      if (!resources.length || resources.some(({ state, instance_guid: guid }) => state !== 'RUNNING' || !this.#lives(guid))) return undefined
+      const { resources } = (await this.#session.get(`/v3/processes/${process}/stats`)) as unknown as {
+        resources: { index: number; state: string; instance_guid: string }[]
+      }
+      if (!resources.length || resources.some(({ state, instance_guid: guid }) => state !== 'RUNNING' || !this.#lives(guid)))
+        return undefined
       for (const { index, instance_guid: guid } of resources) found.push({ guid, app, process, index, stopping: false })
     }
     return found

@@ -2,7 +2,9 @@ import type { Session } from '../../../src/cli/dev/session.ts'
 import type { Instances } from './platform.ts'
 
 /** What an answer said, or why there was none, and when the connection was begun that was to bring it. */
-export type Outcome = { status: number; app?: string | undefined; instance?: string | undefined; id?: string | undefined } | { error: string; connected?: number | undefined }
+export type Outcome =
+  | { status: number; app?: string | undefined; instance?: string | undefined; id?: string | undefined }
+  | { error: string; connected?: number | undefined }
 
 export type Verdict = { kind: 'ok' } | { kind: 'failed' | 'wrong'; reason: string }
 
@@ -30,7 +32,11 @@ export class Truth {
 
   /** Takes what Cloud Controller has, before the mesh is asked anything. */
   async read(session: Session): Promise<void> {
-    for (const { host, destinations } of (await session.list('/v3/routes?per_page=5000')) as unknown as { host: string; destinations: { app: { guid: string } }[] }[]) this.set(host, destinations[0]?.app.guid)
+    for (const { host, destinations } of (await session.list('/v3/routes?per_page=5000')) as unknown as {
+      host: string
+      destinations: { app: { guid: string } }[]
+    }[])
+      this.set(host, destinations[0]?.app.guid)
   }
 
   get hosts(): string[] {
@@ -54,7 +60,8 @@ export class Truth {
   whole(): void {
     for (const [host, owner] of this.#owner) this.#since.set(host, new Set([owner]))
     this.#anchors.clear()
-    for (const { app, guid, stopping } of this.#cells.running.values()) if (!stopping) this.#anchors.set(app, (this.#anchors.get(app) ?? new Set()).add(guid))
+    for (const { app, guid, stopping } of this.#cells.running.values())
+      if (!stopping) this.#anchors.set(app, (this.#anchors.get(app) ?? new Set()).add(guid))
   }
 
   /** Whether an instance may go while the mesh may be blind: at least `keep` of those that it knows must stay. */
@@ -76,8 +83,10 @@ export class Truth {
     if ('error' in outcome) return { kind: 'failed', reason: outcome.error }
     const { status, app, instance } = outcome
     if (status === 200) {
-      if (app === undefined || !owners.has(app)) return { kind: 'wrong', reason: `${host} was answered by app ${app}, which it never led to` }
-      if (instance === undefined || this.#cells.history.get(instance) !== app) return { kind: 'wrong', reason: `${host} was answered by instance ${instance}, which is not of app ${app}` }
+      if (app === undefined || !owners.has(app))
+        return { kind: 'wrong', reason: `${host} was answered by app ${app}, which it never led to` }
+      if (instance === undefined || this.#cells.history.get(instance) !== app)
+        return { kind: 'wrong', reason: `${host} was answered by instance ${instance}, which is not of app ${app}` }
       if (outcome.id !== id) return { kind: 'wrong', reason: `${host} got the answer to another request` }
       return { kind: 'ok' }
     }

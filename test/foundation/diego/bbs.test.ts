@@ -54,28 +54,93 @@ async function start(t: Test, policy = {}) {
     port,
     server,
     desire: (processGuid: string, instances: number, changes = {}) =>
-      call(port, '/v1/desired_lrp/desire.r2', DesireLRPRequestSchema,
-        { desiredLrp: { processGuid, domain: 'cf-apps', rootFs: 'preloaded:cflinuxfs4', instances, logGuid: 'log', memoryMb: 32, annotation: 'note', routes: route('a.test'), ...changes } },
-        DesiredLRPLifecycleResponseSchema),
+      call(
+        port,
+        '/v1/desired_lrp/desire.r2',
+        DesireLRPRequestSchema,
+        {
+          desiredLrp: {
+            processGuid,
+            domain: 'cf-apps',
+            rootFs: 'preloaded:cflinuxfs4',
+            instances,
+            logGuid: 'log',
+            memoryMb: 32,
+            annotation: 'note',
+            routes: route('a.test'),
+            ...changes,
+          },
+        },
+        DesiredLRPLifecycleResponseSchema,
+      ),
     update: (processGuid: string, update: { instances?: number; hostname?: string }) =>
-      call(port, '/v1/desired_lrp/update', UpdateDesiredLRPRequestSchema,
-        { processGuid, update: { instances: update.instances, ...(update.hostname ? { routes: route(update.hostname) } : {}) } }, DesiredLRPLifecycleResponseSchema),
-    remove: (processGuid: string) => call(port, '/v1/desired_lrp/remove', RemoveDesiredLRPRequestSchema, { processGuid }, DesiredLRPLifecycleResponseSchema),
+      call(
+        port,
+        '/v1/desired_lrp/update',
+        UpdateDesiredLRPRequestSchema,
+        { processGuid, update: { instances: update.instances, ...(update.hostname ? { routes: route(update.hostname) } : {}) } },
+        DesiredLRPLifecycleResponseSchema,
+      ),
+    remove: (processGuid: string) =>
+      call(port, '/v1/desired_lrp/remove', RemoveDesiredLRPRequestSchema, { processGuid }, DesiredLRPLifecycleResponseSchema),
     desired: (filter = {}) => call(port, '/v1/desired_lrps/list.r3', DesiredLRPsRequestSchema, filter, DesiredLRPsResponseSchema),
     actual: (filter = {}) => call(port, '/v1/actual_lrps/list', ActualLRPsRequestSchema, filter, ActualLRPsResponseSchema),
     claim: (guid: string, index: number, instanceGuid: string, cellId?: string) =>
-      call(port, '/v1/actual_lrps/claim', ClaimActualLRPRequestSchema, { processGuid: guid, index, actualLrpInstanceKey: instance(instanceGuid, cellId) }, ActualLRPLifecycleResponseSchema),
+      call(
+        port,
+        '/v1/actual_lrps/claim',
+        ClaimActualLRPRequestSchema,
+        { processGuid: guid, index, actualLrpInstanceKey: instance(instanceGuid, cellId) },
+        ActualLRPLifecycleResponseSchema,
+      ),
     run: (guid: string, index: number, instanceGuid: string, cellId?: string) =>
-      call(port, '/v1/actual_lrps/start.r1', StartActualLRPRequestSchema,
-        { actualLrpKey: key(guid, index), actualLrpInstanceKey: instance(instanceGuid, cellId), availabilityZone: 'z1',
-          actualLrpNetInfo: { address: '10.0.0.1', ports: [{ containerPort: 8080, hostPort: 61000 + index, containerTlsProxyPort: 61001, hostTlsProxyPort: 62000 + index }] } },
-        ActualLRPLifecycleResponseSchema),
+      call(
+        port,
+        '/v1/actual_lrps/start.r1',
+        StartActualLRPRequestSchema,
+        {
+          actualLrpKey: key(guid, index),
+          actualLrpInstanceKey: instance(instanceGuid, cellId),
+          availabilityZone: 'z1',
+          actualLrpNetInfo: {
+            address: '10.0.0.1',
+            ports: [{ containerPort: 8080, hostPort: 61000 + index, containerTlsProxyPort: 61001, hostTlsProxyPort: 62000 + index }],
+          },
+        },
+        ActualLRPLifecycleResponseSchema,
+      ),
     crash: (guid: string, index: number, instanceGuid: string) =>
-      call(port, '/v1/actual_lrps/crash', CrashActualLRPRequestSchema, { actualLrpKey: key(guid, index), actualLrpInstanceKey: instance(instanceGuid), errorMessage: 'boom' }, ActualLRPLifecycleResponseSchema),
-    fail: (guid: string, index: number) => call(port, '/v1/actual_lrps/fail', FailActualLRPRequestSchema, { actualLrpKey: key(guid, index), errorMessage: 'no room' }, ActualLRPLifecycleResponseSchema),
+      call(
+        port,
+        '/v1/actual_lrps/crash',
+        CrashActualLRPRequestSchema,
+        { actualLrpKey: key(guid, index), actualLrpInstanceKey: instance(instanceGuid), errorMessage: 'boom' },
+        ActualLRPLifecycleResponseSchema,
+      ),
+    fail: (guid: string, index: number) =>
+      call(
+        port,
+        '/v1/actual_lrps/fail',
+        FailActualLRPRequestSchema,
+        { actualLrpKey: key(guid, index), errorMessage: 'no room' },
+        ActualLRPLifecycleResponseSchema,
+      ),
     removeActual: (guid: string, index: number, instanceGuid: string, cellId?: string) =>
-      call(port, '/v1/actual_lrps/remove', RemoveActualLRPRequestSchema, { processGuid: guid, index, actualLrpInstanceKey: instance(instanceGuid, cellId) }, ActualLRPLifecycleResponseSchema),
-    retire: (guid: string, index: number) => call(port, '/v1/actual_lrps/retire', RetireActualLRPRequestSchema, { actualLrpKey: key(guid, index) }, ActualLRPLifecycleResponseSchema),
+      call(
+        port,
+        '/v1/actual_lrps/remove',
+        RemoveActualLRPRequestSchema,
+        { processGuid: guid, index, actualLrpInstanceKey: instance(instanceGuid, cellId) },
+        ActualLRPLifecycleResponseSchema,
+      ),
+    retire: (guid: string, index: number) =>
+      call(
+        port,
+        '/v1/actual_lrps/retire',
+        RetireActualLRPRequestSchema,
+        { actualLrpKey: key(guid, index) },
+        ActualLRPLifecycleResponseSchema,
+      ),
   }
 }
 
@@ -111,7 +176,9 @@ test('errors are answers with status 200 that bear the error', async (t) => {
   t.match(await bbs.crash('p', 0, 'other'), { error: { type: 17 } })
   t.match(await bbs.fail('p', 0), { error: { type: 18, message: 'cannot fail actual LRP' } })
   t.match(await bbs.removeActual('p', 0, 'other'), { error: { type: 13 } })
-  t.match(await call(bbs.port, '/v1/domains/upsert', UpsertDomainRequestSchema, { ttl: 1 }, UpsertDomainResponseSchema), { error: { type: 4, message: 'Invalid field: domain' } })
+  t.match(await call(bbs.port, '/v1/domains/upsert', UpsertDomainRequestSchema, { ttl: 1 }, UpsertDomainResponseSchema), {
+    error: { type: 4, message: 'Invalid field: domain' },
+  })
 })
 
 test('lists by filter; an empty request asks for all', async (t) => {
@@ -127,24 +194,42 @@ test('lists by filter; an empty request asks for all', async (t) => {
   t.same(guids(await bbs.desired({ domain: 'cf-tasks' })), ['p-2'])
   t.same(guids(await bbs.desired({ processGuids: ['p-1', 'none'] })), ['p-1'])
 
-  const instances = ({ actualLrps }: Awaited<ReturnType<typeof bbs.actual>>) => actualLrps.map(({ actualLrpKey: key }) => `${key!.processGuid}/${key!.index}`).toSorted()
+  const instances = ({ actualLrps }: Awaited<ReturnType<typeof bbs.actual>>) =>
+    actualLrps.map(({ actualLrpKey: key }) => `${key!.processGuid}/${key!.index}`).toSorted()
   t.same(instances(await bbs.actual()), ['p-1/0', 'p-1/1', 'p-2/0'])
   t.same(instances(await bbs.actual({ cellId: 'cell-2' })), ['p-1/1'])
   t.same(instances(await bbs.actual({ processGuid: 'p-1', index: 0 })), ['p-1/0'])
   t.same(instances(await bbs.actual({ domain: 'cf-tasks' })), ['p-2/0'])
 
-  const [routing] = (await call(bbs.port, '/v1/desired_lrp_routing_infos/list', DesiredLRPsRequestSchema, { processGuids: ['p-1'] }, DesiredLRPsResponseSchema)).desiredLrps
+  const [routing] = (
+    await call(
+      bbs.port,
+      '/v1/desired_lrp_routing_infos/list',
+      DesiredLRPsRequestSchema,
+      { processGuids: ['p-1'] },
+      DesiredLRPsResponseSchema,
+    )
+  ).desiredLrps
   t.match(routing, { processGuid: 'p-1', domain: 'cf-apps', logGuid: 'log', instances: 2, modificationTag: { index: 0 } })
   t.equal(Buffer.from(routing!.routes!.routes['cf-router']!).toString(), '[{"hostnames":["a.test"],"port":8080}]')
   t.match(routing, { annotation: '', memoryMb: 0, rootFs: '' }, 'routing fields only')
-  const infos = await call(bbs.port, '/v1/desired_lrp_scheduling_infos/list', DesiredLRPsRequestSchema, { processGuids: ['p-1'] }, DesiredLRPSchedulingInfosResponseSchema)
-  t.match(infos.desiredLrpSchedulingInfos, [{ desiredLrpKey: { processGuid: 'p-1' }, annotation: 'note', instances: 2, desiredLrpResource: { memoryMb: 32 } }])
+  const infos = await call(
+    bbs.port,
+    '/v1/desired_lrp_scheduling_infos/list',
+    DesiredLRPsRequestSchema,
+    { processGuids: ['p-1'] },
+    DesiredLRPSchedulingInfosResponseSchema,
+  )
+  t.match(infos.desiredLrpSchedulingInfos, [
+    { desiredLrpKey: { processGuid: 'p-1' }, annotation: 'note', instances: 2, desiredLrpResource: { memoryMb: 32 } },
+  ])
   t.match(fromBinary(CellsResponseSchema, (await send(bbs.port, '/v1/cells/list.r1')).body), { cells: [{ cellId: 'cell-1', zone: 'z1' }] })
 })
 
 test('a domain is fresh until its time has passed', async (t) => {
   const { port } = await start(t)
-  const upsert = (domain: string, ttl: number) => call(port, '/v1/domains/upsert', UpsertDomainRequestSchema, { domain, ttl }, UpsertDomainResponseSchema)
+  const upsert = (domain: string, ttl: number) =>
+    call(port, '/v1/domains/upsert', UpsertDomainRequestSchema, { domain, ttl }, UpsertDomainResponseSchema)
   const fresh = async () => fromBinary(DomainsResponseSchema, (await send(port, '/v1/domains/list')).body).domains
   await upsert('for-ever', 0)
   await upsert('for-a-second', 1)
@@ -166,7 +251,14 @@ test('modification tags: an epoch for each life, an index for each change', asyn
   await bbs.claim('p', 0, 'i')
   await bbs.run('p', 0, 'i')
   await bbs.run('p', 0, 'i')
-  t.match(await tags(), [{ epoch: desired.epoch, index: 1 }, { epoch: actual.epoch, index: 2 }], 'a start that changes nothing counts as none')
+  t.match(
+    await tags(),
+    [
+      { epoch: desired.epoch, index: 1 },
+      { epoch: actual.epoch, index: 2 },
+    ],
+    'a start that changes nothing counts as none',
+  )
   await bbs.removeActual('p', 0, 'i')
   await bbs.remove('p')
   await bbs.desire('p', 1)
@@ -178,11 +270,17 @@ test('modification tags: an epoch for each life, an index for each change', asyn
 test('the event stream has the chunk headers of the real server, ids from 0, and ends with the last chunk', async (t) => {
   const { port, desire, server } = await start(t)
   const stream = await subscribe(port)
-  t.match(stream.text, /^HTTP\/1\.1 200 OK\r\n[^]*Content-Type: text\/event-stream; charset=utf-8\r\n[^]*Transfer-Encoding: chunked\r\n\r\n$/)
+  t.match(
+    stream.text,
+    /^HTTP\/1\.1 200 OK\r\n[^]*Content-Type: text\/event-stream; charset=utf-8\r\n[^]*Transfer-Encoding: chunked\r\n\r\n$/,
+  )
   await desire('p', 2)
   await eventually('three events', () => stream.chunks.length === 3)
   for (const { header } of stream.chunks) t.match(header, /^[0-9a-f]+;$/)
-  t.same(stream.messages.map(({ id }) => id), [0, 1, 2])
+  t.same(
+    stream.messages.map(({ id }) => id),
+    [0, 1, 2],
+  )
   const later = await subscribe(port)
   await desire('q', 0)
   await eventually('its event', () => later.messages.length === 1)
@@ -200,7 +298,10 @@ test('an LRP tells of its life in the events of the real server', async (t) => {
   const events = async (...expected: string[]) => {
     await eventually(`${expected.join()} after ${stream.names.slice(seen).join()}`, () => stream.messages.length >= seen + expected.length)
     const messages = stream.messages.slice(seen)
-    t.same(messages.map(({ name }) => name), expected)
+    t.same(
+      messages.map(({ name }) => name),
+      expected,
+    )
     seen += messages.length
     return messages.map(({ message }) => message)
   }
@@ -215,17 +316,34 @@ test('an LRP tells of its life in the events of the real server', async (t) => {
   await bbs.claim('p', 0, 'i')
   await bbs.run('p', 0, 'i')
   t.match(await events('actual_lrp_instance_changed', 'actual_lrp_instance_changed'), [
-    { actualLrpInstanceKey: { instanceGuid: 'i' }, before: { state: 'UNCLAIMED' }, after: { state: 'CLAIMED', modificationTag: { index: 1 } } },
-    { after: { state: 'RUNNING', routable: true, availabilityZone: 'z1', actualLrpNetInfo: { address: '10.0.0.1', ports: [{ hostTlsProxyPort: 62000 }] } } },
+    {
+      actualLrpInstanceKey: { instanceGuid: 'i' },
+      before: { state: 'UNCLAIMED' },
+      after: { state: 'CLAIMED', modificationTag: { index: 1 } },
+    },
+    {
+      after: {
+        state: 'RUNNING',
+        routable: true,
+        availabilityZone: 'z1',
+        actualLrpNetInfo: { address: '10.0.0.1', ports: [{ hostTlsProxyPort: 62000 }] },
+      },
+    },
   ])
 
   await bbs.update('p', { hostname: 'b.test' })
-  t.match(await events('desired_lrp_changed'), [{ before: { modificationTag: { index: 0 } }, after: { modificationTag: { index: 1 }, instances: 2 } }])
+  t.match(await events('desired_lrp_changed'), [
+    { before: { modificationTag: { index: 0 } }, after: { modificationTag: { index: 1 }, instances: 2 } },
+  ])
 
   await bbs.update('p', { instances: 3 })
   await events('actual_lrp_instance_created', 'desired_lrp_changed')
   await bbs.update('p', { instances: 1 })
-  t.match(await events('actual_lrp_instance_removed', 'actual_lrp_instance_removed', 'desired_lrp_changed'), [{}, {}, { after: { instances: 1 } }])
+  t.match(await events('actual_lrp_instance_removed', 'actual_lrp_instance_removed', 'desired_lrp_changed'), [
+    {},
+    {},
+    { after: { instances: 1 } },
+  ])
 
   await bbs.crash('p', 0, 'i')
   t.match(await events('actual_lrp_crashed', 'actual_lrp_instance_created', 'actual_lrp_instance_removed'), [
@@ -243,11 +361,15 @@ test('an LRP tells of its life in the events of the real server', async (t) => {
     'actual_lrp_instance_created',
     'actual_lrp_instance_removed',
   )
-  t.match([changed, placed, removed], [
-    { actualLrpInstanceKey: { instanceGuid: 'j' }, after: { state: 'CRASHED', crashCount: 2 } },
-    { actualLrp: { state: 'UNCLAIMED', crashCount: 2 } },
-    { actualLrp: { state: 'CRASHED' } },
-  ], 'placed again after the delay')
+  t.match(
+    [changed, placed, removed],
+    [
+      { actualLrpInstanceKey: { instanceGuid: 'j' }, after: { state: 'CRASHED', crashCount: 2 } },
+      { actualLrp: { state: 'UNCLAIMED', crashCount: 2 } },
+      { actualLrp: { state: 'CRASHED' } },
+    ],
+    'placed again after the delay',
+  )
 
   await bbs.fail('p', 0)
   t.match(await events('actual_lrp_instance_changed'), [{ after: { placementError: 'no room' } }])

@@ -106,7 +106,11 @@ export function webProcess(processGuid: string, dropletGuid: string, changes: Pa
 }
 
 /** Waits until `condition` gives something, and returns it. */
-export async function eventually<Result>(what: string, condition: () => Result | Promise<Result>, timeout = 15_000): Promise<NonNullable<Exclude<Result, false>>> {
+export async function eventually<Result>(
+  what: string,
+  condition: () => Result | Promise<Result>,
+  timeout = 15_000,
+): Promise<NonNullable<Exclude<Result, false>>> {
   const deadline = Date.now() + timeout
   for (;;) {
     const result = await condition()

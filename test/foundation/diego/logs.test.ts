@@ -14,7 +14,11 @@ test('logs are read by time, from either end', (t) => {
   const store = new LogStore()
   for (let n = 0; n < 10; n++) store.append(line(`${n}`))
   store.append(line('of another', 'other'))
-  const messages = (query: Parameters<LogStore['read']>[1]): string => store.read('app', query).map(({ message }) => message).join('')
+  const messages = (query: Parameters<LogStore['read']>[1]): string =>
+    store
+      .read('app', query)
+      .map(({ message }) => message)
+      .join('')
   const stamps = store.read('app', {}).map(({ timestamp }) => timestamp)
   t.equal(new Set(stamps).size, 10, 'no two at one time')
   t.equal(messages({}), '0123456789')
@@ -49,7 +53,11 @@ test('output is cut into lines, whatever the pieces it comes in', async (t) => {
   t.same(await read('one\ntw', 'o\r\n\nthree'), ['one', 'two', 'three'], 'empty lines are left out')
   const snow = Buffer.from('눈\n')
   t.same(await read(snow.subarray(0, 1), snow.subarray(1)), ['눈'])
-  t.same((await read('x'.repeat(100_000), 'y\n')).map(({ length }) => length), [61_440, 38_561], 'a long one is cut')
+  t.same(
+    (await read('x'.repeat(100_000), 'y\n')).map(({ length }) => length),
+    [61_440, 38_561],
+    'a long one is cut',
+  )
 })
 
 test('a log rate limit drops what is over it, and says so once', (t) => {

@@ -12,7 +12,9 @@ import { diegoIn, eventually, startDiego, webProcess } from './harness.ts'
 import { isAlive } from '../../support/processes.ts'
 import { call, subscribe } from './wire.ts'
 
-const hello = { 'app.js': `require('http').createServer((q, s) => s.end(JSON.stringify(process.env))).listen(process.env.PORT, () => console.log('listening'))` }
+const hello = {
+  'app.js': `require('http').createServer((q, s) => s.end(JSON.stringify(process.env))).listen(process.env.PORT, () => console.log('listening'))`,
+}
 
 test('an instance starts, is given what Diego gives, and goes when it is removed', async (t) => {
   const { diego, droplet } = await startDiego(t)
@@ -21,7 +23,10 @@ test('an instance starts, is given what Diego gives, and goes when it is removed
   const dropletGuid = await droplet(hello)
   diego.desire(webProcess('p-1', dropletGuid, { environment: { COLOUR: 'blue', VCAP_APPLICATION: '{"name":"dora"}' } }))
   t.match(diego.instances('p-1'), [{ index: 0, state: 'STARTING' }])
-  const [instance] = await eventually('running', () => diego.instances('p-1').every(({ state }) => state === 'RUNNING') && diego.instances('p-1'))
+  const [instance] = await eventually(
+    'running',
+    () => diego.instances('p-1').every(({ state }) => state === 'RUNNING') && diego.instances('p-1'),
+  )
   const { external } = instance!.ports[0]!
   const env = (await (await fetch(`http://127.0.0.1:${external}/`)).json()) as Record<string, string>
   t.match(env, {
@@ -34,12 +39,23 @@ test('an instance starts, is given what Diego gives, and goes when it is removed
     CF_INSTANCE_INTERNAL_IP: '127.0.0.1',
     MEMORY_LIMIT: '64m',
   })
-  t.match(JSON.parse(env['VCAP_APPLICATION']!), { name: 'dora', instance_id: instance!.instanceGuid, instance_index: 0, host: '0.0.0.0', port: external })
+  t.match(JSON.parse(env['VCAP_APPLICATION']!), {
+    name: 'dora',
+    instance_id: instance!.instanceGuid,
+    instance_index: 0,
+    host: '0.0.0.0',
+    port: external,
+  })
   t.notOk('SECRET_OF_THE_FOUNDATION' in env)
   t.ok(diego.instances('p-1')[0]!.usage.memory > 1e6)
 
   diego.remove('p-1')
-  await eventually('refused', () => fetch(`http://127.0.0.1:${external}/`).then(() => false, () => true))
+  await eventually('refused', () =>
+    fetch(`http://127.0.0.1:${external}/`).then(
+      () => false,
+      () => true,
+    ),
+  )
   t.same(diego.instances('p-1'), [])
   await eventually('logged', () => diego.logs('app-of-p-1', { limit: 100 }).some(({ message }) => message.includes('destroyed container')))
   const logs = diego.logs('app-of-p-1', {})
@@ -54,7 +70,10 @@ test('an instance starts, is given what Diego gives, and goes when it is removed
       /^Cell cell-1 successfully destroyed container for instance /,
     ],
   )
-  t.match(logs.filter(({ sourceType }) => sourceType === 'APP/PROC/WEB').map(({ message }) => message), ['listening'])
+  t.match(
+    logs.filter(({ sourceType }) => sourceType === 'APP/PROC/WEB').map(({ message }) => message),
+    ['listening'],
+  )
 })
 
 test('instances are spread over zones, and scaled and rerouted in place', async (t) => {
@@ -69,12 +88,24 @@ test('instances are spread over zones, and scaled and rerouted in place', async 
   const before = await running(2)
   const { actualLrps } = await call(diego.bbsPort, '/v1/actual_lrps/list', ActualLRPsRequestSchema, {}, ActualLRPsResponseSchema)
   t.same(actualLrps.map(({ availabilityZone }) => availabilityZone).toSorted(), ['z1', 'z2'])
-  t.match(actualLrps[0]!.actualLrpNetInfo, { address: '127.0.0.1', preferredAddress: 2, ports: [{ containerPort: 8080, containerTlsProxyPort: 61001 }] })
+  t.match(actualLrps[0]!.actualLrpNetInfo, {
+    address: '127.0.0.1',
+    preferredAddress: 2,
+    ports: [{ containerPort: 8080, containerTlsProxyPort: 61001 }],
+  })
 
   const stream = await subscribe(diego.bbsPort)
-  diego.desire({ ...process, instances: 3, routes: [{ hostname: 'a.test/v2', port: 8080, protocol: 'http2', options: { loadbalancing: 'hash' } }] })
+  diego.desire({
+    ...process,
+    instances: 3,
+    routes: [{ hostname: 'a.test/v2', port: 8080, protocol: 'http2', options: { loadbalancing: 'hash' } }],
+  })
   const after = await running(3)
-  t.same(after.slice(0, 2).map(({ instanceGuid }) => instanceGuid), before.map(({ instanceGuid }) => instanceGuid), 'those that ran go on')
+  t.same(
+    after.slice(0, 2).map(({ instanceGuid }) => instanceGuid),
+    before.map(({ instanceGuid }) => instanceGuid),
+    'those that ran go on',
+  )
   const changed = await eventually('told', () => stream.messages.find(({ name }) => name === 'desired_lrp_changed'))
   t.same(JSON.parse(Buffer.from(changed.message['after'].routes.routes['cf-router']).toString()), [
     { hostnames: ['a.test/v2'], port: 8080, protocol: 'http2', options: { loadbalancing: 'hash' } },
@@ -82,9 +113,20 @@ test('instances are spread over zones, and scaled and rerouted in place', async 
 
   diego.desire({ ...process, internalRoutes: [{ hostname: 'a.apps.internal' }] })
   t.equal(diego.instances('p-1').length, 2)
-  await eventually('gone', () => fetch(`http://127.0.0.1:${after[2]!.ports[0]!.external}/`).then(() => false, () => true))
+  await eventually('gone', () =>
+    fetch(`http://127.0.0.1:${after[2]!.ports[0]!.external}/`).then(
+      () => false,
+      () => true,
+    ),
+  )
   await eventually('removed', () => stream.names.includes('actual_lrp_instance_removed'))
-  const internal = await call(diego.bbsPort, '/v1/actual_lrps/list', ActualLRPsRequestSchema, { processGuid: 'p-1', index: 0 }, ActualLRPsResponseSchema)
+  const internal = await call(
+    diego.bbsPort,
+    '/v1/actual_lrps/list',
+    ActualLRPsRequestSchema,
+    { processGuid: 'p-1', index: 0 },
+    ActualLRPsResponseSchema,
+  )
   t.match(internal.actualLrps, [{ actualLrpInternalRoutes: [{ hostname: 'a.apps.internal' }] }])
   const count = stream.names.length
   diego.desire({ ...process, internalRoutes: [{ hostname: 'a.apps.internal' }] })
@@ -101,17 +143,36 @@ test('a crashing app is started again at once, then after growing delays, each t
   diego.desire(webProcess('p-1', await droplet({ 'app.js': 'console.error("out of luck"); process.exit(3)' })))
   await eventually('crashes', () => stream.names.filter((name) => name === 'actual_lrp_crashed').length === 4)
   const crashes = stream.messages.filter(({ name }) => name === 'actual_lrp_crashed').map(({ message }) => message)
-  t.same(crashes.map(({ crashCount }) => crashCount), [1, 2, 3, 4])
+  t.same(
+    crashes.map(({ crashCount }) => crashCount),
+    [1, 2, 3, 4],
+  )
   t.equal(new Set(crashes.map(({ actualLrpInstanceKey }) => actualLrpInstanceKey.instanceGuid)).size, 4)
   t.equal(crashes[0]!['crashReason'], 'APP/PROC/WEB: Exited with status 3')
-  t.match(told[0], { processGuid: 'p-1', instanceGuid: crashes[0]!['actualLrpInstanceKey'].instanceGuid, cellId: 'cell-1', index: 0, count: 1, reason: 'APP/PROC/WEB: Exited with status 3' })
+  t.match(told[0], {
+    processGuid: 'p-1',
+    instanceGuid: crashes[0]!['actualLrpInstanceKey'].instanceGuid,
+    cellId: 'cell-1',
+    index: 0,
+    count: 1,
+    reason: 'APP/PROC/WEB: Exited with status 3',
+  })
   t.match(diego.instances('p-1'), [{ details: 'APP/PROC/WEB: Exited with status 3' }])
-  const waited = stream.messages.filter(({ name, message }) => name === 'actual_lrp_instance_changed' && message['after'].state === 'CRASHED')
-  t.match(waited.map(({ message }) => message['after'].crashCount), [3, 4], 'the first two started again at once')
+  const waited = stream.messages.filter(
+    ({ name, message }) => name === 'actual_lrp_instance_changed' && message['after'].state === 'CRASHED',
+  )
+  t.match(
+    waited.map(({ message }) => message['after'].crashCount),
+    [3, 4],
+    'the first two started again at once',
+  )
   const [third, fourth] = crashes.slice(2).map(({ since }) => Number(since) / 1e6)
   t.ok(fourth! - third! >= 200, 'and then after the delay')
   const logs = diego.logs('app-of-p-1', { limit: 1000 })
-  t.match(logs.find(({ message }) => message === 'out of luck'), { sourceType: 'APP/PROC/WEB', instance: '0', type: 'ERR' })
+  t.match(
+    logs.find(({ message }) => message === 'out of luck'),
+    { sourceType: 'APP/PROC/WEB', instance: '0', type: 'ERR' },
+  )
   t.ok(logs.some(({ message }) => message === 'Exit status 3'))
 })
 
@@ -125,9 +186,16 @@ test('a port that never opens, and an http check that never passes, are crashes 
   diego.desire(webProcess('port', dropletGuid, { command: 'node silent.js', healthCheck: check('port', 700) }))
   diego.desire(webProcess('http', dropletGuid, { command: 'node sick.js', healthCheck: check('http', 3000) }))
   diego.desire(webProcess('ok', dropletGuid, { command: 'node sick.js', healthCheck: check('http', 20_000, '/ok') }))
-  diego.desire(webProcess('worker', dropletGuid, { command: 'node silent.js', type: 'worker', ports: [], healthCheck: check('process', 20_000) }))
+  diego.desire(
+    webProcess('worker', dropletGuid, { command: 'node silent.js', type: 'worker', ports: [], healthCheck: check('process', 20_000) }),
+  )
   await eventually('running', () => ['ok', 'worker'].every((guid) => diego.instances(guid)[0]!.state === 'RUNNING'))
-  const details = await eventually('crashed', () => diego.instances('port')[0]!.details && diego.instances('http')[0]!.details && [diego.instances('port')[0]!.details, diego.instances('http')[0]!.details])
+  const details = await eventually(
+    'crashed',
+    () =>
+      diego.instances('port')[0]!.details &&
+      diego.instances('http')[0]!.details && [diego.instances('port')[0]!.details, diego.instances('http')[0]!.details],
+  )
   t.match(details, [
     /^Instance never healthy after 0\.7s: Failed to make TCP connection to 127\.0\.0\.1:\d+: connection refused$/,
     /^Instance never healthy after 3s: Failed to make http request to 'http:.*\/health': received status code 500$/,
@@ -140,7 +208,9 @@ test('a running instance that no longer passes its check is replaced', async (t)
   diego.desire(webProcess('p-1', await droplet({ 'app.js': code }), { healthCheck: { type: 'http', endpoint: '/' } }))
   const first = await eventually('running', () => diego.instances('p-1').find(({ state }) => state === 'RUNNING'))
   await fetch(`http://127.0.0.1:${first.ports[0]!.external}/poison`)
-  const second = await eventually('another', () => diego.instances('p-1').find(({ state, instanceGuid }) => state === 'RUNNING' && instanceGuid !== first.instanceGuid))
+  const second = await eventually('another', () =>
+    diego.instances('p-1').find(({ state, instanceGuid }) => state === 'RUNNING' && instanceGuid !== first.instanceGuid),
+  )
   t.match(second.details, /^Instance became unhealthy: /)
 })
 
@@ -183,7 +253,12 @@ test('what a killed foundation left running is ended at the next start', async (
   const dataDir = await mkdtemp(join(tmpdir(), 'diego-test-'))
   const folder = join(dataDir, 'containers', 'left-behind')
   await mkdir(folder, { recursive: true })
-  const orphan = new ProcessGroup({ command: 'sleep 1000 & sleep 1000', folder, environment: { PATH: process.env['PATH']! }, pidFile: join(folder, 'app.pid') })
+  const orphan = new ProcessGroup({
+    command: 'sleep 1000 & sleep 1000',
+    folder,
+    environment: { PATH: process.env['PATH']! },
+    pidFile: join(folder, 'app.pid'),
+  })
   // A process that has since got the number of another's is not ours.
   const innocent = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' })
   t.teardown(() => innocent.kill())
@@ -199,10 +274,14 @@ test('instances outlive a foundation that is killed: the next one takes them ove
   const dataDir = await mkdtemp(join(tmpdir(), 'diego-test-'))
   const first = await startDiego(t, { dataDir, handoverMs: 60_000 })
   const code = `require('http').createServer((q, s) => s.end(process.env.CF_INSTANCE_GUID)).listen(process.env.PORT); setInterval(() => console.log('tick'), 20)`
-  const wanted = webProcess('p-1', await first.droplet({ 'app.js': code }), { instances: 2, internalRoutes: [{ hostname: 'a.apps.internal' }] })
+  const wanted = webProcess('p-1', await first.droplet({ 'app.js': code }), {
+    instances: 2,
+    internalRoutes: [{ hostname: 'a.apps.internal' }],
+  })
   const unwanted = { ...wanted, processGuid: 'p-2', appGuid: 'app-of-p-2', instances: 1 }
   for (const process of [wanted, unwanted]) first.diego.desire(process)
-  const running = (diego: EmbeddedDiego, guid: string) => eventually('running', () => diego.instances(guid).every(({ state }) => state === 'RUNNING') && diego.instances(guid))
+  const running = (diego: EmbeddedDiego, guid: string) =>
+    eventually('running', () => diego.instances(guid).every(({ state }) => state === 'RUNNING') && diego.instances(guid))
   const [before, other] = [await running(first.diego, 'p-1'), await running(first.diego, 'p-2')]
   await first.diego.stop()
 
@@ -212,12 +291,23 @@ test('instances outlive a foundation that is killed: the next one takes them ove
   const same = ({ instanceGuid, host, ports, state, since }: InstanceState) => ({ instanceGuid, host, ports, state, since })
   t.same(next.instances('p-1').slice(0, 2).map(same), before.map(same), 'at once, before BBS serves')
   await next.start()
-  const { actualLrps } = await call(next.bbsPort, '/v1/actual_lrps/list', ActualLRPsRequestSchema, { processGuid: 'p-1', index: 0 }, ActualLRPsResponseSchema)
+  const { actualLrps } = await call(
+    next.bbsPort,
+    '/v1/actual_lrps/list',
+    ActualLRPsRequestSchema,
+    { processGuid: 'p-1', index: 0 },
+    ActualLRPsResponseSchema,
+  )
   t.match(actualLrps, [{ state: 'RUNNING', actualLrpInternalRoutes: [{ hostname: 'a.apps.internal' }], availabilityZone: 'z1' }])
   t.equal((await running(next, 'p-1')).length, 3, 'and what is missing is started')
   t.equal(await (await fetch(`http://127.0.0.1:${before[0]!.ports[0]!.external}/`)).text(), before[0]!.instanceGuid)
   await eventually('logs', () => next.logs('app-of-p-1', {}).some(({ message }) => message === 'tick'))
-  await eventually('what nobody wants any more is ended', () => fetch(`http://127.0.0.1:${other[0]!.ports[0]!.external}/`).then(() => false, () => true))
+  await eventually('what nobody wants any more is ended', () =>
+    fetch(`http://127.0.0.1:${other[0]!.ports[0]!.external}/`).then(
+      () => false,
+      () => true,
+    ),
+  )
   next.remove('p-1')
   await eventually('all gone', async () => (await readdir(join(dataDir, 'containers'))).length === 0)
 })
@@ -225,7 +315,12 @@ test('instances outlive a foundation that is killed: the next one takes them ove
 test('an app that ended while there was no foundation is a crash to the next one', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'diego-test-'))
   const first = await startDiego(t, { dataDir, handoverMs: 60_000 })
-  const wanted = webProcess('p-1', await first.droplet({ 'app.js': `require('http').createServer((q, s) => q.url === '/end' ? process.exit(7) : s.end()).listen(process.env.PORT)` }))
+  const wanted = webProcess(
+    'p-1',
+    await first.droplet({
+      'app.js': `require('http').createServer((q, s) => q.url === '/end' ? process.exit(7) : s.end()).listen(process.env.PORT)`,
+    }),
+  )
   first.diego.desire(wanted)
   const [before] = await eventually('running', () => first.diego.instances('p-1')[0]!.state === 'RUNNING' && first.diego.instances('p-1'))
   await first.diego.stop()
@@ -235,7 +330,9 @@ test('an app that ended while there was no foundation is a crash to the next one
   await next.adopt()
   next.desire(wanted)
   await next.start()
-  const after = await eventually('another', () => next.instances('p-1').find(({ state, instanceGuid }) => state === 'RUNNING' && instanceGuid !== before!.instanceGuid))
+  const after = await eventually('another', () =>
+    next.instances('p-1').find(({ state, instanceGuid }) => state === 'RUNNING' && instanceGuid !== before!.instanceGuid),
+  )
   t.equal(after.details, 'APP/PROC/WEB: Exited with status 7')
 })
 
@@ -244,7 +341,9 @@ test('without a next foundation, instances end after the handover; without a han
     const { diego, dataDir, droplet } = await startDiego(t, { handoverMs })
     diego.desire(webProcess('p-1', await droplet(hello)))
     const [instance] = await eventually('running', () => diego.instances('p-1')[0]!.state === 'RUNNING' && diego.instances('p-1'))
-    const pids = ['container.pid', 'app.pid'].map((file) => parseInt(readFileSync(join(dataDir, 'containers', instance!.instanceGuid, file), 'utf8')))
+    const pids = ['container.pid', 'app.pid'].map((file) =>
+      parseInt(readFileSync(join(dataDir, 'containers', instance!.instanceGuid, file), 'utf8')),
+    )
     await diego.stop()
     t.equal(pids.every(isAlive), handoverMs > 0)
     await eventually('gone', () => !pids.some(isAlive))
@@ -255,9 +354,13 @@ test('a container whose process is killed is a crash, and leaves nothing running
   const { diego, dataDir, droplet } = await startDiego(t)
   diego.desire(webProcess('p-1', await droplet(hello)))
   const [before] = await eventually('running', () => diego.instances('p-1')[0]!.state === 'RUNNING' && diego.instances('p-1'))
-  const [container, app] = ['container.pid', 'app.pid'].map((file) => parseInt(readFileSync(join(dataDir, 'containers', before!.instanceGuid, file), 'utf8')))
+  const [container, app] = ['container.pid', 'app.pid'].map((file) =>
+    parseInt(readFileSync(join(dataDir, 'containers', before!.instanceGuid, file), 'utf8')),
+  )
   process.kill(container!, 'SIGKILL')
-  await eventually('another', () => diego.instances('p-1').find(({ state, instanceGuid }) => state === 'RUNNING' && instanceGuid !== before!.instanceGuid))
+  await eventually('another', () =>
+    diego.instances('p-1').find(({ state, instanceGuid }) => state === 'RUNNING' && instanceGuid !== before!.instanceGuid),
+  )
   t.notOk(isAlive(app!))
 })
 

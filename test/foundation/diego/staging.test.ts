@@ -36,7 +36,15 @@ async function zip(file: string, items: Record<string, string | Item>): Promise<
 async function build(t: Test, items: Record<string, string | Item>, changes: Partial<StagingInput> = {}) {
   const folder = await folderFor(t)
   const lines: string[] = []
-  const input = { appGuid: 'app', buildGuid: 'build', packageFile: join(folder, 'package.zip'), dropletFile: join(folder, 'droplets', 'd.tgz'), buildpacks: [], environment: {}, ...changes }
+  const input = {
+    appGuid: 'app',
+    buildGuid: 'build',
+    packageFile: join(folder, 'package.zip'),
+    dropletFile: join(folder, 'droplets', 'd.tgz'),
+    buildpacks: [],
+    environment: {},
+    ...changes,
+  }
   await zip(input.packageFile, items)
   const staged = stage(input, join(folder, 'work'), (line) => lines.push(line))
   await staged.catch(() => {})
@@ -52,14 +60,24 @@ test('what an app is, and how it is started', async (t) => {
   const json = (value: object): string => JSON.stringify(value)
   const cases: Record<string, [Record<string, string>, Partial<StagingInput>, string, Record<string, string>]> = {
     'npm start': [{ 'package.json': json({ scripts: { start: 'node x.js' } }) }, {}, 'nodejs_buildpack', { web: 'npm start' }],
-    'main': [{ 'package.json': json({ main: 'lib/x.js' }), 'lib/x.js': '' }, {}, 'nodejs_buildpack', { web: `node 'lib/x.js'` }],
+    main: [{ 'package.json': json({ main: 'lib/x.js' }), 'lib/x.js': '' }, {}, 'nodejs_buildpack', { web: `node 'lib/x.js'` }],
     'a usual file': [{ 'server.js': '' }, {}, 'nodejs_buildpack', { web: 'node server.js' }],
-    'Procfile over npm start': [{ 'package.json': json({ scripts: { start: 'x' } }), Procfile: 'web: node web.js\r\nworker:  node worker.js --all\n# no\n' }, {}, 'nodejs_buildpack', { web: 'node web.js', worker: 'node worker.js --all' }],
+    'Procfile over npm start': [
+      { 'package.json': json({ scripts: { start: 'x' } }), Procfile: 'web: node web.js\r\nworker:  node worker.js --all\n# no\n' },
+      {},
+      'nodejs_buildpack',
+      { web: 'node web.js', worker: 'node worker.js --all' },
+    ],
     'Procfile alone': [{ Procfile: 'web: ./run' }, {}, 'binary_buildpack', { web: './run' }],
     'index.html': [{ 'index.html': 'hello', 'app.js': '' }, {}, 'staticfile_buildpack', { web: 'node .static/server.mts' }],
-    'Staticfile': [{ Staticfile: 'root: dist', 'package.json': '{}' }, {}, 'staticfile_buildpack', { web: 'node .static/server.mts' }],
+    Staticfile: [{ Staticfile: 'root: dist', 'package.json': '{}' }, {}, 'staticfile_buildpack', { web: 'node .static/server.mts' }],
     'a command': [{ 'main.py': '' }, { command: 'python3 main.py' }, 'binary_buildpack', {}],
-    'a named buildpack': [{ 'index.html': '', Procfile: 'web: ./run' }, { buildpacks: ['https://github.com/cloudfoundry/staticfile-buildpack.git#v1'] }, 'staticfile_buildpack', { web: './run' }],
+    'a named buildpack': [
+      { 'index.html': '', Procfile: 'web: ./run' },
+      { buildpacks: ['https://github.com/cloudfoundry/staticfile-buildpack.git#v1'] },
+      'staticfile_buildpack',
+      { web: './run' },
+    ],
   }
   for (const [name, [files, changes, buildpack, processTypes]] of Object.entries(cases)) {
     t.match(await build(t, files, changes), { buildpack, processTypes }, name)
@@ -67,19 +85,30 @@ test('what an app is, and how it is started', async (t) => {
 })
 
 test('what cannot be staged is refused with a sentence, and leaves nothing behind', async (t) => {
-  const refused = (items: Record<string, string | Item>, message: RegExp, changes: Partial<StagingInput> = {}) => t.rejects(build(t, items, changes), { message })
+  const refused = (items: Record<string, string | Item>, message: RegExp, changes: Partial<StagingInput> = {}) =>
+    t.rejects(build(t, items, changes), { message })
   await refused({ 'readme.txt': 'hi' }, /^NoAppDetectedError - An app was not successfully detected by any available buildpack$/)
-  await refused({ 'index.html': '' }, /^NoAppDetectedError - Buildpack "cobol" is not known here; there are staticfile_buildpack, /, { buildpacks: ['cobol'] })
+  await refused({ 'index.html': '' }, /^NoAppDetectedError - Buildpack "cobol" is not known here; there are staticfile_buildpack, /, {
+    buildpacks: ['cobol'],
+  })
   await refused({ 'package.json': '{' }, /^BuildpackCompileFailed - .*package\.json: /)
   await refused({ 'package.json': '[]' }, /package\.json: is not an object/)
   await refused({ Staticfile: 'root: [' }, /Staticfile: /)
 })
 
 test('dependencies that are not there are installed, and those that are are left alone', async (t) => {
-  const here = { 'package.json': JSON.stringify({ main: 'x.js', dependencies: { leftpad: '1' } }), 'x.js': '', 'node_modules/leftpad/index.js': '' }
+  const here = {
+    'package.json': JSON.stringify({ main: 'x.js', dependencies: { leftpad: '1' } }),
+    'x.js': '',
+    'node_modules/leftpad/index.js': '',
+  }
   t.match((await build(t, here)).lines, ['-----> nodejs_buildpack', '       no dependencies to install'])
 
-  const local = { 'package.json': JSON.stringify({ main: 'x.js', dependencies: { local: 'file:./local' } }), 'x.js': '', 'local/package.json': '{"name":"local","version":"1.0.0"}' }
+  const local = {
+    'package.json': JSON.stringify({ main: 'x.js', dependencies: { local: 'file:./local' } }),
+    'x.js': '',
+    'local/package.json': '{"name":"local","version":"1.0.0"}',
+  }
   const { lines, app } = await build(t, local)
   t.ok(lines.some((line) => line.includes('npm install --omit=dev')))
   await t.resolves(access(join(app, 'node_modules', 'local', 'package.json')))
@@ -100,18 +129,19 @@ test('a package is unpacked within its folder: names, links and sizes', async (t
     return to
   }
   const link = (content: string): Item => ({ content, mode: 0o120777 })
-  const refused = (items: Record<string, string | Item>, message: RegExp, limits?: { size: number; entries: number }) => t.rejects(unpack(items, limits), { message })
+  const refused = (items: Record<string, string | Item>, message: RegExp, limits?: { size: number; entries: number }) =>
+    t.rejects(unpack(items, limits), { message })
 
-  const good = await unpack({ 'bin/run': { content: '#!/bin/sh', mode: 0o100755 }, 'bin/same': link('run'), 'nowhere': link('not/yet') })
+  const good = await unpack({ 'bin/run': { content: '#!/bin/sh', mode: 0o100755 }, 'bin/same': link('run'), nowhere: link('not/yet') })
   t.equal(await readlink(join(good, 'bin/same')), 'run')
   t.equal(readFileSync(join(good, 'bin/same'), 'utf8'), '#!/bin/sh')
   await t.resolves(access(join(good, 'bin/run'), 1))
 
-  await refused({ 'out': link('../..') }, /the link out leads out of it/)
-  await refused({ 'out': link('/etc') }, /the link out leads out of it/)
+  await refused({ out: link('../..') }, /the link out leads out of it/)
+  await refused({ out: link('/etc') }, /the link out leads out of it/)
   await refused({ 'a/b/root': link('../..'), 'a/b/out': link('root/..') }, /leads out of it/)
-  await refused({ 'big': 'x'.repeat(1000) }, /unpacks to more than 999 bytes/, { size: 999, entries: 10 })
-  await refused({ 'a': '', 'b': '' }, /more than 1 entries/, { size: 999, entries: 1 })
+  await refused({ big: 'x'.repeat(1000) }, /unpacks to more than 999 bytes/, { size: 999, entries: 10 })
+  await refused({ a: '', b: '' }, /more than 1 entries/, { size: 999, entries: 1 })
 
   // yazl makes no bad names, so one is written over a good one of the same length.
   for (const name of ['../../evil', '/etc/evil.']) {
@@ -120,7 +150,7 @@ test('a package is unpacked within its folder: names, links and sizes', async (t
     await t.rejects(unzip(file, folder), { message: /cannot be unpacked: (invalid relative path|absolute path)/ }, name)
   }
   // Declared smaller than it is.
-  await zip(file, { 'liar': 'x'.repeat(1000) })
+  await zip(file, { liar: 'x'.repeat(1000) })
   const bytes = readFileSync(file)
   bytes.writeUInt32LE(10, bytes.indexOf(Buffer.from([0x50, 0x4b, 1, 2])) + 24)
   await writeFile(file, bytes)
@@ -151,7 +181,13 @@ test('a static site is served from its droplet', async (t) => {
   const { ports } = await eventually('running', () => diego.instances('site-1').find(({ state }) => state === 'RUNNING'))
   const ask = async (path: string, init: RequestInit = {}) => {
     const response = await fetch(`http://127.0.0.1:${ports[0]!.external}${path}`, { redirect: 'manual', ...init })
-    return { status: response.status, type: response.headers.get('content-type'), location: response.headers.get('location'), modified: response.headers.get('last-modified'), body: await response.text() }
+    return {
+      status: response.status,
+      type: response.headers.get('content-type'),
+      location: response.headers.get('location'),
+      modified: response.headers.get('last-modified'),
+      body: await response.text(),
+    }
   }
   const home = await ask('/')
   t.match(home, { status: 200, type: 'text/html; charset=utf-8', body: '<h1>hello</h1>' })
@@ -162,6 +198,7 @@ test('a static site is served from its droplet', async (t) => {
   t.match(await ask('/', { method: 'HEAD' }), { status: 200, body: '' })
   t.match(await ask('/', { method: 'POST' }), { status: 405 })
   t.match(await ask('/', { headers: { 'If-Modified-Since': home.modified! } }), { status: 304 })
-  for (const path of ['/none', '/.hidden', '/..%2fsecret.txt', '/%2e%2e/secret.txt', '/sub/..%2f..%2fsecret.txt']) t.match(await ask(path), { status: 404, body: 'nothing here' }, path)
+  for (const path of ['/none', '/.hidden', '/..%2fsecret.txt', '/%2e%2e/secret.txt', '/sub/..%2f..%2fsecret.txt'])
+    t.match(await ask(path), { status: 404, body: 'nothing here' }, path)
   t.match(await ask('/%E0%A4%A'), { status: 400 })
 })

@@ -46,7 +46,11 @@ test('an instance shows its identity to a router, and passes bytes on both ways'
   const bytes = Buffer.alloc(3_000_000, 'mesh')
   socket.end(bytes)
   const answer = await text(socket)
-  t.equal(createHash('sha256').update(answer).digest('hex'), createHash('sha256').update(bytes).digest('hex'), 'whole, though we had closed our end')
+  t.equal(
+    createHash('sha256').update(answer).digest('hex'),
+    createHash('sha256').update(bytes).digest('hex'),
+    'whole, though we had closed our end',
+  )
 
   const again = dial(proxy.port, asRouter)
   await once(again, 'secureConnect')
@@ -90,7 +94,12 @@ test('a resumed session is checked as well, and let in', async (t) => {
 test('it takes h2 where a client offers it, as cells do; HTTP/2 passes to the app', async (t) => {
   const app = http2.createServer((_request, response) => response.end('over h2'))
   const proxy = await start(t, (socket) => app.emit('connection', socket))
-  for (const [offered, taken] of [[['http/1.1', 'h2'], 'h2'], [['http/1.1'], 'http/1.1'], [['istio'], 'istio'], [undefined, false]] as const) {
+  for (const [offered, taken] of [
+    [['http/1.1', 'h2'], 'h2'],
+    [['http/1.1'], 'http/1.1'],
+    [['istio'], 'istio'],
+    [undefined, false],
+  ] as const) {
     const socket = dial(proxy.port, { ...asRouter, ALPNProtocols: offered && [...offered] })
     await once(socket, 'secureConnect')
     t.equal(socket.alpnProtocol, taken)
@@ -112,7 +121,14 @@ test('an app that is gone closes the connection', async (t) => {
 
 test('a renewed identity is shown on new connections', async (t) => {
   const { diego, droplet } = await startDiego(t, { identityValidityMs: 3000, identityAuthority })
-  diego.desire(webProcess('p-1', await droplet({ 'app.js': `require('http').createServer((q, s) => s.end(require('fs').readFileSync(process.env.CF_INSTANCE_CERT))).listen(process.env.PORT)` })))
+  diego.desire(
+    webProcess(
+      'p-1',
+      await droplet({
+        'app.js': `require('http').createServer((q, s) => s.end(require('fs').readFileSync(process.env.CF_INSTANCE_CERT))).listen(process.env.PORT)`,
+      }),
+    ),
+  )
   const { ports, instanceGuid } = await eventually('running', () => diego.instances('p-1').find(({ state }) => state === 'RUNNING'))
   const serial = async (): Promise<string> => {
     const socket = dial(ports[0]!.externalTls, { ...asRouter, servername: instanceGuid, rejectUnauthorized: false })

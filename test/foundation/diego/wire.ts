@@ -20,14 +20,21 @@ export interface RawAnswer {
 }
 
 /** One request with any method and body, as a client that knows nothing of protobuf would send it. */
-export function send(port: number, path: string, { method = 'POST', body = Buffer.alloc(0), tls = client }: { method?: string; body?: Buffer; tls?: object } = {}): Promise<RawAnswer> {
+export function send(
+  port: number,
+  path: string,
+  { method = 'POST', body = Buffer.alloc(0), tls = client }: { method?: string; body?: Buffer; tls?: object } = {},
+): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
-    const call = request({ host: '127.0.0.1', port, path, method, agent: false, servername: 'bbs.service.cf.internal', ...tls }, (response) => {
-      const parts: Buffer[] = []
-      response.on('data', (part: Buffer) => parts.push(part))
-      response.once('end', () => resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(parts) }))
-      response.once('error', reject)
-    })
+    const call = request(
+      { host: '127.0.0.1', port, path, method, agent: false, servername: 'bbs.service.cf.internal', ...tls },
+      (response) => {
+        const parts: Buffer[] = []
+        response.on('data', (part: Buffer) => parts.push(part))
+        response.once('end', () => resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(parts) }))
+        response.once('error', reject)
+      },
+    )
     call.once('error', reject)
     call.end(body)
   })
@@ -110,7 +117,9 @@ export async function subscribe(port: number, cellId = ''): Promise<RawStream> {
   const socket = connect({ host: '127.0.0.1', port, servername: 'bbs.service.cf.internal', ...client })
   const stream = new RawStream(socket)
   const body = toBinary(EventsByCellIdSchema, create(EventsByCellIdSchema, { cellId }))
-  socket.write(`POST /v1/events/lrp_instances.r1 HTTP/1.1\r\nHost: bbs\r\nContent-Type: application/x-protobuf\r\nContent-Length: ${body.length}\r\n\r\n`)
+  socket.write(
+    `POST /v1/events/lrp_instances.r1 HTTP/1.1\r\nHost: bbs\r\nContent-Type: application/x-protobuf\r\nContent-Length: ${body.length}\r\n\r\n`,
+  )
   socket.write(body)
   await eventually('a head', () => stream.text.includes('\r\n\r\n'))
   return stream

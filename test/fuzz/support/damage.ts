@@ -26,5 +26,9 @@ function harm(bytes: Buffer, { kind, at: share, length, bytes: more }: Damage): 
   if (kind === 'insert') return Buffer.concat([before, more, after])
   if (kind === 'repeat') return Buffer.concat([before, after.subarray(0, length), after])
   if (kind === 'remove') return Buffer.concat([before, after.subarray(length)])
-  return Buffer.concat([before, Buffer.from(after.subarray(0, more.length).map((byte, i) => byte ^ (more[i] ?? 0))), after.subarray(more.length)])
+  return Buffer.concat([
+    before,
+    Buffer.from(after.subarray(0, more.length).map((byte, i) => byte ^ (more[i] ?? 0))),
+    after.subarray(more.length),
+  ])
 }

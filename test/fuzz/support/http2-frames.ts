@@ -1,7 +1,18 @@
 /** HTTP/2 frames (RFC 9113 §4, §6) and header blocks (RFC 7541), written without any of the checks that a library makes. */
 
 export const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-export const types = { data: 0, headers: 1, priority: 2, reset: 3, settings: 4, push: 5, ping: 6, goaway: 7, window: 8, continuation: 9 } as const
+export const types = {
+  data: 0,
+  headers: 1,
+  priority: 2,
+  reset: 3,
+  settings: 4,
+  push: 5,
+  ping: 6,
+  goaway: 7,
+  window: 8,
+  continuation: 9,
+} as const
 export const endStream = 1
 export const endHeaders = 4
 
@@ -20,12 +31,19 @@ export function headerBlock(headers: [name: string, value: string][]): Buffer {
 }
 
 export const settings = (entries: [id: number, value: number][] = []): Buffer =>
-  frame(types.settings, 0, 0, Buffer.concat(entries.map(([id, value]) => {
-    const entry = Buffer.alloc(6)
-    entry.writeUInt16BE(id)
-    entry.writeUInt32BE(value, 2)
-    return entry
-  })))
+  frame(
+    types.settings,
+    0,
+    0,
+    Buffer.concat(
+      entries.map(([id, value]) => {
+        const entry = Buffer.alloc(6)
+        entry.writeUInt16BE(id)
+        entry.writeUInt32BE(value, 2)
+        return entry
+      }),
+    ),
+  )
 
 export function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4)
@@ -35,7 +53,7 @@ export function uint32(value: number): Buffer {
 
 /** The frames in `bytes`, but for an incomplete last one. */
 export function* frames(bytes: Buffer): Generator<{ type: number; stream: number }> {
-  for (let at = 0; at + 9 <= bytes.length; ) {
+  for (let at = 0; at + 9 <= bytes.length;) {
     const end = at + 9 + bytes.readUIntBE(at, 3)
     if (end > bytes.length) return
     yield { type: bytes.readUInt8(at + 3), stream: bytes.readUInt32BE(at + 5) }

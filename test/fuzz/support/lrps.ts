@@ -4,7 +4,24 @@ import { ActualLRPSchema, DesiredLRPSchema, type ActualLRP, type DesiredLRP } fr
 
 /** Text that is a name now and then, and otherwise whatever a field of BBS or Cloud Controller can carry. */
 export const text = fc.oneof(
-  fc.constantFrom('a', 'b', 'a.mesh', 'b.mesh/x', 'B.MESH.', '*.mesh', 'x.internal', 'a.mesh:80', 'mesh', '', '.', '/', 'a.mesh//x/../y', 'a.mesh/%2e', '__proto__', 'constructor'),
+  fc.constantFrom(
+    'a',
+    'b',
+    'a.mesh',
+    'b.mesh/x',
+    'B.MESH.',
+    '*.mesh',
+    'x.internal',
+    'a.mesh:80',
+    'mesh',
+    '',
+    '.',
+    '/',
+    'a.mesh//x/../y',
+    'a.mesh/%2e',
+    '__proto__',
+    'constructor',
+  ),
   fc.string({ maxLength: 20 }),
   fc.string({ unit: 'binary', maxLength: 20 }),
   fc.string({ unit: 'grapheme', maxLength: 8 }).map((label) => `${label}.mesh`),
@@ -14,13 +31,24 @@ const int32 = fc.oneof(fc.integer({ min: -2, max: 5 }), fc.integer({ min: -(2 **
 const uint32 = fc.oneof(fc.integer({ min: 0, max: 5 }), fc.constantFrom(8080, 65_535, 65_536), fc.integer({ min: 0, max: 2 ** 32 - 1 }))
 const tag = fc.option(fc.record({ epoch: fc.oneof(small, text), index: uint32 }), { nil: undefined })
 
-const routerEntry = fc.record({ hostnames: fc.array(text, { maxLength: 3 }), port: fc.oneof(uint32, fc.anything()), protocol: fc.oneof(fc.constantFrom('http1', 'http2'), text), options: fc.oneof(fc.object({ maxDepth: 2 }), fc.anything()) }, { requiredKeys: [] })
+const routerEntry = fc.record(
+  {
+    hostnames: fc.array(text, { maxLength: 3 }),
+    port: fc.oneof(uint32, fc.anything()),
+    protocol: fc.oneof(fc.constantFrom('http1', 'http2'), text),
+    options: fc.oneof(fc.object({ maxDepth: 2 }), fc.anything()),
+  },
+  { requiredKeys: [] },
+)
 const json = fc.oneof(
   fc.array(fc.oneof(routerEntry, fc.record({ hostname: text })), { maxLength: 3 }).map((entries) => JSON.stringify(entries)),
   fc.json({ maxDepth: 3 }),
   text,
 )
-const routes = fc.dictionary(fc.constantFrom('cf-router', 'internal-router', 'tcp-router', '__proto__'), json.map((value) => Buffer.from(value ?? '')))
+const routes = fc.dictionary(
+  fc.constantFrom('cf-router', 'internal-router', 'tcp-router', '__proto__'),
+  json.map((value) => Buffer.from(value ?? '')),
+)
 
 /** Desired LRPs that BBS could send, whatever their fields mean. */
 export const desiredLrps: fc.Arbitrary<DesiredLRP> = fc
@@ -30,9 +58,15 @@ export const desiredLrps: fc.Arbitrary<DesiredLRP> = fc
     instances: int32,
     logGuid: fc.oneof(small, text),
     ports: fc.array(uint32, { maxLength: 2 }),
-    routes: fc.option(routes.map((byRouter) => ({ routes: byRouter })), { nil: undefined }),
+    routes: fc.option(
+      routes.map((byRouter) => ({ routes: byRouter })),
+      { nil: undefined },
+    ),
     modificationTag: tag,
-    metricTags: fc.dictionary(fc.constantFrom('app_id', 'app_name', 'process_type', 'space_id', 'organization_id', 'x'), text.map((value) => ({ static: value }))),
+    metricTags: fc.dictionary(
+      fc.constantFrom('app_id', 'app_name', 'process_type', 'space_id', 'organization_id', 'x'),
+      text.map((value) => ({ static: value })),
+    ),
   })
   .map((fields) => create(DesiredLRPSchema, fields))
 
@@ -46,7 +80,9 @@ export const actualLrps: fc.Arbitrary<ActualLRP> = fc
         address: fc.oneof(fc.constantFrom('10.0.0.1', '::1', '256.1.1.1'), text),
         instanceAddress: fc.oneof(fc.constantFrom('10.255.0.1'), text),
         preferredAddress: int32,
-        ports: fc.array(fc.record({ containerPort: uint32, hostPort: uint32, containerTlsProxyPort: uint32, hostTlsProxyPort: uint32 }), { maxLength: 3 }),
+        ports: fc.array(fc.record({ containerPort: uint32, hostPort: uint32, containerTlsProxyPort: uint32, hostTlsProxyPort: uint32 }), {
+          maxLength: 3,
+        }),
       }),
       { nil: undefined },
     ),

@@ -54,7 +54,8 @@ export class Memory {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)]
     if (!first || !last || last.at - first.at < shortest) return undefined
     const half = this.#samples.filter(({ at }) => at >= (first.at + last.at) / 2)
-    const mean = (of: (sample: { at: number; bytes: number }) => number): number => half.reduce((sum, sample) => sum + of(sample), 0) / half.length
+    const mean = (of: (sample: { at: number; bytes: number }) => number): number =>
+      half.reduce((sum, sample) => sum + of(sample), 0) / half.length
     const [time, bytes] = [mean(({ at }) => at), mean((sample) => sample.bytes)]
     const covariance = mean((sample) => (sample.at - time) * (sample.bytes - bytes))
     const variance = mean(({ at }) => (at - time) ** 2)

@@ -75,9 +75,17 @@ export class Run {
   /** Checks a property with new cases until the budget is used up; the seed that breaks it is a fault. */
   async property<Value>(arbitrary: fc.Arbitrary<Value>, check: (value: Value) => Promise<void>): Promise<void> {
     for (let round = 0; this.goesOn; round++) {
-      const result = await fc.check(fc.asyncProperty(arbitrary, check), { numRuns: roundSize, seed: this.seed + round, timeout: caseLimit, interruptAfterTimeLimit: 600_000 })
+      const result = await fc.check(fc.asyncProperty(arbitrary, check), {
+        numRuns: roundSize,
+        seed: this.seed + round,
+        timeout: caseLimit,
+        interruptAfterTimeLimit: 600_000,
+      })
       this.count(result.numRuns)
-      if (result.failed) this.fault(`seed ${this.seed + round}: ${fc.defaultReportMessage(result)?.slice(0, 3000)}\n${result.errorInstance instanceof Error ? result.errorInstance.stack : String(result.errorInstance)}`)
+      if (result.failed)
+        this.fault(
+          `seed ${this.seed + round}: ${fc.defaultReportMessage(result)?.slice(0, 3000)}\n${result.errorInstance instanceof Error ? result.errorInstance.stack : String(result.errorInstance)}`,
+        )
     }
   }
 

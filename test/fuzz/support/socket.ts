@@ -14,7 +14,11 @@ export async function exchangeAndEnd(port: number, bytes: Uint8Array): Promise<B
 }
 
 /** Sends bytes, and waits until `isAnswer` holds for what came back, the other end closed, or nothing more is to be expected. */
-export async function exchange(port: number, bytes: Uint8Array, isAnswer: (received: Buffer) => boolean): Promise<{ received: Buffer; closed: boolean }> {
+export async function exchange(
+  port: number,
+  bytes: Uint8Array,
+  isAnswer: (received: Buffer) => boolean,
+): Promise<{ received: Buffer; closed: boolean }> {
   const socket = open(port)
   socket.write(bytes)
   let received: Buffer = Buffer.alloc(0)

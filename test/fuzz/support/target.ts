@@ -25,21 +25,32 @@ export interface Target {
 }
 
 /** Starts a mesh, gives a target of every engine to `attack` in turn, and watches the routers' memory. */
-export async function attackEngines(run: Run, attack: (target: Target) => Promise<void>, engines: EngineName[] = ['embedded', 'envoy']): Promise<void> {
+export async function attackEngines(
+  run: Run,
+  attack: (target: Target) => Promise<void>,
+  engines: EngineName[] = ['embedded', 'envoy'],
+): Promise<void> {
   const mesh = await Mesh.start({ translation: { requestHeadersTimeout: '2s', requestTimeout: '10s' } })
   try {
     for (const engine of engines) {
       const router = mesh.routers.get(engine)
       if (!router) continue
       const target: Target = { engine, router, host: '', seen: [], faults: [] }
-      const { host, instances } = await mesh.serve({ handler: (request, response) => {
-        look(target, request)
-        request.resume().on('error', () => {})
-        request.on('end', () => response.end(`${request.method} ${request.url}`))
-      } })
+      const { host, instances } = await mesh.serve({
+        handler: (request, response) => {
+          look(target, request)
+          request.resume().on('error', () => {})
+          request.on('end', () => response.end(`${request.method} ${request.url}`))
+        },
+      })
       target.host = host
-      // What Node's parser refuses came past the router as something that two readers may read in two ways; a request that breaks off did not.
-      instances[0]?.app.on('clientError', ({ code = '' }: NodeJS.ErrnoException) => code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE' && target.faults.push(`the app was sent what is no HTTP: ${code}`))
+      // What Node's parser refuses came past the router as something that two readers may read in two ways; a request that breaks off did
+      // not.
+      instances[0]?.app.on(
+        'clientError',
+        ({ code = '' }: NodeJS.ErrnoException) =>
+          code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE' && target.faults.push(`the app was sent what is no HTTP: ${code}`),
+      )
       const { child, name } = router.program
       run.watch(name, () => residentOf(enginePid(child.pid!, engine)))
       await attack(target)
@@ -67,7 +78,8 @@ export async function honest({ engine, router, host, seen }: Target, run: Run, w
 function look({ seen, faults }: Target, { method = '', url = '', rawHeaders, headers }: IncomingMessage): void {
   seen.push({ method, url, headers: rawHeaders })
   if ('content-length' in headers && 'transfer-encoding' in headers) faults.push(`${url} reached the app with a length and a coding`)
-  if (url.includes('smuggled') || 'x-smuggled' in headers) faults.push(`a smuggled request or header reached the app: ${method} ${url} ${JSON.stringify(rawHeaders).slice(0, 500)}`)
+  if (url.includes('smuggled') || 'x-smuggled' in headers)
+    faults.push(`a smuggled request or header reached the app: ${method} ${url} ${JSON.stringify(rawHeaders).slice(0, 500)}`)
 }
 
 /** The process that carries the traffic: the program itself, or the Envoy that it started. */

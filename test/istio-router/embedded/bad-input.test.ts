@@ -42,10 +42,15 @@ const cases: [name: string, request: string, status: number][] = [
 test('what could be read in two ways is refused, and nothing of it reaches the app', async (t) => {
   const router = await TestRouter.start(t)
   const seen: string[] = []
-  const { host } = await router.serve({ handler: (request, response) => {
-    seen.push(request.url!)
-    request.resume().on('end', () => response.end('served')).on('error', () => {})
-  } })
+  const { host } = await router.serve({
+    handler: (request, response) => {
+      seen.push(request.url!)
+      request
+        .resume()
+        .on('end', () => response.end('served'))
+        .on('error', () => {})
+    },
+  })
   for (const [name, request, status] of cases) {
     const answer = await raw(router.http, Buffer.from(request.replaceAll('HOST', host), 'latin1'), '\r\n\r\n')
     t.match(answer, new RegExp(`^HTTP/1.1 ${status} `), name)
@@ -57,7 +62,10 @@ test('what could be read in two ways is refused, and nothing of it reaches the a
 test('one connection carries no second request after a refused one', async (t) => {
   const router = await TestRouter.start(t)
   const { host } = await router.serve({ handler: (_request, response) => response.end('smuggled') })
-  const answer = await raw(router.http, `POST / HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
+  const answer = await raw(
+    router.http,
+    `POST / HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: ${host}\r\n\r\n`,
+  )
   t.equal(answer.match(/HTTP\/1.1/g)?.length, 1)
   t.notMatch(answer, /smuggled/)
 })
@@ -79,9 +87,20 @@ test('fields of the connection stay on the connection', async (t) => {
       response.end(JSON.stringify(request.headers))
     },
   })
-  const { body, headers } = await ask(router.http, host, { headers: { connection: 'x-own, keep-alive, content-length, x-forwarded-for', 'x-own': '1', 'keep-alive': 'timeout=1', 'proxy-connection': 'x', te: 'gzip' } })
+  const { body, headers } = await ask(router.http, host, {
+    headers: {
+      connection: 'x-own, keep-alive, content-length, x-forwarded-for',
+      'x-own': '1',
+      'keep-alive': 'timeout=1',
+      'proxy-connection': 'x',
+      te: 'gzip',
+    },
+  })
   const forwarded = JSON.parse(body) as Record<string, string>
-  t.strictSame([forwarded['x-own'], forwarded['keep-alive'], forwarded['proxy-connection'], forwarded.te], [undefined, undefined, undefined, undefined])
+  t.strictSame(
+    [forwarded['x-own'], forwarded['keep-alive'], forwarded['proxy-connection'], forwarded.te],
+    [undefined, undefined, undefined, undefined],
+  )
   t.ok(forwarded['x-forwarded-for'], 'a client cannot take away what the router says')
   t.notOk(headers['x-private'])
 })
@@ -97,7 +116,8 @@ test('HTTP/2 requests are held to the same rules', async (t) => {
   const router = await TestRouter.start(t)
   const { host } = await router.serve()
   const session = http2(router.http)
-  const status = async (headers: Record<string, string>) => (await askHttp2(session, { ':path': '/', ':authority': host, ...headers })).headers[':status']
+  const status = async (headers: Record<string, string>) =>
+    (await askHttp2(session, { ':path': '/', ':authority': host, ...headers })).headers[':status']
   t.equal(await status({}), 200)
   t.equal(await status({ host: 'other.test' }), 400)
   t.equal(await status({ ':path': '/%00' }), 400)

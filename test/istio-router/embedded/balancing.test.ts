@@ -8,13 +8,21 @@ import { ringHash } from '../../../src/istio-router/embedded/balancing/ring-hash
 import { roundRobin } from '../../../src/istio-router/embedded/balancing/round-robin.ts'
 import { hashOf } from '../../../src/istio-router/embedded/routing/hash-policy.ts'
 
-const balancers = { ROUND_ROBIN: roundRobin(false), RANDOM: random, LEAST_REQUEST: leastRequest(8, false), WARMING_UP: roundRobin(true), RING: ringHash(1024, undefined), MAGLEV: maglev(5003, undefined) } satisfies Record<string, MakeBalancer>
+const balancers = {
+  ROUND_ROBIN: roundRobin(false),
+  RANDOM: random,
+  LEAST_REQUEST: leastRequest(8, false),
+  WARMING_UP: roundRobin(true),
+  RING: ringHash(1024, undefined),
+  MAGLEV: maglev(5003, undefined),
+} satisfies Record<string, MakeBalancer>
 
 interface Named extends Candidate {
   name: string
 }
 
-const endpoints = (...weights: number[]): Named[] => weights.map((weight, i) => ({ name: String.fromCharCode(97 + i), key: `10.0.0.${i}:80`, weight, active: 0 }))
+const endpoints = (...weights: number[]): Named[] =>
+  weights.map((weight, i) => ({ name: String.fromCharCode(97 + i), key: `10.0.0.${i}:80`, weight, active: 0 }))
 const names = (policy: keyof typeof balancers, set: Named[], picks: number): string[] => {
   const balancer = balancers[policy](set)
   return Array.from({ length: picks }, () => balancer.pick()!.name)
@@ -51,7 +59,17 @@ test('least request prefers who has less to do', (t) => {
   // All of eight draws are the busy one once in 6561 times: in 3000 more than 10 once in 10¹⁰.
   t.ok(count(order, 'a') <= 10, 'of any two the other one is less busy')
   const [heavy, light] = endpoints(12, 1)
-  const weighted = count(names('LEAST_REQUEST', [{ ...heavy!, name: 'h', active: 2 }, { ...light!, name: 'l' }], 1000), 'h')
+  const weighted = count(
+    names(
+      'LEAST_REQUEST',
+      [
+        { ...heavy!, name: 'h', active: 2 },
+        { ...light!, name: 'l' },
+      ],
+      1000,
+    ),
+    'h',
+  )
   t.ok(Math.abs(weighted - 800) <= 2, 'load counts by weight')
   t.end()
 })
@@ -75,11 +93,15 @@ const chosen = (make: MakeBalancer, set: Named[]): string[] => {
 }
 
 // A ring of a given size has more places for each of fewer endpoints, so that some more requests move.
-for (const [name, make, spread, moving] of [['a ring', ringHash(16_384, undefined), 0.2, 800], ['a table', maglev(65_537, undefined), 0.1, 250]] as const) {
+for (const [name, make, spread, moving] of [
+  ['a ring', ringHash(16_384, undefined), 0.2, 800],
+  ['a table', maglev(65_537, undefined), 0.1, 250],
+] as const) {
   test(`${name} gives each endpoint its share, and few requests to another one when one comes or goes`, (t) => {
     const set = endpoints(1, 1, 1, 1, 2)
     const before = chosen(make, set)
-    for (const { name: endpoint, weight } of set) t.ok(Math.abs(count(before, endpoint) / 5000 / (weight / 6) - 1) < spread, `${endpoint}: ${count(before, endpoint)}`)
+    for (const { name: endpoint, weight } of set)
+      t.ok(Math.abs(count(before, endpoint) / 5000 / (weight / 6) - 1) < spread, `${endpoint}: ${count(before, endpoint)}`)
     t.strictSame(chosen(make, endpoints(1, 1, 1, 1, 2)), before)
     const without = chosen(make, set.slice(1))
     const moved = without.filter((endpoint, i) => endpoint !== before[i] && before[i] !== 'a').length
@@ -100,7 +122,16 @@ test('by hash nobody has more to do than the bound says, where there is one', (t
 })
 
 const placed = (...places: [name: string, priority: number, locality: string, healthy: boolean][]) =>
-  places.map(([name, priority, locality, healthy], i) => ({ name, key: String(i), weight: 1, active: 0, priority, locality, localityWeight: locality === 'z1' ? 80 : 20, healthy }))
+  places.map(([name, priority, locality, healthy], i) => ({
+    name,
+    key: String(i),
+    weight: 1,
+    active: 0,
+    priority,
+    locality,
+    localityWeight: locality === 'z1' ? 80 : 20,
+    healthy,
+  }))
 const localities = (set: ReturnType<typeof placed>, options: { weighted?: boolean; panic?: number } = {}): string[] => {
   const balancer = byLocality(set, { weighted: false, overprovisioning: 140, panic: 0, ...options }, random)
   return Array.from({ length: 4000 }, () => balancer.pick()?.name ?? 'none')
@@ -119,7 +150,10 @@ test('the next priority gets what the first cannot take, and nothing before', (t
 test('priorities that a retry avoids are asked only where there is no other', (t) => {
   const set = placed(['a', 0, '', true], ['b', 1, '', true], ['c', 1, '', true], ['d', 2, '', false])
   const balancer = byLocality(set, { weighted: false, overprovisioning: 140, panic: 0 }, random)
-  const asked = (...avoided: number[]): string => [...new Set(Array.from({ length: 100 }, () => balancer.pick(undefined, undefined, new Set(avoided))?.name))].toSorted((a, b) => String(a).localeCompare(String(b))).join()
+  const asked = (...avoided: number[]): string =>
+    [...new Set(Array.from({ length: 100 }, () => balancer.pick(undefined, undefined, new Set(avoided))?.name))]
+      .toSorted((a, b) => String(a).localeCompare(String(b)))
+      .join()
   t.equal(asked(), 'a')
   t.equal(asked(0), 'b,c')
   t.equal(asked(1), 'a')

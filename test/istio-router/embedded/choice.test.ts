@@ -4,15 +4,40 @@ import { chooseChain } from '../../../src/istio-router/embedded/listener/choice.
 import type { ChainMatch } from '../../../src/istio-router/embedded/resources/listener.ts'
 
 const range = (address: string, bits: number) => ({ address, bits })
-const chain = (name: string, match: Partial<ChainMatch> = {}) => ({ name, match: { destinations: [], serverNames: [], peers: [], sources: [], ...match } })
+const chain = (name: string, match: Partial<ChainMatch> = {}) => ({
+  name,
+  match: { destinations: [], serverNames: [], peers: [], sources: [], ...match },
+})
 const peer = (more: Partial<Peer> = {}): Peer => ({
-  remoteAddress: '192.0.2.1', remotePort: 1, localAddress: '10.0.0.1', localPort: 443, directAddress: '192.0.2.1', tlsVersion: undefined, tlsCipher: undefined, serverName: undefined, clientCertificate: undefined, ...more,
+  remoteAddress: '192.0.2.1',
+  remotePort: 1,
+  localAddress: '10.0.0.1',
+  localPort: 443,
+  directAddress: '192.0.2.1',
+  tlsVersion: undefined,
+  tlsCipher: undefined,
+  serverName: undefined,
+  clientCertificate: undefined,
+  ...more,
 })
 
 test('an exact name comes before a wildcard, the longer wildcard before the shorter, and all before a chain without names', (t) => {
-  const chains = [chain('any'), chain('wide', { serverNames: ['*.test'] }), chain('narrow', { serverNames: ['*.shop.test'] }), chain('exact', { serverNames: ['a.shop.test', 'b.test'] })]
+  const chains = [
+    chain('any'),
+    chain('wide', { serverNames: ['*.test'] }),
+    chain('narrow', { serverNames: ['*.shop.test'] }),
+    chain('exact', { serverNames: ['a.shop.test', 'b.test'] }),
+  ]
   const chosen = (serverName?: string) => chooseChain(chains, peer({ serverName }))?.name
-  t.strictSame(['a.shop.test', 'b.test', 'c.shop.test', 'x.y.shop.test', 'c.test', 'test', undefined].map(chosen), ['exact', 'exact', 'narrow', 'narrow', 'wide', 'any', 'any'])
+  t.strictSame(['a.shop.test', 'b.test', 'c.shop.test', 'x.y.shop.test', 'c.test', 'test', undefined].map(chosen), [
+    'exact',
+    'exact',
+    'narrow',
+    'narrow',
+    'wide',
+    'any',
+    'any',
+  ])
   t.equal(chooseChain(chains.slice(1), peer({ serverName: 'else' })), undefined)
   t.end()
 })

@@ -19,10 +19,12 @@ async function helloFor(servername: string): Promise<Buffer> {
 /** The same message in records of `size` bytes. */
 function split(hello: Buffer, size: number): Buffer {
   const message = hello.subarray(5)
-  return Buffer.concat(Array.from({ length: Math.ceil(message.length / size) }, (_, i) => {
-    const part = message.subarray(i * size, (i + 1) * size)
-    return Buffer.concat([Buffer.from([22, 3, 1, part.length >> 8, part.length & 255]), part])
-  }))
+  return Buffer.concat(
+    Array.from({ length: Math.ceil(message.length / size) }, (_, i) => {
+      const part = message.subarray(i * size, (i + 1) * size)
+      return Buffer.concat([Buffer.from([22, 3, 1, part.length >> 8, part.length & 255]), part])
+    }),
+  )
 }
 
 test('the name is read as soon as the message is whole, in how many records it ever comes', async (t) => {
@@ -37,12 +39,17 @@ test('the name is read as soon as the message is whole, in how many records it e
 })
 
 test('what is no TLS, or broken, has no name and nothing throws', async (t) => {
-  for (const text of ['GET / HTTP/1.1\r\n', 'ping', '\x16\x02', '\x17']) t.strictSame(readClientHello(Buffer.from(text, 'latin1')), { tls: false }, text)
+  for (const text of ['GET / HTTP/1.1\r\n', 'ping', '\x16\x02', '\x17'])
+    t.strictSame(readClientHello(Buffer.from(text, 'latin1')), { tls: false }, text)
   const hello = await helloFor('shop.example.test')
   for (let at = 5; at < hello.length; at++) {
     const damaged = Buffer.from(hello)
     damaged[at] = damaged[at]! ^ 0xff
     t.doesNotThrow(() => readClientHello(damaged))
   }
-  t.strictSame(readClientHello(Buffer.concat([Buffer.from([22, 3, 1, 255, 255, 1, 255, 255, 255]), Buffer.alloc(70_000)])), { tls: false }, 'it is not waited for without end')
+  t.strictSame(
+    readClientHello(Buffer.concat([Buffer.from([22, 3, 1, 255, 255, 1, 255, 255, 255]), Buffer.alloc(70_000)])),
+    { tls: false },
+    'it is not waited for without end',
+  )
 })

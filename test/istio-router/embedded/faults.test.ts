@@ -10,7 +10,11 @@ test('a request goes to another instance when one cannot be reached, whatever it
   const router = await TestRouter.start(t)
   const { host, instances } = await router.serve({ instances: 3 })
   await Promise.all(instances.slice(0, 2).map((instance) => instance.stop()))
-  for (const options of [{}, { method: 'POST', body: 'x'.repeat(1000) }, { method: 'POST', headers: { 'transfer-encoding': 'chunked' }, body: 'y' }]) {
+  for (const options of [
+    {},
+    { method: 'POST', body: 'x'.repeat(1000) },
+    { method: 'POST', headers: { 'transfer-encoding': 'chunked' }, body: 'y' },
+  ]) {
     for (let i = 0; i < 3; i++) t.equal((await ask(router.http, host, options)).body, `instance ${instances[2]!.guid}`)
   }
   await instances[2]!.stop()
@@ -25,7 +29,8 @@ test('an address that belongs to another app now gets no byte of a request', asy
   t.equal(stale.instances[0]!.requests, 0)
   t.match(await router.logged(() => true), { failure: /not [0-9a-f-]{36}/ })
   const right = await stale.add({ identity: undefined })
-  for (let i = 0; i < 4; i++) t.equal((await ask(router.http, stale.host, { method: 'POST', body: 'secret' })).body, `instance ${right.guid}`)
+  for (let i = 0; i < 4; i++)
+    t.equal((await ask(router.http, stale.host, { method: 'POST', body: 'secret' })).body, `instance ${right.guid}`)
   t.equal(stale.instances[0]!.requests, 0)
 })
 
@@ -77,7 +82,11 @@ test('an answer that breaks off breaks off for the client too', async (t) => {
 
 test('what is no HTTP from an instance is a failed endpoint', async (t) => {
   const router = await TestRouter.start(t)
-  for (const bytes of ['garbage\r\n\r\n', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx', `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`]) {
+  for (const bytes of [
+    'garbage\r\n\r\n',
+    'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx',
+    `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`,
+  ]) {
     const { host, instances } = await router.serve()
     const app = instances[0]!.app as Server
     app.removeAllListeners('connection')
@@ -125,12 +134,13 @@ test('an exchange in which nothing moves is ended', async (t) => {
   t.match(await router.logged(() => true), { flags: 'SI' })
 })
 
-test('requests beyond a circuit breaker\'s limits are refused', async (t) => {
+test("requests beyond a circuit breaker's limits are refused", async (t) => {
   const router = await TestRouter.start(t)
   const held: (() => void)[] = []
   const limits = (thresholds: object) => ({
     handler: (_: unknown, response: { end: (text: string) => unknown }) => void held.push(() => response.end('done')),
-    cluster: (cluster: { circuitBreakers?: { thresholds: object[] } }) => Object.assign(cluster.circuitBreakers!.thresholds[0]!, thresholds),
+    cluster: (cluster: { circuitBreakers?: { thresholds: object[] } }) =>
+      Object.assign(cluster.circuitBreakers!.thresholds[0]!, thresholds),
   })
   const refused = { status: 503, headers: { 'x-envoy-overloaded': 'true', 'x-cf-routererror': 'overflow' } }
 
@@ -151,13 +161,18 @@ test('requests beyond a circuit breaker\'s limits are refused', async (t) => {
   await eventually(() => held.length === 1)
   held.pop()!()
   t.equal((await served).status, 200)
-  t.strictSame((await Promise.all(others)).map(({ status }) => status).toSorted((a, b) => a - b), [200, 503])
+  t.strictSame(
+    (await Promise.all(others)).map(({ status }) => status).toSorted((a, b) => a - b),
+    [200, 503],
+  )
 })
 
 test('what is in flight outlives its instance, cluster and route', async (t) => {
   const router = await TestRouter.start(t)
   const held: (() => void)[] = []
-  const { host, key, instances, remove } = await router.serve({ handler: (_request, response) => void held.push(() => response.end('whole')) })
+  const { host, key, instances, remove } = await router.serve({
+    handler: (_request, response) => void held.push(() => response.end('whole')),
+  })
   const first = ask(router.http, host)
   await eventually(() => held.length === 1)
   await remove(instances[0]!)
@@ -171,12 +186,17 @@ test('what is in flight outlives its instance, cluster and route', async (t) => 
 test('draining finishes what is in flight and closes the rest', async (t) => {
   const router = await TestRouter.start(t)
   const held: (() => void)[] = []
-  const { host } = await router.serve({ handler: (request, response) => (request.url === '/held' ? void held.push(() => response.end('whole')) : void response.end('quick')) })
+  const { host } = await router.serve({
+    handler: (request, response) => (request.url === '/held' ? void held.push(() => response.end('whole')) : void response.end('quick')),
+  })
   const idle = connect(router.http, '127.0.0.1')
   idle.write(`GET / HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
   await once(idle, 'data')
   const session = http2(router.http)
-  const slow = [ask(router.http, host, { path: '/held' }).then(({ body, headers }) => [body, headers.connection]), askHttp2(session, { ':path': '/held', ':authority': host }).then(({ body }) => [body.toString()])]
+  const slow = [
+    ask(router.http, host, { path: '/held' }).then(({ body, headers }) => [body, headers.connection]),
+    askHttp2(session, { ':path': '/held', ':authority': host }).then(({ body }) => [body.toString()]),
+  ]
   await eventually(() => held.length === 2)
   const [closed, goaway] = [once(idle, 'close'), once(session, 'goaway')]
   const drained = router.engine.drain(5000)

@@ -9,19 +9,25 @@ test('answers that come at once do not mix, however slowly they are taken', asyn
   const router = await TestRouter.start(t)
   // More than the sockets on the way take.
   const size = 12_000_000
-  const apps = await Promise.all(['a', 'b', 'c', 'd'].map(async (letter) => {
-    const { host } = await router.serve({ handler: (_request, response) => response.end(Buffer.alloc(size, letter)) })
-    return { host, whole: Buffer.alloc(size, letter) }
-  }))
+  const apps = await Promise.all(
+    ['a', 'b', 'c', 'd'].map(async (letter) => {
+      const { host } = await router.serve({ handler: (_request, response) => response.end(Buffer.alloc(size, letter)) })
+      return { host, whole: Buffer.alloc(size, letter) }
+    }),
+  )
   const begin = async (host: string): Promise<IncomingMessage> => {
     const request = httpRequest({ host: '127.0.0.1', port: router.http, headers: { host }, agent: false }).end()
     return ((await once(request, 'response')) as [IncomingMessage])[0]
   }
   // All have begun, and are held back, before the first is read.
-  const responses = await Promise.all(apps.flatMap((app) => Array.from({ length: 2 }, async () => ({ ...app, response: await begin(app.host) }))))
+  const responses = await Promise.all(
+    apps.flatMap((app) => Array.from({ length: 2 }, async () => ({ ...app, response: await begin(app.host) }))),
+  )
   for (const { response, whole } of responses) t.ok((await buffer(response)).equals(whole))
   const session = http2(router.http)
-  const answers = await Promise.all(apps.map(async ({ host, whole }) => (await askHttp2(session, { ':path': '/', ':authority': host })).body.equals(whole)))
+  const answers = await Promise.all(
+    apps.map(async ({ host, whole }) => (await askHttp2(session, { ':path': '/', ':authority': host })).body.equals(whole)),
+  )
   t.strictSame(answers, [true, true, true, true])
   session.close()
 })

@@ -34,7 +34,14 @@ function read(sent: string, { method = 'GET', upgrade = false, closes = false, s
 const responses: Record<string, { sent: string; options?: Parameters<typeof read>[1]; seen: Partial<Seen> }> = {
   'a body of a stated length': {
     sent: 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-A:\t b \r\n\r\nbody',
-    seen: { status: 200, headers: ['content-length', '4', 'x-a', 'b'], body: 'body', ended: { trailers: [] }, reusable: true, idleTime: Infinity },
+    seen: {
+      status: 200,
+      headers: ['content-length', '4', 'x-a', 'b'],
+      body: 'body',
+      ended: { trailers: [] },
+      reusable: true,
+      idleTime: Infinity,
+    },
   },
   'a length of zero, however written': {
     sent: 'HTTP/1.1 200 OK\r\nContent-Length: 00\r\n\r\n',
@@ -44,19 +51,48 @@ const responses: Record<string, { sent: string; options?: Parameters<typeof read
     sent: 'HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n4;a=b\r\nbo\r\n\r\nA\r\n0123456789\r\n0\r\nX-T: t\r\n\r\n',
     seen: { body: 'bo\r\n0123456789', ended: { trailers: ['x-t', 't'] }, reusable: true },
   },
-  'a body up to the end': { sent: 'HTTP/1.1 200 OK\r\n\r\nbody', options: { closes: true }, seen: { body: 'body', ended: { trailers: [] }, reusable: false } },
-  'an end too early': { sent: 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nbody', options: { closes: true }, seen: { body: 'body', ended: undefined } },
-  'an end between chunks': { sent: 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n', options: { closes: true }, seen: { ended: undefined } },
-  'HEAD': { sent: 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n', options: { method: 'HEAD' }, seen: { body: '', ended: { trailers: [] }, reusable: true } },
+  'a body up to the end': {
+    sent: 'HTTP/1.1 200 OK\r\n\r\nbody',
+    options: { closes: true },
+    seen: { body: 'body', ended: { trailers: [] }, reusable: false },
+  },
+  'an end too early': {
+    sent: 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nbody',
+    options: { closes: true },
+    seen: { body: 'body', ended: undefined },
+  },
+  'an end between chunks': {
+    sent: 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n',
+    options: { closes: true },
+    seen: { ended: undefined },
+  },
+  HEAD: {
+    sent: 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n',
+    options: { method: 'HEAD' },
+    seen: { body: '', ended: { trailers: [] }, reusable: true },
+  },
   '304': { sent: 'HTTP/1.1 304 Not Modified\r\ntransfer-encoding: chunked\r\n\r\n', seen: { status: 304, ended: { trailers: [] } } },
   'an empty reason, none at all': { sent: 'HTTP/1.1 204\r\n\r\n', seen: { status: 204, ended: { trailers: [] } } },
-  'informational heads': { sent: 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n', seen: { informational: [100, 103], status: 204, headers: [] } },
-  'a switch of protocols': { sent: 'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\nhi', options: { upgrade: true }, seen: { ended: { switched: ['upgrade', 'websocket'] }, rest: 'hi' } },
-  'what nobody asked for': { sent: 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\naHTTP/1.1 200 OK\r\n', seen: { body: 'a', rest: 'HTTP/1.1 200 OK\r\n' } },
+  'informational heads': {
+    sent: 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n',
+    seen: { informational: [100, 103], status: 204, headers: [] },
+  },
+  'a switch of protocols': {
+    sent: 'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\nhi',
+    options: { upgrade: true },
+    seen: { ended: { switched: ['upgrade', 'websocket'] }, rest: 'hi' },
+  },
+  'what nobody asked for': {
+    sent: 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\naHTTP/1.1 200 OK\r\n',
+    seen: { body: 'a', rest: 'HTTP/1.1 200 OK\r\n' },
+  },
   'a connection that is closed behind it': { sent: 'HTTP/1.1 204 No Content\r\nconnection: x, Close\r\n\r\n', seen: { reusable: false } },
   'HTTP/1.0': { sent: 'HTTP/1.0 204 No Content\r\n\r\n', seen: { reusable: false } },
   'HTTP/1.0 that goes on': { sent: 'HTTP/1.0 204 No Content\r\nconnection: keep-alive\r\n\r\n', seen: { reusable: true } },
-  'a time to be idle': { sent: 'HTTP/1.1 204 No Content\r\nkeep-alive: timeout=5, max=9\r\n\r\n', seen: { reusable: true, idleTime: 4000 } },
+  'a time to be idle': {
+    sent: 'HTTP/1.1 204 No Content\r\nkeep-alive: timeout=5, max=9\r\n\r\n',
+    seen: { reusable: true, idleTime: 4000 },
+  },
 }
 
 test('responses are read alike in one piece and in bytes', async (t) => {
@@ -74,7 +110,7 @@ test('what could be read in two ways is no response', async (t) => {
     'bare LF': 'HTTP/1.1 200 OK\ncontent-length: 0\n\n',
     'bare LF in a header': `${head}a: b\nc: d\r\n\r\n`,
     'bare CR': `${head}a: b\rc: d\r\n\r\n`,
-    'NUL': `${head}a: b\0\r\n\r\n`,
+    NUL: `${head}a: b\0\r\n\r\n`,
     'space before the colon': `${head}content-length : 1\r\n\r\na`,
     'a folded header': `${head}a: b\r\n c\r\n\r\n`,
     'no colon': `${head}a\r\n\r\n`,
@@ -93,7 +129,8 @@ test('what could be read in two ways is no response', async (t) => {
     'a header without end': `${head}a: ${'b'.repeat(70_000)}`,
     'trailers without end': `${head}transfer-encoding: chunked\r\n\r\n0\r\n${'a: b\r\n'.repeat(20_000)}`,
   }
-  for (const [name, sent] of Object.entries(bad)) for (const size of [Infinity, 1]) t.ok(faultOf(() => read(sent, { size })) instanceof BadResponse, `${name}, ${size}`)
+  for (const [name, sent] of Object.entries(bad))
+    for (const size of [Infinity, 1]) t.ok(faultOf(() => read(sent, { size })) instanceof BadResponse, `${name}, ${size}`)
 })
 
 function faultOf(work: () => unknown): unknown {

@@ -7,7 +7,10 @@ import { ask, raw } from '../../support/client.ts'
 import { serverAuthority, serverSecret, TestRouter } from './support.ts'
 
 const ca = serverAuthority.certificate
-const showAddresses = { handler: (request: { headers: object }, response: { end: (text: string) => unknown }) => void response.end(JSON.stringify(request.headers)) }
+const showAddresses = {
+  handler: (request: { headers: object }, response: { end: (text: string) => unknown }) =>
+    void response.end(JSON.stringify(request.headers)),
+}
 
 async function certificateFor(port: number, servername: string | undefined): Promise<string> {
   const socket = connectTls({ port, host: '127.0.0.1', ca, ...(servername ? { servername } : {}), rejectUnauthorized: false })
@@ -19,7 +22,9 @@ async function certificateFor(port: number, servername: string | undefined): Pro
 
 test('the keypair is chosen by the name that the client asks for', async (t) => {
   const router = await TestRouter.start(t, { keypairs: ['mesh.test', 'other.test'] })
-  const chosen = await Promise.all(['mesh.test', 'a.mesh.test', 'A.Other.Test', 'unknown.test', undefined].map((name) => certificateFor(router.https, name)))
+  const chosen = await Promise.all(
+    ['mesh.test', 'a.mesh.test', 'A.Other.Test', 'unknown.test', undefined].map((name) => certificateFor(router.https, name)),
+  )
   t.strictSame(chosen, ['mesh.test', 'mesh.test', 'other.test', 'mesh.test', 'mesh.test'])
 })
 
@@ -39,18 +44,31 @@ test('a new keypair is used at once, and open connections go on', async (t) => {
 test('old TLS versions and plain HTTP on the TLS port are turned away', async (t) => {
   const router = await TestRouter.start(t)
   t.notMatch(await raw(router.https, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'), /HTTP/)
-  const socket: TLSSocket = connectTls({ port: router.https, host: '127.0.0.1', ca, servername: 'mesh.test', minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' })
+  const socket: TLSSocket = connectTls({
+    port: router.https,
+    host: '127.0.0.1',
+    ca,
+    servername: 'mesh.test',
+    minVersion: 'TLSv1',
+    maxVersion: 'TLSv1.1',
+    ciphers: 'DEFAULT:@SECLEVEL=0',
+  })
   await t.rejects(once(socket, 'secureConnect'))
 })
 
 const v2 = (family: number, addresses: number[], command = 0x21) =>
-  Buffer.concat([Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1'), Buffer.from([command, family, addresses.length >> 8, addresses.length & 255]), Buffer.from(addresses)])
+  Buffer.concat([
+    Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1'),
+    Buffer.from([command, family, addresses.length >> 8, addresses.length & 255]),
+    Buffer.from(addresses),
+  ])
 
-test('PROXY protocol tells the client\'s address', async (t) => {
+test("PROXY protocol tells the client's address", async (t) => {
   const router = await TestRouter.start(t)
   const { host } = await router.serve(showAddresses)
   const request = `GET / HTTP/1.1\r\nhost: ${host}\r\n\r\n`
-  const forwarded = async (header: Buffer | string) => /"x-forwarded-for":"([^"]*)"/.exec(await raw(router.proxied, Buffer.concat([Buffer.from(header), Buffer.from(request)]), '}'))?.[1]
+  const forwarded = async (header: Buffer | string) =>
+    /"x-forwarded-for":"([^"]*)"/.exec(await raw(router.proxied, Buffer.concat([Buffer.from(header), Buffer.from(request)]), '}'))?.[1]
   t.equal(await forwarded('PROXY TCP4 192.0.2.7 192.0.2.8 4711 80\r\n'), '192.0.2.7')
   t.equal(await forwarded('PROXY TCP6 2001:db8::7 2001:db8::8 4711 80\r\n'), '2001:db8::7')
   t.equal(await forwarded('PROXY UNKNOWN\r\n'), '127.0.0.1')
@@ -58,7 +76,15 @@ test('PROXY protocol tells the client\'s address', async (t) => {
   const ipv6 = (last: number) => [0x20, 1, 0xd, 0xb8, ...Array.from({ length: 11 }, () => 0), last]
   t.equal(await forwarded(v2(0x21, [...ipv6(9), ...ipv6(8), 0x12, 0x67, 0, 80])), '2001:db8::9')
   t.equal(await forwarded(v2(0, [], 0x20)), '127.0.0.1')
-  for (const bad of ['', 'PROXY TCP4 1.2.3 4.5.6.7 1 2\r\n', 'PROXY TCP4 1.2.3.4 4.5.6.7 1 70000\r\n', `PROXY ${'x'.repeat(200)}\r\n`, v2(0x11, [1, 2]), v2(0x11, [], 0x31)]) t.equal(await forwarded(bad), undefined)
+  for (const bad of [
+    '',
+    'PROXY TCP4 1.2.3 4.5.6.7 1 2\r\n',
+    'PROXY TCP4 1.2.3.4 4.5.6.7 1 70000\r\n',
+    `PROXY ${'x'.repeat(200)}\r\n`,
+    v2(0x11, [1, 2]),
+    v2(0x11, [], 0x31),
+  ])
+    t.equal(await forwarded(bad), undefined)
 })
 
 test('a PROXY header may come in pieces', async (t) => {

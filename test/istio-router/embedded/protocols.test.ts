@@ -16,7 +16,10 @@ const echo: AppOptions['handler'] = (request, response) => {
 /** A gRPC server as an app: echoes messages and says so in trailers; `/fail` answers with trailers only. */
 const grpcEcho: AppOptions['http2Handler'] = (request, response) => {
   if (request.url === '/fail') {
-    response.stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'none' }, { endStream: true })
+    response.stream.respond(
+      { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'none' },
+      { endStream: true },
+    )
     return
   }
   response.writeHead(200, { 'content-type': 'application/grpc' })
@@ -45,11 +48,20 @@ test('HEAD, 204 and 304 have no body, and the connection goes on', async (t) => 
   const { host } = await router.serve({
     handler: (request, response) => {
       const status = Number(request.url!.slice(1)) || 200
-      response.writeHead(status, status === 200 ? { 'content-length': '5', etag: '"e"' } : { etag: '"e"' }).end(status === 200 ? 'hello' : undefined)
+      response
+        .writeHead(status, status === 200 ? { 'content-length': '5', etag: '"e"' } : { etag: '"e"' })
+        .end(status === 200 ? 'hello' : undefined)
     },
   })
-  const seen = await raw(router.http, ['HEAD /', 'GET /204', 'GET /304', 'GET /'].map((line) => `${line} HTTP/1.1\r\nhost: ${host}\r\n\r\n`).join(''), 'hello')
-  t.strictSame([...seen.matchAll(/HTTP\/1.1 (\d+)/g)].map(([, status]) => status), ['200', '204', '304', '200'])
+  const seen = await raw(
+    router.http,
+    ['HEAD /', 'GET /204', 'GET /304', 'GET /'].map((line) => `${line} HTTP/1.1\r\nhost: ${host}\r\n\r\n`).join(''),
+    'hello',
+  )
+  t.strictSame(
+    [...seen.matchAll(/HTTP\/1.1 (\d+)/g)].map(([, status]) => status),
+    ['200', '204', '304', '200'],
+  )
   t.equal(seen.match(/content-length: 5/gi)?.length, 2)
   t.equal(seen.match(/hello/g)?.length, 1)
 })
@@ -58,8 +70,19 @@ test('HTTP/2 clients are served with TLS and, with prior knowledge, without', as
   const router = await TestRouter.start(t)
   const { host } = await router.serve({ handler: echo })
   for (const session of [http2(router.https, { ca, servername: 'mesh.test' }), http2(router.http)]) {
-    const answers = await Promise.all(['one', 'two', 'x'.repeat(100_000)].map((body) => askHttp2(session, { ':method': 'POST', ':path': '/', ':authority': host, cookie: ['a=1', 'b=2'] }, body)))
-    t.strictSame(answers.map(({ headers, body }) => [headers[':status'], body.length]), [[200, 3], [200, 3], [200, 100_000]])
+    const answers = await Promise.all(
+      ['one', 'two', 'x'.repeat(100_000)].map((body) =>
+        askHttp2(session, { ':method': 'POST', ':path': '/', ':authority': host, cookie: ['a=1', 'b=2'] }, body),
+      ),
+    )
+    t.strictSame(
+      answers.map(({ headers, body }) => [headers[':status'], body.length]),
+      [
+        [200, 3],
+        [200, 3],
+        [200, 100_000],
+      ],
+    )
     session.close()
   }
 })
@@ -103,7 +126,12 @@ test('trailers of requests and responses pass over HTTP/1.1', async (t) => {
       })
     },
   })
-  const request = httpRequest({ host: '127.0.0.1', port: router.http, method: 'POST', headers: { host, trailer: 'x-forth', 'transfer-encoding': 'chunked' } })
+  const request = httpRequest({
+    host: '127.0.0.1',
+    port: router.http,
+    method: 'POST',
+    headers: { host, trailer: 'x-forth', 'transfer-encoding': 'chunked' },
+  })
   request.write('body')
   request.addTrailers({ 'x-forth': 'yes' })
   request.end()
@@ -112,7 +140,7 @@ test('trailers of requests and responses pass over HTTP/1.1', async (t) => {
   t.equal(response.trailers['x-back'], 'yes')
 })
 
-test('100-continue is the app\'s to say', async (t) => {
+test("100-continue is the app's to say", async (t) => {
   const router = await TestRouter.start(t)
   const { host, instances } = await router.serve({ handler: echo })
   const app = instances[0]!.app as Server
@@ -125,7 +153,12 @@ test('100-continue is the app\'s to say', async (t) => {
     }
   })
   const send = async () => {
-    const request = httpRequest({ host: '127.0.0.1', port: router.http, method: 'POST', headers: { host, expect: '100-continue', 'content-length': '4' } })
+    const request = httpRequest({
+      host: '127.0.0.1',
+      port: router.http,
+      method: 'POST',
+      headers: { host, expect: '100-continue', 'content-length': '4' },
+    })
     let continued = false
     request.on('continue', () => {
       continued = true
@@ -180,7 +213,14 @@ test('WebSocket passes over HTTP/2 by extended CONNECT', async (t) => {
   const { host } = await webSocketApp(t, router)
   const session = http2(router.https, { ca, servername: 'mesh.test' })
   await once(session, 'remoteSettings')
-  const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'https', ':path': '/', ':authority': host, 'sec-websocket-version': '13' })
+  const stream = session.request({
+    ':method': 'CONNECT',
+    ':protocol': 'websocket',
+    ':scheme': 'https',
+    ':path': '/',
+    ':authority': host,
+    'sec-websocket-version': '13',
+  })
   const [headers] = (await once(stream, 'response')) as [Record<string, unknown>]
   t.equal(headers[':status'], 200)
   t.notOk(headers['sec-websocket-accept'])
@@ -197,7 +237,10 @@ test('an upgrade that the app declines is an ordinary answer, one that is not al
   const ask = (upgrade: string) => raw(router.http, `GET / HTTP/1.1\r\nhost: ${host}\r\nconnection: upgrade\r\nupgrade: ${upgrade}\r\n\r\n`)
   t.match(await ask('websocket'), /^HTTP\/1.1 400 [^]*no sockets/)
   t.match(await ask('spdy'), /^HTTP\/1.1 403 /)
-  t.match(await raw(router.http, `GET / HTTP/1.1\r\nhost: ${host}\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n`, 'no sockets'), /^HTTP\/1.1 400 /)
+  t.match(
+    await raw(router.http, `GET / HTTP/1.1\r\nhost: ${host}\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n`, 'no sockets'),
+    /^HTTP\/1.1 400 /,
+  )
 })
 
 test('a response begins before its request has ended, and streams as it comes', async (t) => {

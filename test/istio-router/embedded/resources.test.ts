@@ -19,19 +19,46 @@ import { freePort } from '../../support/program.ts'
 import { TestRouter } from './support.ts'
 
 const settings = Value.Default(TranslationSettings, {}) as TranslationSettings
-const engineOf = () => new EmbeddedEngine({ log: createLogger('test', 'silent'), metrics: new Registry(), accessLog: new PassThrough().resume() })
+const engineOf = () =>
+  new EmbeddedEngine({ log: createLogger('test', 'silent'), metrics: new Registry(), accessLog: new PassThrough().resume() })
 
 test('what this engine does not do is refused with the name of the field, and the last good version holds', async (t) => {
   const router = await TestRouter.start(t)
   const { host, key } = await router.serve()
-  const cluster = (fields: object) => encodeResource(ClusterSchema, key, create(ClusterSchema, { name: key, clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS }, ...fields }))
-  const garbage: Resource = { typeUrl: typeUrls.listener, name: 'http', version: '1', any: { ...cluster({}).any, value: Uint8Array.of(255, 255) } }
+  const cluster = (fields: object) =>
+    encodeResource(
+      ClusterSchema,
+      key,
+      create(ClusterSchema, { name: key, clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS }, ...fields }),
+    )
+  const garbage: Resource = {
+    typeUrl: typeUrls.listener,
+    name: 'http',
+    version: '1',
+    any: { ...cluster({}).any, value: Uint8Array.of(255, 255) },
+  }
   const refused = async (resource: Resource) => (await router.apply([resource])).map(({ name, reason }) => `${name}: ${reason}`).join()
-  t.match(await refused(cluster({ lbPolicy: Cluster_LbPolicy.MAGLEV })), `${key}: lb_policy: MAGLEV is not supported by the embedded engine`)
+  t.match(
+    await refused(cluster({ lbPolicy: Cluster_LbPolicy.MAGLEV })),
+    `${key}: lb_policy: MAGLEV is not supported by the embedded engine`,
+  )
   t.match(await refused(cluster({ healthChecks: [{ altPort: 8081 }] })), `${key}: health_checks[0].alt_port: is not supported`)
-  t.match(await refused(cluster({ commonLbConfig: { ignoreNewHostsUntilFirstHc: true } })), `${key}: common_lb_config.ignore_new_hosts_until_first_hc: is not supported`)
-  t.match(await refused(cluster({ clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.ORIGINAL_DST } })), /type: only EDS, STATIC, STRICT_DNS/)
-  t.match(await refused(cluster({ transportSocket: { configType: { case: 'typedConfig', value: { typeUrl: 'type.googleapis.com/other', value: new Uint8Array() } } } })), /transport_socket: type.googleapis.com\/other/)
+  t.match(
+    await refused(cluster({ commonLbConfig: { ignoreNewHostsUntilFirstHc: true } })),
+    `${key}: common_lb_config.ignore_new_hosts_until_first_hc: is not supported`,
+  )
+  t.match(
+    await refused(cluster({ clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.ORIGINAL_DST } })),
+    /type: only EDS, STATIC, STRICT_DNS/,
+  )
+  t.match(
+    await refused(
+      cluster({
+        transportSocket: { configType: { case: 'typedConfig', value: { typeUrl: 'type.googleapis.com/other', value: new Uint8Array() } } },
+      }),
+    ),
+    /transport_socket: type.googleapis.com\/other/,
+  )
   t.match(await refused(garbage), /^http: ./)
   t.equal((await ask(router.http, host)).status, 200)
   t.match(await router.metrics.getSingleMetricAsString('mesh_router_refused_resources_total'), / 6$/m)
@@ -83,7 +110,9 @@ test('endpoints find their cluster in whatever order both come', async (t) => {
   removedAndBack.apply([])
   await router.apply([], [{ typeUrl: typeUrls.cluster, name: key }])
   t.equal((await ask(router.http, host)).status, 404)
-  const { changed } = removedAndBack.apply([{ kind: 'route', key, value: { host, path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [] } }])
+  const { changed } = removedAndBack.apply([
+    { kind: 'route', key, value: { host, path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [] } },
+  ])
   await router.apply(changed.filter(({ typeUrl }) => typeUrl === typeUrls.cluster))
   t.equal((await ask(router.http, host)).status, 200)
 })
@@ -93,7 +122,13 @@ test('a new route answers 404 until its endpoints have come, never 503', async (
   const translator = new Translator(settings)
   translator.apply([])
   const host = 'new.test'
-  const { changed } = translator.apply([{ kind: 'route', key: `pub/${host}`, value: { host, path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [] } }])
+  const { changed } = translator.apply([
+    {
+      kind: 'route',
+      key: `pub/${host}`,
+      value: { host, path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [] },
+    },
+  ])
   const [clusters, endpoints] = [typeUrls.cluster, typeUrls.endpoint].map((wanted) => changed.filter(({ typeUrl }) => typeUrl === wanted))
   await router.apply(clusters!)
   t.equal((await ask(router.http, host)).status, 404)
@@ -108,8 +143,24 @@ test('many routes are taken in small turns of the event loop', async (t) => {
   const translator = new Translator(settings)
   const changes = Array.from({ length: count }, (_, i): Change[] => [
     { kind: 'process', key: `p${i}`, value: { app: `a${i}`, type: 'web', instances: 2 } },
-    ...[0, 1].map((index): Change => ({ kind: 'instance', key: `i${i}-${index}`, value: { process: `p${i}`, index, address: '10.0.0.1', ports: [{ app: 8080, plain: 0, tls: 10_000 + index }], zone: 'z', since: '1' } })),
-    { kind: 'route', key: `pub/h${i}.test`, value: { host: `h${i}.test`, path: '', exposure: 'pub', space: 's', labels: {}, options: {}, destinations: [{ app: `a${i}`, type: 'web', port: 8080, protocol: 'http1', processes: [`p${i}`] }] } },
+    ...[0, 1].map((index): Change => ({
+      kind: 'instance',
+      key: `i${i}-${index}`,
+      value: { process: `p${i}`, index, address: '10.0.0.1', ports: [{ app: 8080, plain: 0, tls: 10_000 + index }], zone: 'z', since: '1' },
+    })),
+    {
+      kind: 'route',
+      key: `pub/h${i}.test`,
+      value: {
+        host: `h${i}.test`,
+        path: '',
+        exposure: 'pub',
+        space: 's',
+        labels: {},
+        options: {},
+        destinations: [{ app: `a${i}`, type: 'web', port: 8080, protocol: 'http1', processes: [`p${i}`] }],
+      },
+    },
   ]).flat()
   const update = translator.apply(changes)
   let turns = 0

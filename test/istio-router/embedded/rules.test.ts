@@ -16,23 +16,50 @@ test('hosts with rules are found in their buckets, and all others as ever', asyn
   const router = await TestRouter.start(t, { settings: { routingShape: 'buckets' } })
   await router.serve({ host: 'plain.test' })
   const hosts = ['a.test', 'b.test', 'some.longer-host.example.test']
-  t.same(await router.change([
-    ...hosts.map((host) => route(host, [destination([])])),
-    ...hosts.map((host, position) => resource('VirtualService', `r${position}`, { hosts: [host], http: [{ match: [{ uri: { prefix: '/rule' } }], directResponse: { status: 418 } }, { fault: { abort: { httpStatus: 555 } }, route: [{ destination: { host } }] }] })),
-  ]), [])
-  const status = async (host: string, path: string, headers = {}): Promise<number> => (await ask(router.http, host, { path, headers })).status
-  for (const host of hosts) t.same([await status(host, '/rule'), await status(`${host.toUpperCase()}.:80`, '/rule'), await status(host, '/')], [418, 418, 555], host)
+  t.same(
+    await router.change([
+      ...hosts.map((host) => route(host, [destination([])])),
+      ...hosts.map((host, position) =>
+        resource('VirtualService', `r${position}`, {
+          hosts: [host],
+          http: [
+            { match: [{ uri: { prefix: '/rule' } }], directResponse: { status: 418 } },
+            { fault: { abort: { httpStatus: 555 } }, route: [{ destination: { host } }] },
+          ],
+        }),
+      ),
+    ]),
+    [],
+  )
+  const status = async (host: string, path: string, headers = {}): Promise<number> =>
+    (await ask(router.http, host, { path, headers })).status
+  for (const host of hosts)
+    t.same(
+      [await status(host, '/rule'), await status(`${host.toUpperCase()}.:80`, '/rule'), await status(host, '/')],
+      [418, 418, 555],
+      host,
+    )
   t.same([await status('plain.test', '/rule'), await status('nobody.test', '/rule')], [200, 404])
   t.equal(await status('a.test', '/rule', { 'x-mesh-bucket': `pub/${bucketOf('plain.test')}` }), 418, 'what a client sends is replaced')
 })
 
 test('a regular expression means what it means to RE2, and none takes long', (t) => {
   const cases: [string, string, boolean][] = [
-    ['a|b', 'ab', false], ['/a/[0-9]+(/x)?', '/a/12/x', true], ['(?i)ABC', 'abc', true], ['\\d+', '12', true], ['[[:alpha:]]+', 'abc', true], ['a.c', 'a\nc', true], ['.*x.*', `${'y'.repeat(50)}x`, true],
-    ['\\pL+', 'é', true], ['a?b?c', 'bc', true], ['(a|ab)(c|bcd)', 'abcd', true], ['a{2,3}', 'aaaa', false],
+    ['a|b', 'ab', false],
+    ['/a/[0-9]+(/x)?', '/a/12/x', true],
+    ['(?i)ABC', 'abc', true],
+    ['\\d+', '12', true],
+    ['[[:alpha:]]+', 'abc', true],
+    ['a.c', 'a\nc', true],
+    ['.*x.*', `${'y'.repeat(50)}x`, true],
+    ['\\pL+', 'é', true],
+    ['a?b?c', 'bc', true],
+    ['(a|ab)(c|bcd)', 'abcd', true],
+    ['a{2,3}', 'aaaa', false],
   ]
   for (const [regex, text, matches] of cases) t.equal(compileRegex(regex, 'at').matches(text), matches, `${regex} on ${text}`)
-  for (const regex of ['(a+)+$', '(a|a)*', '(a*)*b', `${'a?'.repeat(30)}${'a'.repeat(30)}`]) compileRegex(regex, 'at').matches(`${'a'.repeat(30)}!`)
+  for (const regex of ['(a+)+$', '(a|a)*', '(a*)*b', `${'a?'.repeat(30)}${'a'.repeat(30)}`])
+    compileRegex(regex, 'at').matches(`${'a'.repeat(30)}!`)
   t.equal(compileRegex('^/v([0-9]+)/(.*)', 'at').replace('/v2/x', '/$2/$1'), '/x/2')
   t.throws(() => compileRegex('(', 'match.regex'), /match.regex: \( is not a regular expression/)
   t.end()
@@ -40,14 +67,20 @@ test('a regular expression means what it means to RE2, and none takes long', (t)
 
 /** Asks a rate limit about requests: the status and headers of each answer. */
 function limiting(fields: object) {
-  const message = { statPrefix: 'test', filterEnabled: { defaultValue: { numerator: 100 } }, filterEnforced: { defaultValue: { numerator: 100 } }, ...fields }
+  const message = {
+    statPrefix: 'test',
+    filterEnabled: { defaultValue: { numerator: 100 } },
+    filterEnforced: { defaultValue: { numerator: 100 } },
+    ...fields,
+  }
   const filter = localRateLimit.perRoute!(packed(LocalRateLimitSchema, message), 'at')
   return (address = '10.0.0.1', headers: string[] = []): { status: number; headers: Record<string, string> } => {
     const answer = { status: 200, headers: new Headers() }
     const exchange = {
       client: { address, port: 1 },
       requestHeader: (name: string) => new Headers(headers).get(name),
-      reply: (status: number, _text: string, _flag: string, _detail: string, list: string[]) => Object.assign(answer, { status, headers: new Headers([...list]) }),
+      reply: (status: number, _text: string, _flag: string, _detail: string, list: string[]) =>
+        Object.assign(answer, { status, headers: new Headers([...list]) }),
     } as unknown as Exchange
     filter.request?.(new Headers(headers), exchange)
     filter.response?.(answer.headers, exchange)
@@ -59,7 +92,11 @@ function limiting(fields: object) {
 const hour = { seconds: 3600n, nanos: 0 }
 
 test('a rate limit lets its burst pass and tells the others when to come back', (t) => {
-  const ask = limiting({ tokenBucket: { maxTokens: 3, tokensPerFill: 3, fillInterval: hour }, enableRetryAfterHeader: true, enableXRatelimitHeaders: XRateLimitHeadersRFCVersion.DRAFT_VERSION_03 })
+  const ask = limiting({
+    tokenBucket: { maxTokens: 3, tokensPerFill: 3, fillInterval: hour },
+    enableRetryAfterHeader: true,
+    enableXRatelimitHeaders: XRateLimitHeadersRFCVersion.DRAFT_VERSION_03,
+  })
   t.match(ask(), { status: 200, headers: { 'x-ratelimit-limit': '3', 'x-ratelimit-remaining': '2' } })
   t.same([ask().status, ask().status], [200, 200])
   const refused = ask()
@@ -74,13 +111,35 @@ test('a rate limit counts for each client, or each value of a header, and a rout
     descriptors: [{ entries: [{ key, value: '' }], tokenBucket: { maxTokens: 2, tokensPerFill: 2, fillInterval: hour } }],
     maxDynamicDescriptors: 2,
   })
-  const perClient = { ...descriptor('remote_address'), rateLimits: [{ actions: [{ actionSpecifier: { case: 'remoteAddress', value: {} } }] }] }
+  const perClient = {
+    ...descriptor('remote_address'),
+    rateLimits: [{ actions: [{ actionSpecifier: { case: 'remoteAddress', value: {} } }] }],
+  }
   const client = limiting(perClient)
-  t.same(['a', 'a', 'a', 'b'].map((address) => client(address).status), [200, 200, 429, 200])
+  t.same(
+    ['a', 'a', 'a', 'b'].map((address) => client(address).status),
+    [200, 200, 429, 200],
+  )
   t.equal(limiting(perClient)('a').status, 429, 'the very same configuration is the very same count')
-  t.same(['c', 'a'].map((address) => client(address).status), [200, 429], 'b was the longest unused')
-  const header = limiting({ ...descriptor('user'), rateLimits: [{ actions: [{ actionSpecifier: { case: 'requestHeaders', value: { headerName: 'X-User', descriptorKey: 'user' } } }] }] })
-  t.same([header('a', ['x-user', '1']), header('b', ['x-user', '1']), header('c', ['x-user', '1']), header('a', ['x-user', '2']), header('a')].map(({ status }) => status), [200, 200, 429, 200, 200])
+  t.same(
+    ['c', 'a'].map((address) => client(address).status),
+    [200, 429],
+    'b was the longest unused',
+  )
+  const header = limiting({
+    ...descriptor('user'),
+    rateLimits: [{ actions: [{ actionSpecifier: { case: 'requestHeaders', value: { headerName: 'X-User', descriptorKey: 'user' } } }] }],
+  })
+  t.same(
+    [
+      header('a', ['x-user', '1']),
+      header('b', ['x-user', '1']),
+      header('c', ['x-user', '1']),
+      header('a', ['x-user', '2']),
+      header('a'),
+    ].map(({ status }) => status),
+    [200, 200, 429, 200, 200],
+  )
   t.end()
 })
 

@@ -69,7 +69,10 @@ export class TestRouter {
   }
 
   /** Starts one that is stopped with the test. */
-  static async start(t: Test, { settings = {}, trustedHops = 0, trustedCidrs = [], keypairs = ['mesh.test'] }: RouterOptions = {}): Promise<TestRouter> {
+  static async start(
+    t: Test,
+    { settings = {}, trustedHops = 0, trustedCidrs = [], keypairs = ['mesh.test'] }: RouterOptions = {},
+  ): Promise<TestRouter> {
     const ports = [await freePort(), await freePort(), await freePort(), await freePort()]
     const full = Value.Default(TranslationSettings, { ...settings }) as TranslationSettings
     const router = new TestRouter(full, ports)
@@ -88,7 +91,11 @@ export class TestRouter {
       accessLog: '/dev/stdout',
     })
     await router.engine.start()
-    const secrets = [keypairSecret('backend/client', client), caSecret('backend/ca', identities.certificate), ...keypairs.map((name) => serverSecret(name))]
+    const secrets = [
+      keypairSecret('backend/client', client),
+      caSecret('backend/ca', identities.certificate),
+      ...keypairs.map((name) => serverSecret(name)),
+    ]
     const refusals = await router.apply([...secrets, ...resourcesFor(node, full), ...router.#translator.constants])
     if (refusals.length > 0) throw new Error(refusals.map(({ name, reason }) => `${name}: ${reason}`).join('\n'))
     return router
@@ -110,16 +117,37 @@ export class TestRouter {
   }
 
   /** An app with running instances on a route of its own. */
-  async serve(options: AppOptions = {}): Promise<{ host: string; key: string; app: string; instances: TestInstance[]; add: (more?: Pick<InstanceOptions, 'identity'>) => Promise<TestInstance>; remove: (instance: TestInstance) => Promise<unknown> }> {
+  async serve(options: AppOptions = {}): Promise<{
+    host: string
+    key: string
+    app: string
+    instances: TestInstance[]
+    add: (more?: Pick<InstanceOptions, 'identity'>) => Promise<TestInstance>
+    remove: (instance: TestInstance) => Promise<unknown>
+  }> {
     const app = `app-${++this.#apps}`
     const host = options.host ?? `${app}.mesh.test`
     const { path = '', exposure = 'pub', handler, http2Handler } = options
     const instances: TestInstance[] = []
-    const destinations = [{ app, type: 'web', port: 8080, protocol: http2Handler ? ('http2' as const) : ('http1' as const), processes: [`${app}-1`] }]
+    const destinations = [
+      { app, type: 'web', port: 8080, protocol: http2Handler ? ('http2' as const) : ('http1' as const), processes: [`${app}-1`] },
+    ]
     const key = routeKey({ host, path, exposure })
-    const route = { kind: 'route' as const, key, value: { host, path, exposure, space: 'space', labels: {}, options: options.options ?? {}, destinations } }
+    const route = {
+      kind: 'route' as const,
+      key,
+      value: { host, path, exposure, space: 'space', labels: {}, options: options.options ?? {}, destinations },
+    }
     const add = async (more: Pick<InstanceOptions, 'identity'> = {}): Promise<TestInstance> => {
-      const instance = await TestInstance.start({ index: instances.length, identities, routerCa: routerAuthority.certificate, handler, http2Handler, identity: options.identity, ...more })
+      const instance = await TestInstance.start({
+        index: instances.length,
+        identities,
+        routerCa: routerAuthority.certificate,
+        handler,
+        http2Handler,
+        identity: options.identity,
+        ...more,
+      })
       instances.push(instance)
       this.#instances.push(instance)
       await this.change([
@@ -135,7 +163,10 @@ export class TestRouter {
 
   /** The lines of the access log so far. */
   accessLog(): Record<string, unknown>[] {
-    return this.#lines.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>)
+    return this.#lines
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
   }
 
   /** The first access log line that `fits`, waiting for it. */
@@ -158,7 +189,11 @@ function mutate(resource: Resource, change: NonNullable<AppOptions['cluster']>):
 /** The secret of a keypair, as the agent makes it. */
 export function keypairSecret(name: string, { certificate, key }: KeyPair): Resource {
   const data = (text: string) => ({ specifier: { case: 'inlineString' as const, value: text } })
-  return encodeResource(SecretSchema, name, create(SecretSchema, { name, type: { case: 'tlsCertificate', value: { certificateChain: data(certificate), privateKey: data(key) } } }))
+  return encodeResource(
+    SecretSchema,
+    name,
+    create(SecretSchema, { name, type: { case: 'tlsCertificate', value: { certificateChain: data(certificate), privateKey: data(key) } } }),
+  )
 }
 
 /** The secret of the HTTPS listener's keypair `name`, with a certificate for that name and all below it. */
@@ -167,5 +202,12 @@ export function serverSecret(name: string, commonName = name): Resource {
 }
 
 function caSecret(name: string, ca: string): Resource {
-  return encodeResource(SecretSchema, name, create(SecretSchema, { name, type: { case: 'validationContext', value: { trustedCa: { specifier: { case: 'inlineString', value: ca } } } } }))
+  return encodeResource(
+    SecretSchema,
+    name,
+    create(SecretSchema, {
+      name,
+      type: { case: 'validationContext', value: { trustedCa: { specifier: { case: 'inlineString', value: ca } } } },
+    }),
+  )
 }

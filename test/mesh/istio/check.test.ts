@@ -12,8 +12,16 @@ const route = 'route: [{destination: {host: a}}]'
 const wrong: [name: string, found: string[], expected: RegExp[]][] = [
   ['unknown field', http(`${route}\nretrys: {}`), [/retrys: .*did you mean retries/]],
   ['snake case', http(`${route}\nretries: {attempts: 1, per_try_timeout: 1s}`), [/did you mean perTryTimeout/]],
-  ['weight and timeout at once', http('route: [{destination: {host: a}, weight: -1}]\ntimeout: 5'), [/timeout: must be a string, is a number; write "5"/, /route\[0\]\.weight: -1/]],
-  ['a weight that is no number, and a timeout that is none', http('route: [{destination: {host: a}, weight: 80x}]\ntimeout: 5 parsecs\nretries: {attempts: 1, retryOn: nonsense}'), [/weight: must be a number/, /timeout: .*5 parsecs/, /"nonsense" is no reason/]],
+  [
+    'weight and timeout at once',
+    http('route: [{destination: {host: a}, weight: -1}]\ntimeout: 5'),
+    [/timeout: must be a string, is a number; write "5"/, /route\[0\]\.weight: -1/],
+  ],
+  [
+    'a weight that is no number, and a timeout that is none',
+    http('route: [{destination: {host: a}, weight: 80x}]\ntimeout: 5 parsecs\nretries: {attempts: 1, retryOn: nonsense}'),
+    [/weight: must be a number/, /timeout: .*5 parsecs/, /"nonsense" is no reason/],
+  ],
   ['short duration', http(`${route}\ntimeout: 0.5ms`), [/shorter than a millisecond/]],
   ['weights', http('route: [{destination: {host: a}}, {destination: {host: b}}]'), [/need weights/]],
   ['lookahead', http(`match: [{uri: {regex: "(?=a)"}}]\n${route}`), [/no RE2 expression/]],
@@ -26,44 +34,104 @@ const wrong: [name: string, found: string[], expected: RegExp[]][] = [
   ['nothing to do', http('name: a'), [/needs a route, redirect/]],
   ['http2Error', http(`${route}\nfault: {abort: {http2Error: a}}`), [/not supported: Istio has never/]],
   ['wildcard of the mesh', errors('VirtualService', `hosts: ["*"]\nhttp: [{${route}}]`), [/takes every host/]],
-  ['sourceLabels at a gateway', errors('VirtualService', `hosts: [a.test]\ngateways: [g]\nhttp: [{match: [{sourceLabels: {a: b}}], ${route}}]`), [/known by their certificate/]],
+  [
+    'sourceLabels at a gateway',
+    errors('VirtualService', `hosts: [a.test]\ngateways: [g]\nhttp: [{match: [{sourceLabels: {a: b}}], ${route}}]`),
+    [/known by their certificate/],
+  ],
   ['balancer', errors('DestinationRule', 'host: a\ntrafficPolicy: {loadBalancer: {simple: ROUND_ROBN}}'), [/did you mean ROUND_ROBIN/]],
-  ['maglev', errors('DestinationRule', 'host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 10}}}}'), [/no prime/]],
-  ['files of a space', errors('DestinationRule', 'host: a\ntrafficPolicy: {tls: {mode: SIMPLE, caCertificates: /etc/passwd}}'), [/files are the operator's/]],
-  ['private address', errors('ServiceEntry', 'hosts: [a.test]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: 169.254.169.254}]'), [/private address/]],
-  ['mapped loopback', errors('ServiceEntry', 'hosts: [a.test]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: "::ffff:127.0.0.1"}]'), [/private address/]],
-  ...['STATIC', 'DNS', 'NONE'].map((resolution): (typeof wrong)[number] => [`a wildcard outside (${resolution})`, errors('ServiceEntry', `hosts: [a.test, "*.b.test"]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: ${resolution}`), [/spec\.hosts\[1\]: \*\.b\.test is refused: .* write each host by its name/]]),
-  ['TCP of a space', errors('Gateway', 'servers: [{hosts: [a.test], port: {number: 1, name: a, protocol: TCP}}]'), [/TCP ports are the operator's/]],
+  [
+    'maglev',
+    errors('DestinationRule', 'host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 10}}}}'),
+    [/no prime/],
+  ],
+  [
+    'files of a space',
+    errors('DestinationRule', 'host: a\ntrafficPolicy: {tls: {mode: SIMPLE, caCertificates: /etc/passwd}}'),
+    [/files are the operator's/],
+  ],
+  [
+    'private address',
+    errors(
+      'ServiceEntry',
+      'hosts: [a.test]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: 169.254.169.254}]',
+    ),
+    [/private address/],
+  ],
+  [
+    'mapped loopback',
+    errors(
+      'ServiceEntry',
+      'hosts: [a.test]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: "::ffff:127.0.0.1"}]',
+    ),
+    [/private address/],
+  ],
+  ...['STATIC', 'DNS', 'NONE'].map((resolution): (typeof wrong)[number] => [
+    `a wildcard outside (${resolution})`,
+    errors('ServiceEntry', `hosts: [a.test, "*.b.test"]\nports: [{name: http, number: 80, protocol: HTTP}]\nresolution: ${resolution}`),
+    [/spec\.hosts\[1\]: \*\.b\.test is refused: .* write each host by its name/],
+  ]),
+  [
+    'TCP of a space',
+    errors('Gateway', 'servers: [{hosts: [a.test], port: {number: 1, name: a, protocol: TCP}}]'),
+    [/TCP ports are the operator's/],
+  ],
   ['other kinds', errors('EnvoyFilter', 'a: 1'), [/EnvoyFilter is not accepted/]],
   ['misspelt kind', errors('VirtualServce', 'a: 1'), [/did you mean VirtualService/]],
 ]
 
 for (const [name, found, expected] of wrong) {
   test(`${name} is refused`, (t) => {
-    for (const one of expected) t.ok(found.some((error) => one.test(error)), `${String(one)} in ${JSON.stringify(found)}`)
+    for (const one of expected)
+      t.ok(
+        found.some((error) => one.test(error)),
+        `${String(one)} in ${JSON.stringify(found)}`,
+      )
     t.end()
   })
 }
 
 test('of what is not of its shape nothing else is told', (t) => {
-  t.same(errors('VirtualService', `hosts: a.test\nhttp: [{match: {}, ${route}}, {${route}}]`).map((error) => error.split(':')[0]), ['spec.hosts', 'spec.http[0].match'])
-  t.same(http('route: [{destination: {host: a}, weight: many}, {destination: {host: b}}]').map((error) => error.split(':')[0]), ['spec.http[0].route[0].weight'])
-  t.same(errors('VirtualService', 'hosts: [a.test]\nhttp: [1, {name: no action}]').map((error) => error.split(':')[0]), ['spec.http[0]'])
+  t.same(
+    errors('VirtualService', `hosts: a.test\nhttp: [{match: {}, ${route}}, {${route}}]`).map((error) => error.split(':')[0]),
+    ['spec.hosts', 'spec.http[0].match'],
+  )
+  t.same(
+    http('route: [{destination: {host: a}, weight: many}, {destination: {host: b}}]').map((error) => error.split(':')[0]),
+    ['spec.http[0].route[0].weight'],
+  )
+  t.same(
+    errors('VirtualService', 'hosts: [a.test]\nhttp: [1, {name: no action}]').map((error) => error.split(':')[0]),
+    ['spec.http[0]'],
+  )
   t.end()
 })
 
 test('unreachable rules and shadowed matches are warned of', (t) => {
   const rules = `hosts: [a.test]\nhttp:\n- {name: all of a, match: [{uri: {prefix: /a}}], ${route}}\n- {match: [{uri: {prefix: /a/b}}], ${route}}\n- {${route}}\n- {match: [{uri: {exact: /c}}], ${route}}`
-  const [{ findings, resource }] = checkText(head('VirtualService') + rules.replace(/^/gm, '  '), 'space') as [ReturnType<typeof checkText>[0]]
+  const [{ findings, resource }] = checkText(head('VirtualService') + rules.replace(/^/gm, '  '), 'space') as [
+    ReturnType<typeof checkText>[0],
+  ]
   t.ok(resource)
   const codes = findings.map(({ code, path }) => `${code} ${path}`)
-  for (const one of ['MESH_MATCH_SHADOWED spec.http[1].match[0]', 'MESH_RULE_UNREACHABLE spec.http[1]', 'MESH_RULE_UNREACHABLE spec.http[3]']) t.ok(codes.includes(one), one)
-  t.ok(findings.some(({ message }) => message.includes('http[0] (all of a) matches all of it')), 'the name of the rule that takes all is told')
+  for (const one of [
+    'MESH_MATCH_SHADOWED spec.http[1].match[0]',
+    'MESH_RULE_UNREACHABLE spec.http[1]',
+    'MESH_RULE_UNREACHABLE spec.http[3]',
+  ])
+    t.ok(codes.includes(one), one)
+  t.ok(
+    findings.some(({ message }) => message.includes('http[0] (all of a) matches all of it')),
+    'the name of the rule that takes all is told',
+  )
   t.end()
 })
 
 test('tls and tcp rules that no Gateway is named for are warned of', (t) => {
-  const warned = (spec: string): string[] => checkText(head('VirtualService') + spec.replace(/^/gm, '  '), 'space')[0]!.findings.filter(({ message }) => message.includes('name a Gateway')).map(({ path }) => path)
+  const warned = (spec: string): string[] =>
+    checkText(head('VirtualService') + spec.replace(/^/gm, '  '), 'space')[0]!
+      .findings.filter(({ message }) => message.includes('name a Gateway'))
+      .map(({ path }) => path)
   const to = 'route: [{destination: {host: a}}]'
   const tls = `tls: [{match: [{sniHosts: [a.test]}], ${to}}]`
   t.same(warned(`hosts: [a.test]\n${tls}\ntcp: [{${to}}]`), ['spec.tls[0]', 'spec.tcp[0]'])
@@ -78,7 +146,10 @@ test('YAML that is none, unknown aliases and duplicate keys are refused with the
   t.match(faults('a: ['), [{ code: 'MESH_YAML_INVALID', line: 1 }])
   t.match(faults('a: 1\nb: *x'), [{ line: 2, message: 'there is no anchor &x before *x' }])
   t.match(faults('a: 1\na: 2'), [{ line: 2 }])
-  const swollen = ['a: &a [x, x, x, x, x, x, x, x, x, x]', ...['b', 'c', 'd'].map((name, level) => `${name}: &${name} [${Array.from({ length: 10 }, () => `*${'abc'[level]}`).join(', ')}]`)].join('\n')
+  const swollen = [
+    'a: &a [x, x, x, x, x, x, x, x, x, x]',
+    ...['b', 'c', 'd'].map((name, level) => `${name}: &${name} [${Array.from({ length: 10 }, () => `*${'abc'[level]}`).join(', ')}]`),
+  ].join('\n')
   t.match(faults(swollen), [{ line: 1, message: /^its aliases/ }])
   const many = faults(`a: ${'['.repeat(50)}`)
   t.equal(many.length, 11)
@@ -87,17 +158,32 @@ test('YAML that is none, unknown aliases and duplicate keys are refused with the
 })
 
 test('aliases stand for what they name, and errors within for its line', (t) => {
-  const [first] = checkText(`${head('VirtualService')}  hosts: [a.test]\n  http:\n  - match: [{uri: {prefix: /a}}]\n    route: &r\n    - {destination: {host: a}}\n  - route: *r\n`, 'space')
-  t.match(first, { findings: [], resource: { spec: { http: [{ route: [{ destination: { host: 'a' } }] }, { route: [{ destination: { host: 'a' } }] }] } } })
-  const [wrong] = checkText(`${head('VirtualService')}  hosts: [a.test]\n  http:\n  - <<: {timeout: 1s}\n    route: &r\n    - {destination: {host: a}, wieght: 1}\n  - route: *r\n`, 'space')
+  const [first] = checkText(
+    `${head('VirtualService')}  hosts: [a.test]\n  http:\n  - match: [{uri: {prefix: /a}}]\n    route: &r\n    - {destination: {host: a}}\n  - route: *r\n`,
+    'space',
+  )
+  t.match(first, {
+    findings: [],
+    resource: { spec: { http: [{ route: [{ destination: { host: 'a' } }] }, { route: [{ destination: { host: 'a' } }] }] } },
+  })
+  const [wrong] = checkText(
+    `${head('VirtualService')}  hosts: [a.test]\n  http:\n  - <<: {timeout: 1s}\n    route: &r\n    - {destination: {host: a}, wieght: 1}\n  - route: *r\n`,
+    'space',
+  )
   const { findings, lineOf } = wrong!
   const errors = findings.filter(({ severity }) => severity === 'error')
-  t.same(errors.map(({ path }) => path), ['spec.http[0].route[0].wieght', 'spec.http[1].route[0].wieght'])
+  t.same(
+    errors.map(({ path }) => path),
+    ['spec.http[0].route[0].wieght', 'spec.http[1].route[0].wieght'],
+  )
   t.equal(lineOf(errors[1]!.path), lineOf(errors[0]!.path))
   t.end()
 })
 
 test('a name that YAML reads as a number is to be quoted', (t) => {
-  t.match(checkText(head('VirtualService').replace(/name: \w+/, 'name: 5'), 'space')[0]!.findings[0], { path: 'metadata.name', message: 'must be a string; write "5"' })
+  t.match(checkText(head('VirtualService').replace(/name: \w+/, 'name: 5'), 'space')[0]!.findings[0], {
+    path: 'metadata.name',
+    message: 'must be a string; write "5"',
+  })
   t.end()
 })

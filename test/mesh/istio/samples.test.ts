@@ -5,7 +5,10 @@ import { checkText } from '../../../src/mesh/istio/check.ts'
 
 const shared = resolve(import.meta.dirname, '../../../../shared')
 const absent = existsSync(shared) ? false : '../shared is not here'
-const verdicts = readFileSync(resolve(import.meta.dirname, 'verdicts.txt'), 'utf8').trim().split('\n').map((line) => line.split(' '))
+const verdicts = readFileSync(resolve(import.meta.dirname, 'verdicts.txt'), 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => line.split(' '))
 
 test("each of Istio's own samples has its verdict", { skip: absent }, (t) => {
   for (const [file, documents] of Map.groupBy(verdicts, ([file]) => file!)) {
@@ -33,8 +36,11 @@ test("seed 004's resources work as printed, with warnings for what is spelt oddl
 
 test("seed 003's resources of the mesh's operator are refused by name, with what to do instead", { skip: absent }, (t) => {
   const seed = readFileSync(resolve(shared, 'seeds/003_2d8d17ba6d75be15.txt'), 'utf8')
-  const found = [...seed.matchAll(/kind: (ServiceMesh\w+)/g)].map(([, kind]) => checkText(`apiVersion: maistra.io/v1\nkind: ${kind}\nmetadata: {name: x}`, 'mesh-system')[0]!)
+  const found = [...seed.matchAll(/kind: (ServiceMesh\w+)/g)].map(
+    ([, kind]) => checkText(`apiVersion: maistra.io/v1\nkind: ${kind}\nmetadata: {name: x}`, 'mesh-system')[0]!,
+  )
   t.equal(found.length, 2)
-  for (const { kind, findings } of found) t.match(findings, [{ code: 'MESH_KIND_REFUSED', message: /BOSH|every organization and space belongs/ }], String(kind))
+  for (const { kind, findings } of found)
+    t.match(findings, [{ code: 'MESH_KIND_REFUSED', message: /BOSH|every organization and space belongs/ }], String(kind))
   t.end()
 })

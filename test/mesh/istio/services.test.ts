@@ -19,23 +19,48 @@ function platformOf({ apps, routes, spaces, entries }: World): Platform {
     routesBeneath: (wildcard) => routes.filter(({ host }) => wildcard === '*' || host === wildcard || host.endsWith(wildcard.slice(1))),
     routesOfApp: (guid) => routes.filter(({ destinations }) => destinations.some(({ app }) => app === guid)),
     app: (guid) => apps[guid],
-    appsCalled: (space, name) => Object.entries(apps).filter(([, app]) => app.space === space && [app.name, app.labels['app']].some((called) => called?.toLowerCase() === name)),
+    appsCalled: (space, name) =>
+      Object.entries(apps).filter(
+        ([, app]) => app.space === space && [app.name, app.labels['app']].some((called) => called?.toLowerCase() === name),
+      ),
     space: (guid) => spaces[guid],
-    spacesNamed: (name, organization) => Object.entries(spaces).flatMap(([guid, space]) => (space.name.toLowerCase() === name && (organization === undefined || space.organization.toLowerCase() === organization) ? [guid] : [])),
+    spacesNamed: (name, organization) =>
+      Object.entries(spaces).flatMap(([guid, space]) =>
+        space.name.toLowerCase() === name && (organization === undefined || space.organization.toLowerCase() === organization)
+          ? [guid]
+          : [],
+      ),
     serviceEntries: (host) => entries.filter(({ spec }) => spec.hosts.includes(host)),
   }
 }
 
 const app = (name: string, labels: Record<string, string> = {}, space = 'dev-guid'): App => ({ name, space, labels, annotations: {} })
-const route = (host: string, apps: string[], { space = 'dev-guid', exposure = 'pub' }: { space?: string; exposure?: Exposure } = {}): Route => ({
-  host, path: '', exposure, space, labels: {}, options: {}, destinations: apps.map((guid) => ({ app: guid, type: 'web', port: 8080, protocol: 'http1', processes: [] })),
+const route = (
+  host: string,
+  apps: string[],
+  { space = 'dev-guid', exposure = 'pub' }: { space?: string; exposure?: Exposure } = {},
+): Route => ({
+  host,
+  path: '',
+  exposure,
+  space,
+  labels: {},
+  options: {},
+  destinations: apps.map((guid) => ({ app: guid, type: 'web', port: 8080, protocol: 'http1', processes: [] })),
 })
 const entry = (namespace: string, host: string, createdAt = '2026-01-01'): ServiceEntry => ({
-  apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', metadata: { name: `${namespace}-${createdAt}`, namespace, labels: {}, annotations: {}, generation: 1, createdAt }, spec: { hosts: [host] },
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'ServiceEntry',
+  metadata: { name: `${namespace}-${createdAt}`, namespace, labels: {}, annotations: {}, generation: 1, createdAt },
+  spec: { hosts: [host] },
 })
 
 const world: World = {
-  spaces: { 'dev-guid': { name: 'Dev', organization: 'acme' }, 'prod-guid': { name: 'prod', organization: 'acme' }, 'dev-too': { name: 'dev', organization: 'other' } },
+  spaces: {
+    'dev-guid': { name: 'Dev', organization: 'acme' },
+    'prod-guid': { name: 'prod', organization: 'acme' },
+    'dev-too': { name: 'dev', organization: 'other' },
+  },
   apps: {
     v1: app('reviews-v1', { app: 'reviews', version: 'v1' }),
     v2: app('reviews-v2', { app: 'reviews', version: 'v2' }),
@@ -53,7 +78,12 @@ const world: World = {
     route('far.internal', ['far'], { space: 'prod-guid', exposure: 'int' }),
     route('shared.test', ['shop'], { space: 'prod-guid' }),
   ],
-  entries: [entry('dev-guid', 'api.test', '2026-03-01'), entry('mesh-system', 'api.test'), entry('prod-guid', 'api.test'), entry('prod-guid', 'theirs.test')],
+  entries: [
+    entry('dev-guid', 'api.test', '2026-03-01'),
+    entry('mesh-system', 'api.test'),
+    entry('prod-guid', 'api.test'),
+    entry('prod-guid', 'theirs.test'),
+  ],
 }
 const platform = platformOf(world)
 const found = (host: string, namespace = 'dev-guid'): string => {
@@ -79,7 +109,14 @@ test('a service is a route’s host, a host of a ServiceEntry, the apps of the l
 })
 
 test('a service of apps is written with its space and organization, or as in Kubernetes', (t) => {
-  for (const host of ['reviews.dev', 'REVIEWS.Dev', 'reviews.dev.acme', 'reviews.dev-guid', 'reviews.dev.svc', 'reviews.dev.svc.cluster.local']) {
+  for (const host of [
+    'reviews.dev',
+    'REVIEWS.Dev',
+    'reviews.dev.acme',
+    'reviews.dev-guid',
+    'reviews.dev.svc',
+    'reviews.dev.svc.cluster.local',
+  ]) {
     t.equal(found(host), 'dev-guid/reviews: v1 v2', host)
     t.equal(isClusterName(host), host.includes('.svc'))
   }
@@ -121,26 +158,37 @@ test('a subset is the apps that have all of its labels', (t) => {
 test('the names of a route are those by which it is reached, in any world', (t) => {
   const name = fc.constantFrom('a', 'B', 'c')
   const space = fc.constantFrom('s1', 's2', 's3')
-  const someApp = fc.record({ name, label: fc.option(name), space }).map(({ name, label, space }) => app(name, label === null ? {} : { app: label }, space))
+  const someApp = fc
+    .record({ name, label: fc.option(name), space })
+    .map(({ name, label, space }) => app(name, label === null ? {} : { app: label }, space))
   const someRoute = fc.record({ apps: fc.uniqueArray(fc.constantFrom('0', '1', '2', '3'), { maxLength: 2 }), space })
-  const someWorld = fc.tuple(fc.array(someApp, { minLength: 4, maxLength: 4 }), fc.array(someRoute, { maxLength: 3 })).map(([apps, routes]): World => ({
-    apps: Object.fromEntries(apps.entries()),
-    routes: routes.map(({ apps, space }, position) => route(`r${position}.test`, apps, { space })),
-    spaces: { s1: { name: 'One', organization: 'x' }, s2: { name: 'one', organization: 'y' }, s3: { name: 'three', organization: 'x' } },
-    entries: [],
-  }))
-  const written = ['a', 'b', 'c'].flatMap((service) => ['', '.one', '.three', '.one.x', '.one.y', '.s1', '.one.svc', '.three.svc.cluster.local'].map((rest) => service + rest))
-  t.doesNotThrow(() => fc.assert(fc.property(someWorld, (world) => {
-    const platform = platformOf(world)
-    for (const route of world.routes) {
-      const names = namesOfRoute(route, platform)
-      for (const host of written) {
-        for (const namespace of host.includes('.') ? [route.space, 'mesh-system'] : [route.space]) {
-          if (reach(host, namespace, platform).routes.includes(route) !== names.includes(host)) return false
+  const someWorld = fc
+    .tuple(fc.array(someApp, { minLength: 4, maxLength: 4 }), fc.array(someRoute, { maxLength: 3 }))
+    .map(([apps, routes]): World => ({
+      apps: Object.fromEntries(apps.entries()),
+      routes: routes.map(({ apps, space }, position) => route(`r${position}.test`, apps, { space })),
+      spaces: { s1: { name: 'One', organization: 'x' }, s2: { name: 'one', organization: 'y' }, s3: { name: 'three', organization: 'x' } },
+      entries: [],
+    }))
+  const written = ['a', 'b', 'c'].flatMap((service) =>
+    ['', '.one', '.three', '.one.x', '.one.y', '.s1', '.one.svc', '.three.svc.cluster.local'].map((rest) => service + rest),
+  )
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(someWorld, (world) => {
+        const platform = platformOf(world)
+        for (const route of world.routes) {
+          const names = namesOfRoute(route, platform)
+          for (const host of written) {
+            for (const namespace of host.includes('.') ? [route.space, 'mesh-system'] : [route.space]) {
+              if (reach(host, namespace, platform).routes.includes(route) !== names.includes(host)) return false
+            }
+          }
         }
-      }
-    }
-    return true
-  }), { numRuns: 500 }))
+        return true
+      }),
+      { numRuns: 500 },
+    ),
+  )
   t.end()
 })

@@ -25,7 +25,10 @@ spec:
   trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1, maxRetries: 0}}, outlierDetection: {consecutiveErrors: 2, interval: 1s, baseEjectionTime: 3m, maxEjectionPercent: 100}}
   subsets: [{name: v1, labels: {version: v1}}]
 `
-const findings = (text: string, namespace: string, severity: string) => checkText(text, namespace).flatMap((one) => one.findings.filter((finding) => finding.severity === severity && finding.code !== 'MESH_FIELD_PLANNED').map(({ path }) => path))
+const findings = (text: string, namespace: string, severity: string) =>
+  checkText(text, namespace).flatMap((one) =>
+    one.findings.filter((finding) => finding.severity === severity && finding.code !== 'MESH_FIELD_PLANNED').map(({ path }) => path),
+  )
 
 test('the group in capitals and the selector Istio are read in small letters, with a warning each', (t) => {
   t.strictSame(findings(gateway, 'mesh-system', 'error'), [])
@@ -47,9 +50,23 @@ test('maxRetries: 0 is accepted, and said to mean nothing', (t) => {
 })
 
 test('kinds that do not apply are refused by name, with what to do instead', (t) => {
-  for (const kind of ['Sidecar', 'EnvoyFilter', 'PeerAuthentication', 'RequestAuthentication', 'AuthorizationPolicy', 'Deployment', 'Service', 'ServiceMeshMemberRoll', 'HTTPRoute']) {
+  for (const kind of [
+    'Sidecar',
+    'EnvoyFilter',
+    'PeerAuthentication',
+    'RequestAuthentication',
+    'AuthorizationPolicy',
+    'Deployment',
+    'Service',
+    'ServiceMeshMemberRoll',
+    'HTTPRoute',
+  ]) {
     const [checked] = checkText(`apiVersion: x/v1\nkind: ${kind}\nmetadata: {name: a}\n`, 'space')
-    t.match(checked!.findings, [{ severity: 'error', code: 'MESH_KIND_REFUSED', path: 'kind', message: new RegExp(`^${kind} is not accepted: .{10}`) }], kind)
+    t.match(
+      checked!.findings,
+      [{ severity: 'error', code: 'MESH_KIND_REFUSED', path: 'kind', message: new RegExp(`^${kind} is not accepted: .{10}`) }],
+      kind,
+    )
   }
   t.end()
 })

@@ -20,7 +20,10 @@ import { MaglevSchema } from '../../../src/common/proto/gen/envoy/extensions/loa
 import { RingHashSchema } from '../../../src/common/proto/gen/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb.js'
 import { PreviousPrioritiesConfigSchema } from '../../../src/common/proto/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js'
 import { ConfigSchema as HeaderToMetadataSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/header_to_metadata/v3/header_to_metadata_pb.js'
-import { HeaderMutationPerRouteSchema, HeaderMutationSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
+import {
+  HeaderMutationPerRouteSchema,
+  HeaderMutationSchema,
+} from '../../../src/common/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
 import { RouterSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/router/v3/router_pb.js'
 import { UpstreamCodecSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js'
 import { ProxyProtocolSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js'
@@ -30,14 +33,23 @@ import { HeaderMutationSchema as EarlyHeaderMutationSchema } from '../../../src/
 import { PreviousHostsPredicateSchema } from '../../../src/common/proto/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js'
 import { LuaSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/lua/v3/lua_pb.js'
 import { LuaConfigSchema } from '../../../src/common/proto/gen/envoy/extensions/router/cluster_specifiers/lua/v3/lua_pb.js'
-import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from '../../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from '../../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
 import { ConfigSchema as OnDemandSecretSchema } from '../../../src/common/proto/gen/on_demand_secret_pb.js'
 import { StaticNameSchema } from '../../../src/common/proto/gen/static_name_pb.js'
 import { HttpProtocolOptionsSchema } from '../../../src/common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
-import { HttpRequestHeaderMatchInputSchema, HttpResponseHeaderMatchInputSchema } from '../../../src/common/proto/gen/envoy/type/matcher/v3/http_inputs_pb.js'
+import {
+  HttpRequestHeaderMatchInputSchema,
+  HttpResponseHeaderMatchInputSchema,
+} from '../../../src/common/proto/gen/envoy/type/matcher/v3/http_inputs_pb.js'
 import { issueCertificate } from '../../../src/common/pki.ts'
 import { LocalRateLimitSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js'
-import { RateLimitPerRouteSchema, RateLimitSchema } from '../../../src/common/proto/gen/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js'
+import {
+  RateLimitPerRouteSchema,
+  RateLimitSchema,
+} from '../../../src/common/proto/gen/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js'
 import { TcpProxySchema } from '../../../src/common/proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js'
 import { ResourceCache } from '../../../src/common/xds/cache.ts'
 import { SecretSchema } from '../../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
@@ -62,7 +74,13 @@ interface Input {
   records: Change[]
 }
 
-const shown = { cluster: ClusterSchema, endpoint: ClusterLoadAssignmentSchema, scope: ScopedRouteConfigurationSchema, route: RouteConfigurationSchema, listener: ListenerSchema } satisfies Record<string, DescMessage>
+const shown = {
+  cluster: ClusterSchema,
+  endpoint: ClusterLoadAssignmentSchema,
+  scope: ScopedRouteConfigurationSchema,
+  route: RouteConfigurationSchema,
+  listener: ListenerSchema,
+} satisfies Record<string, DescMessage>
 const registry = createRegistry(
   FilterConfigSchema,
   ...Object.values(shown),
@@ -101,7 +119,9 @@ const registry = createRegistry(
   StaticNameSchema,
 )
 
-const cases = readdirSync(import.meta.dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name)
+const cases = readdirSync(import.meta.dirname, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name)
 const rewrite = process.env['MESH_GOLDEN'] === '1'
 
 function translate(input: Input): { resources: Resource[]; translator: Translator } {
@@ -109,23 +129,34 @@ function translate(input: Input): { resources: Resource[]; translator: Translato
   const cache = new ResourceCache()
   cache.apply({ changed: translator.constants, removed: [] })
   cache.apply(translator.apply(input.records))
-  return { translator, resources: [typeUrls.cluster, typeUrls.endpoint, typeUrls.route].flatMap((typeUrl) => [...cache.all(typeUrl).values()]) }
+  return {
+    translator,
+    resources: [typeUrls.cluster, typeUrls.endpoint, typeUrls.route].flatMap((typeUrl) => [...cache.all(typeUrl).values()]),
+  }
 }
 
 /** A resource as the router of the case gets it. */
-const asSeenIn = ({ zone, node }: Input, resource: Resource): Resource => resource.forNode?.(create(NodeSchema, { locality: { zone: zone ?? '' }, metadata: { labels: node?.labels ?? {} } })) ?? resource
+const asSeenIn = ({ zone, node }: Input, resource: Resource): Resource =>
+  resource.forNode?.(create(NodeSchema, { locality: { zone: zone ?? '' }, metadata: { labels: node?.labels ?? {} } })) ?? resource
 
 /** A secret that names files comes to Envoy as their content, by the router's agent. */
 function withFiles(resource: Resource): Resource {
   if (resource.typeUrl !== typeUrls.secret) return resource
   const { type } = fromBinary(SecretSchema, resource.any.value)
   const source = (text: string) => ({ specifier: { case: 'inlineString' as const, value: text } })
-  const value = type.case === 'tlsCertificate' ? { case: 'tlsCertificate' as const, value: { certificateChain: source(keypair.certificate), privateKey: source(keypair.key) } } : { case: 'validationContext' as const, value: { trustedCa: source(routerAuthority.certificate) } }
+  const value =
+    type.case === 'tlsCertificate'
+      ? { case: 'tlsCertificate' as const, value: { certificateChain: source(keypair.certificate), privateKey: source(keypair.key) } }
+      : { case: 'validationContext' as const, value: { trustedCa: source(routerAuthority.certificate) } }
   return encodeResource(SecretSchema, resource.name, create(SecretSchema, { name: resource.name, type: value }))
 }
 
 /** What its Gateways ask for, with the same keypair for every secret. */
-const gatewaysOf = ({ rules }: Translator) => ({ chains: rules.gatewayChains(), credentials: rules.clientCredentials(), contents: () => ({ version: '1', certificate: keypair.certificate, key: keypair.key, ca: routerAuthority.certificate }) })
+const gatewaysOf = ({ rules }: Translator) => ({
+  chains: rules.gatewayChains(),
+  credentials: rules.clientCredentials(),
+  contents: () => ({ version: '1', certificate: keypair.certificate, key: keypair.key, ca: routerAuthority.certificate }),
+})
 const keypair = issueCertificate(routerAuthority, { commonName: 'gateway', dns: ['gateway.test'] })
 
 function degradedOf({ rules: { degradations } }: Translator) {
@@ -144,7 +175,9 @@ for (const name of cases) {
       ...Object.fromEntries(
         input.show.map((kind) => {
           const schema: DescMessage = shown[kind]
-          const ofKind = [...resources.map((resource) => asSeenIn(input, resource)), ...listeners].filter(({ typeUrl, name }) => typeUrl === typeUrls[kind] && (input.only?.includes(name) ?? true))
+          const ofKind = [...resources.map((resource) => asSeenIn(input, resource)), ...listeners].filter(
+            ({ typeUrl, name }) => typeUrl === typeUrls[kind] && (input.only?.includes(name) ?? true),
+          )
           return [kind, ofKind.map(({ any }) => toJson(schema, fromBinary(schema, any.value), { registry, useProtoFieldName: true }))]
         }),
       ),
@@ -169,8 +202,17 @@ test('the real Envoy takes every case', { skip: envoyAbsent }, async (t) => {
     const gateways = gatewaysOf(translator)
     const further = gateways.chains.map(({ arrival }) => arrival.port).filter((port) => port !== 80 && port !== 443)
     const gatewayPorts = Object.fromEntries(await Promise.all(further.map(async (port) => [port, await freePort()])))
-    const listeners = await Promise.all((input.node?.listeners ?? []).map(async (listener) => ({ ...listener, address: '127.0.0.1', port: await freePort() })))
-    const changed = [...resources.map((resource) => asSeenIn(input, resource)), ...resourcesFor(readNode('golden', { ...input.node, keypairs: ['default'], gatewayPorts, listeners }), settingsOf(input.settings), gateways).map(withFiles)]
+    const listeners = await Promise.all(
+      (input.node?.listeners ?? []).map(async (listener) => ({ ...listener, address: '127.0.0.1', port: await freePort() })),
+    )
+    const changed = [
+      ...resources.map((resource) => asSeenIn(input, resource)),
+      ...resourcesFor(
+        readNode('golden', { ...input.node, keypairs: ['default'], gatewayPorts, listeners }),
+        settingsOf(input.settings),
+        gateways,
+      ).map(withFiles),
+    ]
     rig.cache.apply({ changed, removed: [] })
     await rig.settled()
     t.same(rig.refused.splice(0), [], name)

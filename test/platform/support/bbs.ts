@@ -32,7 +32,9 @@ export class FakeBbs {
 
   constructor() {
     const { cert, key, ca } = readTls(tls)
-    this.#server = createServer({ cert, key, ca, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' }, (socket) => this.#serve(socket))
+    this.#server = createServer({ cert, key, ca, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' }, (socket) =>
+      this.#serve(socket),
+    )
     this.#server.on('tlsClientError', () => {})
   }
 
@@ -62,7 +64,9 @@ export class FakeBbs {
   /** Sends an event to every stream. */
   emit<Name extends keyof typeof events>(name: Name, value: MessageInitShape<(typeof events)[Name]>): void {
     const schema = events[name] as typeof bbs.DesiredLRPCreatedEventSchema
-    const data = Buffer.from(toBinary(schema, create(schema, value as MessageInitShape<typeof bbs.DesiredLRPCreatedEventSchema>))).toString('base64')
+    const data = Buffer.from(toBinary(schema, create(schema, value as MessageInitShape<typeof bbs.DesiredLRPCreatedEventSchema>))).toString(
+      'base64',
+    )
     this.write(`id: ${this.#id++}\nevent: ${name}\ndata: ${data}\n\n`)
   }
 
@@ -109,7 +113,14 @@ export class FakeBbs {
     }
     const body = this.#body(path)
     await this.hold?.(path)
-    socket.write(Buffer.concat([Buffer.from(`HTTP/1.1 ${body ? '200 OK' : '404 Not Found'}\r\nContent-Type: ${body ? 'application/x-protobuf' : 'text/plain'}\r\nContent-Length: ${body?.length ?? 0}\r\n\r\n`), body ?? Buffer.alloc(0)]))
+    socket.write(
+      Buffer.concat([
+        Buffer.from(
+          `HTTP/1.1 ${body ? '200 OK' : '404 Not Found'}\r\nContent-Type: ${body ? 'application/x-protobuf' : 'text/plain'}\r\nContent-Length: ${body?.length ?? 0}\r\n\r\n`,
+        ),
+        body ?? Buffer.alloc(0),
+      ]),
+    )
   }
 
   #body(path: string): Buffer | undefined {
@@ -119,9 +130,13 @@ export class FakeBbs {
       case '/v1/domains/list':
         return Buffer.from(toBinary(bbs.DomainsResponseSchema, create(bbs.DomainsResponseSchema, { domains: this.domains })))
       case '/v1/desired_lrp_routing_infos/list':
-        return Buffer.from(toBinary(bbs.DesiredLRPsResponseSchema, create(bbs.DesiredLRPsResponseSchema, { desiredLrps: [...this.desired.values()] })))
+        return Buffer.from(
+          toBinary(bbs.DesiredLRPsResponseSchema, create(bbs.DesiredLRPsResponseSchema, { desiredLrps: [...this.desired.values()] })),
+        )
       case '/v1/actual_lrps/list':
-        return Buffer.from(toBinary(bbs.ActualLRPsResponseSchema, create(bbs.ActualLRPsResponseSchema, { actualLrps: [...this.actual.values()] })))
+        return Buffer.from(
+          toBinary(bbs.ActualLRPsResponseSchema, create(bbs.ActualLRPsResponseSchema, { actualLrps: [...this.actual.values()] })),
+        )
       default:
         return undefined
     }
@@ -152,9 +167,32 @@ export interface DesiredOptions {
 }
 
 /** A desired LRP as Cloud Controller makes them. */
-export function desiredLrp({ process, app = `app-${process}`, type = 'web', instances = 1, hosts = [], internal = [], port = 8080, space = 'space', tag = { epoch: 'e', index: 0 }, routes }: DesiredOptions): Desired {
-  const json = { 'cf-router': JSON.stringify(hosts.map((host) => ({ hostnames: [host], port, protocol: 'http1' }))), 'internal-router': JSON.stringify(internal.map((hostname) => ({ hostname }))), ...routes }
-  const tags = { app_id: app, app_name: `name of ${app}`, process_type: type, space_id: space, space_name: `name of ${space}`, organization_id: 'org', organization_name: 'name of org' }
+export function desiredLrp({
+  process,
+  app = `app-${process}`,
+  type = 'web',
+  instances = 1,
+  hosts = [],
+  internal = [],
+  port = 8080,
+  space = 'space',
+  tag = { epoch: 'e', index: 0 },
+  routes,
+}: DesiredOptions): Desired {
+  const json = {
+    'cf-router': JSON.stringify(hosts.map((host) => ({ hostnames: [host], port, protocol: 'http1' }))),
+    'internal-router': JSON.stringify(internal.map((hostname) => ({ hostname }))),
+    ...routes,
+  }
+  const tags = {
+    app_id: app,
+    app_name: `name of ${app}`,
+    process_type: type,
+    space_id: space,
+    space_name: `name of ${space}`,
+    organization_id: 'org',
+    organization_name: 'name of org',
+  }
   return {
     processGuid: process,
     domain: 'cf-apps',
@@ -179,11 +217,26 @@ export interface ActualOptions {
 }
 
 /** An actual LRP of one port, 8080 in the container. */
-export function actualLrp({ process, index = 0, guid, state = 'RUNNING', presence = 0, routable, preferred = 2, tag = { epoch: guid, index: 0 }, port = 61001 }: ActualOptions) {
+export function actualLrp({
+  process,
+  index = 0,
+  guid,
+  state = 'RUNNING',
+  presence = 0,
+  routable,
+  preferred = 2,
+  tag = { epoch: guid, index: 0 },
+  port = 61001,
+}: ActualOptions) {
   return {
     actualLrpKey: { processGuid: process, index, domain: 'cf-apps' },
     actualLrpInstanceKey: { instanceGuid: guid, cellId: 'cell' },
-    actualLrpNetInfo: { address: '10.0.0.1', instanceAddress: '10.255.0.1', preferredAddress: preferred, ports: [{ containerPort: 8080, hostPort: port, containerTlsProxyPort: 61443, hostTlsProxyPort: port + 1 }] },
+    actualLrpNetInfo: {
+      address: '10.0.0.1',
+      instanceAddress: '10.255.0.1',
+      preferredAddress: preferred,
+      ports: [{ containerPort: 8080, hostPort: port, containerTlsProxyPort: 61443, hostTlsProxyPort: port + 1 }],
+    },
     state,
     since: 1_700_000_000_000_000_000n,
     modificationTag: tag,

@@ -44,7 +44,8 @@ export class FakeCloudController {
   readonly #server: Server = createServer((request, response) => void this.#serve(request, response))
 
   constructor() {
-    for (const name of ['organizations', 'spaces', 'domains', 'apps', 'processes', 'routes', 'audit_events']) this.resources.set(`/v3/${name}`, new Map())
+    for (const name of ['organizations', 'spaces', 'domains', 'apps', 'processes', 'routes', 'audit_events'])
+      this.resources.set(`/v3/${name}`, new Map())
     this.put('/v3/organizations', { guid: 'org', name: 'name of org' })
     this.space('space')
     this.domain('mesh')
@@ -86,8 +87,22 @@ export class FakeCloudController {
     this.put('/v3/domains', { guid, name: guid, internal })
   }
 
-  app(guid: string, { state = 'STARTED', labels = {}, space = 'space', instances = 1 }: { state?: string; labels?: Record<string, string>; space?: string; instances?: number } = {}): void {
-    this.put('/v3/apps', { guid, name: `name of ${guid}`, state, metadata: { labels, annotations: {} }, relationships: { space: { data: { guid: space } } } })
+  app(
+    guid: string,
+    {
+      state = 'STARTED',
+      labels = {},
+      space = 'space',
+      instances = 1,
+    }: { state?: string; labels?: Record<string, string>; space?: string; instances?: number } = {},
+  ): void {
+    this.put('/v3/apps', {
+      guid,
+      name: `name of ${guid}`,
+      state,
+      metadata: { labels, annotations: {} },
+      relationships: { space: { data: { guid: space } } },
+    })
     this.put('/v3/processes', { guid: `process of ${guid}`, type: 'web', instances, relationships: { app: { data: { guid } } } })
   }
 
@@ -100,7 +115,13 @@ export class FakeCloudController {
         protocol: 'http',
         port: null,
         ...(created && { created_at: created }),
-        destinations: destinations.map(({ app, type = 'web', port = 8080, protocol = 'http1', weight = null }) => ({ guid: randomUUID(), app: { guid: app, process: { type } }, port, protocol, weight })),
+        destinations: destinations.map(({ app, type = 'web', port = 8080, protocol = 'http1', weight = null }) => ({
+          guid: randomUUID(),
+          app: { guid: app, process: { type } },
+          port,
+          protocol,
+          weight,
+        })),
         ...(options && { options }),
         metadata: { labels, annotations: {} },
         relationships: { space: { data: { guid: space } }, domain: { data: { guid: domain } } },
@@ -135,17 +156,21 @@ export class FakeCloudController {
     this.requests.push(`${request.method} ${decodeURIComponent(request.url!)}`)
     for await (const _ of request);
     await delay(this.slowness)
-    const reply = (status: number, body: string, headers: Record<string, string> = {}): void => void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
+    const reply = (status: number, body: string, headers: Record<string, string> = {}): void =>
+      void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
     const answer = this.answers.get(url.pathname)?.shift()
     if (answer) return reply(answer.status ?? 200, answer.body ?? '', answer.headers)
-    if (url.pathname === '/') return reply(200, JSON.stringify({ links: { self: { href: this.url }, login: { href: this.url }, uaa: { href: this.url } } }))
+    if (url.pathname === '/')
+      return reply(200, JSON.stringify({ links: { self: { href: this.url }, login: { href: this.url }, uaa: { href: this.url } } }))
     if (url.pathname === '/oauth/token') {
-      if (request.headers.authorization !== `Basic ${Buffer.from('syncer:secret').toString('base64')}`) return reply(401, '{"error":"unauthorized"}')
+      if (request.headers.authorization !== `Basic ${Buffer.from('syncer:secret').toString('base64')}`)
+        return reply(401, '{"error":"unauthorized"}')
       const token = `token-${++this.tokens}`
       this.#valid.add(`bearer ${token}`)
       return reply(200, JSON.stringify({ access_token: token, token_type: 'bearer', expires_in: this.tokenLifetime }))
     }
-    if (!this.#valid.has(request.headers.authorization ?? '')) return reply(401, '{"errors":[{"code":1000,"title":"CF-InvalidAuthToken","detail":"Invalid Auth Token"}]}')
+    if (!this.#valid.has(request.headers.authorization ?? ''))
+      return reply(401, '{"errors":[{"code":1000,"title":"CF-InvalidAuthToken","detail":"Invalid Auth Token"}]}')
     if (!this.resources.has(url.pathname)) return reply(404, '{"errors":[{"code":10000,"title":"CF-NotFound","detail":"Unknown request"}]}')
     const rows = this.query(url.pathname, Object.fromEntries(url.searchParams))
     const page = Number(url.searchParams.get('page') ?? 1)
@@ -153,6 +178,12 @@ export class FakeCloudController {
     url.searchParams.set('page', String(page + 1))
     // Cloud Controller names itself as the world knows it, not as we reached it.
     const next = page * perPage < rows.length ? { href: `https://api.example.test${url.pathname}${url.search}` } : null
-    reply(200, JSON.stringify({ pagination: { total_results: rows.length, total_pages: Math.ceil(rows.length / perPage), next }, resources: rows.slice((page - 1) * perPage, page * perPage) }))
+    reply(
+      200,
+      JSON.stringify({
+        pagination: { total_results: rows.length, total_pages: Math.ceil(rows.length / perPage), next },
+        resources: rows.slice((page - 1) * perPage, page * perPage),
+      }),
+    )
   }
 }

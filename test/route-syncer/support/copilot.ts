@@ -28,7 +28,10 @@ export class FakeCopilot {
 
   constructor() {
     const { cert, key, ca } = readTls(tlsFiles('copilot.service.cf.internal'))
-    this.#server = createServer({ cert, key, ca, requestCert: true, rejectUnauthorized: true }, (request, response) => void this.#serve(request, response))
+    this.#server = createServer(
+      { cert, key, ca, requestCert: true, rejectUnauthorized: true },
+      (request, response) => void this.#serve(request, response),
+    )
   }
 
   async listen(port = 0): Promise<this> {
@@ -59,17 +62,24 @@ export class FakeCopilot {
     this.requests.push(`${request.method} ${url.pathname}`)
     let text = ''
     for await (const part of request) text += String(part)
-    const reply = (status: number, body: object | string): void => void response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body))
+    const reply = (status: number, body: object | string): void =>
+      void response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body))
     const epoch = url.searchParams.get('epoch')
     if (url.pathname.startsWith('/v1/components/route-syncer/')) {
       this.report = JSON.parse(text) as Report
       return reply(200, { orders: this.orders })
     }
     if (request.method === 'GET') {
-      return reply(200, [...this.records.values(), { commit: { count: this.records.size } }].map((line) => `${JSON.stringify(line)}\n`).join(''))
+      return reply(
+        200,
+        [...this.records.values(), { commit: { count: this.records.size } }].map((line) => `${JSON.stringify(line)}\n`).join(''),
+      )
     }
     if (request.method === 'PUT') {
-      const lines = text.trimEnd().split('\n').map((line) => JSON.parse(line) as Change & { commit?: { count: number } })
+      const lines = text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Change & { commit?: { count: number } })
       const commit = lines.pop()?.commit
       if (commit?.count !== lines.length) return reply(422, { code: 'MESH_COMMIT_MISSING' })
       this.#epoch = epoch

@@ -37,13 +37,21 @@ export class TestPlatform {
 
   constructor({ guard = { share: 20, minimum: 50 }, ...domains }: Partial<DomainsConfig> & { guard?: GuardConfig } = {}) {
     this.guard = new Guard(guard, silent)
-    this.model = new Model({ domains: new Domains({ meshDomains: ['mesh'], internalDomains: ['internal'], ...domains }), preferredAddress: 'HOST', published: this.published })
+    this.model = new Model({
+      domains: new Domains({ meshDomains: ['mesh'], internalDomains: ['internal'], ...domains }),
+      preferredAddress: 'HOST',
+      published: this.published,
+    })
     const list = async (path: string, _schema: unknown, filter: ListFilter = {}) => {
       const rows = this.cc.query(path, filter)
       await this.pause()
       return rows
     }
-    const cc = { list, firstPage: list, listGuids: (path: string, schema: unknown, guids: Iterable<string>) => list(path, schema, { guids: [...guids].join(',') }) }
+    const cc = {
+      list,
+      firstPage: list,
+      listGuids: (path: string, schema: unknown, guids: Iterable<string>) => list(path, schema, { guids: [...guids].join(',') }),
+    }
     this.reader = new CloudReader({ cc: cc as unknown as CloudController, model: this.model, guard: this.guard })
     this.#bbsReader = new DiegoReader({ bbs: this.#bbs(), model: this.model, guard: this.guard })
   }
@@ -67,7 +75,9 @@ export class TestPlatform {
 
   /** Where a host and path go: `app/type:port processes` of each destination, undefined for 404. */
   answer(key: string): string[] | undefined {
-    return this.published.get('route', key)?.destinations.map(({ app, type, port, processes }) => `${app}/${type}:${port} ${processes.join('+')}`)
+    return this.published
+      .get('route', key)
+      ?.destinations.map(({ app, type, port, processes }) => `${app}/${type}:${port} ${processes.join('+')}`)
   }
 
   #bbs(): Bbs {

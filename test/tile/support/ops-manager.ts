@@ -29,7 +29,8 @@ export function applyChanges(metadata: Metadata, values: Values, outside: Outsid
     const found = resolve(expression.reference, metadata, properties, { ...scope, collection: record?.blueprint })
     if ('fault' in found) throw new Error(found.fault)
     if ('outside' in found) return outside(found.outside)
-    const result = 'field' in found ? access(found.field, record?.fields[found.field.name], found.accessor) : property(found.property, found.accessor)
+    const result =
+      'field' in found ? access(found.field, record?.fields[found.field.name], found.accessor) : property(found.property, found.accessor)
     return result ?? (expression.otherwise === undefined ? null : (parse(expression.otherwise) as unknown))
   }
 
@@ -38,8 +39,10 @@ export function applyChanges(metadata: Metadata, values: Values, outside: Outsid
     const value = valueOf(reference, blueprint)
     const manifest = /parsed_manifest\((\w+)\)/.exec(accessor)?.[1]
     if (!manifest) return access(blueprint, value, accessor)
-    const named = ({ named_manifests = [] }: Pick<Blueprint, 'named_manifests'>): string => named_manifests.find(({ name }) => name === manifest)?.manifest ?? ''
-    if (blueprint.type === 'selector') return fill(named(blueprint.option_templates?.find(({ select_value }) => select_value === value) ?? {}), {})
+    const named = ({ named_manifests = [] }: Pick<Blueprint, 'named_manifests'>): string =>
+      named_manifests.find(({ name }) => name === manifest)?.manifest ?? ''
+    if (blueprint.type === 'selector')
+      return fill(named(blueprint.option_templates?.find(({ select_value }) => select_value === value) ?? {}), {})
     return (value as Record<string, unknown>[]).map((fields) => fill(named(blueprint), {}, { blueprint, fields }))
   }
 

@@ -4,13 +4,20 @@ import type { Metadata } from '../../../scripts/tile/types.ts'
 
 /** The tile's metadata, as a build with a mesh release 0.1.0+dev.1 fills it in. */
 export function tile(): Metadata {
-  return structuredClone(fillIn('0.1.0', [{ name: 'mesh', version: '0.1.0+dev.1' }, ...pins()].map(({ name, version }) => ({ name, version, file: `${name}-${version}.tgz` }))))
+  return structuredClone(
+    fillIn(
+      '0.1.0',
+      [{ name: 'mesh', version: '0.1.0+dev.1' }, ...pins()].map(({ name, version }) => ({ name, version, file: `${name}-${version}.tgz` })),
+    ),
+  )
 }
 
 /** What an operator must enter. */
 export const required = {
   '.properties.istio_domain': '((mesh_domain))',
-  '.properties.istio_frontend_tls_keypairs': [{ name: 'default', certificate: { cert_pem: '((certificate))', private_key_pem: '((private_key))' } }],
+  '.properties.istio_frontend_tls_keypairs': [
+    { name: 'default', certificate: { cert_pem: '((certificate))', private_key_pem: '((private_key))' } },
+  ],
   '.properties.route_syncer_client_secret': '((route_syncer_secret))',
   '.properties.smoke_tests_client_secret': '((smoke_tests_secret))',
 }

@@ -12,7 +12,12 @@ import { watch } from './watch.ts'
 export async function componentApi({ config, log, store, secrets, components, watchers, measured }: Copilot): Promise<Part> {
   const { listen, tls, clients, limits } = config
   const stall = limits.stallSeconds * 1000
-  const api = await createApi({ log, title: 'copilot, for components', https: { ...readTls(tls), requestCert: true, rejectUnauthorized: true }, bodyLimit: limits.bodyBytes })
+  const api = await createApi({
+    log,
+    title: 'copilot, for components',
+    https: { ...readTls(tls), requestCert: true, rejectUnauthorized: true },
+    bodyLimit: limits.bodyBytes,
+  })
   measured(api)
   await api.register(async (scope: Api) => sources(scope, { store, clients, limits: { ...limits, stall }, signal: watchers.signal }))
   await api.register(async (scope: Api) => watch(scope, { store, clients, watchers, stall, log }))

@@ -5,7 +5,13 @@ import type { Api } from '../server.ts'
 
 const Named = Type.Object({ namespace: Type.String(), name: Type.String() }, { additionalProperties: false })
 const Pem = Type.Optional(Type.String({ description: 'PEM' }))
-const Content = Type.Object({ version: Type.String({ description: 'As in the record; another one where it was changed since' }), certificate: Pem, key: Pem, ca: Pem, crl: Pem })
+const Content = Type.Object({
+  version: Type.String({ description: 'As in the record; another one where it was changed since' }),
+  certificate: Pem,
+  key: Pem,
+  ca: Pem,
+  crl: Pem,
+})
 
 /** The content of secrets, for pilots alone. */
 export function secretContent(api: Api, { secrets, clients }: { secrets: Secrets; clients: RoleNames }): void {

@@ -9,12 +9,23 @@ import { stream } from '../../stream.ts'
 import type { Api } from '../server.ts'
 
 const closed = { additionalProperties: false } as const
-const Source = Type.Object({ source: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Name of the source' }) }, closed)
-const Epoch = Type.Object({ epoch: Type.String({ minLength: 1, maxLength: 200, description: 'Random string that the sender made at its start' }) }, closed)
+const Source = Type.Object(
+  { source: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Name of the source' }) },
+  closed,
+)
+const Epoch = Type.Object(
+  { epoch: Type.String({ minLength: 1, maxLength: 200, description: 'Random string that the sender made at its start' }) },
+  closed,
+)
 const Kind = Type.Enum([...platformKinds])
 const Key = Type.String({ minLength: 1, maxLength: 2048 })
 const Changes = Type.Object(
-  { changes: Type.Array(Type.Object({ kind: Kind, key: Key, value: Type.Unknown({ description: 'The record, or null to remove it' }) }, closed), { maxItems: 5000 }) },
+  {
+    changes: Type.Array(
+      Type.Object({ kind: Kind, key: Key, value: Type.Unknown({ description: 'The record, or null to remove it' }) }, closed),
+      { maxItems: 5000 },
+    ),
+  },
   closed,
 )
 const Outcome = Type.Object({ revision: Type.Integer(), added: Type.Integer(), changed: Type.Integer(), removed: Type.Integer() })
@@ -31,8 +42,10 @@ export interface SourcesOptions {
 export function sources(api: Api, { store, clients, limits, signal }: SourcesOptions): void {
   api.addHook('onRequest', async (request) => requireRole(request, clients, 'route-syncer'))
 
-  api.post('/v1/sources/:source/changes', { schema: { params: Source, querystring: Epoch, body: Changes, response: { 200: Type.Object({ revision: Type.Integer() }) } } }, (request) =>
-    store.change(request.params.source, request.query.epoch, readChanges(request.body)),
+  api.post(
+    '/v1/sources/:source/changes',
+    { schema: { params: Source, querystring: Epoch, body: Changes, response: { 200: Type.Object({ revision: Type.Integer() }) } } },
+    (request) => store.change(request.params.source, request.query.epoch, readChanges(request.body)),
   )
 
   api.get('/v1/sources/:source/records', { schema: { params: Source } }, async (request, reply) => {
@@ -43,19 +56,33 @@ export function sources(api: Api, { store, clients, limits, signal }: SourcesOpt
     streamed.removeAllContentTypeParsers()
     streamed.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
     streamed.put('/v1/sources/:source/records', { schema: { params: Source, querystring: Epoch, response: { 200: Outcome } } }, (request) =>
-      replace(store, request.params.source, request.query.epoch, (request.body as AsyncIterable<Buffer> | undefined) ?? request.raw, limits),
+      replace(
+        store,
+        request.params.source,
+        request.query.epoch,
+        (request.body as AsyncIterable<Buffer> | undefined) ?? request.raw,
+        limits,
+      ),
     )
   })
 }
 
 function readChanges({ changes }: Static<typeof Changes>): StoredChange[] {
-  const faults = changes.flatMap(({ kind, key, value }, position) => (value === null ? [] : recordFaults(kind, key, value).map((fault) => `changes[${position}].${fault}`)))
+  const faults = changes.flatMap(({ kind, key, value }, position) =>
+    value === null ? [] : recordFaults(kind, key, value).map((fault) => `changes[${position}].${fault}`),
+  )
   if (faults.length) throw new Faults(faults)
   return changes.map(({ kind, key, value }) => ({ kind, key, value: value === null ? null : canonical(value) }))
 }
 
 /** Stages the records of a stream as they come and commits them with its last line; with any fault, nothing was there. */
-async function replace(store: Store, source: string, epoch: string, body: AsyncIterable<Buffer>, limits: SourcesOptions['limits']): Promise<SyncOutcome> {
+async function replace(
+  store: Store,
+  source: string,
+  epoch: string,
+  body: AsyncIterable<Buffer>,
+  limits: SourcesOptions['limits'],
+): Promise<SyncOutcome> {
   const sync = await store.beginSync(source, epoch)
   try {
     let received = 0

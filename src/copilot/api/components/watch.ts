@@ -35,8 +35,14 @@ export function watch(api: Api, { store, clients, watchers, stall, log }: WatchO
     const watcher = watchers.add(peer)
     log.info({ peer, since: resumes ?? 'nothing' }, 'watch begins')
     try {
-      const end = await stream(reply, (signal) => feed(store, resumes, (revision) => (watcher.revision = revision), signal), { stall, signal: watchers.signal })
-      log.info({ peer, revision: watcher.revision }, end === 'stalled' ? `watch cut off: it took nothing for ${stall / 1000} s` : 'watch ends')
+      const end = await stream(reply, (signal) => feed(store, resumes, (revision) => (watcher.revision = revision), signal), {
+        stall,
+        signal: watchers.signal,
+      })
+      log.info(
+        { peer, revision: watcher.revision },
+        end === 'stalled' ? `watch cut off: it took nothing for ${stall / 1000} s` : 'watch ends',
+      )
     } catch (error) {
       log.error({ peer, err: error }, 'watch broken off')
     } finally {

@@ -21,11 +21,18 @@ const Query = ListQuery({ name: scope.app, space: scope.space, organization: sco
 
 /** Apps: what Diego is to run of them, what runs, and by which routes it is reached. */
 export function apps(api: Api, { store }: Copilot): void {
-  api.get('/v1/apps', { config: { decides: true }, schema: { summary: 'Apps with their processes, instances and routes', querystring: Query, response: { 200: ListAnswer(AppView) } } }, async (request) => {
-    const { name: app, space, organization, limit, cursor } = request.query
-    const { app: keys, ...filter } = await resolveScope(store, { app, space, organization }, callerOf(request))
-    return page(store, 'app', { ...filter, keys }, { limit, cursor }, (records) => show(store, records))
-  })
+  api.get(
+    '/v1/apps',
+    {
+      config: { decides: true },
+      schema: { summary: 'Apps with their processes, instances and routes', querystring: Query, response: { 200: ListAnswer(AppView) } },
+    },
+    async (request) => {
+      const { name: app, space, organization, limit, cursor } = request.query
+      const { app: keys, ...filter } = await resolveScope(store, { app, space, organization }, callerOf(request))
+      return page(store, 'app', { ...filter, keys }, { limit, cursor }, (records) => show(store, records))
+    },
+  )
 }
 
 async function show(store: Store, apps: Keyed<'app'>[]) {
@@ -48,6 +55,8 @@ async function show(store: Store, apps: Keyed<'app'>[]) {
         wanted,
         running: instances.filter(({ value }) => value.process === guid && value.index < wanted).length,
       })),
-    routes: routes.filter(({ value }) => value.destinations.some((destination) => destination.app === app)).map(({ value }) => `${value.host}${value.path}`),
+    routes: routes
+      .filter(({ value }) => value.destinations.some((destination) => destination.app === app))
+      .map(({ value }) => `${value.host}${value.path}`),
   }))
 }

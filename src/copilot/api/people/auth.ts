@@ -20,7 +20,8 @@ const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 export type Guard = (request: FastifyRequest) => Promise<Caller>
 
 /**
- * Knows people by their UAA tokens: the signature, issuer, audience and time of each are verified, and none is kept. Their roles come from Cloud
+ * Knows people by their UAA tokens: the signature, issuer, audience and time of each are verified, and none is kept. Their roles come from
+ * Cloud
  * Controller, where one is given.
  */
 export function tokenGuard(uaa: UaaConfig, cloudController: CopilotConfig['api']['cloudController'], store: Store): Guard {
@@ -60,7 +61,11 @@ function tokenVerifier({ url, issuer, audience, ca }: UaaConfig): (token: string
     try {
       return (await jwtVerify(token, keys, { issuer, audience, algorithms, requiredClaims: ['exp'], clockTolerance: 5 })).payload
     } catch (error) {
-      const ofToken = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && error.code !== 'ERR_JOSE_GENERIC' && !(error instanceof errors.JWKSInvalid)
+      const ofToken =
+        error instanceof errors.JOSEError &&
+        !(error instanceof errors.JWKSTimeout) &&
+        error.code !== 'ERR_JOSE_GENERIC' &&
+        !(error instanceof errors.JWKSInvalid)
       throw ofToken ? TokenInvalid(messageOf(error)) : UaaUnreachable(messageOf(error))
     }
   }

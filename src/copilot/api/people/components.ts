@@ -17,9 +17,13 @@ export const ComponentView = Type.Object({
 
 /** The components that report. */
 export function componentList(api: Api, { store, components }: Copilot): void {
-  api.get('/v1/components', { schema: { summary: 'Components, as they last reported', response: { 200: Type.Object({ items: Type.Array(ComponentView) }) } } }, async () => ({
-    items: components.list().map((component) => showComponent(component, store.state.revision)),
-  }))
+  api.get(
+    '/v1/components',
+    { schema: { summary: 'Components, as they last reported', response: { 200: Type.Object({ items: Type.Array(ComponentView) }) } } },
+    async () => ({
+      items: components.list().map((component) => showComponent(component, store.state.revision)),
+    }),
+  )
 }
 
 export function showComponent({ kind, name, report, lastSeen, lost }: Component, revision: number) {

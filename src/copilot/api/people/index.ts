@@ -37,7 +37,13 @@ export async function peopleApi(copilot: Copilot): Promise<Part> {
   const { listen, tls, uaa, cloudController } = config.api
   // Nobody is asked for a certificate, so no CA is needed.
   const files = tls && { ...tls, ca: tls.certificate }
-  const api = await createApi({ log, title: 'copilot', https: files && readTls(files), bodyLimit: config.limits.bodyBytes, tokens: uaa !== undefined })
+  const api = await createApi({
+    log,
+    title: 'copilot',
+    https: files && readTls(files),
+    bodyLimit: config.limits.bodyBytes,
+    tokens: uaa !== undefined,
+  })
   measured(api)
   const guard = uaa ? tokenGuard(uaa, cloudController, copilot.store) : loopbackGuard
   await api.register(async (scope: Api) => info(scope, copilot))
@@ -47,8 +53,26 @@ export async function peopleApi(copilot: Copilot): Promise<Part> {
     scope.addHook('preValidation', async ({ body }) => {
       if (isDeeper(body, deepest)) throw BodyTooDeep(deepest)
     })
-    scope.addHook('preSerialization', async (request, _reply, answer) => (isIdentified(request) ? nameSpaces(copilot.store, answer, callerOf(request)) : answer))
-    for (const add of [status, routes, trace, services, apps, instances, componentList, routers, ejections, sync, switches, resourceList, resources, secrets]) add(scope, copilot)
+    scope.addHook('preSerialization', async (request, _reply, answer) =>
+      isIdentified(request) ? nameSpaces(copilot.store, answer, callerOf(request)) : answer,
+    )
+    for (const add of [
+      status,
+      routes,
+      trace,
+      services,
+      apps,
+      instances,
+      componentList,
+      routers,
+      ejections,
+      sync,
+      switches,
+      resourceList,
+      resources,
+      secrets,
+    ])
+      add(scope, copilot)
   })
   return served('api', api, { listen, tls: files })
 }

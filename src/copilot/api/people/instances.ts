@@ -13,16 +13,23 @@ const Query = ListQuery({ ...scope, process: Type.Optional(Type.String({ descrip
 
 /** Running instances. */
 export function instances(api: Api, { store }: Copilot): void {
-  api.get('/v1/instances', { config: { decides: true }, schema: { summary: 'Running instances', querystring: Query, response: { 200: ListAnswer(InstanceView) } } }, async (request) => {
-    const { process, limit, cursor, ...scope } = request.query
-    const known = await processesOf(store, scope, callerOf(request))
-    const processes = process === undefined ? known : known ? known.filter((guid) => guid === process) : [process]
-    return page(store, 'instance', { process: processes }, { limit, cursor }, async (records) => {
-      const related = new Related(store)
-      await relateInstances(records, related)
-      return records.map((record) => showInstance(record, related))
-    })
-  })
+  api.get(
+    '/v1/instances',
+    {
+      config: { decides: true },
+      schema: { summary: 'Running instances', querystring: Query, response: { 200: ListAnswer(InstanceView) } },
+    },
+    async (request) => {
+      const { process, limit, cursor, ...scope } = request.query
+      const known = await processesOf(store, scope, callerOf(request))
+      const processes = process === undefined ? known : known ? known.filter((guid) => guid === process) : [process]
+      return page(store, 'instance', { process: processes }, { limit, cursor }, async (records) => {
+        const related = new Related(store)
+        await relateInstances(records, related)
+        return records.map((record) => showInstance(record, related))
+      })
+    },
+  )
 }
 
 /** The processes of all apps in a scope, as far as the caller may read; undefined for everything. */

@@ -9,5 +9,9 @@ const RouterView = Type.Object(
 
 /** The routers that hold a stream of a living pilot. */
 export function routers(api: Api, { components }: Copilot): void {
-  api.get('/v1/routers', { schema: { summary: 'Routers, as pilots report them', response: { 200: Type.Object({ items: Type.Array(RouterView) }) } } }, async () => ({ items: components.routers() }))
+  api.get(
+    '/v1/routers',
+    { schema: { summary: 'Routers, as pilots report them', response: { 200: Type.Object({ items: Type.Array(RouterView) }) } } },
+    async () => ({ items: components.routers() }),
+  )
 }

@@ -25,22 +25,44 @@ const Exposed = Type.Object({ exposure: Type.Enum(['pub', 'int'], { default: 'pu
 
 /** Routes: all of them, filtered; or one. */
 export function routes(api: Api, { store, components }: Copilot): void {
-  api.get('/v1/routes', { config: { decides: true }, schema: { summary: 'Routes with their destinations, instances and state', querystring: Query, response: { 200: ListAnswer(RouteView) } } }, async (request) => {
-    const { query } = request
-    const { host, domain, limit, cursor, ...scope } = query
-    const filter = { ...(await resolveScope(store, scope, callerOf(request))), ...(host !== undefined && { host: normalizeHost(host) }), ...(domain !== undefined && { domain: normalizeHost(domain) }) }
-    return page(store, 'route', filter, { limit, cursor }, (records) => showRoutes(store, records, components.conflicts()))
-  })
+  api.get(
+    '/v1/routes',
+    {
+      config: { decides: true },
+      schema: {
+        summary: 'Routes with their destinations, instances and state',
+        querystring: Query,
+        response: { 200: ListAnswer(RouteView) },
+      },
+    },
+    async (request) => {
+      const { query } = request
+      const { host, domain, limit, cursor, ...scope } = query
+      const filter = {
+        ...(await resolveScope(store, scope, callerOf(request))),
+        ...(host !== undefined && { host: normalizeHost(host) }),
+        ...(domain !== undefined && { domain: normalizeHost(domain) }),
+      }
+      return page(store, 'route', filter, { limit, cursor }, (records) => showRoutes(store, records, components.conflicts()))
+    },
+  )
 
-  api.get('/v1/routes/*', { config: { decides: true }, schema: { summary: 'The route of that very host and path', params: Named, querystring: Exposed, response: { 200: RouteView } } }, async (request) => {
-    const { params, query } = request
-    const name = params['*']
-    const slash = name.indexOf('/')
-    const [host, path] = slash < 0 ? [name, ''] : [name.slice(0, slash), name.slice(slash).replace(/\/+$/, '')]
-    const key = routeKey({ exposure: query.exposure, host: normalizeHost(host), path })
-    const [shown] = await showRoutes(store, await store.list('route', { keys: [key] }), components.conflicts())
-    if (!shown) throw RouteUnknown(name)
-    await callerOf(request).requireRead(shown.space.guid)
-    return shown
-  })
+  api.get(
+    '/v1/routes/*',
+    {
+      config: { decides: true },
+      schema: { summary: 'The route of that very host and path', params: Named, querystring: Exposed, response: { 200: RouteView } },
+    },
+    async (request) => {
+      const { params, query } = request
+      const name = params['*']
+      const slash = name.indexOf('/')
+      const [host, path] = slash < 0 ? [name, ''] : [name.slice(0, slash), name.slice(slash).replace(/\/+$/, '')]
+      const key = routeKey({ exposure: query.exposure, host: normalizeHost(host), path })
+      const [shown] = await showRoutes(store, await store.list('route', { keys: [key] }), components.conflicts())
+      if (!shown) throw RouteUnknown(name)
+      await callerOf(request).requireRead(shown.space.guid)
+      return shown
+    },
+  )
 }

@@ -12,7 +12,10 @@ export const Switches = Type.Object({
   frozen: Type.Optional(Type.Object(since, { description: 'Who has frozen all configuration; absent where nobody has' })),
   ignored: Type.Array(Type.Object({ space: Named, ...since }), { description: 'Spaces whose rules are not in force' }),
 })
-const Space = Type.Object({ namespace: Type.String({ minLength: 1, description: 'Name or guid of the space, or ORGANIZATION/SPACE' }) }, { additionalProperties: false })
+const Space = Type.Object(
+  { namespace: Type.String({ minLength: 1, description: 'Name or guid of the space, or ORGANIZATION/SPACE' }) },
+  { additionalProperties: false },
+)
 
 /** What operators switch: nobody changes any rule, or the rules of one space are not in force. */
 export function switches(api: Api, { store, audit }: Copilot): void {
@@ -20,23 +23,36 @@ export function switches(api: Api, { store, audit }: Copilot): void {
     const caller = callerOf(request)
     caller.requireOperator()
     const changed = await store.setSwitch({ name, subject, author: caller.name }, on)
-    if (changed) audit({ author: caller.name, action: name === 'freeze' ? (on ? 'frozen' : 'unfrozen') : on ? 'ignored' : 'heeded', subject: subject ? `space/${subject}` : 'configuration' })
+    if (changed)
+      audit({
+        author: caller.name,
+        action: name === 'freeze' ? (on ? 'frozen' : 'unfrozen') : on ? 'ignored' : 'heeded',
+        subject: subject ? `space/${subject}` : 'configuration',
+      })
     return showSwitches(store)
   }
   const answer = (summary: string) => ({ summary, response: { 200: Switches } })
 
   api.get('/v1/switches', { schema: answer('What operators have switched on') }, async () => showSwitches(store))
-  api.put('/v1/switches/freeze', { schema: answer('Freeze all configuration: nothing is applied or deleted') }, (request) => turn(request, 'freeze', '', true))
-  api.delete('/v1/switches/freeze', { schema: answer('Let configuration be changed again') }, (request) => turn(request, 'freeze', '', false))
+  api.put('/v1/switches/freeze', { schema: answer('Freeze all configuration: nothing is applied or deleted') }, (request) =>
+    turn(request, 'freeze', '', true),
+  )
+  api.delete('/v1/switches/freeze', { schema: answer('Let configuration be changed again') }, (request) =>
+    turn(request, 'freeze', '', false),
+  )
   api.put('/v1/switches/ignored/:namespace', { schema: { ...answer('Ignore the rules of a space'), params: Space } }, async (request) =>
     turn(request, 'ignore', await resolveNamespace(store, request.params.namespace, callerOf(request)), true),
   )
-  api.delete('/v1/switches/ignored/:namespace', { schema: { ...answer('Heed the rules of a space again'), params: Space } }, async (request) => {
-    const { namespace } = request.params
-    const known = (await store.switches()).some(({ name, subject }) => name === 'ignore' && subject === namespace)
-    // A space that is no more is named by its guid.
-    return turn(request, 'ignore', known ? namespace : await resolveNamespace(store, namespace, callerOf(request)), false)
-  })
+  api.delete(
+    '/v1/switches/ignored/:namespace',
+    { schema: { ...answer('Heed the rules of a space again'), params: Space } },
+    async (request) => {
+      const { namespace } = request.params
+      const known = (await store.switches()).some(({ name, subject }) => name === 'ignore' && subject === namespace)
+      // A space that is no more is named by its guid.
+      return turn(request, 'ignore', known ? namespace : await resolveNamespace(store, namespace, callerOf(request)), false)
+    },
+  )
 }
 
 export async function showSwitches(store: Copilot['store']) {
@@ -46,5 +62,8 @@ export async function showSwitches(store: Copilot['store']) {
   await related.addSpaces(ignored.map(({ subject }) => subject))
   const told = ({ author, at }: Switch) => ({ author, since: new Date(at).toISOString() })
   const frozen = on.find(({ name }) => name === 'freeze')
-  return { ...(frozen && { frozen: told(frozen) }), ignored: ignored.map((one) => ({ space: related.named('space', one.subject), ...told(one) })) }
+  return {
+    ...(frozen && { frozen: told(frozen) }),
+    ignored: ignored.map((one) => ({ space: related.named('space', one.subject), ...told(one) })),
+  }
 }

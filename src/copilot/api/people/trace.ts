@@ -36,7 +36,9 @@ const Trace = Type.Object({
   host: Type.String({ description: 'In normal form' }),
   path: Type.Optional(Type.String({ description: 'In normal form; absent where that is no path' })),
   exposure: Type.String(),
-  candidates: Type.Array(Type.Object({ key: Type.String(), exists: Type.Boolean() }), { description: 'The routes that could answer, the most specific first; the first that exists does' }),
+  candidates: Type.Array(Type.Object({ key: Type.String(), exists: Type.Boolean() }), {
+    description: 'The routes that could answer, the most specific first; the first that exists does',
+  }),
   route: Type.Optional(RouteView),
   rules: Type.Optional(
     Type.Array(
@@ -54,15 +56,30 @@ const Trace = Type.Object({
       {
         does: Type.String(),
         status: Type.Optional(Type.Integer()),
-        targets: Type.Array(Type.Object({ host: Type.String(), subset: Type.Optional(Type.String()), port: Type.Optional(Type.Integer()), share: Type.Number() })),
+        targets: Type.Array(
+          Type.Object({
+            host: Type.String(),
+            subset: Type.Optional(Type.String()),
+            port: Type.Optional(Type.Integer()),
+            share: Type.Number(),
+          }),
+        ),
       },
       { description: 'What the rule that matched does' },
     ),
   ),
   limits: Type.Optional(
-    Type.Array(Type.Object({ limit: Type.String({ description: 'ORGANIZATION/SPACE/NAME limits[POSITION]' }), resource: Type.String({ description: 'Key of the RateLimit' }), counts: Type.Boolean(), why: Type.String() }), {
-      description: 'The limits of RateLimits for the host, and whether each counts the request',
-    }),
+    Type.Array(
+      Type.Object({
+        limit: Type.String({ description: 'ORGANIZATION/SPACE/NAME limits[POSITION]' }),
+        resource: Type.String({ description: 'Key of the RateLimit' }),
+        counts: Type.Boolean(),
+        why: Type.String(),
+      }),
+      {
+        description: 'The limits of RateLimits for the host, and whether each counts the request',
+      },
+    ),
   ),
   status: Type.Optional(Type.Integer({ description: 'What the router itself answers, where it does not ask the app' })),
   why: Type.String(),
@@ -70,44 +87,64 @@ const Trace = Type.Object({
 
 /** Where a request goes, and why. */
 export function trace(api: Api, { store, components }: Copilot): void {
-  api.get('/v1/trace', { config: { decides: true }, schema: { summary: 'Where a request goes and why', querystring: Query, response: { 200: Trace } } }, async (request) => {
-    const { query } = request
-    const { exposure } = query
-    const host = normalizeHost(query.host)
-    const target = splitTarget(query.path)
-    const path = normalizePath(target.path)
-    if (path === undefined) return { host, exposure, candidates: [], status: 400, why: `${query.path} is no path, so the router refuses the request` }
+  api.get(
+    '/v1/trace',
+    { config: { decides: true }, schema: { summary: 'Where a request goes and why', querystring: Query, response: { 200: Trace } } },
+    async (request) => {
+      const { query } = request
+      const { exposure } = query
+      const host = normalizeHost(query.host)
+      const target = splitTarget(query.path)
+      const path = normalizePath(target.path)
+      if (path === undefined)
+        return { host, exposure, candidates: [], status: 400, why: `${query.path} is no path, so the router refuses the request` }
 
-    const keys = candidates(exposure, host, path)
-    const existing = new Map((await store.list('route', { keys })).map((record) => [record.key, record]))
-    const looked = { host, path, exposure, candidates: keys.map((key) => ({ key, exists: existing.has(key) })) }
-    const winner = keys.find((key) => existing.has(key))
-    const { method, scheme } = query
-    const asked = { method, scheme, authority: query.host, path, query: target.query.replace(/^\?/, ''), headers: parseHeaders([query.header].flat()) }
-    if (winner === undefined) {
-      const namespace = exposure === 'int' ? await entryNamespace(store, host) : undefined
-      if (namespace === undefined) return { ...looked, status: 404, why: `no route has this host, neither by itself nor by a wildcard${exposure === 'pub' ? ' (internal routes are not reachable from here)' : ''}` }
-      await callerOf(request).requireRead(namespace)
-      const external = externalHost(await loadRules(store, { space: namespace }), host)!
-      return { ...looked, ...ruled(traceRules(external.rules, asked), external.route, 'no route has this host, but a ServiceEntry names it') }
-    }
+      const keys = candidates(exposure, host, path)
+      const existing = new Map((await store.list('route', { keys })).map((record) => [record.key, record]))
+      const looked = { host, path, exposure, candidates: keys.map((key) => ({ key, exists: existing.has(key) })) }
+      const winner = keys.find((key) => existing.has(key))
+      const { method, scheme } = query
+      const asked = {
+        method,
+        scheme,
+        authority: query.host,
+        path,
+        query: target.query.replace(/^\?/, ''),
+        headers: parseHeaders([query.header].flat()),
+      }
+      if (winner === undefined) {
+        const namespace = exposure === 'int' ? await entryNamespace(store, host) : undefined
+        if (namespace === undefined)
+          return {
+            ...looked,
+            status: 404,
+            why: `no route has this host, neither by itself nor by a wildcard${exposure === 'pub' ? ' (internal routes are not reachable from here)' : ''}`,
+          }
+        await callerOf(request).requireRead(namespace)
+        const external = externalHost(await loadRules(store, { space: namespace }), host)!
+        return {
+          ...looked,
+          ...ruled(traceRules(external.rules, asked), external.route, 'no route has this host, but a ServiceEntry names it'),
+        }
+      }
 
-    const [route] = await showRoutes(store, [existing.get(winner)!], components.conflicts())
-    await callerOf(request).requireRead(route!.space.guid)
-    const why = `${winner} is the most specific route that exists${await leftOut(store, route!.space.guid)}`
-    const record = existing.get(winner)!.value
-    const source = await loadRules(store, record)
-    const { limits, redirect } = traceHost(source, record, asked)
-    const found = { ...looked, route, ...(limits.length ? { limits } : {}) }
-    if (redirect !== undefined) return { ...found, status: 301, why: `${why}; ${redirect}` }
-    const rules = rulesOf(source, record)
-    if (rules) {
-      const traced = traceRules(rules, asked)
-      return { ...found, ...ruled(traced, record, why, await lostBy(traced, source, store)) }
-    }
-    if (route!.state === 'no-instances') return { ...found, status: 503, why: `${why}, and none of its instances is running` }
-    return { ...found, why }
-  })
+      const [route] = await showRoutes(store, [existing.get(winner)!], components.conflicts())
+      await callerOf(request).requireRead(route!.space.guid)
+      const why = `${winner} is the most specific route that exists${await leftOut(store, route!.space.guid)}`
+      const record = existing.get(winner)!.value
+      const source = await loadRules(store, record)
+      const { limits, redirect } = traceHost(source, record, asked)
+      const found = { ...looked, route, ...(limits.length ? { limits } : {}) }
+      if (redirect !== undefined) return { ...found, status: 301, why: `${why}; ${redirect}` }
+      const rules = rulesOf(source, record)
+      if (rules) {
+        const traced = traceRules(rules, asked)
+        return { ...found, ...ruled(traced, record, why, await lostBy(traced, source, store)) }
+      }
+      if (route!.state === 'no-instances') return { ...found, status: 503, why: `${why}, and none of its instances is running` }
+      return { ...found, why }
+    },
+  )
 }
 
 /** Whose rules are not looked at, as an operator has switched. */
@@ -132,7 +169,9 @@ async function lostBy({ rules, outcome }: RuleTrace, source: Source, store: Stor
   const resource = outcome?.targets.length ? source.get('resource', key) : undefined
   const [, position] = /http\[(\d+)\]$/.exec(rule) ?? []
   if (!resource || position === undefined) return undefined
-  const found = analyse(resource, await loadWorld(store, [resource])).filter(({ code, path }) => absent.includes(code) && path.startsWith(`spec.http[${position}].route[`))
+  const found = analyse(resource, await loadWorld(store, [resource])).filter(
+    ({ code, path }) => absent.includes(code) && path.startsWith(`spec.http[${position}].route[`),
+  )
   return found.length < outcome!.targets.length ? undefined : found[0]!.message
 }
 

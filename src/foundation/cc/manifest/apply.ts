@@ -59,7 +59,15 @@ function applyRoutes(context: ManifestContext, app: App, { routing, routes }: Ma
   const { store, actor } = context
   const mapped = store.routes.by('app', app.guid)
   if (routing === 'none') {
-    for (const route of mapped) mapDestinations(store, route, [], route.destinations.filter((destination) => destination.app === app.guid), actor, true)
+    for (const route of mapped)
+      mapDestinations(
+        store,
+        route,
+        [],
+        route.destinations.filter((destination) => destination.app === app.guid),
+        actor,
+        true,
+      )
     return
   }
   if (routes) {
@@ -67,11 +75,16 @@ function applyRoutes(context: ManifestContext, app: App, { routing, routes }: Ma
     return
   }
   if (!routing || mapped.length) return
-  const domain = [...store.domains.values()].find(({ organization, internal }) => !internal && (organization === null || organization === context.space.organization))
+  const domain = [...store.domains.values()].find(
+    ({ organization, internal }) => !internal && (organization === null || organization === context.space.organization),
+  )
   if (!domain) throw unprocessable('No default domains available')
-  if (routing === 'default' && app.name.length > 63) throw unprocessable('Failed to create default route from app name: Host cannot exceed 63 characters')
+  if (routing === 'default' && app.name.length > 63)
+    throw unprocessable('Failed to create default route from app name: Host cannot exceed 63 characters')
   if (routing === 'default' && !/^[\w-]+$/.test(app.name)) {
-    throw unprocessable('Failed to create default route from app name: Host must be either "*" or contain only alphanumeric characters, "_", or "-"')
+    throw unprocessable(
+      'Failed to create default route from app name: Host must be either "*" or contain only alphanumeric characters, "_", or "-"',
+    )
   }
   const host = routing === 'random' ? `${app.name.toLowerCase().replaceAll(/[^\w-]+/g, '-')}-${randomWords()}` : app.name.toLowerCase()
   mapRoute(context, app, { route: `${host}.${domain.name}` })
@@ -99,7 +112,10 @@ function findOrCreate(context: ManifestContext, text: string, options: unknown) 
   const [, fqdn = '', path = ''] = /^(?:https?:\/\/)?([^/]+)(\/.*)?$/i.exec(text) ?? []
   const name = fqdn.toLowerCase()
   const dot = name.indexOf('.')
-  for (const [host, domainName] of [['', name], [name.slice(0, dot), name.slice(dot + 1)]] as const) {
+  for (const [host, domainName] of [
+    ['', name],
+    [name.slice(0, dot), name.slice(dot + 1)],
+  ] as const) {
     const domain = store.domains.first('name', domainName)
     if (!domain) continue
     const held = store.routes.by('host', host).find((route) => route.domain === domain.guid && route.path === path)
@@ -110,14 +126,57 @@ function findOrCreate(context: ManifestContext, text: string, options: unknown) 
       audit(store, 'audit.route.create', actor, routeTarget(route), { space: space.guid }, { manifest_triggered: true })
       return route
     }
-    if (held.space !== space.guid && !held.sharedSpaces.includes(space.guid)) throw unprocessable('Routes cannot be mapped to destinations in different spaces')
+    if (held.space !== space.guid && !held.sharedSpaces.includes(space.guid))
+      throw unprocessable('Routes cannot be mapped to destinations in different spaces')
     return options === undefined ? held : store.routes.update(held.guid, { options: mergeOptions(options, held.options) })
   }
   throw unprocessable(`No domains exist for route ${text}`)
 }
 
-const adjectives = ['agile', 'balanced', 'bold', 'brave', 'bright', 'calm', 'chatty', 'cheerful', 'daring', 'fluent', 'grateful', 'happy', 'kind', 'lean', 'patient', 'quick', 'shiny', 'smart', 'sunny', 'wise']
-const nouns = ['antelope', 'badger', 'camel', 'dingo', 'eland', 'falcon', 'gazelle', 'heron', 'impala', 'jackal', 'koala', 'lemur', 'mongoose', 'numbat', 'oryx', 'puffin', 'quokka', 'raven', 'serval', 'wombat']
+const adjectives = [
+  'agile',
+  'balanced',
+  'bold',
+  'brave',
+  'bright',
+  'calm',
+  'chatty',
+  'cheerful',
+  'daring',
+  'fluent',
+  'grateful',
+  'happy',
+  'kind',
+  'lean',
+  'patient',
+  'quick',
+  'shiny',
+  'smart',
+  'sunny',
+  'wise',
+]
+const nouns = [
+  'antelope',
+  'badger',
+  'camel',
+  'dingo',
+  'eland',
+  'falcon',
+  'gazelle',
+  'heron',
+  'impala',
+  'jackal',
+  'koala',
+  'lemur',
+  'mongoose',
+  'numbat',
+  'oryx',
+  'puffin',
+  'quokka',
+  'raven',
+  'serval',
+  'wombat',
+]
 
 function randomWords(): string {
   const letter = () => String.fromCharCode(97 + randomInt(26))

@@ -14,10 +14,32 @@ export interface Difference {
 
 /** Fields of a manifest that a diff tells of, as the manifest spells them. */
 const fields = [
-  'buildpacks', 'command', 'disk_quota', 'env', 'features', 'health-check-http-endpoint', 'health-check-interval', 'health-check-invocation-timeout',
-  'health-check-type', 'instances', 'log-rate-limit-per-second', 'memory', 'metadata', 'name', 'no-route', 'processes', 'random-route', 'default-route',
-  'readiness-health-check-http-endpoint', 'readiness-health-check-interval', 'readiness-health-check-invocation-timeout', 'readiness-health-check-type',
-  'routes', 'services', 'stack', 'timeout',
+  'buildpacks',
+  'command',
+  'disk_quota',
+  'env',
+  'features',
+  'health-check-http-endpoint',
+  'health-check-interval',
+  'health-check-invocation-timeout',
+  'health-check-type',
+  'instances',
+  'log-rate-limit-per-second',
+  'memory',
+  'metadata',
+  'name',
+  'no-route',
+  'processes',
+  'random-route',
+  'default-route',
+  'readiness-health-check-http-endpoint',
+  'readiness-health-check-interval',
+  'readiness-health-check-invocation-timeout',
+  'readiness-health-check-type',
+  'routes',
+  'services',
+  'stack',
+  'timeout',
 ]
 const sizes = ['memory', 'disk_quota']
 /** Elements of these lists are told apart by a field. */
@@ -44,7 +66,8 @@ function dashed(raw: Record<string, unknown>): Record<string, unknown> {
     Object.entries(raw).map(([key, value]) => {
       const name = sizes.includes(key) ? key : key.replaceAll('_', '-')
       if (sizes.includes(name)) return [name, normalised(value)]
-      if (name === 'processes' && Array.isArray(value)) return [name, value.map((process) => (isObject(process) ? dashed(process) : process))]
+      if (name === 'processes' && Array.isArray(value))
+        return [name, value.map((process) => (isObject(process) ? dashed(process) : process))]
       return [name, value]
     }),
   )
@@ -74,7 +97,11 @@ function differences(path: string, was: unknown, value: unknown): Difference[] {
   if (was === undefined || was === null) return value === undefined || value === null ? [] : [{ op: 'add', path, value }]
   if (isObject(was) && isObject(value)) {
     const keys = [...new Set([...Object.keys(was), ...Object.keys(value)])]
-    return keys.flatMap((key) => (key in value ? differences(`${path}/${key}`, was[key], value[key]) : [{ op: 'remove' as const, path: `${path}/${key}`, was: was[key] }]))
+    return keys.flatMap((key) =>
+      key in value
+        ? differences(`${path}/${key}`, was[key], value[key])
+        : [{ op: 'remove' as const, path: `${path}/${key}`, was: was[key] }],
+    )
   }
   if (Array.isArray(was) && Array.isArray(value)) {
     const gone = was.slice(value.length).map((one, at): Difference => ({ op: 'remove', path: `${path}/${value.length + at}`, was: one }))

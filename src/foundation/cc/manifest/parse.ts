@@ -46,7 +46,8 @@ export function readManifest(text: unknown): RawApp[] {
   })
   const manifest: unknown = document.toJS()
   if (!isObject(manifest)) throw messageParseError('invalid request body')
-  if (manifest['version'] !== undefined && manifest['version'] !== 1) throw unprocessable('Unsupported manifest schema version. Currently supported versions: [1].')
+  if (manifest['version'] !== undefined && manifest['version'] !== 1)
+    throw unprocessable('Unsupported manifest schema version. Currently supported versions: [1].')
   const { applications } = manifest
   if (!Array.isArray(applications) || !applications.length) throw unprocessable("Cannot parse manifest with no 'applications' field.")
   return applications.map((app: unknown, at) => {
@@ -69,18 +70,26 @@ export function checkApp(raw: RawApp): { app: ManifestApp; faults: string[] } {
   if (raw['docker'] !== undefined) faults.push('Feature Disabled: diego_docker')
   if (raw['lifecycle'] === 'cnb') faults.push('Feature Disabled: diego_cnb')
   if (raw['sidecars'] !== undefined) faults.push('Sidecars are not supported by this foundation')
-  if (raw['buildpack'] !== undefined && raw['buildpacks'] !== undefined) faults.push('Buildpack and Buildpacks fields cannot be used together.')
-  const buildpacks = raw['buildpacks'] ?? ([undefined, null, 'default', 'null'].includes(raw['buildpack'] as string) ? ('buildpack' in raw ? [] : undefined) : [raw['buildpack']])
+  if (raw['buildpack'] !== undefined && raw['buildpacks'] !== undefined)
+    faults.push('Buildpack and Buildpacks fields cannot be used together.')
+  const buildpacks =
+    raw['buildpacks'] ??
+    ([undefined, null, 'default', 'null'].includes(raw['buildpack'] as string) ? ('buildpack' in raw ? [] : undefined) : [raw['buildpack']])
   if (Array.isArray(buildpacks) && buildpacks.every((name) => typeof name === 'string')) app.buildpacks = buildpacks
   else if (buildpacks !== undefined) faults.push('Buildpacks must be an array')
   if (typeof raw['stack'] === 'string') app.stack = raw['stack']
   if (raw['env'] !== undefined && raw['env'] !== null) {
-    if (isObject(raw['env'])) app.env = Object.fromEntries(Object.entries(raw['env']).map(([name, value]) => [name, value === null ? '' : asText(value)]))
+    if (isObject(raw['env']))
+      app.env = Object.fromEntries(Object.entries(raw['env']).map(([name, value]) => [name, value === null ? '' : asText(value)]))
     else faults.push('Env must be an object of keys and values')
   }
   if (isObject(raw['features'])) app.features = raw['features'] as Record<string, boolean>
   if (raw['metadata'] !== undefined) app.metadata = raw['metadata']
-  for (const [field, label] of [['no_route', 'No-route'], ['random_route', 'Random-route'], ['default_route', 'Default-route']] as const) {
+  for (const [field, label] of [
+    ['no_route', 'No-route'],
+    ['random_route', 'Random-route'],
+    ['default_route', 'Default-route'],
+  ] as const) {
     if (raw[field] !== undefined && raw[field] !== null && typeof raw[field] !== 'boolean') faults.push(`${label} must be a boolean`)
   }
   if (raw['random_route'] && raw['default_route']) faults.push('Random-route and default-route may not be used together')
@@ -94,8 +103,10 @@ function routes(value: unknown, faults: string[]): ManifestRoute[] {
     return []
   }
   for (const { route, protocol } of value as Record<string, unknown>[]) {
-    if (typeof route !== 'string' || !/^(https?:\/\/)?[^\s/:]+(\/\S*)?$/i.test(route)) faults.push(`The route '${String(route)}' is not a properly formed URL`)
-    if (protocol !== undefined && protocol !== null && !['http1', 'http2', 'tcp'].includes(protocol as string)) faults.push("Route protocol must be 'http1', 'http2' or 'tcp'.")
+    if (typeof route !== 'string' || !/^(https?:\/\/)?[^\s/:]+(\/\S*)?$/i.test(route))
+      faults.push(`The route '${String(route)}' is not a properly formed URL`)
+    if (protocol !== undefined && protocol !== null && !['http1', 'http2', 'tcp'].includes(protocol as string))
+      faults.push("Route protocol must be 'http1', 'http2' or 'tcp'.")
   }
   return value as ManifestRoute[]
 }
@@ -129,7 +140,9 @@ function manifestProcess(raw: Record<string, unknown>, faults: string[]): Manife
     instances: raw['instances'],
     memory_in_mb: quantity('memory', 'Memory', megabytes),
     disk_in_mb: quantity('disk_quota', 'Disk quota', megabytes),
-    log_rate_limit_in_bytes_per_second: quantity('log_rate_limit_per_second', 'Log rate limit per second', (text) => (text === '-1' || text === '0' ? Number(text) : bytes(text))),
+    log_rate_limit_in_bytes_per_second: quantity('log_rate_limit_per_second', 'Log rate limit per second', (text) =>
+      text === '-1' || text === '0' ? Number(text) : bytes(text),
+    ),
   })
   const check = (prefix: string) => {
     const data = compact({

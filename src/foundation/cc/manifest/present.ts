@@ -24,7 +24,16 @@ export function appManifest(store: Store, app: App): Record<string, unknown> {
   }
 }
 
-function manifestProcess({ type, instances, memoryMb, diskMb, logRateLimit, command, healthCheck, readinessCheck }: Process): Record<string, unknown> {
+function manifestProcess({
+  type,
+  instances,
+  memoryMb,
+  diskMb,
+  logRateLimit,
+  command,
+  healthCheck,
+  readinessCheck,
+}: Process): Record<string, unknown> {
   return {
     type,
     instances,

@@ -27,7 +27,15 @@ export function manifestRoutes(api: FastifyInstance, { store, systemDomain }: Pl
       })
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      job = store.transaction(() => store.jobs.insert({ operation: 'space.apply_manifest', state: 'FAILED', errors: [error.toJSON()], warnings: [], resource: { type: 'space', guid: space.guid } }))
+      job = store.transaction(() =>
+        store.jobs.insert({
+          operation: 'space.apply_manifest',
+          state: 'FAILED',
+          errors: [error.toJSON()],
+          warnings: [],
+          resource: { type: 'space', guid: space.guid },
+        }),
+      )
     }
     return accepted(request, reply, job)
   })

@@ -40,7 +40,10 @@ export interface ActualFilter {
   index?: number | undefined
 }
 
-export type StartRequest = Pick<StartActualLRPRequest, 'actualLrpInternalRoutes' | 'metricTags' | 'availabilityZone' | 'actualLrpNetInfo'> & {
+export type StartRequest = Pick<
+  StartActualLRPRequest,
+  'actualLrpInternalRoutes' | 'metricTags' | 'availabilityZone' | 'actualLrpNetInfo'
+> & {
   routable?: boolean | undefined
   /** Nanoseconds since 1970; now if absent. */
   since?: bigint | undefined
@@ -106,7 +109,13 @@ export class ActualLrps {
     const before = this.#get(processGuid, index)
     if (!allows(before, instance, 'CLAIMED')) throw CannotBeClaimed()
     if (before.state === 'CLAIMED') return
-    const after = this.#change(before, { state: 'CLAIMED', actualLrpInstanceKey: instance, actualLrpNetInfo: create(ActualLRPNetInfoSchema), placementError: '', since: now() })
+    const after = this.#change(before, {
+      state: 'CLAIMED',
+      actualLrpInstanceKey: instance,
+      actualLrpNetInfo: create(ActualLRPNetInfoSchema),
+      placementError: '',
+      since: now(),
+    })
     this.#hub.emit(actualChanged(before, after))
   }
 
@@ -122,7 +131,13 @@ export class ActualLrps {
     const since = request.since ?? now()
     const before = this.find(key.processGuid, key.index)
     if (!before) {
-      const lrp = create(ActualLRPSchema, { ...started, actualLrpKey: key, state: 'RUNNING', since, modificationTag: { epoch: randomUUID(), index: 0 } })
+      const lrp = create(ActualLRPSchema, {
+        ...started,
+        actualLrpKey: key,
+        state: 'RUNNING',
+        since,
+        modificationTag: { epoch: randomUUID(), index: 0 },
+      })
       this.#put(lrp)
       this.#hub.emit(actualCreated(lrp))
       return
@@ -141,7 +156,10 @@ export class ActualLrps {
     const restartAfterMs = restartDelay(this.#policy, crashCount)
     const state: State = restartAfterMs === 0 ? 'UNCLAIMED' : 'CRASHED'
     const after = this.#change(before, { ...vacant(), state, crashCount, crashReason: truncate(reason), since: now() })
-    this.#hub.emit(actualCrashed(before, after), ...(state === 'CRASHED' ? [actualChanged(before, after)] : [actualCreated(after), actualRemoved(before)]))
+    this.#hub.emit(
+      actualCrashed(before, after),
+      ...(state === 'CRASHED' ? [actualChanged(before, after)] : [actualCreated(after), actualRemoved(before)]),
+    )
     return { crashCount, restartAfterMs }
   }
 
@@ -216,7 +234,8 @@ const sameInstance = ({ actualLrpInstanceKey: key }: ActualLRP, instance: Actual
 
 const vacant = () => ({ actualLrpInstanceKey: create(ActualLRPInstanceKeySchema), actualLrpNetInfo: create(ActualLRPNetInfoSchema) })
 
-const truncate = (reason: string): string => (reason.length < maxReason ? reason : `${reason.slice(0, maxReason - '(truncated)'.length)}(truncated)`)
+const truncate = (reason: string): string =>
+  reason.length < maxReason ? reason : `${reason.slice(0, maxReason - '(truncated)'.length)}(truncated)`
 
 /** The increment of a modification tag: same epoch, next index. */
 export const next = ({ epoch, index }: ModificationTag): ModificationTag => create(ModificationTagSchema, { epoch, index: index + 1 })

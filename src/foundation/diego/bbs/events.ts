@@ -53,11 +53,19 @@ export class EventHub {
   }
 }
 
-const desired = <Schema extends DescMessage>(name: string, { processGuid }: DesiredLRP, schema: Schema, message: () => MessageShape<Schema>) =>
-  new BbsEvent(name, processGuid, undefined, () => toBinary(schema, message()))
+const desired = <Schema extends DescMessage>(
+  name: string,
+  { processGuid }: DesiredLRP,
+  schema: Schema,
+  message: () => MessageShape<Schema>,
+) => new BbsEvent(name, processGuid, undefined, () => toBinary(schema, message()))
 
-const actual = <Schema extends DescMessage>(name: string, { actualLrpKey, actualLrpInstanceKey }: ActualLRP, schema: Schema, message: () => MessageShape<Schema>) =>
-  new BbsEvent(name, actualLrpKey!.processGuid, actualLrpInstanceKey?.cellId ?? '', () => toBinary(schema, message()))
+const actual = <Schema extends DescMessage>(
+  name: string,
+  { actualLrpKey, actualLrpInstanceKey }: ActualLRP,
+  schema: Schema,
+  message: () => MessageShape<Schema>,
+) => new BbsEvent(name, actualLrpKey!.processGuid, actualLrpInstanceKey?.cellId ?? '', () => toBinary(schema, message()))
 
 export const desiredCreated = (lrp: DesiredLRP): BbsEvent =>
   desired('desired_lrp_created', lrp, DesiredLRPCreatedEventSchema, () => create(DesiredLRPCreatedEventSchema, { desiredLrp: lrp }))
@@ -69,10 +77,14 @@ export const desiredRemoved = (lrp: DesiredLRP): BbsEvent =>
   desired('desired_lrp_removed', lrp, DesiredLRPRemovedEventSchema, () => create(DesiredLRPRemovedEventSchema, { desiredLrp: lrp }))
 
 export const actualCreated = (lrp: ActualLRP): BbsEvent =>
-  actual('actual_lrp_instance_created', lrp, ActualLRPInstanceCreatedEventSchema, () => create(ActualLRPInstanceCreatedEventSchema, { actualLrp: lrp }))
+  actual('actual_lrp_instance_created', lrp, ActualLRPInstanceCreatedEventSchema, () =>
+    create(ActualLRPInstanceCreatedEventSchema, { actualLrp: lrp }),
+  )
 
 export const actualRemoved = (lrp: ActualLRP): BbsEvent =>
-  actual('actual_lrp_instance_removed', lrp, ActualLRPInstanceRemovedEventSchema, () => create(ActualLRPInstanceRemovedEventSchema, { actualLrp: lrp }))
+  actual('actual_lrp_instance_removed', lrp, ActualLRPInstanceRemovedEventSchema, () =>
+    create(ActualLRPInstanceRemovedEventSchema, { actualLrp: lrp }),
+  )
 
 /** Names the instance that it was before if it is none any more. */
 export const actualChanged = (before: ActualLRP, after: ActualLRP): BbsEvent => {

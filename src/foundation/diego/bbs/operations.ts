@@ -42,26 +42,38 @@ export const operations: Record<string, Operation> = {
   '/v1/cells/list.r1': ({ cells }) => toBinary(CellsResponseSchema, create(CellsResponseSchema, { cells: cells.presences() })),
 
   '/v1/desired_lrps/list.r3': read(DesiredLRPsRequestSchema, ({ desired }, filter) => desired.list(filter).map((row) => row.whole)),
-  '/v1/desired_lrp_routing_infos/list': read(DesiredLRPsRequestSchema, ({ desired }, { processGuids }) => desired.list({ processGuids }).map((row) => row.routing)),
-  '/v1/desired_lrp_scheduling_infos/list': read(DesiredLRPsRequestSchema, ({ desired }, filter) => desired.list(filter).map((row) => row.scheduling)),
+  '/v1/desired_lrp_routing_infos/list': read(DesiredLRPsRequestSchema, ({ desired }, { processGuids }) =>
+    desired.list({ processGuids }).map((row) => row.routing),
+  ),
+  '/v1/desired_lrp_scheduling_infos/list': read(DesiredLRPsRequestSchema, ({ desired }, filter) =>
+    desired.list(filter).map((row) => row.scheduling),
+  ),
   '/v1/desired_lrp/desire.r2': write(DesireLRPRequestSchema, DesiredLRPLifecycleResponseSchema, ({ desired }, { desiredLrp }) => {
     if (!desiredLrp) throw InvalidField('desired_lrp')
     desired.desire(desiredLrp)
   }),
-  '/v1/desired_lrp/update': write(UpdateDesiredLRPRequestSchema, DesiredLRPLifecycleResponseSchema, ({ desired }, { processGuid, update }) => {
-    if (!processGuid) throw InvalidField('process_guid')
-    desired.update(processGuid, update)
-  }),
+  '/v1/desired_lrp/update': write(
+    UpdateDesiredLRPRequestSchema,
+    DesiredLRPLifecycleResponseSchema,
+    ({ desired }, { processGuid, update }) => {
+      if (!processGuid) throw InvalidField('process_guid')
+      desired.update(processGuid, update)
+    },
+  ),
   '/v1/desired_lrp/remove': write(RemoveDesiredLRPRequestSchema, DesiredLRPLifecycleResponseSchema, ({ desired }, { processGuid }) => {
     if (!processGuid) throw InvalidField('process_guid')
     desired.remove(processGuid)
   }),
 
   '/v1/actual_lrps/list': read(ActualLRPsRequestSchema, ({ actual }, filter) => actual.list(filter).map((row) => row.element)),
-  '/v1/actual_lrps/claim': write(ClaimActualLRPRequestSchema, ActualLRPLifecycleResponseSchema, ({ actual }, { processGuid, index, actualLrpInstanceKey }) => {
-    if (!processGuid) throw InvalidField('process_guid')
-    actual.claim(processGuid, index, instanceKey(actualLrpInstanceKey))
-  }),
+  '/v1/actual_lrps/claim': write(
+    ClaimActualLRPRequestSchema,
+    ActualLRPLifecycleResponseSchema,
+    ({ actual }, { processGuid, index, actualLrpInstanceKey }) => {
+      if (!processGuid) throw InvalidField('process_guid')
+      actual.claim(processGuid, index, instanceKey(actualLrpInstanceKey))
+    },
+  ),
   '/v1/actual_lrps/start.r1': write(StartActualLRPRequestSchema, ActualLRPLifecycleResponseSchema, ({ actual }, request) => {
     const key = lrpKey(request.actualLrpKey)
     const instance = instanceKey(request.actualLrpInstanceKey)
@@ -69,18 +81,30 @@ export const operations: Record<string, Operation> = {
     if (!request.actualLrpNetInfo.address) throw InvalidField('address')
     actual.start(key, instance, request)
   }),
-  '/v1/actual_lrps/crash': write(CrashActualLRPRequestSchema, ActualLRPLifecycleResponseSchema, (bbs, { actualLrpKey, actualLrpInstanceKey, errorMessage }) => {
-    bbs.crash(lrpKey(actualLrpKey), instanceKey(actualLrpInstanceKey), errorMessage)
-  }),
-  '/v1/actual_lrps/fail': write(FailActualLRPRequestSchema, ActualLRPLifecycleResponseSchema, ({ actual }, { actualLrpKey, errorMessage }) => {
-    if (!errorMessage) throw InvalidField('error_message')
-    actual.fail(lrpKey(actualLrpKey), errorMessage)
-  }),
-  '/v1/actual_lrps/remove': write(RemoveActualLRPRequestSchema, ActualLRPLifecycleResponseSchema, ({ actual }, { processGuid, index, actualLrpInstanceKey }) => {
-    if (!processGuid) throw InvalidField('process_guid')
-    if (index < 0) throw InvalidField('index')
-    actual.remove(processGuid, index, actualLrpInstanceKey)
-  }),
+  '/v1/actual_lrps/crash': write(
+    CrashActualLRPRequestSchema,
+    ActualLRPLifecycleResponseSchema,
+    (bbs, { actualLrpKey, actualLrpInstanceKey, errorMessage }) => {
+      bbs.crash(lrpKey(actualLrpKey), instanceKey(actualLrpInstanceKey), errorMessage)
+    },
+  ),
+  '/v1/actual_lrps/fail': write(
+    FailActualLRPRequestSchema,
+    ActualLRPLifecycleResponseSchema,
+    ({ actual }, { actualLrpKey, errorMessage }) => {
+      if (!errorMessage) throw InvalidField('error_message')
+      actual.fail(lrpKey(actualLrpKey), errorMessage)
+    },
+  ),
+  '/v1/actual_lrps/remove': write(
+    RemoveActualLRPRequestSchema,
+    ActualLRPLifecycleResponseSchema,
+    ({ actual }, { processGuid, index, actualLrpInstanceKey }) => {
+      if (!processGuid) throw InvalidField('process_guid')
+      if (index < 0) throw InvalidField('index')
+      actual.remove(processGuid, index, actualLrpInstanceKey)
+    },
+  ),
   '/v1/actual_lrps/retire': write(RetireActualLRPRequestSchema, ActualLRPLifecycleResponseSchema, ({ desired }, { actualLrpKey }) => {
     const { processGuid, index } = lrpKey(actualLrpKey)
     desired.retire(processGuid, index)
@@ -100,7 +124,11 @@ function read<Schema extends DescMessage>(schema: Schema, list: (bbs: Bbs, reque
   return (bbs, body) => list(bbs, parse(schema, body))
 }
 
-function write<Schema extends DescMessage>(schema: Schema, answer: DescMessage, apply: (bbs: Bbs, request: MessageShape<Schema>) => void): Operation {
+function write<Schema extends DescMessage>(
+  schema: Schema,
+  answer: DescMessage,
+  apply: (bbs: Bbs, request: MessageShape<Schema>) => void,
+): Operation {
   const done = toBinary(answer, create(answer))
   return (bbs, body) => {
     apply(bbs, parse(schema, body))

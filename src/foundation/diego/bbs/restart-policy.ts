@@ -11,7 +11,13 @@ export interface RestartPolicy {
   resetAfterMs: number
 }
 
-export const defaultRestartPolicy: RestartPolicy = { immediate: 3, minDelayMs: 30_000, maxDelayMs: 16 * 60_000, maxRestarts: 200, resetAfterMs: 5 * 60_000 }
+export const defaultRestartPolicy: RestartPolicy = {
+  immediate: 3,
+  minDelayMs: 30_000,
+  maxDelayMs: 16 * 60_000,
+  maxRestarts: 200,
+  resetAfterMs: 5 * 60_000,
+}
 
 /** Milliseconds until the next start after the given number of crashes, or undefined if there is none. */
 export function restartDelay(policy: RestartPolicy, crashes: number): number | undefined {

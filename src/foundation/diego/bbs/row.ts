@@ -27,7 +27,11 @@ export class Element {
 }
 
 /** A new message with the fields of `message` but for `changes`. What is not changed is shared, unknown fields included. */
-export function revised<Schema extends DescMessage>(schema: Schema, message: MessageShape<Schema>, changes: MessageInitShape<Schema>): MessageShape<Schema> {
+export function revised<Schema extends DescMessage>(
+  schema: Schema,
+  message: MessageShape<Schema>,
+  changes: MessageInitShape<Schema>,
+): MessageShape<Schema> {
   const { $typeName: _, ...fields } = message
   return create(schema, { ...fields, ...changes })
 }

@@ -38,12 +38,15 @@ export class BbsServer implements Part {
 
   constructor(options: BbsServerOptions) {
     this.#options = options
-    this.#server = createServer({ ...options.tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] }, (request, response) => {
-      this.#serve(request, response).catch((error: unknown) => {
-        options.log.error({ err: error, path: request.url }, 'BBS request failed')
-        response.destroy()
-      })
-    })
+    this.#server = createServer(
+      { ...options.tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
+      (request, response) => {
+        this.#serve(request, response).catch((error: unknown) => {
+          options.log.error({ err: error, path: request.url }, 'BBS request failed')
+          response.destroy()
+        })
+      },
+    )
     // Go's server keeps idle connections; this keeps them for long.
     this.#server.keepAliveTimeout = 120_000
     this.#server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'BBS refused a connection'))
@@ -85,7 +88,13 @@ export class BbsServer implements Part {
     } catch (error) {
       if (!(error instanceof BbsError)) throw error
       // Field 1 of every answer is the error, so that any of them can bear it.
-      await send(response, toBinary(DesiredLRPLifecycleResponseSchema, create(DesiredLRPLifecycleResponseSchema, { error: { type: error.type, message: error.message } })))
+      await send(
+        response,
+        toBinary(
+          DesiredLRPLifecycleResponseSchema,
+          create(DesiredLRPLifecycleResponseSchema, { error: { type: error.type, message: error.message } }),
+        ),
+      )
     }
   }
 

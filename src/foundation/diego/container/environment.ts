@@ -41,9 +41,16 @@ export function instanceEnvironment(process: DesiredProcess, facts: InstanceFact
       host: '0.0.0.0',
       ...(port === undefined ? {} : { port }),
     }),
-    ...(port === undefined ? {} : { PORT: `${port}`, VCAP_APP_PORT: `${port}`, CF_INSTANCE_PORT: `${port}`, CF_INSTANCE_ADDR: `${address}:${port}` }),
+    ...(port === undefined
+      ? {}
+      : { PORT: `${port}`, VCAP_APP_PORT: `${port}`, CF_INSTANCE_PORT: `${port}`, CF_INSTANCE_ADDR: `${address}:${port}` }),
     CF_INSTANCE_PORTS: JSON.stringify(
-      ports.map((port) => ({ external: port.host, internal: port.container, external_tls_proxy: port.hostTls, internal_tls_proxy: port.containerTls })),
+      ports.map((port) => ({
+        external: port.host,
+        internal: port.container,
+        external_tls_proxy: port.hostTls,
+        internal_tls_proxy: port.containerTls,
+      })),
     ),
     CF_INSTANCE_GUID: instanceGuid,
     CF_INSTANCE_INDEX: `${index}`,
@@ -57,7 +64,18 @@ export function instanceEnvironment(process: DesiredProcess, facts: InstanceFact
 }
 
 /** Where commands are looked for: this Node first, then the system's folders, then npm's if it lies elsewhere. */
-export const searchPath = [...new Set([dirname(process.execPath), '/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin', ...folderOf('npm')])].join(delimiter)
+export const searchPath = [
+  ...new Set([
+    dirname(process.execPath),
+    '/usr/local/sbin',
+    '/usr/local/bin',
+    '/usr/sbin',
+    '/usr/bin',
+    '/sbin',
+    '/bin',
+    ...folderOf('npm'),
+  ]),
+].join(delimiter)
 
 function folderOf(command: string): string[] {
   const folder = (process.env['PATH'] ?? '').split(delimiter).find((folder) => folder && isExecutable(join(folder, command)))

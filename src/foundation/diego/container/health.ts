@@ -6,7 +6,11 @@ import type { HealthCheck } from '../../diego.ts'
 const defaultInvocationTimeout = 1000
 
 /** Checks an instance once. Rejects with the reason, in Diego's words, when it isn't healthy. */
-export async function checkHealth({ type, endpoint, invocationTimeoutMs = defaultInvocationTimeout }: HealthCheck, host: string, port: number): Promise<void> {
+export async function checkHealth(
+  { type, endpoint, invocationTimeoutMs = defaultInvocationTimeout }: HealthCheck,
+  host: string,
+  port: number,
+): Promise<void> {
   if (type === 'process') return
   if (type === 'port') return checkPort(host, port, invocationTimeoutMs)
   return checkHttp(host, port, endpoint ?? '/', invocationTimeoutMs)
@@ -26,7 +30,14 @@ function checkPort(host: string, port: number, timeout: number): Promise<void> {
 function checkHttp(host: string, port: number, path: string, timeout: number): Promise<void> {
   const target = `http request to 'http://${host}:${port}${path}'`
   return new Promise((resolve, reject) => {
-    const check = request({ host, port, path, agent: false, signal: AbortSignal.timeout(timeout), headers: { 'User-Agent': 'diego-healthcheck' } })
+    const check = request({
+      host,
+      port,
+      path,
+      agent: false,
+      signal: AbortSignal.timeout(timeout),
+      headers: { 'User-Agent': 'diego-healthcheck' },
+    })
     check.once('response', (response) => {
       response.once('error', () => {}).destroy()
       if (response.statusCode === 200) resolve()

@@ -86,7 +86,13 @@ export class Instance {
     const identity = this.#identity()
     const ports: InstancePort[] = []
     for (const [position, { container, host }] of this.#spec.ports.entries()) {
-      const proxy = new TlsProxy({ identity, clientCa: routerCa, clientNames: routerNames, listenHost: address, target: { host: address, port: host } })
+      const proxy = new TlsProxy({
+        identity,
+        clientCa: routerCa,
+        clientNames: routerNames,
+        listenHost: address,
+        target: { host: address, port: host },
+      })
       this.#proxies.push(proxy)
       await proxy.start()
       ports.push({ container, host, containerTls: firstTlsPort + position, hostTls: proxy.port })
@@ -115,7 +121,9 @@ export class Instance {
     })
     this.#group = group
     if (group.pid) this.#change({ pid: group.pid })
-    const withinRate = limitRate(process.logRateLimit, () => this.#log(this.#source, `app instance exceeded log rate limit (${process.logRateLimit} bytes/sec)`, 'ERR'))
+    const withinRate = limitRate(process.logRateLimit, () =>
+      this.#log(this.#source, `app instance exceeded log rate limit (${process.logRateLimit} bytes/sec)`, 'ERR'),
+    )
     const line = (type: 'OUT' | 'ERR') => (text: string) => {
       if (withinRate(text)) this.#log(this.#source, text, type)
     }

@@ -41,7 +41,8 @@ export class Connection {
     this.closed = new Promise((resolve) =>
       socket.once('close', () => {
         resolve()
-        if (!this.#left && this.#state.phase !== 'ended') this.#become({ ...this.#state, phase: 'ended', reason: 'The process of the container has ended' })
+        if (!this.#left && this.#state.phase !== 'ended')
+          this.#become({ ...this.#state, phase: 'ended', reason: 'The process of the container has ended' })
       }),
     )
   }

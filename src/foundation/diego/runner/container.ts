@@ -20,7 +20,9 @@ const containerMain = resolve(import.meta.dirname, '../container/main.ts')
 export type ContainerLog = (sourceType: string, message: string, type?: 'OUT' | 'ERR') => void
 export type ContainerPlan = Pick<ContainerSpec, 'instanceGuid' | 'index' | 'cell' | 'process'>
 
-/** One container from creation to removal, as its cell sees it: the folder, and the process in `../container` that owns app and TLS ports. */
+/**
+ * One container from creation to removal, as its cell sees it: the folder, and the process in `../container` that owns app and TLS ports.
+ */
 export class Container {
   readonly plan: ContainerPlan
   readonly #settings: RunnerSettings
@@ -91,19 +93,44 @@ export class Container {
   /** Prepares what its process needs: the droplet's files, ports and identity. */
   async create(): Promise<void> {
     const { process } = this.plan
-    const { address, routerCa, routerNames, stopGraceMs, startupCheckIntervalMs, livenessCheckIntervalMs, startTimeoutMs, handoverMs, dropletFile } = this.#settings
+    const {
+      address,
+      routerCa,
+      routerNames,
+      stopGraceMs,
+      startupCheckIntervalMs,
+      livenessCheckIntervalMs,
+      startTimeoutMs,
+      handoverMs,
+      dropletFile,
+    } = this.#settings
     await Promise.all(['app', 'tmp'].map((name) => mkdir(join(this.#folder, name), { recursive: true })))
     await Promise.all([this.#identify(), extract({ file: dropletFile(process.dropletGuid), cwd: this.#folder })])
     const ports: ContainerSpec['ports'] = []
     // Without a container around it, only the first port can be another than the app expects.
-    for (const [position, container] of process.ports.entries()) ports.push({ container, host: position === 0 ? await freePort() : container })
+    for (const [position, container] of process.ports.entries())
+      ports.push({ container, host: position === 0 ? await freePort() : container })
     this.#stopped.signal.throwIfAborted()
-    const spec: ContainerSpec = { ...this.plan, address, ports, routerCa, routerNames, stopGraceMs, startupCheckIntervalMs, livenessCheckIntervalMs, startTimeoutMs, handoverMs }
+    const spec: ContainerSpec = {
+      ...this.plan,
+      address,
+      ports,
+      routerCa,
+      routerNames,
+      stopGraceMs,
+      startupCheckIntervalMs,
+      livenessCheckIntervalMs,
+      startTimeoutMs,
+      handoverMs,
+    }
     writeSecret(join(this.#folder, specFile), JSON.stringify(spec))
     this.#afterCreation()
   }
 
-  /** Starts its process, unless it was taken over. Resolves when the app is healthy; rejects with the crash reason if it ends before or takes too long. */
+  /**
+   * Starts its process, unless it was taken over. Resolves when the app is healthy; rejects with the crash reason if it ends before or
+   * takes too long.
+   */
   async start(): Promise<void> {
     this.#stopped.signal.throwIfAborted()
     if (!this.#connection) await this.#launch()
@@ -160,7 +187,9 @@ export class Container {
   }
 
   async #connect(): Promise<ContainerState> {
-    this.#connection = await Connection.open(join(this.#folder, controlSocket), ({ sourceType, message, type }) => this.#log(sourceType, message, type))
+    this.#connection = await Connection.open(join(this.#folder, controlSocket), ({ sourceType, message, type }) =>
+      this.#log(sourceType, message, type),
+    )
     if (this.#stopped.signal.aborted) this.#connection.order('stop')
     return this.#connection.state
   }
@@ -185,15 +214,18 @@ export class Container {
   #renewLater(): void {
     const { validTo } = new X509Certificate(readFileSync(join(this.#folder, identityFiles.certificate)))
     const due = Date.parse(validTo) - this.#settings.identityValidityMs / 2
-    this.#renewal = setTimeout(() => {
-      this.#identify().then(
-        () => {
-          this.#connection?.order('renew')
-          this.#renewLater()
-        },
-        () => {},
-      )
-    }, Math.max(0, due - Date.now()))
+    this.#renewal = setTimeout(
+      () => {
+        this.#identify().then(
+          () => {
+            this.#connection?.order('renew')
+            this.#renewLater()
+          },
+          () => {},
+        )
+      },
+      Math.max(0, due - Date.now()),
+    )
     this.#renewal.unref()
   }
 }

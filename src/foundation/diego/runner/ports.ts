@@ -1,7 +1,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Below where Linux takes ports for outgoing connections (32768), so that none is taken between here and the app's listen; above those of our programs. */
+/**
+ * Below where Linux takes ports for outgoing connections (32768), so that none is taken between here and the app's listen; above those of
+ * our programs.
+ */
 const first = 20_000
 const last = 32_767
 

@@ -82,7 +82,10 @@ export class Runner implements Part, Cells {
     this.#adopted.clear()
     for (const place of this.#waiting ?? []) place()
     this.#waiting = undefined
-    for (const container of unwanted) container.destroy().catch((error: unknown) => this.#options.log.error({ err: error, instance: container.guid }, 'cannot remove a container'))
+    for (const container of unwanted)
+      container
+        .destroy()
+        .catch((error: unknown) => this.#options.log.error({ err: error, instance: container.guid }, 'cannot remove a container'))
   }
 
   /** Leaves the instances to the next start where there is a handover; else, and what is not yet started, stops all at one time. */
@@ -108,7 +111,9 @@ export class Runner implements Part, Cells {
   }
 
   presences(): CellPresence[] {
-    return this.#options.settings.cells.map(({ id, zone }) => create(CellPresenceSchema, { cellId: id, zone, repAddress: `http://${id}.cell.service.cf.internal:1800` }))
+    return this.#options.settings.cells.map(({ id, zone }) =>
+      create(CellPresenceSchema, { cellId: id, zone, repAddress: `http://${id}.cell.service.cf.internal:1800` }),
+    )
   }
 
   place(processGuid: string, index: number): void {
@@ -151,14 +156,17 @@ export class Runner implements Part, Cells {
   }
 
   #logOf({ process, index }: ContainerPlan): ContainerLog {
-    return (sourceType, message, type = 'OUT') => this.#options.emitLog({ appGuid: process.appGuid, instance: `${index}`, sourceType, message, type })
+    return (sourceType, message, type = 'OUT') =>
+      this.#options.emitLog({ appGuid: process.appGuid, instance: `${index}`, sourceType, message, type })
   }
 
   #run(container: Container, key: ActualLRPKey): void {
     const log = this.#logOf(container.plan)
     const instance: Instance = { container, say: (message) => log('CELL', message), stopping: false, done: Promise.resolve() }
     this.#instances.set(container.guid, instance)
-    instance.done = this.#live(instance, key).catch((error: unknown) => this.#options.log.error({ err: error, instance: container.guid }, 'instance failed'))
+    instance.done = this.#live(instance, key).catch((error: unknown) =>
+      this.#options.log.error({ err: error, instance: container.guid }, 'instance failed'),
+    )
   }
 
   /** An instance's whole life, from claim to removal. */
@@ -224,7 +232,9 @@ export class Runner implements Part, Cells {
           hostTlsProxyPort: port.hostTls,
         })),
       }),
-      actualLrpInternalRoutes: (this.#processes.get(key.processGuid)?.internalRoutes ?? []).map((route) => create(ActualLRPInternalRouteSchema, route)),
+      actualLrpInternalRoutes: (this.#processes.get(key.processGuid)?.internalRoutes ?? []).map((route) =>
+        create(ActualLRPInternalRouteSchema, route),
+      ),
       metricTags: {},
       availabilityZone: instance.container.plan.cell.zone,
       since: runningSince === undefined ? undefined : BigInt(runningSince) * 1_000_000n,
@@ -232,5 +242,6 @@ export class Runner implements Part, Cells {
   }
 }
 
-const instanceKeyOf = ({ container }: Instance) => create(ActualLRPInstanceKeySchema, { instanceGuid: container.guid, cellId: container.plan.cell.id })
+const instanceKeyOf = ({ container }: Instance) =>
+  create(ActualLRPInstanceKeySchema, { instanceGuid: container.guid, cellId: container.plan.cell.id })
 const instanceOf = (processGuid: string, index: number): string => `${processGuid}/${index}`

@@ -30,8 +30,16 @@ export const buildpacks: Buildpack[] = [staticfile, nodejs, binary]
 
 /** The buildpack that a user names: `nodejs_buildpack`, `nodejs`, or a git address of it. */
 export function chosen(name: string): Buildpack {
-  const known = name.replace(/^.*\//, '').replace(/(\.git)?(#.*)?$/, '').replaceAll('-', '_').toLowerCase()
+  const known = name
+    .replace(/^.*\//, '')
+    .replace(/(\.git)?(#.*)?$/, '')
+    .replaceAll('-', '_')
+    .toLowerCase()
   const buildpack = buildpacks.find((buildpack) => buildpack.name === known || buildpack.name === `${known}_buildpack`)
-  if (!buildpack) throw BuildpackUnknown(name, buildpacks.map((buildpack) => buildpack.name))
+  if (!buildpack)
+    throw BuildpackUnknown(
+      name,
+      buildpacks.map((buildpack) => buildpack.name),
+    )
   return buildpack
 }

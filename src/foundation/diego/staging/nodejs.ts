@@ -11,7 +11,20 @@ import type { Buildpack, Compilation } from './buildpacks.ts'
 import { CompileFailed } from './errors.ts'
 
 const installTimeoutMs = 10 * 60_000
-const usualFiles = ['server.js', 'server.mjs', 'server.ts', 'app.js', 'app.mjs', 'app.ts', 'index.js', 'index.mjs', 'index.ts', 'main.js', 'main.mjs', 'main.ts']
+const usualFiles = [
+  'server.js',
+  'server.mjs',
+  'server.ts',
+  'app.js',
+  'app.mjs',
+  'app.ts',
+  'index.js',
+  'index.mjs',
+  'index.ts',
+  'main.js',
+  'main.mjs',
+  'main.ts',
+]
 
 /** Node apps: `npm start`, `main` of package.json, or a file of a usual name; dependencies that are not there are installed. */
 export const nodejs: Buildpack = {

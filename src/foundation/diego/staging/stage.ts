@@ -8,7 +8,8 @@ import { NoAppDetected } from './errors.ts'
 import { unzip } from './unzip.ts'
 
 /**
- * Makes a droplet out of a package: unpacks it, lets the first buildpack that fits do its work, and packs the result as Diego does, a tar.gz
+ * Makes a droplet out of a package: unpacks it, lets the first buildpack that fits do its work, and packs the result as Diego does, a
+ * tar.gz
  * with the app in `app/` and what was found out in `staging_info.yml`. Rejects with a sentence for the developer.
  */
 export async function stage(input: StagingInput, workFolder: string, log: (line: string) => void): Promise<StagingResult> {
@@ -23,7 +24,10 @@ export async function stage(input: StagingInput, workFolder: string, log: (line:
     log(`-----> ${buildpack.name}`)
     const detected = await buildpack.compile({ app, environment: input.environment, log })
     const result: StagingResult = { processTypes: { ...detected, ...app.procfile }, buildpack: buildpack.name }
-    await writeFile(join(work, 'staging_info.yml'), JSON.stringify({ detected_buildpack: buildpack.name, start_command: result.processTypes['web'] ?? '' }))
+    await writeFile(
+      join(work, 'staging_info.yml'),
+      JSON.stringify({ detected_buildpack: buildpack.name, start_command: result.processTypes['web'] ?? '' }),
+    )
     await mkdir(dirname(input.dropletFile), { recursive: true })
     await pack({ gzip: { level: 1 }, file: `${input.dropletFile}.new`, cwd: work, portable: true }, ['app', 'staging_info.yml'])
     await rename(`${input.dropletFile}.new`, input.dropletFile)

@@ -1,10 +1,17 @@
 import type { Candidate } from './balancer.ts'
 
 /**
- * Takes what `next` offers, at most `offers` times, until there is an endpoint that is not excluded and, where a `factor` (percent of the mean) is
+ * Takes what `next` offers, at most `offers` times, until there is an endpoint that is not excluded and, where a `factor` (percent of the
+ * mean) is
  * given, has no more to do than that ("consistent hashing with bounded loads", Mirrokni et al.). Where all have, the first offer.
  */
-export function withinLoad<T extends Candidate>(endpoints: readonly T[], factor: number | undefined, excluded: ReadonlySet<T> | undefined, offers: number, next: () => T): T | undefined {
+export function withinLoad<T extends Candidate>(
+  endpoints: readonly T[],
+  factor: number | undefined,
+  excluded: ReadonlySet<T> | undefined,
+  offers: number,
+  next: () => T,
+): T | undefined {
   const bound = factor === undefined ? Infinity : boundOf(endpoints, factor)
   let first: T | undefined
   for (let i = 0; i < offers; i++) {

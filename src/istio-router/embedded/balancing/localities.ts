@@ -24,24 +24,42 @@ function isFlat(endpoints: readonly Placed[], { weighted }: LocalityOptions): bo
 }
 
 /**
- * Balances over priorities (the first as long as it is healthy enough, then part or all of the next), within one over localities by weight where
+ * Balances over priorities (the first as long as it is healthy enough, then part or all of the next), within one over localities by weight
+ * where
  * that is asked for, and within one over its healthy endpoints with `make`.
  */
 export function byLocality<T extends Placed>(endpoints: readonly T[], options: LocalityOptions, make: MakeBalancer): Balancer<T> {
   if (isFlat(endpoints, options)) return make(endpoints)
   const priorities = [...new Set(endpoints.map(({ priority }) => priority))].sort((a, b) => a - b)
-  const levels = priorities.map((priority) => levelOf(endpoints.filter((endpoint) => endpoint.priority === priority), options))
-  const available = Math.min(1, levels.reduce((sum, level) => sum + level.available, 0))
+  const levels = priorities.map((priority) =>
+    levelOf(
+      endpoints.filter((endpoint) => endpoint.priority === priority),
+      options,
+    ),
+  )
+  const available = Math.min(
+    1,
+    levels.reduce((sum, level) => sum + level.available, 0),
+  )
   const every = levels.map(({ all, available: own, healthy, localities }, position) => {
     const inPanic = available < 1 && healthy * 100 < options.panic * all.length
-    return { priority: priorities[position]!, share: inPanic && available === 0 ? 1 : own, balancer: inPanic ? make(all) : localities(make) }
+    return {
+      priority: priorities[position]!,
+      share: inPanic && available === 0 ? 1 : own,
+      balancer: inPanic ? make(all) : localities(make),
+    }
   })
   return {
     pick(excluded, hash, avoided) {
       const others = avoided ? every.filter(({ priority, share }) => share > 0 && !avoided.has(priority)) : every
       const balancers = others.length ? others : every
       // What the levels together cannot take is theirs all the same.
-      let turn = Math.random() * Math.min(1, balancers.reduce((sum, { share }) => sum + share, 0))
+      let turn =
+        Math.random() *
+        Math.min(
+          1,
+          balancers.reduce((sum, { share }) => sum + share, 0),
+        )
       for (const { share, balancer } of balancers) {
         if (turn < share) {
           const endpoint = balancer.pick(excluded, hash)
@@ -60,11 +78,19 @@ export function byLocality<T extends Placed>(endpoints: readonly T[], options: L
 
 function levelOf<T extends Placed>(all: T[], { weighted, overprovisioning }: LocalityOptions) {
   const healthy = all.filter((endpoint) => endpoint.healthy)
-  const availability = (part: T[]): number => Math.min(1, (part.filter((endpoint) => endpoint.healthy).length * overprovisioning) / 100 / part.length)
+  const availability = (part: T[]): number =>
+    Math.min(1, (part.filter((endpoint) => endpoint.healthy).length * overprovisioning) / 100 / part.length)
   const localities = (make: MakeBalancer): Balancer<T> => {
     if (!weighted) return make(healthy)
-    const parts = [...new Set(all.map(({ locality }) => locality))].map((locality) => all.filter((endpoint) => endpoint.locality === locality))
-    return byWeight(parts.map((part) => ({ weight: part[0]!.localityWeight * availability(part), balancer: make(part.filter((endpoint) => endpoint.healthy)) })))
+    const parts = [...new Set(all.map(({ locality }) => locality))].map((locality) =>
+      all.filter((endpoint) => endpoint.locality === locality),
+    )
+    return byWeight(
+      parts.map((part) => ({
+        weight: part[0]!.localityWeight * availability(part),
+        balancer: make(part.filter((endpoint) => endpoint.healthy)),
+      })),
+    )
   }
   return { all, healthy: healthy.length, available: availability(all), localities }
 }

@@ -7,7 +7,8 @@ import type { Candidate, MakeBalancer } from './balancer.ts'
 export const largestRing = 131_072
 
 /**
- * Consistent hashing on a ring (Karger et al.): an endpoint stands at many places, as its weight says, and has the requests whose hashes lie
+ * Consistent hashing on a ring (Karger et al.): an endpoint stands at many places, as its weight says, and has the requests whose hashes
+ * lie
  * before one of them; one that comes or goes moves no others. Requests without hash go anywhere.
  */
 export function ringHash(minimumSize: number, balanceFactor: number | undefined): MakeBalancer {
@@ -36,7 +37,10 @@ function makeRing(endpoints: readonly Candidate[], size: number): { places: Uint
     for (let i = 0; i < count; i++) ring.push(placeOf(key, i) * 2 ** 20 + index)
   })
   const sorted = Float64Array.from(ring).sort()
-  return { places: Uint32Array.from(sorted, (entry) => Math.floor(entry / 2 ** 20)), owners: Uint32Array.from(sorted, (entry) => entry % 2 ** 20) }
+  return {
+    places: Uint32Array.from(sorted, (entry) => Math.floor(entry / 2 ** 20)),
+    owners: Uint32Array.from(sorted, (entry) => entry % 2 ** 20),
+  }
 }
 
 let memo: { key: string; group: number; digest: Buffer } | undefined

@@ -40,7 +40,10 @@ export function byDeadline<T extends Candidate>(endpoints: readonly T[], weightO
   return {
     pick(excluded) {
       if (!excluded?.size) return heap.length > 0 ? next() : undefined
-      const first = heap.reduce<Turn<T> | undefined>((best, turn) => (excluded.has(turn.endpoint) || (best && best.due <= turn.due) ? best : turn), undefined)
+      const first = heap.reduce<Turn<T> | undefined>(
+        (best, turn) => (excluded.has(turn.endpoint) || (best && best.due <= turn.due) ? best : turn),
+        undefined,
+      )
       return first?.endpoint
     },
   }

@@ -10,10 +10,23 @@ export const cors: FilterType = {
   compile: () => ({}),
 
   perRoute(config, path) {
-    const policy = unpack(CorsPolicySchema, config, {
-      allow_origin_string_match: true, allow_methods: true, allow_headers: true, expose_headers: true, max_age: true, allow_credentials: true, forward_not_matching_preflights: true,
-    }, path)
-    const origins = policy.allowOriginStringMatch.map((matcher, index) => compileString(matcher, `${path}.allow_origin_string_match[${index}]`))
+    const policy = unpack(
+      CorsPolicySchema,
+      config,
+      {
+        allow_origin_string_match: true,
+        allow_methods: true,
+        allow_headers: true,
+        expose_headers: true,
+        max_age: true,
+        allow_credentials: true,
+        forward_not_matching_preflights: true,
+      },
+      path,
+    )
+    const origins = policy.allowOriginStringMatch.map((matcher, index) =>
+      compileString(matcher, `${path}.allow_origin_string_match[${index}]`),
+    )
     const allowed = (origin: string): boolean => origins.some((matches) => matches(origin))
     const credentials = policy.allowCredentials ? ['access-control-allow-credentials', 'true'] : []
     const optional = (name: string, value: string): string[] => (value === '' ? [] : [name, value])
@@ -31,7 +44,11 @@ export const cors: FilterType = {
         if (origin === undefined || exchange.method !== 'OPTIONS' || !headers.get('access-control-request-method')) return true
         const matches = allowed(origin)
         if (!matches && forwards) return true
-        exchange.respond(200, new Headers([...(matches ? ['access-control-allow-origin', origin, ...preflight] : []), 'content-length', '0']), true)
+        exchange.respond(
+          200,
+          new Headers([...(matches ? ['access-control-allow-origin', origin, ...preflight] : []), 'content-length', '0']),
+          true,
+        )
         return false
       },
       response(headers, { headers: request }) {

@@ -1,4 +1,10 @@
-import { RateLimit_Action_HeaderValueMatchSchema, RateLimit_ActionSchema, RateLimitSchema, type RateLimit, type RateLimit_Action } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import {
+  RateLimit_Action_HeaderValueMatchSchema,
+  RateLimit_ActionSchema,
+  RateLimitSchema,
+  type RateLimit,
+  type RateLimit_Action,
+} from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type { Exchange } from '../exchange.ts'
 import { Unsupported, requireSupported } from '../resources/support.ts'
 import { compileHeader } from '../routing/match.ts'
@@ -29,22 +35,41 @@ export function compileDescription(limit: RateLimit, at: string): Describe {
 
 /** An entry of the description; null where the request is not described at all, undefined where only this entry is left out. */
 function compileAction(action: RateLimit_Action, at: string): (exchange: Exchange) => Entry | undefined | null {
-  requireSupported(RateLimit_ActionSchema, action, { request_headers: true, remote_address: true, generic_key: { descriptor_key: true, descriptor_value: true }, header_value_match: true }, `${at}.`)
+  requireSupported(
+    RateLimit_ActionSchema,
+    action,
+    {
+      request_headers: true,
+      remote_address: true,
+      generic_key: { descriptor_key: true, descriptor_value: true },
+      header_value_match: true,
+    },
+    `${at}.`,
+  )
   const { case: kind, value } = action.actionSpecifier
   switch (kind) {
-    case 'requestHeaders': return (exchange) => {
-      const header = exchange.requestHeader(value.headerName.toLowerCase())
-      return header === undefined || header === '' ? (value.skipIfAbsent ? undefined : null) : { key: value.descriptorKey, value: header }
-    }
-    case 'remoteAddress': return ({ client }) => ({ key: 'remote_address', value: client.address })
-    case 'genericKey': return () => ({ key: value.descriptorKey || 'generic_key', value: value.descriptorValue })
+    case 'requestHeaders':
+      return (exchange) => {
+        const header = exchange.requestHeader(value.headerName.toLowerCase())
+        return header === undefined || header === '' ? (value.skipIfAbsent ? undefined : null) : { key: value.descriptorKey, value: header }
+      }
+    case 'remoteAddress':
+      return ({ client }) => ({ key: 'remote_address', value: client.address })
+    case 'genericKey':
+      return () => ({ key: value.descriptorKey || 'generic_key', value: value.descriptorValue })
     case 'headerValueMatch': {
-      requireSupported(RateLimit_Action_HeaderValueMatchSchema, value, { descriptor_key: true, descriptor_value: true, expect_match: true, headers: true }, `${at}.header_value_match.`)
+      requireSupported(
+        RateLimit_Action_HeaderValueMatchSchema,
+        value,
+        { descriptor_key: true, descriptor_value: true, expect_match: true, headers: true },
+        `${at}.header_value_match.`,
+      )
       const headers = value.headers.map((header, index) => compileHeader(header, `${at}.header_value_match.headers[${index}]`))
       const entry = { key: value.descriptorKey || 'header_match', value: value.descriptorValue }
       const expected = value.expectMatch ?? true
       return (exchange) => (headers.every((matches) => matches(exchange)) === expected ? entry : null)
     }
-    default: throw new Unsupported(`${at}.${kind ?? 'action_specifier'}`)
+    default:
+      throw new Unsupported(`${at}.${kind ?? 'action_specifier'}`)
   }
 }

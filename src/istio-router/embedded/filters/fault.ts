@@ -11,7 +11,12 @@ export const fault: FilterType = {
   compile: () => ({}),
 
   perRoute(config, path) {
-    const message = unpack(HTTPFaultSchema, config, { delay: { fixed_delay: true, percentage: true }, abort: { http_status: true, grpc_status: true, percentage: true } }, path)
+    const message = unpack(
+      HTTPFaultSchema,
+      config,
+      { delay: { fixed_delay: true, percentage: true }, abort: { http_status: true, grpc_status: true, percentage: true } },
+      path,
+    )
     const delay = message.delay && compileDelay(message.delay)
     const abort = message.abort && compileAbort(message.abort, `${path}.abort`)
     return {

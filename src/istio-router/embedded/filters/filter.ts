@@ -19,7 +19,10 @@ export interface FilterType {
   name: string
   /** Compiles the configuration of the filter `name`. Throws `Unsupported`. */
   compile: (config: Any | undefined, path: string, name: string) => HttpFilter
-  /** Compiles what a route or virtual host says (`typed_per_filter_config`) to the filter that its requests pass instead; absent where it can say nothing. Throws `Unsupported`. */
+  /**
+   * Compiles what a route or virtual host says (`typed_per_filter_config`) to the filter that its requests pass instead; absent where it
+   * can say nothing. Throws `Unsupported`.
+   */
   perRoute?: (config: Any, path: string) => HttpFilter
   /** Whether it looks itself for what it is for, and so does nothing where pilot has a route switch it off. */
   onlyWhere?: true

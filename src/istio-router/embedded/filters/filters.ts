@@ -16,7 +16,19 @@ import { stickySessions } from './sticky-sessions.ts'
 import { upstreamCodec } from './upstream-codec.ts'
 
 /** Every kind of filter that this engine knows, beside the router itself, which ends each chain. */
-export const filterTypes: FilterType[] = [headerMutation, upstreamCodec, b3TraceHeaders, w3cTraceHeaders, plainTraceHeaders, routingBucket, namedInstances, stickySessions, cors, fault, localRateLimit]
+export const filterTypes: FilterType[] = [
+  headerMutation,
+  upstreamCodec,
+  b3TraceHeaders,
+  w3cTraceHeaders,
+  plainTraceHeaders,
+  routingBucket,
+  namedInstances,
+  stickySessions,
+  cors,
+  fault,
+  localRateLimit,
+]
 
 const byName = new Map(filterTypes.map((type) => [type.name, type]))
 /** A filter's kind; what stands behind a slash in its name is its own matter. */
@@ -38,9 +50,16 @@ export interface FilterChain {
 export function compileChain(messages: HttpFilterMessage[]): FilterChain {
   const router = messages.at(-1)
   if (router?.name !== routerName) throw new Unsupported('http_filters', `must end with ${routerName}`)
-  const { upstreamHttpFilters } = unpack(RouterSchema, router.configType.value as Any, {
-    dynamic_stats: true, suppress_envoy_headers: true, upstream_http_filters: true,
-  }, 'http_filters.router')
+  const { upstreamHttpFilters } = unpack(
+    RouterSchema,
+    router.configType.value as Any,
+    {
+      dynamic_stats: true,
+      suppress_envoy_headers: true,
+      upstream_http_filters: true,
+    },
+    'http_filters.router',
+  )
   const own = messages.slice(0, -1)
   return {
     filters: own.filter(({ disabled }) => !disabled).flatMap(compileFilter),
@@ -65,14 +84,17 @@ export function compilePerRoute(configs: Record<string, Any>, path: string): Map
     return !type?.elsewhere && !(type?.onlyWhere && isOff(config, `${path}[${name}]`))
   })
   if (entries.length === 0) return undefined
-  return new Map(entries.map(([name, config]) => {
-    const compile = typeOf(name)?.perRoute
-    if (!compile) throw new Unsupported(`${path}[${name}]`)
-    return [name, compile(config, `${path}[${name}]`)]
-  }))
+  return new Map(
+    entries.map(([name, config]) => {
+      const compile = typeOf(name)?.perRoute
+      if (!compile) throw new Unsupported(`${path}[${name}]`)
+      return [name, compile(config, `${path}[${name}]`)]
+    }),
+  )
 }
 
-const isOff = (config: Any, path: string): boolean => anyIs(config, FilterConfigSchema) && unpack(FilterConfigSchema, config, { disabled: true }, path).disabled
+const isOff = (config: Any, path: string): boolean =>
+  anyIs(config, FilterConfigSchema) && unpack(FilterConfigSchema, config, { disabled: true }, path).disabled
 
 /** The filters that a route has switched on, in the order of the chain. */
 export function filtersOf({ onDemand }: FilterChain, filters: ReadonlyMap<string, HttpFilter>): HttpFilter[] {

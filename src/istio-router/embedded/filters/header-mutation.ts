@@ -8,7 +8,12 @@ export const headerMutation: FilterType = {
   name: 'envoy.filters.http.header_mutation',
 
   compile(config, path) {
-    const { mutations } = unpack(HeaderMutationSchema, config, { mutations: { request_mutations: true, request_trailers_mutations: true, response_mutations: true } }, path)
+    const { mutations } = unpack(
+      HeaderMutationSchema,
+      config,
+      { mutations: { request_mutations: true, request_trailers_mutations: true, response_mutations: true } },
+      path,
+    )
     const request = compileMutations(mutations?.requestMutations ?? [])
     const trailers = compileMutations(mutations?.requestTrailersMutations ?? [])
     const response = compileMutations(mutations?.responseMutations ?? [])

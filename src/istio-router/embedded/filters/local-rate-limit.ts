@@ -24,9 +24,16 @@ class Descriptor {
     this.#most = most
   }
 
-  /** The bucket of a request that is described so; undefined where it is another description. The longest unused is forgotten when there are too many. */
+  /**
+   * The bucket of a request that is described so; undefined where it is another description. The longest unused is forgotten when there are
+   * too many.
+   */
   bucketOf(described: Entry[]): TokenBucket | undefined {
-    if (described.length !== this.entries.length || !this.entries.every(({ key, value }, i) => key === described[i]!.key && (value === '' || value === described[i]!.value))) return undefined
+    if (
+      described.length !== this.entries.length ||
+      !this.entries.every(({ key, value }, i) => key === described[i]!.key && (value === '' || value === described[i]!.value))
+    )
+      return undefined
     const id = described.map(({ value }) => value).join('\0')
     const bucket = this.#buckets.get(id) ?? new TokenBucket(this.#rate)
     this.#buckets.delete(id)
@@ -56,10 +63,26 @@ function remembered(config: Any, path: string): HttpFilter {
 }
 
 function compileLimit(config: Any, path: string): HttpFilter {
-  const message = unpack(LocalRateLimitSchema, config, {
-    stat_prefix: true, status: true, token_bucket: true, filter_enabled: true, filter_enforced: true, response_headers_to_add: true, descriptors: true, rate_limits: true, max_dynamic_descriptors: true,
-    always_consume_default_token_bucket: true, enable_x_ratelimit_headers: true, enable_retry_after_header: true, rate_limited_as_resource_exhausted: true,
-  }, path)
+  const message = unpack(
+    LocalRateLimitSchema,
+    config,
+    {
+      stat_prefix: true,
+      status: true,
+      token_bucket: true,
+      filter_enabled: true,
+      filter_enforced: true,
+      response_headers_to_add: true,
+      descriptors: true,
+      rate_limits: true,
+      max_dynamic_descriptors: true,
+      always_consume_default_token_bucket: true,
+      enable_x_ratelimit_headers: true,
+      enable_retry_after_header: true,
+      rate_limited_as_resource_exhausted: true,
+    },
+    path,
+  )
   const all = message.tokenBucket && new TokenBucket(rateOf(message.tokenBucket))
   const most = message.maxDynamicDescriptors ?? 20
   const descriptors = message.descriptors.map(({ entries, tokenBucket }) => new Descriptor(entries, rateOf(tokenBucket!), most))
@@ -75,15 +98,26 @@ function compileLimit(config: Any, path: string): HttpFilter {
   return {
     request(_headers, exchange) {
       if (!enabled()) return true
-      const matching = describe.map((of) => of(exchange) ?? []).flatMap((described) => descriptors.flatMap((descriptor) => descriptor.bucketOf(described) ?? []))
+      const matching = describe
+        .map((of) => of(exchange) ?? [])
+        .flatMap((described) => descriptors.flatMap((descriptor) => descriptor.bucketOf(described) ?? []))
       const buckets = all && (alwaysAll || matching.length === 0) ? [...matching, all] : matching
       const empty = buckets.find((bucket) => !bucket.take())
-      const told = empty ?? buckets.reduce<TokenBucket | undefined>((least, bucket) => (least && least.tokens <= bucket.tokens ? least : bucket), undefined)
+      const told =
+        empty ??
+        buckets.reduce<TokenBucket | undefined>((least, bucket) => (least && least.tokens <= bucket.tokens ? least : bucket), undefined)
       if (told && showsLimit) states.set(exchange, told)
       if (!empty || !enforced()) return true
       const headers = new Headers(message.enableRetryAfterHeader ? ['retry-after', String(empty.wait)] : [])
       added?.(headers, exchange)
-      exchange.reply(status, 'local_rate_limited', 'RL', 'local_rate_limited', headers.list, message.rateLimitedAsResourceExhausted ? 8 : undefined)
+      exchange.reply(
+        status,
+        'local_rate_limited',
+        'RL',
+        'local_rate_limited',
+        headers.list,
+        message.rateLimitedAsResourceExhausted ? 8 : undefined,
+      )
       return false
     },
     response(headers, exchange) {

@@ -27,19 +27,40 @@ export const namedInstances: FilterType = {
         return false
       }
       if (named) {
-        const of = ({ config }: Cluster) => (endpoint: Endpoint) => named.matches(instanceOf(endpoint.hostname, endpoint.metadata['mesh'], config.metadata['mesh']))
-        exchange.wanted = { find: (cluster) => anyOf(cluster.endpoints.filter(of(cluster))), refuse: () => refuse(exchange, named.missing(exchange.authority)) }
+        const of =
+          ({ config }: Cluster) =>
+          (endpoint: Endpoint) =>
+            named.matches(instanceOf(endpoint.hostname, endpoint.metadata['mesh'], config.metadata['mesh']))
+        exchange.wanted = {
+          find: (cluster) => anyOf(cluster.endpoints.filter(of(cluster))),
+          refuse: () => refuse(exchange, named.missing(exchange.authority)),
+        }
         return true
       }
       const guid = sessionInstance(headers.getAll('cookie'))
-      if (guid !== undefined) exchange.wanted = { find: (cluster) => (cluster.config.metadata['mesh']?.['session'] === undefined ? undefined : cluster.endpoints.find(({ hostname }) => hostname === guid)) }
+      if (guid !== undefined)
+        exchange.wanted = {
+          find: (cluster) =>
+            cluster.config.metadata['mesh']?.['session'] === undefined
+              ? undefined
+              : cluster.endpoints.find(({ hostname }) => hostname === guid),
+        }
       return true
     },
   }),
 }
 
 function refuse(exchange: Exchange, { error, body }: Refusal): void {
-  exchange.reply(400, body, undefined, error, ['content-type', 'text/plain; charset=utf-8', 'x-content-type-options', 'nosniff', 'cache-control', 'no-cache, no-store', 'x-cf-routererror', error])
+  exchange.reply(400, body, undefined, error, [
+    'content-type',
+    'text/plain; charset=utf-8',
+    'x-content-type-options',
+    'nosniff',
+    'cache-control',
+    'no-cache, no-store',
+    'x-cf-routererror',
+    error,
+  ])
 }
 
 function anyOf<T>(list: T[]): T | undefined {

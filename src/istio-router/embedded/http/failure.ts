@@ -1,5 +1,6 @@
 /** Envoy's response flags that this engine sets; they name in the access log what went wrong. */
-export type Flag = 'NR' | 'NC' | 'UH' | 'UF' | 'UC' | 'UR' | 'UPE' | 'UT' | 'UO' | 'URX' | 'SI' | 'DC' | 'DPE' | 'LR' | 'DI' | 'FI' | 'RL' | 'UMSDR'
+export type Flag =
+  'NR' | 'NC' | 'UH' | 'UF' | 'UC' | 'UR' | 'UPE' | 'UT' | 'UO' | 'URX' | 'SI' | 'DC' | 'DPE' | 'LR' | 'DI' | 'FI' | 'RL' | 'UMSDR'
 
 /** Why a try at an endpoint failed. */
 export interface Failure {

@@ -6,8 +6,24 @@ import type { Exchange } from '../exchange.ts'
 /** What formats read: a request with its answer, or a connection that is passed on. */
 export type Logged = Pick<
   Exchange,
-  | 'requestHeader' | 'responseHeaders' | 'responseTrailers' | 'localReplyBody' | 'status' | 'flags' | 'detail' | 'transportFailure' | 'startedAt' | 'durations'
-  | 'bytesReceived' | 'bytesSent' | 'attempts' | 'peer' | 'client' | 'route' | 'cluster' | 'endpoint'
+  | 'requestHeader'
+  | 'responseHeaders'
+  | 'responseTrailers'
+  | 'localReplyBody'
+  | 'status'
+  | 'flags'
+  | 'detail'
+  | 'transportFailure'
+  | 'startedAt'
+  | 'durations'
+  | 'bytesReceived'
+  | 'bytesSent'
+  | 'attempts'
+  | 'peer'
+  | 'client'
+  | 'route'
+  | 'cluster'
+  | 'endpoint'
 > & { [Field in 'protocol' | 'id' | 'path' | 'originalPath']: string | undefined }
 
 /** A value of a command operator; undefined where the request has none. */
@@ -35,7 +51,10 @@ export function compileText(text: string, empty: string): (exchange: Logged) => 
   }
 }
 
-/** Compiles a JSON format into a function that writes one JSON value; an operator that stands alone keeps its type, and is null without a value. */
+/**
+ * Compiles a JSON format into a function that writes one JSON value; an operator that stands alone keeps its type, and is null without a
+ * value.
+ */
 export function compileJson(format: JsonObject, omitEmpty = false): (exchange: Logged) => string {
   const write = compileValue(format, omitEmpty)
   return (exchange) => write(exchange) ?? '{}'
@@ -53,7 +72,10 @@ function compileValue(value: JsonValue, omitEmpty: boolean): Writer {
     const items = value.map((item) => compileValue(item, false))
     return (exchange) => `[${items.map((item) => item(exchange) ?? 'null').join(',')}]`
   }
-  const members = Object.entries(value).map(([name, member]) => ({ prefix: `${JSON.stringify(name)}:`, write: compileValue(member, omitEmpty) }))
+  const members = Object.entries(value).map(([name, member]) => ({
+    prefix: `${JSON.stringify(name)}:`,
+    write: compileValue(member, omitEmpty),
+  }))
   return (exchange) => {
     let result = ''
     for (const { prefix, write } of members) {
@@ -124,7 +146,8 @@ function compileField(name: string, argument: string, length: string | undefined
 const fields: Record<string, (argument: string) => Field> = {
   START_TIME: (format) => startTime(format),
   REQ: (names) => header(names, (exchange, name) => exchange.requestHeader(name)),
-  RESP: (names) => header(names, (exchange, name) => (name === ':status' ? String(exchange.status) : exchange.responseHeaders.getAll(name))),
+  RESP: (names) =>
+    header(names, (exchange, name) => (name === ':status' ? String(exchange.status) : exchange.responseHeaders.getAll(name))),
   TRAILER: (names) => header(names, (exchange, name) => exchange.responseTrailers.getAll(name)),
   REQ_WITHOUT_QUERY: (names) => header(names, (exchange, name) => exchange.requestHeader(name)?.replace(/\?.*$/, '')),
   PATH: (argument) => pathOf(argument),
@@ -143,10 +166,22 @@ const fields: Record<string, (argument: string) => Field> = {
   STREAM_ID: () => (exchange) => exchange.id,
   ROUTE_NAME: () => (exchange) => exchange.route?.name || undefined,
   LOCAL_REPLY_BODY: () => (exchange) => exchange.localReplyBody,
-  UPSTREAM_HOST: () => ({ endpoint }) => endpoint && `${endpoint.address}:${endpoint.port}`,
-  UPSTREAM_REMOTE_ADDRESS: () => ({ endpoint }) => endpoint && `${endpoint.address}:${endpoint.port}`,
-  UPSTREAM_HOST_NAME: () => ({ endpoint }) => endpoint && (endpoint.hostname || `${endpoint.address}:${endpoint.port}`),
-  UPSTREAM_HOST_NAME_WITHOUT_PORT: () => ({ endpoint }) => endpoint && (endpoint.hostname || endpoint.address),
+  UPSTREAM_HOST:
+    () =>
+    ({ endpoint }) =>
+      endpoint && `${endpoint.address}:${endpoint.port}`,
+  UPSTREAM_REMOTE_ADDRESS:
+    () =>
+    ({ endpoint }) =>
+      endpoint && `${endpoint.address}:${endpoint.port}`,
+  UPSTREAM_HOST_NAME:
+    () =>
+    ({ endpoint }) =>
+      endpoint && (endpoint.hostname || `${endpoint.address}:${endpoint.port}`),
+  UPSTREAM_HOST_NAME_WITHOUT_PORT:
+    () =>
+    ({ endpoint }) =>
+      endpoint && (endpoint.hostname || endpoint.address),
   UPSTREAM_CLUSTER: () => (exchange) => exchange.cluster?.config.name,
   UPSTREAM_CLUSTER_RAW: () => (exchange) => exchange.cluster?.config.name,
   UPSTREAM_REQUEST_ATTEMPT_COUNT: () => (exchange) => exchange.attempts,
@@ -160,20 +195,48 @@ const fields: Record<string, (argument: string) => Field> = {
     if (!make) throw new Unsupported(`%METADATA(${argument})%`)
     return fields[make]!(path.join(':'))
   },
-  DOWNSTREAM_REMOTE_ADDRESS: () => (exchange) => (exchange.client.port ? `${exchange.client.address}:${exchange.client.port}` : exchange.client.address),
+  DOWNSTREAM_REMOTE_ADDRESS: () => (exchange) =>
+    exchange.client.port ? `${exchange.client.address}:${exchange.client.port}` : exchange.client.address,
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (exchange) => exchange.client.address,
   DOWNSTREAM_REMOTE_PORT: () => (exchange) => exchange.client.port,
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: () => ({ peer }) => `${peer.remoteAddress}:${peer.remotePort}`,
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: () => ({ peer }) => peer.remoteAddress,
-  DOWNSTREAM_LOCAL_ADDRESS: () => ({ peer }) => `${peer.localAddress}:${peer.localPort}`,
-  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => ({ peer }) => peer.localAddress,
-  DOWNSTREAM_LOCAL_PORT: () => ({ peer }) => peer.localPort,
-  DOWNSTREAM_TLS_VERSION: () => ({ peer }) => peer.tlsVersion,
-  DOWNSTREAM_TLS_CIPHER: () => ({ peer }) => peer.tlsCipher,
-  REQUESTED_SERVER_NAME: () => ({ peer }) => peer.serverName,
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS:
+    () =>
+    ({ peer }) =>
+      `${peer.remoteAddress}:${peer.remotePort}`,
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT:
+    () =>
+    ({ peer }) =>
+      peer.remoteAddress,
+  DOWNSTREAM_LOCAL_ADDRESS:
+    () =>
+    ({ peer }) =>
+      `${peer.localAddress}:${peer.localPort}`,
+  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT:
+    () =>
+    ({ peer }) =>
+      peer.localAddress,
+  DOWNSTREAM_LOCAL_PORT:
+    () =>
+    ({ peer }) =>
+      peer.localPort,
+  DOWNSTREAM_TLS_VERSION:
+    () =>
+    ({ peer }) =>
+      peer.tlsVersion,
+  DOWNSTREAM_TLS_CIPHER:
+    () =>
+    ({ peer }) =>
+      peer.tlsCipher,
+  REQUESTED_SERVER_NAME:
+    () =>
+    ({ peer }) =>
+      peer.serverName,
 }
 
-/** `PATH(NQ)` is the path without its query; a second word says which: as it came (`ORIG`), as it is sent on (`PATH`), or the first of them that there is. */
+/**
+ * `PATH(NQ)` is the path without its query; a second word says which: as it came (`ORIG`), as it is sent on (`PATH`), or the first of them
+ * that there is.
+ */
 function pathOf(argument: string): Field {
   const [query = 'WQ', which = 'ORIG_OR_PATH'] = argument.split(':')
   if (!['', 'WQ', 'NQ'].includes(query) || !['ORIG', 'PATH', 'ORIG_OR_PATH'].includes(which)) throw new Unsupported(`%PATH(${argument})%`)
@@ -213,16 +276,26 @@ function startTime(format: string): Field {
     const iso = new Date(exchange.startedAt).toISOString()
     return format.replaceAll(known, (part) => {
       switch (part[1]) {
-        case 's': return String(Math.floor(exchange.startedAt / 1000))
-        case 'Y': return iso.slice(0, 4)
-        case 'm': return iso.slice(5, 7)
-        case 'd': return iso.slice(8, 10)
-        case 'H': return iso.slice(11, 13)
-        case 'M': return iso.slice(14, 16)
-        case 'S': return iso.slice(17, 19)
-        case 'T': return iso.slice(11, 19)
-        case 'F': return iso.slice(0, 10)
-        default: return `${iso.slice(20, 23)}000000`.slice(0, Number(part[1]))
+        case 's':
+          return String(Math.floor(exchange.startedAt / 1000))
+        case 'Y':
+          return iso.slice(0, 4)
+        case 'm':
+          return iso.slice(5, 7)
+        case 'd':
+          return iso.slice(8, 10)
+        case 'H':
+          return iso.slice(11, 13)
+        case 'M':
+          return iso.slice(14, 16)
+        case 'S':
+          return iso.slice(17, 19)
+        case 'T':
+          return iso.slice(11, 19)
+        case 'F':
+          return iso.slice(0, 10)
+        default:
+          return `${iso.slice(20, 23)}000000`.slice(0, Number(part[1]))
       }
     })
   }

@@ -1,5 +1,8 @@
 import type { HeaderMutation } from '../../../common/proto/gen/envoy/config/common/mutation_rules/v3/mutation_rules_pb.js'
-import { HeaderValueOption_HeaderAppendAction as Action, type HeaderValueOption } from '../../../common/proto/gen/envoy/config/core/v3/base_pb.js'
+import {
+  HeaderValueOption_HeaderAppendAction as Action,
+  type HeaderValueOption,
+} from '../../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import type { Exchange } from '../exchange.ts'
 import { Unsupported } from '../resources/support.ts'
 import { compileText } from './format.ts'
@@ -19,17 +22,22 @@ export function inOrder(mutations: Mutation[]): Mutation | undefined {
 
 /** Compiles a list of `HeaderMutation`s. Throws `Unsupported`. */
 export function compileMutations(mutations: HeaderMutation[]): Mutation | undefined {
-  return inOrder(mutations.map(({ action }) => {
-    switch (action.case) {
-      case 'remove': return removal(action.value)
-      case 'append': return addition(action.value)
-      case 'removeOnMatch': {
-        const matches = compileString(action.value.keyMatcher, 'remove_on_match.key_matcher')
-        return (headers) => headers.removeWhere(matches)
+  return inOrder(
+    mutations.map(({ action }) => {
+      switch (action.case) {
+        case 'remove':
+          return removal(action.value)
+        case 'append':
+          return addition(action.value)
+        case 'removeOnMatch': {
+          const matches = compileString(action.value.keyMatcher, 'remove_on_match.key_matcher')
+          return (headers) => headers.removeWhere(matches)
+        }
+        default:
+          throw new Unsupported('header mutation', 'has no action')
       }
-      default: throw new Unsupported('header mutation', 'has no action')
-    }
-  }))
+    }),
+  )
 }
 
 /** Compiles the older pair of lists that routes and virtual hosts have. */

@@ -15,7 +15,8 @@ const isSimple = (regex: string): boolean => regex.split('?').length <= 3 && !re
 const plain = /^(?:[^\\+*{()]|\\[./?+*-]|\(\?:|\((?!\?)|\)(?![*+{]))*(?:[+*](?:[^\\+*{(]|\\[./?+*-])*)?$/
 
 /**
- * Compiles a regular expression. RE2 takes linear time whatever is written, where JavaScript's own can take minutes; that one is for those with
+ * Compiles a regular expression. RE2 takes linear time whatever is written, where JavaScript's own can take minutes; that one is for those
+ * with
  * which it cannot, as a hundred times as fast. Throws `Unsupported`.
  */
 export function compileRegex(regex: string, path: string): Regex {

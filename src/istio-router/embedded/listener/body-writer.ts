@@ -34,7 +34,7 @@ export class BodyWriter {
 
   /** The chunk is the caller's again when this returns. False asks to wait. */
   write(chunk: Buffer): boolean {
-    for (let at = 0; at < chunk.length; ) {
+    for (let at = 0; at < chunk.length;) {
       this.#block ??= kept.pop() ?? Buffer.allocUnsafeSlow(blockSize)
       const copied = chunk.copy(this.#block, this.#length, at)
       at += copied

@@ -64,7 +64,13 @@ export class Chain {
     const client = this.#config.tls?.client
     const certificate = client && socket.getPeerX509Certificate()
     if (certificate && !(socket.authorized && isAccepted(certificate, client))) return void socket.destroy()
-    const peer = { ...peers.get(parent)!, tlsVersion: socket.getProtocol() ?? '', tlsCipher: socket.getCipher()?.name, serverName: socket.servername || undefined, clientCertificate: certificate && forwardedCertificate(certificate) }
+    const peer = {
+      ...peers.get(parent)!,
+      tlsVersion: socket.getProtocol() ?? '',
+      tlsCipher: socket.getCipher()?.name,
+      serverName: socket.servername || undefined,
+      clientCertificate: certificate && forwardedCertificate(certificate),
+    }
     this.service.accept(socket, peer)
   }
 }

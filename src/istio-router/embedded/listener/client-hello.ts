@@ -1,4 +1,7 @@
-/** What a connection shows first: a TLS handshake and the name that it asks for, in lower case, or something else. `undefined` asks to see more. */
+/**
+ * What a connection shows first: a TLS handshake and the name that it asks for, in lower case, or something else. `undefined` asks to see
+ * more.
+ */
 export type FirstBytes = { tls: true; serverName: string | undefined } | { tls: false } | undefined
 
 const handshake = 22
@@ -23,7 +26,7 @@ export function readClientHello(seen: Buffer): FirstBytes {
 function handshakeMessage(seen: Buffer): Buffer | false | undefined {
   const parts: Buffer[] = []
   let length = 0
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     if (seen.length > at && seen[at] !== handshake) return false
     if (seen.length > at + 1 && seen[at + 1] !== 3) return false
     if (seen.length < at + 5) return undefined

@@ -38,7 +38,9 @@ export class HttpService implements Service {
       http2 = answer === true
       return answer === undefined ? undefined : 0
     }
-    peek(socket, this.#manager.config.headersTimeout || this.#handshakeTimeout, look, () => (http2 ? this.#http2 : this.#http1).accept(socket, peer))
+    peek(socket, this.#manager.config.headersTimeout || this.#handshakeTimeout, look, () =>
+      (http2 ? this.#http2 : this.#http1).accept(socket, peer),
+    )
   }
 
   retire(): void {

@@ -15,7 +15,12 @@ export interface Fault {
  * Reads a request's head strictly: what two servers could read in two ways is a fault (RFC 9112 §3.2, §6.3). The fields of
  * the connection are taken out; names become lower case.
  */
-export function readHead(request: IncomingMessage, config: ManagerConfig, peer: Peer, expectContinue: boolean): { head: RequestHead; fault: Fault | undefined } {
+export function readHead(
+  request: IncomingMessage,
+  config: ManagerConfig,
+  peer: Peer,
+  expectContinue: boolean,
+): { head: RequestHead; fault: Fault | undefined } {
   const raw = request.rawHeaders
   const list: string[] = []
   let hosts = 0
@@ -48,7 +53,11 @@ export function readHead(request: IncomingMessage, config: ManagerConfig, peer: 
       case 'te':
         if (/\btrailers\b/i.test(value)) list.push(name, 'trailers')
         break
-      case 'expect': case 'keep-alive': case 'proxy-connection': case 'upgrade': case 'http2-settings':
+      case 'expect':
+      case 'keep-alive':
+      case 'proxy-connection':
+      case 'upgrade':
+      case 'http2-settings':
         break
       default:
         if (config.underscores === 'allow' || !name.includes('_')) list.push(name, value)
@@ -59,7 +68,9 @@ export function readHead(request: IncomingMessage, config: ManagerConfig, peer: 
   const headers = new Headers(list)
   if (connection !== undefined && connection !== 'keep-alive') removeNominated(headers, connection)
   const target = targetOf(request, host)
-  fault ??= framingFault(request, hosts, lengths, encoding) ?? (request.httpVersionMinor === 0 && !config.acceptHttp10 ? faults.upgradeRequired : undefined)
+  fault ??=
+    framingFault(request, hosts, lengths, encoding) ??
+    (request.httpVersionMinor === 0 && !config.acceptHttp10 ? faults.upgradeRequired : undefined)
   if (target.path === undefined || !authorityPattern.test(target.authority)) fault ??= faults.target
   const chunked = encoding !== undefined
   return {
@@ -70,7 +81,10 @@ export function readHead(request: IncomingMessage, config: ManagerConfig, peer: 
       scheme: peer.tlsVersion === undefined ? 'http' : 'https',
       protocol: request.httpVersionMinor === 0 ? 'HTTP/1.0' : 'HTTP/1.1',
       headers,
-      body: chunked || (lengths > 0 && !/^0+$/.test(length)) ? { stream: request, sized: !chunked, trailers: () => trailersOf(request) } : undefined,
+      body:
+        chunked || (lengths > 0 && !/^0+$/.test(length))
+          ? { stream: request, sized: !chunked, trailers: () => trailersOf(request) }
+          : undefined,
       expectContinue,
       upgrade: upgradeOf(request, connection),
       peer,
@@ -97,7 +111,12 @@ export const faults = {
 /** What can stand as the authority of a request. */
 export const authorityPattern = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/
 
-function framingFault({ httpVersionMinor }: IncomingMessage, hosts: number, lengths: number, encoding: string | undefined): Fault | undefined {
+function framingFault(
+  { httpVersionMinor }: IncomingMessage,
+  hosts: number,
+  lengths: number,
+  encoding: string | undefined,
+): Fault | undefined {
   if (hosts > 1 || (hosts === 0 && httpVersionMinor === 1)) return faults.host
   if (lengths > 1 || (encoding !== undefined && (lengths > 0 || httpVersionMinor === 0))) return faults.framing
   return encoding !== undefined && encoding.toLowerCase() !== 'chunked' ? faults.encoding : undefined

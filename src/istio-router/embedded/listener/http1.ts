@@ -35,7 +35,9 @@ export class Http1Server {
     this.#server.maxHeadersCount = 0
     this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response, false))
     this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response, true))
-    this.#server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => response.writeHead(417, { connection: 'close' }).end())
+    this.#server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) =>
+      response.writeHead(417, { connection: 'close' }).end(),
+    )
     for (const event of ['upgrade', 'connect']) {
       this.#server.on(event, (request: IncomingMessage, socket: Socket, head: Buffer) => this.#serveUpgrade(request, socket, head))
     }
@@ -95,7 +97,8 @@ export class Http1Server {
 
   #refuse({ code }: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: ServerResponse | null }): void {
     this.#manager.shared.metrics.requests[4]!++
-    if (socket.writable && !socket._httpMessage?.headersSent) socket.write(`HTTP/1.1 ${refusals[code ?? ''] ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+    if (socket.writable && !socket._httpMessage?.headersSent)
+      socket.write(`HTTP/1.1 ${refusals[code ?? ''] ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
     socket.destroySoon()
   }
 }

@@ -10,7 +10,13 @@ const methods = new Set(METHODS)
 const { NGHTTP2_FLAG_END_STREAM } = http2.constants
 
 /** Reads the head of an HTTP/2 request. An extended CONNECT (RFC 8441) becomes the upgrade that HTTP/1.1 knows. */
-export function readHead(stream: ServerHttp2Stream, flags: number, raw: string[], config: ManagerConfig, peer: Peer): { head: RequestHead; fault: Fault | undefined } {
+export function readHead(
+  stream: ServerHttp2Stream,
+  flags: number,
+  raw: string[],
+  config: ManagerConfig,
+  peer: Peer,
+): { head: RequestHead; fault: Fault | undefined } {
   const pseudo: Record<string, string> = {}
   const list: string[] = []
   let cookie: string | undefined

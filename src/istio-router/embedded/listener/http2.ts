@@ -25,7 +25,12 @@ export class Http2Server {
       maxHeaderListPairs: maxHeaderCount + 16,
       maxSessionMemory: 64,
       streamResetBurst: 200,
-      settings: { enableConnectProtocol: true, maxConcurrentStreams: limits.maxStreams, initialWindowSize: limits.streamWindow, maxHeaderListSize: maxHeaderBytes },
+      settings: {
+        enableConnectProtocol: true,
+        maxConcurrentStreams: limits.maxStreams,
+        initialWindowSize: limits.streamWindow,
+        maxHeaderListSize: maxHeaderBytes,
+      },
     })
     this.#server.on('session', (session) => {
       const peer = this.#accepting!

@@ -12,8 +12,10 @@ interface Keypair {
 }
 
 /**
- * The TLS contexts of a listener, one a keypair, chosen by the name that the client asks for; made anew when a secret has changed. Names of the first
- * keypair have with it the first of each other type of key, and clients get the one that they can check; Node has no way to do so for others.
+ * The TLS contexts of a listener, one a keypair, chosen by the name that the client asks for; made anew when a secret has changed. Names of
+ * the first
+ * keypair have with it the first of each other type of key, and clients get the one that they can check; Node has no way to do so for
+ * others.
  */
 export class Keypairs {
   readonly #settings: DownstreamTls
@@ -29,7 +31,10 @@ export class Keypairs {
     this.#secrets = secrets
   }
 
-  /** The first keypair that there is, for clients who ask for its names, for none or an unknown one. The same object as long as nothing changes. */
+  /**
+   * The first keypair that there is, for clients who ask for its names, for none or an unknown one. The same object as long as nothing
+   * changes.
+   */
   get first(): SecureContextOptions | undefined {
     this.#refresh()
     return this.#first
@@ -52,7 +57,11 @@ export class Keypairs {
     if (client && !authorities) return
     const keypairs = this.#settings.keypairs.flatMap((name) => this.#secrets.keypair(name) ?? []).map(readKeypair)
     const options = (pairs: Keypair[]): SecureContextOptions => ({
-      cert: pairs.map(({ certificate }) => certificate), key: pairs.map(({ key }) => key), ...authorities, ...versions, ...(ciphers !== undefined && { ciphers }),
+      cert: pairs.map(({ certificate }) => certificate),
+      key: pairs.map(({ key }) => key),
+      ...authorities,
+      ...versions,
+      ...(ciphers !== undefined && { ciphers }),
     })
     const [first, ...others] = keypairs
     if (!first) return

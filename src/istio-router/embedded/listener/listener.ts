@@ -115,7 +115,9 @@ export class Listener {
       first = readClientHello(seen)
       return first && 0
     }
-    peek(socket, this.config.firstBytesTimeout, look, () => this.#choose(socket, { ...peer, serverName: first?.tls ? first.serverName : undefined }))
+    peek(socket, this.config.firstBytesTimeout, look, () =>
+      this.#choose(socket, { ...peer, serverName: first?.tls ? first.serverName : undefined }),
+    )
   }
 
   #choose(socket: Socket, peer: Peer): void {
@@ -129,7 +131,12 @@ function peerOf(socket: Socket, proxied: Proxied | undefined): Peer | undefined 
   const { remoteAddress, remotePort, localAddress, localPort } = socket
   if (remoteAddress === undefined) return undefined
   const directAddress = plain(remoteAddress)
-  const addresses = proxied ?? { remoteAddress: directAddress, remotePort: remotePort!, localAddress: plain(localAddress!), localPort: localPort! }
+  const addresses = proxied ?? {
+    remoteAddress: directAddress,
+    remotePort: remotePort!,
+    localAddress: plain(localAddress!),
+    localPort: localPort!,
+  }
   return { ...addresses, directAddress, tlsVersion: undefined, tlsCipher: undefined, serverName: undefined, clientCertificate: undefined }
 }
 

@@ -62,7 +62,12 @@ function readV2(seen: Buffer): ProxyHeader {
 
 function addressesAt(seen: Buffer, width: number, read: (at: number) => string): Proxied {
   const ports = 16 + 2 * width
-  return { remoteAddress: read(16), localAddress: read(16 + width), remotePort: seen.readUInt16BE(ports), localPort: seen.readUInt16BE(ports + 2) }
+  return {
+    remoteAddress: read(16),
+    localAddress: read(16 + width),
+    remotePort: seen.readUInt16BE(ports),
+    localPort: seen.readUInt16BE(ports + 2),
+  }
 }
 
 function ipv6At(seen: Buffer, at: number): string {

@@ -2,7 +2,10 @@ import type { AccessLog, AccessLogFilter } from '../../../common/proto/gen/envoy
 import { ComparisonFilter_Op } from '../../../common/proto/gen/envoy/config/accesslog/v3/accesslog_pb.js'
 import type { SubstitutionFormatString } from '../../../common/proto/gen/envoy/config/core/v3/substitution_format_string_pb.js'
 import { FileAccessLogSchema } from '../../../common/proto/gen/envoy/extensions/access_loggers/file/v3/file_pb.js'
-import { StderrAccessLogSchema, StdoutAccessLogSchema } from '../../../common/proto/gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
+import {
+  StderrAccessLogSchema,
+  StdoutAccessLogSchema,
+} from '../../../common/proto/gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import { compileJson, compileText, type Logged } from '../http/format.ts'
 import { inline } from './secret.ts'
@@ -50,7 +53,8 @@ export function compileAccessLogs(logs: AccessLog[]): AccessLogConfig[] {
     .filter(({ path }) => path !== '')
 }
 
-const defaultFormat = '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n'
+const defaultFormat =
+  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n'
 
 function formatLine(format: SubstitutionFormatString | undefined): (exchange: Logged) => string {
   if (!format) return compileText(defaultFormat, '-')
@@ -62,10 +66,14 @@ function formatLine(format: SubstitutionFormatString | undefined): (exchange: Lo
 export function compileFormat(format: SubstitutionFormatString): (exchange: Logged) => string {
   const { case: kind, value } = format.format
   switch (kind) {
-    case 'jsonFormat': return compileJson(value, format.omitEmptyValues)
-    case 'textFormat': return compileText(value, format.omitEmptyValues ? '' : '-')
-    case 'textFormatSource': return compileText(inline(value, 'text_format_source').toString(), format.omitEmptyValues ? '' : '-')
-    default: throw new Unsupported('format', 'is missing')
+    case 'jsonFormat':
+      return compileJson(value, format.omitEmptyValues)
+    case 'textFormat':
+      return compileText(value, format.omitEmptyValues ? '' : '-')
+    case 'textFormatSource':
+      return compileText(inline(value, 'text_format_source').toString(), format.omitEmptyValues ? '' : '-')
+    default:
+      throw new Unsupported('format', 'is missing')
   }
 }
 
@@ -75,11 +83,16 @@ export function compileLogFilter(filter: AccessLogFilter, path: string): (exchan
   switch (kind) {
     case 'responseFlagFilter': {
       const flags: string[] = value.flags
-      return flags.length === 0 ? (exchange) => exchange.flags.length > 0 : (exchange) => exchange.flags.some((flag) => flags.includes(flag))
+      return flags.length === 0
+        ? (exchange) => exchange.flags.length > 0
+        : (exchange) => exchange.flags.some((flag) => flags.includes(flag))
     }
-    case 'statusCodeFilter': return compare(value.comparison, path, (exchange) => exchange.status)
-    case 'durationFilter': return compare(value.comparison, path, (exchange) => exchange.durations.total)
-    case 'notHealthCheckFilter': return () => true
+    case 'statusCodeFilter':
+      return compare(value.comparison, path, (exchange) => exchange.status)
+    case 'durationFilter':
+      return compare(value.comparison, path, (exchange) => exchange.durations.total)
+    case 'notHealthCheckFilter':
+      return () => true
     case 'andFilter': {
       const filters = value.filters.map((inner) => compileLogFilter(inner, path))
       return (exchange) => filters.every((inner) => inner(exchange))
@@ -88,16 +101,25 @@ export function compileLogFilter(filter: AccessLogFilter, path: string): (exchan
       const filters = value.filters.map((inner) => compileLogFilter(inner, path))
       return (exchange) => filters.some((inner) => inner(exchange))
     }
-    default: throw new Unsupported(`${path}.${kind ?? 'filter_specifier'}`)
+    default:
+      throw new Unsupported(`${path}.${kind ?? 'filter_specifier'}`)
   }
 }
 
-function compare(comparison: { op: ComparisonFilter_Op; value?: { defaultValue: number } | undefined } | undefined, path: string, read: (exchange: Logged) => number): (exchange: Logged) => boolean {
+function compare(
+  comparison: { op: ComparisonFilter_Op; value?: { defaultValue: number } | undefined } | undefined,
+  path: string,
+  read: (exchange: Logged) => number,
+): (exchange: Logged) => boolean {
   const limit = comparison?.value?.defaultValue ?? 0
   switch (comparison?.op) {
-    case ComparisonFilter_Op.EQ: return (exchange) => read(exchange) === limit
-    case ComparisonFilter_Op.GE: return (exchange) => read(exchange) >= limit
-    case ComparisonFilter_Op.LE: return (exchange) => read(exchange) <= limit
-    default: throw new Unsupported(`${path}.comparison.op`)
+    case ComparisonFilter_Op.EQ:
+      return (exchange) => read(exchange) === limit
+    case ComparisonFilter_Op.GE:
+      return (exchange) => read(exchange) >= limit
+    case ComparisonFilter_Op.LE:
+      return (exchange) => read(exchange) <= limit
+    default:
+      throw new Unsupported(`${path}.comparison.op`)
   }
 }

@@ -1,7 +1,12 @@
 import { fromBinary, type JsonObject } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import { BinaryReader } from '@bufbuild/protobuf/wire'
-import { Cluster_DiscoveryType, Cluster_DnsLookupFamily, ClusterSchema, type Cluster } from '../../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
+import {
+  Cluster_DiscoveryType,
+  Cluster_DnsLookupFamily,
+  ClusterSchema,
+  type Cluster,
+} from '../../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
 import { RoutingPriority } from '../../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { HttpProtocolOptionsSchema } from '../../../common/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
 import { compileBalancing, type Balancing } from './balancing.ts'
@@ -86,10 +91,22 @@ const supported: Supported = {
   dns_refresh_rate: true,
   respect_dns_ttl: true,
   dns_failure_refresh_rate: true,
-  common_lb_config: { healthy_panic_threshold: true, close_connections_on_host_set_change: true, locality_weighted_lb_config: true, update_merge_window: true },
+  common_lb_config: {
+    healthy_panic_threshold: true,
+    close_connections_on_host_set_change: true,
+    locality_weighted_lb_config: true,
+    update_merge_window: true,
+  },
   circuit_breakers: {
     thresholds: {
-      priority: true, max_connections: true, max_pending_requests: true, max_requests: true, max_retries: true, retry_budget: true, track_remaining: true, max_connection_pools: true,
+      priority: true,
+      max_connections: true,
+      max_pending_requests: true,
+      max_requests: true,
+      max_retries: true,
+      retry_budget: true,
+      track_remaining: true,
+      max_connection_pools: true,
     },
   },
   typed_extension_protocol_options: true,
@@ -147,7 +164,11 @@ function compileVariant(bytes: Uint8Array): Omit<ClusterConfig, 'name' | 'metada
   }
 }
 
-const inlineTypes: Cluster_DiscoveryType[] = [Cluster_DiscoveryType.STATIC, Cluster_DiscoveryType.STRICT_DNS, Cluster_DiscoveryType.LOGICAL_DNS]
+const inlineTypes: Cluster_DiscoveryType[] = [
+  Cluster_DiscoveryType.STATIC,
+  Cluster_DiscoveryType.STRICT_DNS,
+  Cluster_DiscoveryType.LOGICAL_DNS,
+]
 const families = {
   [Cluster_DnsLookupFamily.AUTO]: { family: 0, prefer: 6 },
   [Cluster_DnsLookupFamily.V4_ONLY]: { family: 4, prefer: undefined },
@@ -161,15 +182,22 @@ function compileDiscovery(cluster: Cluster): Pick<ClusterConfig, 'endpoints' | '
   const { case: kind, value } = cluster.clusterDiscoveryType
   const type = value ?? Cluster_DiscoveryType.STATIC
   if (type === Cluster_DiscoveryType.EDS) return { endpoints: undefined, names: undefined }
-  if (kind === 'clusterType' || !inlineTypes.includes(type as Cluster_DiscoveryType)) throw new Unsupported('type', 'only EDS, STATIC, STRICT_DNS and LOGICAL_DNS are supported by the embedded engine')
+  if (kind === 'clusterType' || !inlineTypes.includes(type as Cluster_DiscoveryType))
+    throw new Unsupported('type', 'only EDS, STATIC, STRICT_DNS and LOGICAL_DNS are supported by the embedded engine')
   const endpoints = cluster.loadAssignment ? compileEndpoints(cluster.loadAssignment, 'load_assignment.') : []
   if (type === Cluster_DiscoveryType.STATIC) return { endpoints, names: undefined }
-  const names = { endpoints, ...families[cluster.dnsLookupFamily], refresh: millis(cluster.dnsRefreshRate, 5000), first: type === Cluster_DiscoveryType.LOGICAL_DNS }
+  const names = {
+    endpoints,
+    ...families[cluster.dnsLookupFamily],
+    refresh: millis(cluster.dnsRefreshRate, 5000),
+    first: type === Cluster_DiscoveryType.LOGICAL_DNS,
+  }
   return { endpoints: [], names }
 }
 
 function compileLimits(cluster: Cluster): Limits {
-  const { maxConnections, maxPendingRequests, maxRequests, maxRetries, retryBudget } = cluster.circuitBreakers?.thresholds.find(({ priority }) => priority === RoutingPriority.DEFAULT) ?? {}
+  const { maxConnections, maxPendingRequests, maxRequests, maxRetries, retryBudget } =
+    cluster.circuitBreakers?.thresholds.find(({ priority }) => priority === RoutingPriority.DEFAULT) ?? {}
   return {
     connections: maxConnections ?? defaultLimits.connections,
     pending: maxPendingRequests === unlimited ? Infinity : (maxPendingRequests ?? defaultLimits.pending),
@@ -191,14 +219,29 @@ function compileTransport(any: Any): UpstreamTls | undefined {
 }
 
 function compileHttp(any: Any): UpstreamHttp {
-  const options = unpack(HttpProtocolOptionsSchema, any, {
-    common_http_protocol_options: { idle_timeout: true, max_headers_count: true, max_requests_per_connection: true, max_connection_duration: true },
-    explicit_http_config: { http_protocol_options: true, http2_protocol_options: true },
-    use_downstream_protocol_config: { http_protocol_options: true, http2_protocol_options: true },
-  }, 'typed_extension_protocol_options')
+  const options = unpack(
+    HttpProtocolOptionsSchema,
+    any,
+    {
+      common_http_protocol_options: {
+        idle_timeout: true,
+        max_headers_count: true,
+        max_requests_per_connection: true,
+        max_connection_duration: true,
+      },
+      explicit_http_config: { http_protocol_options: true, http2_protocol_options: true },
+      use_downstream_protocol_config: { http_protocol_options: true, http2_protocol_options: true },
+    },
+    'typed_extension_protocol_options',
+  )
   const { case: kind, value } = options.upstreamProtocolOptions
   const explicit = kind === 'explicitHttpConfig' ? value.protocolConfig : undefined
-  const http2 = kind === 'useDownstreamProtocolConfig' ? value.http2ProtocolOptions : explicit?.case === 'http2ProtocolOptions' ? explicit.value : undefined
+  const http2 =
+    kind === 'useDownstreamProtocolConfig'
+      ? value.http2ProtocolOptions
+      : explicit?.case === 'http2ProtocolOptions'
+        ? explicit.value
+        : undefined
   const common = options.commonHttpProtocolOptions
   return {
     version: kind === 'useDownstreamProtocolConfig' ? 'client' : http2 ? 2 : 1,
@@ -213,7 +256,12 @@ const memo = new Map<string, unknown>()
 
 /** Compiles `any` once for all clusters that have the very same bytes, so that 100,000 clusters share one object. */
 function shared<T>(any: Any | undefined, compile: (any: Any) => T): T | undefined {
-  return any && memoized(`${any.typeUrl} ${Buffer.from(any.value.buffer, any.value.byteOffset, any.value.byteLength).toString('latin1')}`, () => compile(any))
+  return (
+    any &&
+    memoized(`${any.typeUrl} ${Buffer.from(any.value.buffer, any.value.byteOffset, any.value.byteLength).toString('latin1')}`, () =>
+      compile(any),
+    )
+  )
 }
 
 function memoized<T>(key: string, compile: () => T): T {

@@ -51,12 +51,22 @@ export function compileEndpoints(assignment: ClusterLoadAssignment, path: string
       if (hostIdentifier.case !== 'endpoint') throw new Unsupported(`${path}endpoint_name`)
       const { address: holder, hostname } = hostIdentifier.value
       const socket = holder?.address
-      if (socket?.case !== 'socketAddress' || socket.value.portSpecifier.case !== 'portValue') throw new Unsupported(`${path}address`, 'must be a socket address with a port')
+      if (socket?.case !== 'socketAddress' || socket.value.portSpecifier.case !== 'portValue')
+        throw new Unsupported(`${path}address`, 'must be a socket address with a port')
       if (healthStatus !== HealthStatus.UNKNOWN && healthStatus !== HealthStatus.HEALTHY && healthStatus !== HealthStatus.DEGRADED) continue
       const { address, portSpecifier } = socket.value
       const key = `${address}:${portSpecifier.value}`
       if (endpoints.has(key)) continue
-      endpoints.set(key, { address, port: portSpecifier.value, hostname, weight: loadBalancingWeight ?? 1, metadata: withProcess(metadata?.filterMetadata ?? none, process), priority, locality, localityWeight })
+      endpoints.set(key, {
+        address,
+        port: portSpecifier.value,
+        hostname,
+        weight: loadBalancingWeight ?? 1,
+        metadata: withProcess(metadata?.filterMetadata ?? none, process),
+        priority,
+        locality,
+        localityWeight,
+      })
     }
   }
   return [...endpoints.values()]

@@ -4,7 +4,10 @@ import type { CidrRange } from '../../../common/proto/gen/envoy/config/core/v3/a
 import { FilterChainMatchSchema, type FilterChain } from '../../../common/proto/gen/envoy/config/listener/v3/listener_components_pb.js'
 import { ListenerSchema, type Listener } from '../../../common/proto/gen/envoy/config/listener/v3/listener_pb.js'
 import { ProxyProtocolSchema } from '../../../common/proto/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js'
-import { DownstreamTlsContextSchema, type CommonTlsContext } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import {
+  DownstreamTlsContextSchema,
+  type CommonTlsContext,
+} from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
 import { compileManager, type ManagerConfig } from './manager.ts'
 import { compileTcpProxy, type TcpProxyConfig } from './tcp-proxy.ts'
 import { Unsupported, millis, requireSupported, unpack } from './support.ts'
@@ -83,19 +86,34 @@ const filters: Record<string, (any: Any, path: string) => ChainConfig['serve']> 
 export function compileListener(bytes: Uint8Array): ListenerConfig {
   const listener = fromBinary(ListenerSchema, bytes)
   requireSupported(ListenerSchema, listener, {
-    name: true, address: { socket_address: { address: true, port_value: true, protocol: true, ipv4_compat: true } }, filter_chains: true, listener_filters: true, listener_filters_timeout: true,
-    per_connection_buffer_limit_bytes: true, stat_prefix: true, metadata: true, traffic_direction: true, enable_reuse_port: true, tcp_backlog_size: true, ignore_global_conn_limit: true,
-    bypass_overload_manager: true, connection_balance_config: true, max_connections_to_accept_per_socket_event: true,
+    name: true,
+    address: { socket_address: { address: true, port_value: true, protocol: true, ipv4_compat: true } },
+    filter_chains: true,
+    listener_filters: true,
+    listener_filters_timeout: true,
+    per_connection_buffer_limit_bytes: true,
+    stat_prefix: true,
+    metadata: true,
+    traffic_direction: true,
+    enable_reuse_port: true,
+    tcp_backlog_size: true,
+    ignore_global_conn_limit: true,
+    bypass_overload_manager: true,
+    connection_balance_config: true,
+    max_connections_to_accept_per_socket_event: true,
   })
   const socket = listener.address?.address
-  if (socket?.case !== 'socketAddress' || socket.value.portSpecifier.case !== 'portValue') throw new Unsupported('address', 'must be a socket address with a port')
+  if (socket?.case !== 'socketAddress' || socket.value.portSpecifier.case !== 'portValue')
+    throw new Unsupported('address', 'must be a socket address with a port')
   const handshakeTimeout = millis(listener.listenerFiltersTimeout, 15_000)
   return {
     name: listener.name,
     address: socket.value.address,
     port: socket.value.portSpecifier.value,
     proxyProtocol: compileListenerFilters(listener),
-    readsServerName: listener.listenerFilters.some(({ name }) => name === tlsInspector) && listener.filterChains.some(({ filterChainMatch }) => filterChainMatch?.serverNames.length),
+    readsServerName:
+      listener.listenerFilters.some(({ name }) => name === tlsInspector) &&
+      listener.filterChains.some(({ filterChainMatch }) => filterChainMatch?.serverNames.length),
     firstBytesTimeout: handshakeTimeout,
     chains: listener.filterChains.map((chain, index) => compileChain(chain, handshakeTimeout, `filter_chains[${index}]`)),
   }
@@ -106,7 +124,12 @@ function compileListenerFilters({ listenerFilters }: Listener): ListenerConfig['
   for (const { name, configType } of listenerFilters) {
     if (name === tlsInspector) continue
     if (name !== proxyProtocol) throw new Unsupported('listener_filters', `${name} is not supported by the embedded engine`)
-    const config = unpack(ProxyProtocolSchema, configType.value as Any, { allow_requests_without_proxy_protocol: true, stat_prefix: true }, 'listener_filters.proxy_protocol')
+    const config = unpack(
+      ProxyProtocolSchema,
+      configType.value as Any,
+      { allow_requests_without_proxy_protocol: true, stat_prefix: true },
+      'listener_filters.proxy_protocol',
+    )
     proxied = config.allowRequestsWithoutProxyProtocol ? 'optional' : 'required'
   }
   return proxied
@@ -117,7 +140,13 @@ function compileChain(chain: FilterChain, handshakeTimeout: number, path: string
   const [filter] = chain.filters
   const compile = filters[filter?.name ?? '']
   if (chain.filters.length !== 1 || !compile) throw new Unsupported(`${path}.filters`, `must be one of ${Object.keys(filters).join(', ')}`)
-  if (match) requireSupported(FilterChainMatchSchema, match, { server_names: true, prefix_ranges: true, direct_source_prefix_ranges: true, source_prefix_ranges: true }, `${path}.filter_chain_match.`)
+  if (match)
+    requireSupported(
+      FilterChainMatchSchema,
+      match,
+      { server_names: true, prefix_ranges: true, direct_source_prefix_ranges: true, source_prefix_ranges: true },
+      `${path}.filter_chain_match.`,
+    )
   const transport = chain.transportSocket
   return {
     match: {
@@ -137,22 +166,31 @@ function rangeOf({ addressPrefix, prefixLen }: CidrRange): Range {
 }
 
 function compileTls(any: Any, path: string): DownstreamTls {
-  const { commonTlsContext, requireClientCertificate = false } = unpack(DownstreamTlsContextSchema, any, {
-    common_tls_context: {
-      tls_params: { tls_minimum_protocol_version: true, tls_maximum_protocol_version: true, cipher_suites: true },
-      tls_certificate_sds_secret_configs: { name: true, sds_config: true },
-      alpn_protocols: true,
-      validation_context_sds_secret_config: { name: true, sds_config: true },
-      combined_validation_context: {
-        default_validation_context: { match_typed_subject_alt_names: { san_type: true, matcher: { exact: true } }, verify_certificate_hash: true, verify_certificate_spki: true },
+  const { commonTlsContext, requireClientCertificate = false } = unpack(
+    DownstreamTlsContextSchema,
+    any,
+    {
+      common_tls_context: {
+        tls_params: { tls_minimum_protocol_version: true, tls_maximum_protocol_version: true, cipher_suites: true },
+        tls_certificate_sds_secret_configs: { name: true, sds_config: true },
+        alpn_protocols: true,
         validation_context_sds_secret_config: { name: true, sds_config: true },
+        combined_validation_context: {
+          default_validation_context: {
+            match_typed_subject_alt_names: { san_type: true, matcher: { exact: true } },
+            verify_certificate_hash: true,
+            verify_certificate_spki: true,
+          },
+          validation_context_sds_secret_config: { name: true, sds_config: true },
+        },
       },
+      require_client_certificate: true,
+      disable_stateless_session_resumption: true,
+      disable_stateful_session_resumption: true,
+      full_scan_certs_on_sni_mismatch: true,
     },
-    require_client_certificate: true,
-    disable_stateless_session_resumption: true,
-    disable_stateful_session_resumption: true,
-    full_scan_certs_on_sni_mismatch: true,
-  }, path)
+    path,
+  )
   const keypairs = commonTlsContext?.tlsCertificateSdsSecretConfigs.map(({ name }) => name) ?? []
   if (keypairs.length === 0) throw new Unsupported(`${path}.tls_certificate_sds_secret_configs`, 'is empty')
   const ciphers = commonTlsContext!.tlsParams?.cipherSuites ?? []
@@ -168,7 +206,11 @@ function compileTls(any: Any, path: string): DownstreamTls {
 
 const tls13 = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256']
 
-function compileClientCertificates(validation: CommonTlsContext['validationContextType'], required: boolean, path: string): ClientCertificates | undefined {
+function compileClientCertificates(
+  validation: CommonTlsContext['validationContextType'],
+  required: boolean,
+  path: string,
+): ClientCertificates | undefined {
   const { case: kind, value } = validation
   if (kind === 'validationContextSdsSecretConfig') return { required, ca: value.name, names: [], hashes: [], keyHashes: [] }
   const secret = kind === 'combinedValidationContext' ? value.validationContextSdsSecretConfig : undefined
@@ -180,7 +222,11 @@ function compileClientCertificates(validation: CommonTlsContext['validationConte
   return {
     required,
     ca: secret.name,
-    names: [...new Set(matchTypedSubjectAltNames.flatMap(({ matcher }) => (matcher?.matchPattern.case === 'exact' ? [matcher.matchPattern.value] : [])))],
+    names: [
+      ...new Set(
+        matchTypedSubjectAltNames.flatMap(({ matcher }) => (matcher?.matchPattern.case === 'exact' ? [matcher.matchPattern.value] : [])),
+      ),
+    ],
     hashes: verifyCertificateHash.map((hash) => hash.replaceAll(':', '').toLowerCase()),
     keyHashes: verifyCertificateSpki,
   }

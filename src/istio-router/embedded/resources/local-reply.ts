@@ -42,5 +42,8 @@ function compileBody(format: LocalReplyConfig['bodyFormat']): ReplyBody | undefi
   if (!format) return undefined
   const json = format.format.case === 'jsonFormat'
   const write = compileFormat(format)
-  return { contentType: format.contentType || (json ? 'application/json' : 'text/plain'), write: json ? (exchange) => `${write(exchange)}\n` : write }
+  return {
+    contentType: format.contentType || (json ? 'application/json' : 'text/plain'),
+    write: json ? (exchange) => `${write(exchange)}\n` : write,
+  }
 }

@@ -2,7 +2,10 @@ import type { Any } from '@bufbuild/protobuf/wkt'
 import { HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores } from '../../../common/proto/gen/envoy/config/core/v3/protocol_pb.js'
 import { HeaderMutationSchema } from '../../../common/proto/gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js'
 import {
-  HttpConnectionManager_ForwardClientCertDetails as CertDetails, HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes, HttpConnectionManager_ServerHeaderTransformation as ServerHeader, HttpConnectionManagerSchema,
+  HttpConnectionManager_ForwardClientCertDetails as CertDetails,
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
+  HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
+  HttpConnectionManagerSchema,
   type HttpConnectionManager,
 } from '../../../common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
 import { compileChain, type FilterChain } from '../filters/filters.ts'
@@ -51,8 +54,14 @@ const supported = {
   common_http_protocol_options: { idle_timeout: true, max_headers_count: true, headers_with_underscores_action: true },
   http_protocol_options: { accept_http_10: true, enable_trailers: true, allow_absolute_url: true, allow_custom_methods: true },
   http2_protocol_options: {
-    max_concurrent_streams: true, initial_stream_window_size: true, initial_connection_window_size: true, allow_connect: true,
-    max_outbound_frames: true, max_outbound_control_frames: true, override_stream_error_on_invalid_http_message: true, hpack_table_size: true,
+    max_concurrent_streams: true,
+    initial_stream_window_size: true,
+    initial_connection_window_size: true,
+    allow_connect: true,
+    max_outbound_frames: true,
+    max_outbound_control_frames: true,
+    override_stream_error_on_invalid_http_message: true,
+    hpack_table_size: true,
   },
   server_header_transformation: true,
   max_request_headers_kb: true,
@@ -102,7 +111,9 @@ export function compileManager(any: Any | undefined): ManagerConfig {
     generateRequestId: manager.generateRequestId ?? true,
     requestIdInResponse: manager.alwaysSetRequestIdInResponse,
     normalizePath: manager.normalizePath ?? false,
-    upgrades: new Set(manager.upgradeConfigs.filter(({ enabled }) => enabled !== false).map(({ upgradeType }) => upgradeType.toLowerCase())),
+    upgrades: new Set(
+      manager.upgradeConfigs.filter(({ enabled }) => enabled !== false).map(({ upgradeType }) => upgradeType.toLowerCase()),
+    ),
     maxHeaderBytes: (manager.maxRequestHeadersKb ?? 60) * 1024,
     maxHeaderCount: common?.maxHeadersCount ?? 100,
     underscores: underscores[common?.headersWithUnderscoresAction ?? Underscores.ALLOW],
@@ -124,7 +135,13 @@ function compileRouteSource(specifier: HttpConnectionManager['routeSpecifier']):
   if (specifier.case !== 'scopedRoutes') throw new Unsupported('route_specifier', 'must be rds or scoped_routes')
   const [fragment, ...others] = specifier.value.scopeKeyBuilder?.fragments ?? []
   const header = fragment?.type.case === 'headerValueExtractor' ? fragment.type.value : undefined
-  if (!header || others.length > 0 || header.extractType.case !== 'index' || header.extractType.value !== 0 || header.elementSeparator !== '') {
+  if (
+    !header ||
+    others.length > 0 ||
+    header.extractType.case !== 'index' ||
+    header.extractType.value !== 0 ||
+    header.elementSeparator !== ''
+  ) {
     throw new Unsupported('scoped_routes.scope_key_builder', 'must be one whole header')
   }
   return { header: header.name.toLowerCase() }
@@ -135,17 +152,24 @@ const underscores = { [Underscores.ALLOW]: 'allow', [Underscores.REJECT_REQUEST]
 /** Refuses values of known fields that this engine gives another meaning. */
 function requireMeaning(manager: HttpConnectionManager): void {
   const slashes = manager.pathWithEscapedSlashesAction
-  if (slashes !== EscapedSlashes.KEEP_UNCHANGED && slashes !== EscapedSlashes.IMPLEMENTATION_SPECIFIC_DEFAULT) throw new Unsupported('path_with_escaped_slashes_action', 'must be KEEP_UNCHANGED')
-  if (manager.mergeSlashes !== (manager.normalizePath ?? false)) throw new Unsupported('merge_slashes', 'must be the same as normalize_path')
+  if (slashes !== EscapedSlashes.KEEP_UNCHANGED && slashes !== EscapedSlashes.IMPLEMENTATION_SPECIFIC_DEFAULT)
+    throw new Unsupported('path_with_escaped_slashes_action', 'must be KEEP_UNCHANGED')
+  if (manager.mergeSlashes !== (manager.normalizePath ?? false))
+    throw new Unsupported('merge_slashes', 'must be the same as normalize_path')
   const { forwardClientCertDetails: forward, setCurrentClientCertDetails: details } = manager
-  if (forward !== CertDetails.SANITIZE && forward !== CertDetails.SANITIZE_SET) throw new Unsupported('forward_client_cert_details', 'must be SANITIZE or SANITIZE_SET')
-  if (forward === CertDetails.SANITIZE_SET && !(details?.subject && details.dns)) throw new Unsupported('set_current_client_cert_details', 'must be subject and dns')
-  if (manager.serverHeaderTransformation !== ServerHeader.PASS_THROUGH) throw new Unsupported('server_header_transformation', 'must be PASS_THROUGH')
+  if (forward !== CertDetails.SANITIZE && forward !== CertDetails.SANITIZE_SET)
+    throw new Unsupported('forward_client_cert_details', 'must be SANITIZE or SANITIZE_SET')
+  if (forward === CertDetails.SANITIZE_SET && !(details?.subject && details.dns))
+    throw new Unsupported('set_current_client_cert_details', 'must be subject and dns')
+  if (manager.serverHeaderTransformation !== ServerHeader.PASS_THROUGH)
+    throw new Unsupported('server_header_transformation', 'must be PASS_THROUGH')
 }
 
 function compileEarly(manager: HttpConnectionManager): Mutation | undefined {
-  return inOrder(manager.earlyHeaderMutationExtensions.flatMap(({ typedConfig }, index) => {
-    const { mutations } = unpack(HeaderMutationSchema, typedConfig, { mutations: true }, `early_header_mutation_extensions[${index}]`)
-    return compileMutations(mutations) ?? []
-  }))
+  return inOrder(
+    manager.earlyHeaderMutationExtensions.flatMap(({ typedConfig }, index) => {
+      const { mutations } = unpack(HeaderMutationSchema, typedConfig, { mutations: true }, `early_header_mutation_extensions[${index}]`)
+      return compileMutations(mutations) ?? []
+    }),
+  )
 }

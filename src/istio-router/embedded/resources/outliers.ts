@@ -18,12 +18,27 @@ export interface OutlierConfig {
 /** Compiles an `OutlierDetection`. Throws `Unsupported`. */
 export function compileOutliers(message: OutlierDetection | undefined): OutlierConfig | undefined {
   if (!message) return undefined
-  requireSupported(OutlierDetectionSchema, message, {
-    interval: true, base_ejection_time: true, max_ejection_time: true, max_ejection_percent: true, consecutive_5xx: true, enforcing_consecutive_5xx: true, consecutive_gateway_failure: true,
-    enforcing_consecutive_gateway_failure: true, consecutive_local_origin_failure: true, enforcing_consecutive_local_origin_failure: true, split_external_local_origin_errors: true,
-    enforcing_success_rate: true,
-  }, 'outlier_detection.')
-  const count = (value: number | undefined, enforcing: number | undefined, usually: boolean): number => ((enforcing ?? (usually ? 100 : 0)) > 0 ? (value ?? 5) : Infinity)
+  requireSupported(
+    OutlierDetectionSchema,
+    message,
+    {
+      interval: true,
+      base_ejection_time: true,
+      max_ejection_time: true,
+      max_ejection_percent: true,
+      consecutive_5xx: true,
+      enforcing_consecutive_5xx: true,
+      consecutive_gateway_failure: true,
+      enforcing_consecutive_gateway_failure: true,
+      consecutive_local_origin_failure: true,
+      enforcing_consecutive_local_origin_failure: true,
+      split_external_local_origin_errors: true,
+      enforcing_success_rate: true,
+    },
+    'outlier_detection.',
+  )
+  const count = (value: number | undefined, enforcing: number | undefined, usually: boolean): number =>
+    (enforcing ?? (usually ? 100 : 0)) > 0 ? (value ?? 5) : Infinity
   return {
     interval: millis(message.interval, 10_000),
     ejectionTime: millis(message.baseEjectionTime, 30_000),

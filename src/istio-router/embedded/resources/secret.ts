@@ -16,7 +16,11 @@ export type Secret = { kind: 'keypair'; certificate: Buffer; key: Buffer } | { k
 export function compileSecret(bytes: Uint8Array): Secret {
   const { type } = fromBinary(SecretSchema, bytes)
   if (type.case === 'tlsCertificate') {
-    return { kind: 'keypair', certificate: inline(type.value.certificateChain, 'certificate_chain'), key: inline(type.value.privateKey, 'private_key') }
+    return {
+      kind: 'keypair',
+      certificate: inline(type.value.certificateChain, 'certificate_chain'),
+      key: inline(type.value.privateKey, 'private_key'),
+    }
   }
   if (type.case === 'validationContext') {
     const { trustedCa, crl } = type.value

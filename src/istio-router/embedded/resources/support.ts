@@ -35,7 +35,12 @@ export function requireSupported(schema: DescMessage, message: Message, supporte
 }
 
 /** Unpacks `any`, which must hold a `schema`, with no field set outside `supported`. */
-export function unpack<Desc extends DescMessage>(schema: Desc, any: Any | undefined, supported: Supported, path: string): MessageShape<Desc> {
+export function unpack<Desc extends DescMessage>(
+  schema: Desc,
+  any: Any | undefined,
+  supported: Supported,
+  path: string,
+): MessageShape<Desc> {
   if (!any) throw new Unsupported(path, 'has no typed_config')
   if (!any.typeUrl.endsWith(`/${schema.typeName}`)) throw new Unsupported(path, `${any.typeUrl} is not supported by the embedded engine`)
   const message = fromBinary(schema, any.value)

@@ -14,8 +14,23 @@ export interface TcpProxyConfig {
 
 /** Compiles a `TcpProxy`. Throws `Unsupported`. */
 export function compileTcpProxy(any: Any | undefined, path: string): TcpProxyConfig {
-  const proxy = unpack(TcpProxySchema, any, { stat_prefix: true, cluster: true, weighted_clusters: { clusters: { name: true, weight: true } }, idle_timeout: true, access_log: true }, path)
-  return { clusterOf: compileClusters(proxy.clusterSpecifier, path), idleTimeout: millis(proxy.idleTimeout, 3_600_000), accessLogs: compileAccessLogs(proxy.accessLog) }
+  const proxy = unpack(
+    TcpProxySchema,
+    any,
+    {
+      stat_prefix: true,
+      cluster: true,
+      weighted_clusters: { clusters: { name: true, weight: true } },
+      idle_timeout: true,
+      access_log: true,
+    },
+    path,
+  )
+  return {
+    clusterOf: compileClusters(proxy.clusterSpecifier, path),
+    idleTimeout: millis(proxy.idleTimeout, 3_600_000),
+    accessLogs: compileAccessLogs(proxy.accessLog),
+  }
 }
 
 type Specifier = ReturnType<typeof unpack<typeof TcpProxySchema>>['clusterSpecifier']

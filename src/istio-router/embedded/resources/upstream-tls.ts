@@ -1,8 +1,15 @@
 import type { Any } from '@bufbuild/protobuf/wkt'
 import type { SecureVersion } from 'node:tls'
-import { TlsParameters_TlsProtocol, type CertificateValidationContext, type TlsParameters } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js'
+import {
+  TlsParameters_TlsProtocol,
+  type CertificateValidationContext,
+  type TlsParameters,
+} from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js'
 import type { DataSource } from '../../../common/proto/gen/envoy/config/core/v3/base_pb.js'
-import { UpstreamTlsContextSchema, type CommonTlsContext } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
+import {
+  UpstreamTlsContextSchema,
+  type CommonTlsContext,
+} from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
 import type { TypedExtensionConfig } from '../../../common/proto/gen/envoy/config/core/v3/extension_pb.js'
 import { ConfigSchema as OnDemandSecretSchema } from '../../../common/proto/gen/on_demand_secret_pb.js'
 import { StaticNameSchema } from '../../../common/proto/gen/static_name_pb.js'
@@ -32,25 +39,34 @@ export interface TlsVersions {
 /** Compiles an `UpstreamTlsContext`. Throws `Unsupported`. */
 export function compileUpstreamTls(any: Any): UpstreamTls {
   const path = 'transport_socket'
-  const context = unpack(UpstreamTlsContextSchema, any, {
-    common_tls_context: {
-      tls_params: { tls_minimum_protocol_version: true, tls_maximum_protocol_version: true },
-      custom_tls_certificate_selector: { name: true, typed_config: true },
-      tls_certificate_sds_secret_configs: { name: true, sds_config: true },
-      tls_certificates: { certificate_chain: { filename: true }, private_key: { filename: true } },
-      validation_context_sds_secret_config: { name: true, sds_config: true },
-      validation_context: { trusted_ca: { filename: true }, crl: { filename: true }, match_typed_subject_alt_names: { san_type: true, matcher: { exact: true } } },
-      combined_validation_context: {
-        default_validation_context: { match_typed_subject_alt_names: { san_type: true, matcher: { exact: true } } },
+  const context = unpack(
+    UpstreamTlsContextSchema,
+    any,
+    {
+      common_tls_context: {
+        tls_params: { tls_minimum_protocol_version: true, tls_maximum_protocol_version: true },
+        custom_tls_certificate_selector: { name: true, typed_config: true },
+        tls_certificate_sds_secret_configs: { name: true, sds_config: true },
+        tls_certificates: { certificate_chain: { filename: true }, private_key: { filename: true } },
         validation_context_sds_secret_config: { name: true, sds_config: true },
+        validation_context: {
+          trusted_ca: { filename: true },
+          crl: { filename: true },
+          match_typed_subject_alt_names: { san_type: true, matcher: { exact: true } },
+        },
+        combined_validation_context: {
+          default_validation_context: { match_typed_subject_alt_names: { san_type: true, matcher: { exact: true } } },
+          validation_context_sds_secret_config: { name: true, sds_config: true },
+        },
+        alpn_protocols: true,
       },
-      alpn_protocols: true,
+      sni: true,
+      max_session_keys: true,
+      auto_host_sni: true,
+      auto_sni_san_validation: true,
     },
-    sni: true,
-    max_session_keys: true,
-    auto_host_sni: true,
-    auto_sni_san_validation: true,
-  }, path)
+    path,
+  )
   const common = context.commonTlsContext
   return {
     sni: context.sni,
@@ -71,14 +87,22 @@ function keypairOf(common: CommonTlsContext | undefined, path: string): Upstream
   return selected === undefined ? undefined : { secret: selected }
 }
 
-const fileOf = (source: DataSource | undefined): string | undefined => (source?.specifier.case === 'filename' ? source.specifier.value : undefined)
+const fileOf = (source: DataSource | undefined): string | undefined =>
+  source?.specifier.case === 'filename' ? source.specifier.value : undefined
 
-function compileValidation(validation: CommonTlsContext['validationContextType'] | undefined, path: string): Pick<UpstreamTls, 'ca' | 'names'> {
+function compileValidation(
+  validation: CommonTlsContext['validationContextType'] | undefined,
+  path: string,
+): Pick<UpstreamTls, 'ca' | 'names'> {
   const namesOf = (context: CertificateValidationContext | undefined): string[] =>
-    context?.matchTypedSubjectAltNames.flatMap(({ matcher }) => (matcher?.matchPattern.case === 'exact' ? [matcher.matchPattern.value] : [])) ?? []
+    context?.matchTypedSubjectAltNames.flatMap(({ matcher }) =>
+      matcher?.matchPattern.case === 'exact' ? [matcher.matchPattern.value] : [],
+    ) ?? []
   switch (validation?.case) {
-    case undefined: return { ca: undefined, names: [] }
-    case 'validationContextSdsSecretConfig': return { ca: { secret: validation.value.name }, names: [] }
+    case undefined:
+      return { ca: undefined, names: [] }
+    case 'validationContextSdsSecretConfig':
+      return { ca: { secret: validation.value.name }, names: [] }
     case 'combinedValidationContext': {
       const { defaultValidationContext: own, validationContextSdsSecretConfig: secret } = validation.value
       return { ca: { secret: secret?.name ?? '' }, names: namesOf(own) }
@@ -88,7 +112,8 @@ function compileValidation(validation: CommonTlsContext['validationContextType']
       if (file === undefined) throw new Unsupported(`${path}.common_tls_context.validation_context`, 'needs a file with CAs')
       return { ca: { file, crl: fileOf(validation.value.crl) }, names: namesOf(validation.value) }
     }
-    default: throw new Unsupported(`${path}.common_tls_context.${validation?.case}`)
+    default:
+      throw new Unsupported(`${path}.common_tls_context.${validation?.case}`)
   }
 }
 
@@ -96,7 +121,12 @@ function compileValidation(validation: CommonTlsContext['validationContextType']
 function selectedBy(selector: TypedExtensionConfig | undefined, context: string): string | undefined {
   if (!selector) return undefined
   const path = `${context}.common_tls_context.custom_tls_certificate_selector`
-  const { certificateMapper } = unpack(OnDemandSecretSchema, selector.typedConfig, { config_source: true, certificate_mapper: { name: true, typed_config: true } }, path)
+  const { certificateMapper } = unpack(
+    OnDemandSecretSchema,
+    selector.typedConfig,
+    { config_source: true, certificate_mapper: { name: true, typed_config: true } },
+    path,
+  )
   return unpack(StaticNameSchema, certificateMapper?.typedConfig, { name: true }, `${path}.certificate_mapper`).name
 }
 

@@ -1,6 +1,10 @@
 import type { TypedExtensionConfig } from '../../../common/proto/gen/envoy/config/core/v3/extension_pb.js'
 import { LuaConfigSchema } from '../../../common/proto/gen/envoy/extensions/router/cluster_specifiers/lua/v3/lua_pb.js'
-import { WeightedCluster_ClusterWeightSchema, WeightedClusterSchema, type RouteAction } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import {
+  WeightedCluster_ClusterWeightSchema,
+  WeightedClusterSchema,
+  type RouteAction,
+} from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type { Exchange } from '../exchange.ts'
 import { compileHeaderLists, type Mutation } from '../http/mutation.ts'
 import { Unsupported, requireSupported, unpack } from '../resources/support.ts'
@@ -32,13 +36,15 @@ export function compileClusters(specifier: Specifier, hash: HashPolicy | undefin
       const name = specifier.value
       return () => name
     }
-    case 'weightedClusters': return weighted(specifier.value, hash, `${at}.weighted_clusters`)
+    case 'weightedClusters':
+      return weighted(specifier.value, hash, `${at}.weighted_clusters`)
     case 'clusterSpecifierPlugin': {
       const specify = named.get(specifier.value)
       if (!specify) throw new Unsupported(`${at}.cluster_specifier_plugin`, `${specifier.value} is not in the route configuration`)
       return specify
     }
-    default: throw new Unsupported(`${at}.${specifier.case ?? 'cluster_specifier'}`)
+    default:
+      throw new Unsupported(`${at}.${specifier.case ?? 'cluster_specifier'}`)
   }
 }
 
@@ -55,9 +61,20 @@ function weighted(message: Value<'weightedClusters'>, hash: HashPolicy | undefin
   requireSupported(WeightedClusterSchema, message, { clusters: true, use_hash_policy: true }, `${at}.`)
   let total = 0
   const shares = message.clusters.map((cluster, index): Share & { until: number } => {
-    requireSupported(WeightedCluster_ClusterWeightSchema, cluster, {
-      name: true, weight: true, request_headers_to_add: true, request_headers_to_remove: true, response_headers_to_add: true, response_headers_to_remove: true, host_rewrite_literal: true,
-    }, `${at}.clusters[${index}].`)
+    requireSupported(
+      WeightedCluster_ClusterWeightSchema,
+      cluster,
+      {
+        name: true,
+        weight: true,
+        request_headers_to_add: true,
+        request_headers_to_remove: true,
+        response_headers_to_add: true,
+        response_headers_to_remove: true,
+        host_rewrite_literal: true,
+      },
+      `${at}.clusters[${index}].`,
+    )
     total += cluster.weight ?? 0
     return {
       cluster: cluster.name,

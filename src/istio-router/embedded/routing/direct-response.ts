@@ -1,4 +1,7 @@
-import { DirectResponseActionSchema, type DirectResponseAction } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import {
+  DirectResponseActionSchema,
+  type DirectResponseAction,
+} from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { inline } from '../resources/secret.ts'
 import { requireSupported } from '../resources/support.ts'
 import type { Answer } from './route.ts'

@@ -1,4 +1,7 @@
-import { FractionalPercent_DenominatorType as Denominator, type FractionalPercent } from '../../../common/proto/gen/envoy/type/v3/percent_pb.js'
+import {
+  FractionalPercent_DenominatorType as Denominator,
+  type FractionalPercent,
+} from '../../../common/proto/gen/envoy/type/v3/percent_pb.js'
 
 const parts = { [Denominator.HUNDRED]: 100, [Denominator.TEN_THOUSAND]: 10_000, [Denominator.MILLION]: 1_000_000 }
 

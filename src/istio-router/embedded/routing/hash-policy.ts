@@ -1,5 +1,9 @@
 import { hash } from 'node:crypto'
-import { RouteAction_HashPolicySchema, type RouteAction_HashPolicy, type RouteAction_HashPolicy_Cookie } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import {
+  RouteAction_HashPolicySchema,
+  type RouteAction_HashPolicy,
+  type RouteAction_HashPolicy_Cookie,
+} from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { splitTarget } from '../../../mesh/path.ts'
 import { queryValue, wireText } from '../../../mesh/wire.ts'
 import type { Exchange } from '../exchange.ts'
@@ -29,20 +33,28 @@ export function compileHashPolicies(policies: RouteAction_HashPolicy[], at: stri
 }
 
 function compileHashPolicy(policy: RouteAction_HashPolicy, at: string): (exchange: Exchange) => string | undefined {
-  requireSupported(RouteAction_HashPolicySchema, policy, { header: { header_name: true }, cookie: true, connection_properties: true, query_parameter: true, terminal: true }, `${at}.`)
+  requireSupported(
+    RouteAction_HashPolicySchema,
+    policy,
+    { header: { header_name: true }, cookie: true, connection_properties: true, query_parameter: true, terminal: true },
+    `${at}.`,
+  )
   const { case: kind, value } = policy.policySpecifier
   switch (kind) {
     case 'header': {
       const name = value.headerName.toLowerCase()
       return (exchange) => exchange.requestHeader(name)
     }
-    case 'cookie': return cookie(value)
-    case 'connectionProperties': return ({ client }) => client.address
+    case 'cookie':
+      return cookie(value)
+    case 'connectionProperties':
+      return ({ client }) => client.address
     case 'queryParameter': {
       const name = wireText(value.name)
       return ({ path }) => queryValue(splitTarget(path).query.slice(1), name)
     }
-    default: throw new Unsupported(`${at}.${kind ?? 'policy_specifier'}`)
+    default:
+      throw new Unsupported(`${at}.${kind ?? 'policy_specifier'}`)
   }
 }
 
@@ -68,7 +80,11 @@ function cookie({ name, path, ttl, attributes }: RouteAction_HashPolicy_Cookie):
 function readCookie(header: string | undefined, name: string): string | undefined {
   for (const pair of header?.split(/[;,]/) ?? []) {
     const at = pair.indexOf('=')
-    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim().replace(/^"(.*)"$/, '$1')
+    if (at > 0 && pair.slice(0, at).trim() === name)
+      return pair
+        .slice(at + 1)
+        .trim()
+        .replace(/^"(.*)"$/, '$1')
   }
   return undefined
 }

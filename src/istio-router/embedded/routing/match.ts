@@ -1,4 +1,11 @@
-import { HeaderMatcherSchema, QueryParameterMatcherSchema, RouteMatchSchema, type HeaderMatcher, type QueryParameterMatcher, type RouteMatch } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import {
+  HeaderMatcherSchema,
+  QueryParameterMatcherSchema,
+  RouteMatchSchema,
+  type HeaderMatcher,
+  type QueryParameterMatcher,
+  type RouteMatch,
+} from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { splitTarget } from '../../../mesh/path.ts'
 import { queryValue, wireText } from '../../../mesh/wire.ts'
 import type { Exchange } from '../exchange.ts'
@@ -12,9 +19,21 @@ export type Match = (exchange: Exchange) => boolean
 /** Compiles a `RouteMatch`. Throws `Unsupported`. */
 export function compileMatch(match: RouteMatch | undefined, at: string): Match {
   if (!match) throw new Unsupported(at, 'is missing')
-  requireSupported(RouteMatchSchema, match, {
-    prefix: true, path: true, path_separated_prefix: true, safe_regex: { regex: true, google_re2: true }, case_sensitive: true, headers: true, query_parameters: true, grpc: {},
-  }, `${at}.`)
+  requireSupported(
+    RouteMatchSchema,
+    match,
+    {
+      prefix: true,
+      path: true,
+      path_separated_prefix: true,
+      safe_regex: { regex: true, google_re2: true },
+      case_sensitive: true,
+      headers: true,
+      query_parameters: true,
+      grpc: {},
+    },
+    `${at}.`,
+  )
   const conditions: Match[] = [
     ...compilePath(match, at),
     ...match.headers.map((header, index) => compileHeader(header, `${at}.headers[${index}]`)),
@@ -46,25 +65,42 @@ function compilePath({ pathSpecifier, caseSensitive }: RouteMatch, at: string): 
     }
     case 'pathSeparatedPrefix': {
       const prefix = fold(pathSpecifier.value)
-      return [(exchange) => {
-        const path = pathOf(exchange)
-        return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/')
-      }]
+      return [
+        (exchange) => {
+          const path = pathOf(exchange)
+          return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/')
+        },
+      ]
     }
     case 'safeRegex': {
       const { matches } = compileRegex(pathSpecifier.value.regex, `${at}.safe_regex`)
       return [({ path }) => matches(splitTarget(path).path)]
     }
-    default: throw new Unsupported(`${at}.${pathSpecifier.case ?? 'path_specifier'}`)
+    default:
+      throw new Unsupported(`${at}.${pathSpecifier.case ?? 'path_specifier'}`)
   }
 }
 
 /** Compiles a `HeaderMatcher`. Throws `Unsupported`. */
 export function compileHeader(matcher: HeaderMatcher, at: string): Match {
-  requireSupported(HeaderMatcherSchema, matcher, {
-    name: true, exact_match: true, safe_regex_match: { regex: true, google_re2: true }, range_match: true, present_match: true, prefix_match: true, suffix_match: true,
-    contains_match: true, string_match: true, invert_match: true, treat_missing_header_as_empty: true,
-  }, `${at}.`)
+  requireSupported(
+    HeaderMatcherSchema,
+    matcher,
+    {
+      name: true,
+      exact_match: true,
+      safe_regex_match: { regex: true, google_re2: true },
+      range_match: true,
+      present_match: true,
+      prefix_match: true,
+      suffix_match: true,
+      contains_match: true,
+      string_match: true,
+      invert_match: true,
+      treat_missing_header_as_empty: true,
+    },
+    `${at}.`,
+  )
   const name = matcher.name.toLowerCase()
   const matches = compileHeaderValue(matcher, at)
   const { invertMatch, treatMissingHeaderAsEmpty } = matcher
@@ -79,12 +115,18 @@ export function compileHeader(matcher: HeaderMatcher, at: string): Match {
 
 function compileHeaderValue({ headerMatchSpecifier: specifier }: HeaderMatcher, at: string): (value: string | undefined) => boolean {
   switch (specifier.case) {
-    case 'presentMatch': return (value) => (value !== undefined) === specifier.value
-    case undefined: return (value) => value !== undefined
-    case 'exactMatch': return (value) => value === wireText(specifier.value)
-    case 'prefixMatch': return (value) => value!.startsWith(wireText(specifier.value))
-    case 'suffixMatch': return (value) => value!.endsWith(wireText(specifier.value))
-    case 'containsMatch': return (value) => value!.includes(wireText(specifier.value))
+    case 'presentMatch':
+      return (value) => (value !== undefined) === specifier.value
+    case undefined:
+      return (value) => value !== undefined
+    case 'exactMatch':
+      return (value) => value === wireText(specifier.value)
+    case 'prefixMatch':
+      return (value) => value!.startsWith(wireText(specifier.value))
+    case 'suffixMatch':
+      return (value) => value!.endsWith(wireText(specifier.value))
+    case 'containsMatch':
+      return (value) => value!.includes(wireText(specifier.value))
     case 'safeRegexMatch': {
       const { matches } = compileRegex(specifier.value.regex, `${at}.safe_regex_match`)
       return (value) => matches(value!)

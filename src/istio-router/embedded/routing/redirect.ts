@@ -1,17 +1,41 @@
-import { RedirectAction_RedirectResponseCode as Code, RedirectActionSchema, type RedirectAction, type RouteMatch } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import {
+  RedirectAction_RedirectResponseCode as Code,
+  RedirectActionSchema,
+  type RedirectAction,
+  type RouteMatch,
+} from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { splitTarget } from '../../../mesh/path.ts'
 import type { Exchange } from '../exchange.ts'
 import { requireSupported } from '../resources/support.ts'
 import { compilePathRewrite } from './rewrite.ts'
 import type { Answer } from './route.ts'
 
-const statuses = { [Code.MOVED_PERMANENTLY]: 301, [Code.FOUND]: 302, [Code.SEE_OTHER]: 303, [Code.TEMPORARY_REDIRECT]: 307, [Code.PERMANENT_REDIRECT]: 308 }
+const statuses = {
+  [Code.MOVED_PERMANENTLY]: 301,
+  [Code.FOUND]: 302,
+  [Code.SEE_OTHER]: 303,
+  [Code.TEMPORARY_REDIRECT]: 307,
+  [Code.PERMANENT_REDIRECT]: 308,
+}
 
 /** Compiles a `RedirectAction`: sends the client elsewhere. Throws `Unsupported`. */
 export function compileRedirect(action: RedirectAction, match: RouteMatch, at: string): Answer {
-  requireSupported(RedirectActionSchema, action, {
-    https_redirect: true, scheme_redirect: true, host_redirect: true, port_redirect: true, path_redirect: true, prefix_rewrite: true, regex_rewrite: true, response_code: true, strip_query: true,
-  }, `${at}.`)
+  requireSupported(
+    RedirectActionSchema,
+    action,
+    {
+      https_redirect: true,
+      scheme_redirect: true,
+      host_redirect: true,
+      port_redirect: true,
+      path_redirect: true,
+      prefix_rewrite: true,
+      regex_rewrite: true,
+      response_code: true,
+      strip_query: true,
+    },
+    `${at}.`,
+  )
   const schemeOf = compileScheme(action)
   const pathOf = compilePath(action, match, at)
   const status = statuses[action.responseCode]
@@ -39,10 +63,18 @@ function compilePath(action: RedirectAction, match: RouteMatch, at: string): (ta
     }
     case 'prefixRewrite':
     case 'regexRewrite': {
-      const rewrite = compilePathRewrite({ prefixRewrite: specifier.case === 'prefixRewrite' ? specifier.value : '', regexRewrite: specifier.case === 'regexRewrite' ? specifier.value : undefined }, match, at)
+      const rewrite = compilePathRewrite(
+        {
+          prefixRewrite: specifier.case === 'prefixRewrite' ? specifier.value : '',
+          regexRewrite: specifier.case === 'regexRewrite' ? specifier.value : undefined,
+        },
+        match,
+        at,
+      )
       return rewrite ? (target) => withQuery(rewrite(target)) : withQuery
     }
-    default: return withQuery
+    default:
+      return withQuery
   }
 }
 

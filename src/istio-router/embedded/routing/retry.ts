@@ -33,13 +33,19 @@ const failureConditions: Record<string, (failure: Failure) => boolean> = {
 
 type OnResponse = (status: number, headers: Headers) => boolean
 
-const grpc = (code: string): OnResponse => (_status, headers) => headers.get('grpc-status') === code
+const grpc =
+  (code: string): OnResponse =>
+  (_status, headers) =>
+    headers.get('grpc-status') === code
 
 const responseConditions: Record<string, (policy: RetryPolicy) => OnResponse> = {
   '5xx': () => (status) => status >= 500,
   'gateway-error': () => (status) => status >= 502 && status <= 504,
   'retriable-4xx': () => (status) => status === 409,
-  'retriable-status-codes': ({ retriableStatusCodes: codes }) => (status) => codes.includes(status),
+  'retriable-status-codes':
+    ({ retriableStatusCodes: codes }) =>
+    (status) =>
+      codes.includes(status),
   // Which headers these are a request would say, in a header that clients may not send.
   'retriable-headers': () => () => false,
   'http3-post-connect-failure': () => () => false,
@@ -54,10 +60,21 @@ const responseConditions: Record<string, (policy: RetryPolicy) => OnResponse> = 
 /** Compiles a `RetryPolicy`. Throws `Unsupported`. */
 export function compileRetries(policy: RetryPolicy | undefined, at: string): Retries | undefined {
   if (!policy || policy.retryOn.trim() === '') return undefined
-  requireSupported(RetryPolicySchema, policy, {
-    retry_on: true, num_retries: true, per_try_timeout: true, retry_host_predicate: true, host_selection_retry_max_attempts: true, retriable_status_codes: true,
-    retry_priority: true, retry_back_off: { base_interval: true, max_interval: true },
-  }, `${at}.`)
+  requireSupported(
+    RetryPolicySchema,
+    policy,
+    {
+      retry_on: true,
+      num_retries: true,
+      per_try_timeout: true,
+      retry_host_predicate: true,
+      host_selection_retry_max_attempts: true,
+      retriable_status_codes: true,
+      retry_priority: true,
+      retry_back_off: { base_interval: true, max_interval: true },
+    },
+    `${at}.`,
+  )
   const failures: ((failure: Failure) => boolean)[] = []
   const responses: OnResponse[] = []
   for (const condition of policy.retryOn.split(',').map((word) => word.trim())) {
@@ -68,11 +85,17 @@ export function compileRetries(policy: RetryPolicy | undefined, at: string): Ret
     if (onResponse) responses.push(onResponse(policy))
   }
   for (const { name } of policy.retryHostPredicate) {
-    if (name !== 'envoy.retry_host_predicates.previous_hosts') throw new Unsupported(`${at}.retry_host_predicate`, `${name} is not supported by the embedded engine`)
+    if (name !== 'envoy.retry_host_predicates.previous_hosts')
+      throw new Unsupported(`${at}.retry_host_predicate`, `${name} is not supported by the embedded engine`)
   }
   const { retryPriority: priority } = policy
   const { updateFrequency } = priority
-    ? unpack(PreviousPrioritiesConfigSchema, priority.configType.case === 'typedConfig' ? priority.configType.value : undefined, { update_frequency: true }, `${at}.retry_priority[${priority.name}]`)
+    ? unpack(
+        PreviousPrioritiesConfigSchema,
+        priority.configType.case === 'typedConfig' ? priority.configType.value : undefined,
+        { update_frequency: true },
+        `${at}.retry_priority[${priority.name}]`,
+      )
     : { updateFrequency: 0 }
   const base = millis(policy.retryBackOff?.baseInterval, 25)
   const max = millis(policy.retryBackOff?.maxInterval, base * 10)
@@ -80,7 +103,10 @@ export function compileRetries(policy: RetryPolicy | undefined, at: string): Ret
     limit: policy.numRetries ?? 1,
     perTryTimeout: millis(policy.perTryTimeout, 0),
     onFailure: (failure) => failures.some((condition) => condition(failure)),
-    onResponse: responses.length > 0 ? (status, headers) => responses.some((condition) => condition(status, headers)) && mayRepeat(policy, headers) : undefined,
+    onResponse:
+      responses.length > 0
+        ? (status, headers) => responses.some((condition) => condition(status, headers)) && mayRepeat(policy, headers)
+        : undefined,
     keepsBody: responses.length > 0 || failures.includes(failureConditions['reset']!),
     leavePriorities: updateFrequency,
     avoidPrevious: policy.retryHostPredicate.length > 0,

@@ -9,7 +9,11 @@ import { Unsupported } from '../resources/support.ts'
 export type PathRewrite = (path: string) => string
 
 /** Compiles what becomes of a route's path. Throws `Unsupported`. */
-export function compilePathRewrite({ prefixRewrite, regexRewrite }: { prefixRewrite: string; regexRewrite?: RegexMatchAndSubstitute | undefined }, match: RouteMatch, at: string): PathRewrite | undefined {
+export function compilePathRewrite(
+  { prefixRewrite, regexRewrite }: { prefixRewrite: string; regexRewrite?: RegexMatchAndSubstitute | undefined },
+  match: RouteMatch,
+  at: string,
+): PathRewrite | undefined {
   if (regexRewrite) return byRegex(regexRewrite, at)
   if (prefixRewrite === '') return undefined
   const { pathSpecifier } = match
@@ -20,15 +24,19 @@ export function compilePathRewrite({ prefixRewrite, regexRewrite }: { prefixRewr
       const { length } = pathSpecifier.value
       return onPath((path) => prefixRewrite + path.slice(length))
     }
-    case 'safeRegex': return onPath(() => prefixRewrite)
-    default: throw new Unsupported(`${at}.prefix_rewrite`)
+    case 'safeRegex':
+      return onPath(() => prefixRewrite)
+    default:
+      throw new Unsupported(`${at}.prefix_rewrite`)
   }
 }
 
 /** RE2 writes `\1` to `\9` for groups and `\0` for the whole match. */
 function byRegex({ pattern, substitution }: RegexMatchAndSubstitute, at: string): PathRewrite {
   const { replace } = compileRegex(pattern?.regex ?? '', `${at}.regex_rewrite`)
-  const replacement = substitution.replaceAll('$', '$$$$').replace(/\\(\d|\\)/g, (_all, digit: string) => (digit === '\\' ? '\\' : digit === '0' ? '$&' : `$${digit}`))
+  const replacement = substitution
+    .replaceAll('$', '$$$$')
+    .replace(/\\(\d|\\)/g, (_all, digit: string) => (digit === '\\' ? '\\' : digit === '0' ? '$&' : `$${digit}`))
   return onPath((path) => replace(path, replacement))
 }
 

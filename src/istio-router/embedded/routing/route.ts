@@ -1,5 +1,11 @@
 import type { JsonObject } from '@bufbuild/protobuf'
-import { RouteAction_ClusterNotFoundResponseCode as NotFound, RouteActionSchema, RouteSchema, type Route as RouteMessage, type RouteAction } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import {
+  RouteAction_ClusterNotFoundResponseCode as NotFound,
+  RouteActionSchema,
+  RouteSchema,
+  type Route as RouteMessage,
+  type RouteAction,
+} from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type { Exchange } from '../exchange.ts'
 import type { HttpFilter } from '../filters/filter.ts'
 import { compilePerRoute } from '../filters/filters.ts'
@@ -57,10 +63,24 @@ const missingStatus = { [NotFound.SERVICE_UNAVAILABLE]: 503, [NotFound.NOT_FOUND
 
 /** Compiles one route of a virtual host. Throws `Unsupported`. */
 export function compileRoute(route: RouteMessage, inherited: Inherited, at: string): Route {
-  requireSupported(RouteSchema, route, {
-    name: true, match: true, route: true, redirect: true, direct_response: true, metadata: true, typed_per_filter_config: true,
-    request_headers_to_add: true, request_headers_to_remove: true, response_headers_to_add: true, response_headers_to_remove: true,
-  }, `${at}.`)
+  requireSupported(
+    RouteSchema,
+    route,
+    {
+      name: true,
+      match: true,
+      route: true,
+      redirect: true,
+      direct_response: true,
+      metadata: true,
+      typed_per_filter_config: true,
+      request_headers_to_add: true,
+      request_headers_to_remove: true,
+      response_headers_to_add: true,
+      response_headers_to_remove: true,
+    },
+    `${at}.`,
+  )
   const own = compilePerRoute(route.typedPerFilterConfig, `${at}.typed_per_filter_config`)
   return {
     name: route.name,
@@ -80,18 +100,38 @@ function both(first: Mutation | undefined, second: Mutation | undefined): Mutati
 
 function compileAnswer({ action, match }: RouteMessage, at: string): Answer | undefined {
   switch (action.case) {
-    case 'route': return undefined
-    case 'redirect': return compileRedirect(action.value, match!, `${at}.redirect`)
-    case 'directResponse': return compileDirectResponse(action.value, `${at}.direct_response`)
-    default: throw new Unsupported(`${at}.${action.case ?? 'action'}`)
+    case 'route':
+      return undefined
+    case 'redirect':
+      return compileRedirect(action.value, match!, `${at}.redirect`)
+    case 'directResponse':
+      return compileDirectResponse(action.value, `${at}.direct_response`)
+    default:
+      throw new Unsupported(`${at}.${action.case ?? 'action'}`)
   }
 }
 
 function compileAction(action: RouteAction, { match }: RouteMessage, { specifiers }: Inherited, at: string): Action {
-  requireSupported(RouteActionSchema, action, {
-    cluster: true, weighted_clusters: true, cluster_specifier_plugin: true, cluster_not_found_response_code: true, timeout: true, idle_timeout: true, retry_policy: true, max_stream_duration: {},
-    prefix_rewrite: true, regex_rewrite: true, host_rewrite_literal: true, request_mirror_policies: true, hash_policy: true,
-  }, `${at}.`)
+  requireSupported(
+    RouteActionSchema,
+    action,
+    {
+      cluster: true,
+      weighted_clusters: true,
+      cluster_specifier_plugin: true,
+      cluster_not_found_response_code: true,
+      timeout: true,
+      idle_timeout: true,
+      retry_policy: true,
+      max_stream_duration: {},
+      prefix_rewrite: true,
+      regex_rewrite: true,
+      host_rewrite_literal: true,
+      request_mirror_policies: true,
+      hash_policy: true,
+    },
+    `${at}.`,
+  )
   const hash = compileHashPolicies(action.hashPolicy, `${at}.hash_policy`)
   return {
     cluster: compileClusters(action.clusterSpecifier, hash, specifiers, at),

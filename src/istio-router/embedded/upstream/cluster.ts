@@ -39,7 +39,10 @@ export class Endpoint {
   readonly #since = performance.now()
   readonly #pools: { 1?: Pool; 2?: Pool } = {}
 
-  constructor({ address, port, hostname, weight, metadata, priority, locality, localityWeight }: EndpointConfig, slowStart: SlowStart | undefined) {
+  constructor(
+    { address, port, hostname, weight, metadata, priority, locality, localityWeight }: EndpointConfig,
+    slowStart: SlowStart | undefined,
+  ) {
     this.address = address
     this.port = port
     this.hostname = hostname
@@ -125,7 +128,13 @@ export class Cluster {
     this.config = config
     this.#balancer = undefined
     this.#follow()
-    if (config.tls !== old.tls || config.http !== old.http || config.connectTimeout !== old.connectTimeout || config.keepaliveTime !== old.keepaliveTime) this.#closeAll()
+    if (
+      config.tls !== old.tls ||
+      config.http !== old.http ||
+      config.connectTimeout !== old.connectTimeout ||
+      config.keepaliveTime !== old.keepaliveTime
+    )
+      this.#closeAll()
   }
 
   setEndpoints(configs: readonly EndpointConfig[]): void {
@@ -178,10 +187,16 @@ export class Cluster {
     if (outliers && this.outliers) this.outliers.config = outliers
     else {
       this.outliers?.stop()
-      this.outliers = outliers && new Outliers(outliers, () => this.#endpoints, (endpoint, ejected) => {
-        this.#balancer = undefined
-        this.#onEjection(this, endpoint, ejected)
-      })
+      this.outliers =
+        outliers &&
+        new Outliers(
+          outliers,
+          () => this.#endpoints,
+          (endpoint, ejected) => {
+            this.#balancer = undefined
+            this.#onEjection(this, endpoint, ejected)
+          },
+        )
     }
     if (!outliers) for (const { health } of this.#endpoints) health.ejectedAt = undefined
   }
@@ -191,7 +206,8 @@ export class Cluster {
     const { healthCheck } = this.config
     this.#checks?.stop()
     if (!healthCheck) for (const { health } of this.#endpoints) health.ill = false
-    const asker = ({ address, port, hostname }: Endpoint) => askerOf(healthCheck!.question, { address, port, hostname, cluster: this.config, secrets: this.#secrets })
+    const asker = ({ address, port, hostname }: Endpoint) =>
+      askerOf(healthCheck!.question, { address, port, hostname, cluster: this.config, secrets: this.#secrets })
     this.#checks = healthCheck && new HealthChecks(healthCheck, asker, () => (this.#balancer = undefined))
     this.#checks?.follow(this.#endpoints, false)
   }

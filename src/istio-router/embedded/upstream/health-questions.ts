@@ -18,14 +18,33 @@ export interface Asker {
 /** Asks `question` of the endpoint at `target`, which must show its identity as for any request. */
 export function askerOf(question: Question, target: Target): Asker {
   switch (question.kind) {
-    case 'tcp': return tcp(target)
+    case 'tcp':
+      return tcp(target)
     case 'http': {
-      const request = { method: 'GET', path: question.path, authority: question.host, headers: ['user-agent', 'mesh-health-check'], body: undefined }
-      return overHttp(question.version === 2 ? new Http2Pool(target) : new Http1Pool(target), () => request, ({ status }) => (status === 200 ? 'well' : 'failed'))
+      const request = {
+        method: 'GET',
+        path: question.path,
+        authority: question.host,
+        headers: ['user-agent', 'mesh-health-check'],
+        body: undefined,
+      }
+      return overHttp(
+        question.version === 2 ? new Http2Pool(target) : new Http1Pool(target),
+        () => request,
+        ({ status }) => (status === 200 ? 'well' : 'failed'),
+      )
     }
     case 'grpc': {
-      const request = () => ({ method: 'POST', path: '/grpc.health.v1.Health/Check', authority: question.host, headers: ['content-type', 'application/grpc', 'te', 'trailers'], body: bodyOf(requestOf(question.service)) })
-      return overHttp(new Http2Pool(target), request, ({ status, trailers, body }) => (status !== 200 || trailers['grpc-status'] !== '0' ? 'failed' : isServing(body) ? 'well' : 'ill'))
+      const request = () => ({
+        method: 'POST',
+        path: '/grpc.health.v1.Health/Check',
+        authority: question.host,
+        headers: ['content-type', 'application/grpc', 'te', 'trailers'],
+        body: bodyOf(requestOf(question.service)),
+      })
+      return overHttp(new Http2Pool(target), request, ({ status, trailers, body }) =>
+        status !== 200 || trailers['grpc-status'] !== '0' ? 'failed' : isServing(body) ? 'well' : 'ill',
+      )
     }
   }
 }
@@ -85,7 +104,8 @@ function overHttp(pool: Pool, request: () => Request, judge: (answer: Answer) =>
   }
 }
 
-const fieldsOf = (list: string[]): Record<string, string> => Object.fromEntries(list.flatMap((name, at) => (at % 2 ? [] : [[name, list[at + 1]!]])))
+const fieldsOf = (list: string[]): Record<string, string> =>
+  Object.fromEntries(list.flatMap((name, at) => (at % 2 ? [] : [[name, list[at + 1]!]])))
 
 function bodyOf(bytes: Buffer): RequestBody {
   return { stream: Readable.from([bytes]), sized: true, trailers: () => [], passed() {} }

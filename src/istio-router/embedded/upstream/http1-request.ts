@@ -38,17 +38,28 @@ export function writeHead({ method, path, authority, headers, body, expectContin
 }
 
 /**
- * Sends a body of `length` bytes, or in chunks, and calls `ended` when all has been written, or `broken` where it is not what its head says.
+ * Sends a body of `length` bytes, or in chunks, and calls `ended` when all has been written, or `broken` where it is not what its head
+ * says.
  * Returns a function that leaves the rest of it with the client.
  */
-export function sendBody(body: RequestBody, length: number | undefined, socket: Socket, { ended, broken }: { ended: () => void; broken: () => void }): () => void {
+export function sendBody(
+  body: RequestBody,
+  length: number | undefined,
+  socket: Socket,
+  { ended, broken }: { ended: () => void; broken: () => void },
+): () => void {
   if (length === undefined) {
-    return pump(body, socket, (chunk) => writeChunk(socket, chunk), () => {
-      const last = lastChunk(body.trailers())
-      if (last === undefined) return broken()
-      socket.write(last, 'latin1')
-      ended()
-    })
+    return pump(
+      body,
+      socket,
+      (chunk) => writeChunk(socket, chunk),
+      () => {
+        const last = lastChunk(body.trailers())
+        if (last === undefined) return broken()
+        socket.write(last, 'latin1')
+        ended()
+      },
+    )
   }
   let left = length
   const write = (chunk: Buffer): boolean => {

@@ -16,7 +16,10 @@ export interface ResponseEvents {
 /** How a response ended: with its trailers; or in a switch of protocols, to which the bytes that follow belong. */
 export type ResponseEnd = { trailers: string[] } | { switched: string[] }
 
-/** Reads HTTP/1.1 responses strictly (RFC 9112): names become lower case, line ends are CRLF, and there is one way to tell where a body ends. */
+/**
+ * Reads HTTP/1.1 responses strictly (RFC 9112): names become lower case, line ends are CRLF, and there is one way to tell where a body
+ * ends.
+ */
 export class ResponseReader {
   /** Defined once the response is whole. */
   ended: ResponseEnd | undefined
@@ -170,7 +173,8 @@ export class ResponseReader {
           break
       }
     }
-    if (encoding !== undefined && (size !== undefined || (encoding !== 'chunked' && encoding !== 'identity'))) throw new BadResponse('the transfer encoding cannot be read')
+    if (encoding !== undefined && (size !== undefined || (encoding !== 'chunked' && encoding !== 'identity')))
+      throw new BadResponse('the transfer encoding cannot be read')
     if (this.#method === 'HEAD' || this.#status === 204 || this.#status === 304 || Number(size) === 0) return { body: 'none', length: 0 }
     if (encoding === 'chunked') return { body: 'chunked', length: 0 }
     if (size !== undefined) return { body: 'sized', length: Number(size) }

@@ -90,7 +90,11 @@ class Connection {
   get hasRoom(): boolean {
     const session = this.#session
     if (!session) return this.#waiting !== undefined && this.#streams < Math.min(100, this.#maxStreams)
-    return !session.closed && !session.destroyed && this.#streams < Math.min(session.remoteSettings.maxConcurrentStreams ?? 100, this.#maxStreams)
+    return (
+      !session.closed &&
+      !session.destroyed &&
+      this.#streams < Math.min(session.remoteSettings.maxConcurrentStreams ?? 100, this.#maxStreams)
+    )
   }
 
   /** Counts one more stream and hands over the session as soon as there is one. */
@@ -166,7 +170,9 @@ class Http2Attempt implements Attempt {
       return
     }
     this.#stream = stream
-    stream.on('response', (_headers, flags, raw?: string[]) => this.#respond(stream, raw ?? [], (flags & NGHTTP2_FLAG_END_STREAM) !== 0, upgrade))
+    stream.on('response', (_headers, flags, raw?: string[]) =>
+      this.#respond(stream, raw ?? [], (flags & NGHTTP2_FLAG_END_STREAM) !== 0, upgrade),
+    )
     stream.on('headers', (_headers: unknown, _flags: number, raw?: string[]) => {
       const { status, headers } = responseHeaders(raw ?? [])
       if (!this.#done && status !== 101) this.#events.informational(status, headers)
@@ -175,10 +181,17 @@ class Http2Attempt implements Attempt {
       this.#trailers = responseHeaders(raw ?? []).headers
     })
     stream.on('error', (error) => this.#fail(stream.rstCode === NGHTTP2_REFUSED_STREAM, error.message))
-    stream.on('close', () => this.#fail(stream.rstCode === NGHTTP2_REFUSED_STREAM, `the endpoint reset the stream with code ${stream.rstCode}`))
+    stream.on('close', () =>
+      this.#fail(stream.rstCode === NGHTTP2_REFUSED_STREAM, `the endpoint reset the stream with code ${stream.rstCode}`),
+    )
     if (body) {
       stream.on('wantTrailers', () => stream.sendTrailers(pseudoFree(body.trailers())))
-      this.#stopBody = pump(body, stream, (chunk) => stream.write(chunk), () => stream.end())
+      this.#stopBody = pump(
+        body,
+        stream,
+        (chunk) => stream.write(chunk),
+        () => stream.end(),
+      )
     }
   }
 
@@ -187,7 +200,10 @@ class Http2Attempt implements Attempt {
     const { status, headers } = responseHeaders(raw)
     if (upgrade !== undefined && status === 200) {
       this.#finish()
-      stream.removeAllListeners('close').removeAllListeners('error').on('error', () => {})
+      stream
+        .removeAllListeners('close')
+        .removeAllListeners('error')
+        .on('error', () => {})
       this.#events.upgraded(headers, stream)
       return
     }
@@ -217,7 +233,12 @@ class Http2Attempt implements Attempt {
 }
 
 function requestHeaders({ method, path, authority, scheme, headers, upgrade, expectContinue }: UpstreamRequest): OutgoingHttpHeaders {
-  const pseudo: OutgoingHttpHeaders = { ':method': upgrade === undefined ? method : 'CONNECT', ':path': path, ':scheme': scheme, ':authority': authority }
+  const pseudo: OutgoingHttpHeaders = {
+    ':method': upgrade === undefined ? method : 'CONNECT',
+    ':path': path,
+    ':scheme': scheme,
+    ':authority': authority,
+  }
   if (upgrade !== undefined) pseudo[':protocol'] = upgrade
   if (expectContinue) pseudo.expect = '100-continue'
   return Object.assign(pseudo, pseudoFree(headers))

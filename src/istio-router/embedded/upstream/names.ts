@@ -25,11 +25,15 @@ export class Names {
   }
 
   async #lookUp(): Promise<void> {
-    await Promise.all(this.#config.endpoints.map(async ({ address }) => {
-      if (!isIP(address)) this.#known.set(address, await this.#addressesOf(address))
-    }))
+    await Promise.all(
+      this.#config.endpoints.map(async ({ address }) => {
+        if (!isIP(address)) this.#known.set(address, await this.#addressesOf(address))
+      }),
+    )
     if (this.#stopped) return
-    const endpoints = this.#config.endpoints.flatMap((endpoint) => (this.#known.get(endpoint.address) ?? [endpoint.address]).map((address) => ({ ...endpoint, address })))
+    const endpoints = this.#config.endpoints.flatMap((endpoint) =>
+      (this.#known.get(endpoint.address) ?? [endpoint.address]).map((address) => ({ ...endpoint, address })),
+    )
     const told = endpoints.map(({ address, port }) => `${address} ${port}`).join()
     if (told !== this.#told) this.#found(endpoints)
     this.#told = told

@@ -99,7 +99,10 @@ export class Outliers<T extends Watched> {
       const { health } = endpoint
       if (health.ejectedAt === undefined) {
         if (health.times > 0) health.times--
-      } else if (now - health.ejectedAt >= Math.min(this.config.ejectionTime * health.times, Math.max(this.config.maxEjectionTime, this.config.ejectionTime))) {
+      } else if (
+        now - health.ejectedAt >=
+        Math.min(this.config.ejectionTime * health.times, Math.max(this.config.maxEjectionTime, this.config.ejectionTime))
+      ) {
         health.ejectedAt = undefined
         this.#changed(endpoint, undefined)
       }

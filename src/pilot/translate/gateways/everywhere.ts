@@ -2,15 +2,21 @@ import { BlockList, isIPv6 } from 'node:net'
 import type { GatewayChain } from '../../rules/gateway-chains.ts'
 
 /**
- * Chains for connections to some addresses (`destinationSubnets`), without harm to others. Envoy looks at the address first, takes the chains of the
+ * Chains for connections to some addresses (`destinationSubnets`), without harm to others. Envoy looks at the address first, takes the
+ * chains of the
  * narrowest range that has it, and forgets all others, whatever name is asked for: so each range gets copies of the chains around it,
  * for the names that it has none for.
  */
 export function everywhere(chains: GatewayChain[]): GatewayChain[] {
-  const single = chains.flatMap((chain) => (chain.subnets.length ? chain.subnets.map((subnet) => ({ ...chain, subnets: [normal(subnet)] })) : [chain]))
+  const single = chains.flatMap((chain) =>
+    chain.subnets.length ? chain.subnets.map((subnet) => ({ ...chain, subnets: [normal(subnet)] })) : [chain],
+  )
   const taken = new Set<string>()
   const given = single.flatMap((chain) => left(chain, taken, chain.subnets[0] ?? ''))
-  return [...given, ...rangesOf(given).flatMap((range) => around(given, range).flatMap((chain) => left({ ...chain, subnets: [range] }, taken, range)))]
+  return [
+    ...given,
+    ...rangesOf(given).flatMap((range) => around(given, range).flatMap((chain) => left({ ...chain, subnets: [range] }, taken, range))),
+  ]
 }
 
 /** The address ranges that chains are for. */

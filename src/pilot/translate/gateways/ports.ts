@@ -1,8 +1,12 @@
 import type { ListenerSpec, RouterNode } from '../router-node.ts'
 
-/** The port that a router listens on for Istio's `port`: what its node says; else, for 80 and 443, its first public listener without and with TLS. */
+/**
+ * The port that a router listens on for Istio's `port`: what its node says; else, for 80 and 443, its first public listener without and
+ * with TLS.
+ */
 export function boundPort({ gatewayPorts, listeners }: RouterNode, port: number): number {
-  const standard = port === 80 || port === 443 ? listeners.find(({ exposure, tls }) => exposure === 'pub' && tls === (port === 443))?.port : undefined
+  const standard =
+    port === 80 || port === 443 ? listeners.find(({ exposure, tls }) => exposure === 'pub' && tls === (port === 443))?.port : undefined
   return gatewayPorts[port] ?? standard ?? port
 }
 

@@ -9,7 +9,8 @@ export type Contents = (secret: string) => SecretContent | undefined
 export const credentialsOf = ({ keypairs, ca }: ServerTls): Credential[] => [...keypairs, ...(ca ? [ca] : [])]
 
 /** Whether all that a chain's TLS needs is here. */
-export const hasContents = (tls: ServerTls, contents: Contents): boolean => credentialsOf(tls).every((credential) => isHere(credential, contents))
+export const hasContents = (tls: ServerTls, contents: Contents): boolean =>
+  credentialsOf(tls).every((credential) => isHere(credential, contents))
 
 export function isHere(credential: Credential, contents: Contents): boolean {
   if (!('secret' in credential)) return true
@@ -29,10 +30,15 @@ const file = (path: string) => ({ specifier: { case: 'filename' as const, value:
 function typeOf(credential: Credential, contents: Contents) {
   if ('files' in credential) {
     const { files } = credential
-    if ('certificate' in files) return { case: 'tlsCertificate' as const, value: { certificateChain: file(files.certificate), privateKey: file(files.key) } }
-    return { case: 'validationContext' as const, value: { trustedCa: file(files.ca), ...(files.crl === undefined ? {} : { crl: file(files.crl) }) } }
+    if ('certificate' in files)
+      return { case: 'tlsCertificate' as const, value: { certificateChain: file(files.certificate), privateKey: file(files.key) } }
+    return {
+      case: 'validationContext' as const,
+      value: { trustedCa: file(files.ca), ...(files.crl === undefined ? {} : { crl: file(files.crl) }) },
+    }
   }
   const { certificate = '', key = '', ca = '', crl } = contents(credential.secret)!
-  if (credential.part === 'keypair') return { case: 'tlsCertificate' as const, value: { certificateChain: inline(certificate), privateKey: inline(key) } }
+  if (credential.part === 'keypair')
+    return { case: 'tlsCertificate' as const, value: { certificateChain: inline(certificate), privateKey: inline(key) } }
   return { case: 'validationContext' as const, value: { trustedCa: inline(ca), ...(crl === undefined ? {} : { crl: inline(crl) }) } }
 }

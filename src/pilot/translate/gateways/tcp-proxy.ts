@@ -6,7 +6,9 @@ import { duration, packed } from '../proto.ts'
 import type { RouterNode } from '../router-node.ts'
 import type { TranslationSettings } from '../settings.ts'
 
-/** Passes bytes on to one cluster, or to several by weight. Istio: VirtualService tls[] and tcp[]. Envoy: envoy.filters.network.tcp_proxy. */
+/**
+ * Passes bytes on to one cluster, or to several by weight. Istio: VirtualService tls[] and tcp[]. Envoy: envoy.filters.network.tcp_proxy.
+ */
 export function tcpProxy(targets: TcpTarget[], statPrefix: string, node: RouterNode, settings: TranslationSettings) {
   const [first, ...others] = targets
   const idle = first?.policy?.connectionPool?.tcp?.idleTimeout ?? settings.streamIdleTimeout

@@ -24,7 +24,8 @@ export class RouteConfigurations {
     this.#context = context
     this.#maker = new RouteConfigurationMaker(context)
     for (const exposure of exposures) {
-      for (const name of shapeOf(context.settings).configurations(exposure)) this.#parts.set(name, { exposure, ruled: new Map(), beneath: new Set() })
+      for (const name of shapeOf(context.settings).configurations(exposure))
+        this.#parts.set(name, { exposure, ruled: new Map(), beneath: new Set() })
     }
   }
 
@@ -63,7 +64,9 @@ export class RouteConfigurations {
   }
 
   #of(exposure: Exposure, host: string): [string, Parts][] {
-    return shapeOf(this.#context.settings).configurationsOf(exposure, host).map((name) => [name, this.#parts.get(name)!])
+    return shapeOf(this.#context.settings)
+      .configurationsOf(exposure, host)
+      .map((name) => [name, this.#parts.get(name)!])
   }
 
   /** The virtual hosts of hosts with rules in a configuration, encoded. */
@@ -78,6 +81,11 @@ export class RouteConfigurations {
 
   #make(name: string, ruled: ReadonlyMap<string, Uint8Array> = this.ruled(name)): Resource {
     const { exposure, beneath } = this.#parts.get(name)!
-    return this.#maker.make(name, exposure, [...ruled].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes), [...beneath].sort())
+    return this.#maker.make(
+      name,
+      exposure,
+      [...ruled].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes),
+      [...beneath].sort(),
+    )
   }
 }

@@ -44,10 +44,15 @@ export function countedOf(limits: HostLimits): Counted[] {
   })
 }
 
-const generic = (descriptorKey: string, descriptorValue: string): Action => ({ actionSpecifier: { case: 'genericKey', value: { descriptorKey, descriptorValue } } })
+const generic = (descriptorKey: string, descriptorValue: string): Action => ({
+  actionSpecifier: { case: 'genericKey', value: { descriptorKey, descriptorValue } },
+})
 
 const matching = (headers: Header[], expectMatch: boolean): Action => ({
-  actionSpecifier: { case: 'headerValueMatch', value: { descriptorKey: 'header_match', descriptorValue: expectMatch ? 'yes' : 'no', expectMatch, headers } },
+  actionSpecifier: {
+    case: 'headerValueMatch',
+    value: { descriptorKey: 'header_match', descriptorValue: expectMatch ? 'yes' : 'no', expectMatch, headers },
+  },
 })
 
 /** Who has a count of his own; nobody with `route`. */
@@ -55,10 +60,16 @@ function ownOf({ per }: Limit): { key: string; action: Action } | undefined {
   if (per === 'client-ip') return { key: 'remote_address', action: { actionSpecifier: { case: 'remoteAddress', value: {} } } }
   const headerName = headerOf({ per })?.toLowerCase()
   if (headerName === undefined) return undefined
-  return { key: `header:${headerName}`, action: { actionSpecifier: { case: 'requestHeaders', value: { headerName, descriptorKey: `header:${headerName}` } } } }
+  return {
+    key: `header:${headerName}`,
+    action: { actionSpecifier: { case: 'requestHeaders', value: { headerName, descriptorKey: `header:${headerName}` } } },
+  }
 }
 
-const path = (regex: string): Header => ({ name: ':path', headerMatchSpecifier: { case: 'stringMatch', value: { matchPattern: { case: 'safeRegex', value: { regex } } } } })
+const path = (regex: string): Header => ({
+  name: ':path',
+  headerMatchSpecifier: { case: 'stringMatch', value: { matchPattern: { case: 'safeRegex', value: { regex } } } },
+})
 
 /** Requests on the paths of the route. */
 function scopeOf({ path: own, without }: HostLimits): Header[] {
@@ -70,7 +81,9 @@ function scopeOf({ path: own, without }: HostLimits): Header[] {
 function headersOf({ match, callers }: HostLimits['matches'][number], limits: HostLimits): Header[] {
   const context = { match, binding: 'all' as const, callers, path: '' }
   const headers = [matchFeature, callersFeature].flatMap((feature) => feature.match?.(context).headers ?? [])
-  const query = Object.entries(match.queryParams ?? {}).map(([name, value]) => path(`[^?]*\\?(.*&)?${literal(name)}${valueOf(value)}(&.*)?`))
+  const query = Object.entries(match.queryParams ?? {}).map(([name, value]) =>
+    path(`[^?]*\\?(.*&)?${literal(name)}${valueOf(value)}(&.*)?`),
+  )
   return [...scopeOf(limits), ...headers, ...uriOf(match), ...query]
 }
 

@@ -11,7 +11,9 @@ export const directResponse: RuleFeature = {
       value: {
         status,
         ...(text !== undefined ? { body: { specifier: { case: 'inlineString' as const, value: text } } } : {}),
-        ...(body?.bytes !== undefined ? { body: { specifier: { case: 'inlineBytes' as const, value: Buffer.from(body.bytes, 'base64') } } } : {}),
+        ...(body?.bytes !== undefined
+          ? { body: { specifier: { case: 'inlineBytes' as const, value: Buffer.from(body.bytes, 'base64') } } }
+          : {}),
       },
     }
   },

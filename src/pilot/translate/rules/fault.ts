@@ -17,7 +17,12 @@ export const fault: RuleFeature = {
     return packed(HTTPFaultSchema, {
       ...(delay?.fixedDelay === undefined
         ? {}
-        : { delay: { faultDelaySecifier: { case: 'fixedDelay', value: duration(delay.fixedDelay) }, percentage: percent(delay.percentage?.value ?? delay.percent ?? 100) } }),
+        : {
+            delay: {
+              faultDelaySecifier: { case: 'fixedDelay', value: duration(delay.fixedDelay) },
+              percentage: percent(delay.percentage?.value ?? delay.percent ?? 100),
+            },
+          }),
       ...(error ? { abort: { errorType: error, percentage: percent(abort?.percentage?.value ?? 100) } } : {}),
     })
   },
@@ -30,6 +35,21 @@ function errorOf({ httpStatus, grpcStatus }: NonNullable<Fault['abort']>) {
 
 /** In the order of their numbers. */
 const grpcCodes = [
-  'OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED',
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
 ]

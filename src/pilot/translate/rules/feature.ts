@@ -1,6 +1,11 @@
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
-import type { RouteActionSchema, RouteMatchSchema, RouteSchema, VirtualHostSchema } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import type {
+  RouteActionSchema,
+  RouteMatchSchema,
+  RouteSchema,
+  VirtualHostSchema,
+} from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type { HttpMatch } from '../../../mesh/istio/types.ts'
 import type { Callers } from '../../rules/callers.ts'
 import type { HttpRule, RuleHost } from '../../rules/rule-host.ts'
@@ -28,7 +33,8 @@ interface RuleFilter {
 }
 
 /** A feature's filter, where routers that are set so have one. */
-export const filterOf = ({ filter }: RuleFeature, settings: TranslationSettings): RuleFilter | undefined => (typeof filter === 'function' ? filter(settings) : filter)
+export const filterOf = ({ filter }: RuleFeature, settings: TranslationSettings): RuleFilter | undefined =>
+  typeof filter === 'function' ? filter(settings) : filter
 
 /**
  * One thing that a rule of a VirtualService can ask for, as what it adds to the rule's routes. The list in `features.ts` is the order of

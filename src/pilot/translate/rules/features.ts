@@ -16,4 +16,20 @@ import { rewrite } from './rewrite.ts'
 import { timeout } from './timeout.ts'
 
 /** Everything that a rule can ask for; the order is that of the filters. */
-export const ruleFeatures: RuleFeature[] = [match, callers, rateLimit, limitSizes, globalRateLimit, redirect, directResponse, destinations, cors, fault, rewrite, timeout, ruleRetries, mirrors, headerOperations]
+export const ruleFeatures: RuleFeature[] = [
+  match,
+  callers,
+  rateLimit,
+  limitSizes,
+  globalRateLimit,
+  redirect,
+  directResponse,
+  destinations,
+  cors,
+  fault,
+  rewrite,
+  timeout,
+  ruleRetries,
+  mirrors,
+  headerOperations,
+]

@@ -7,7 +7,8 @@ import { headerMatcher, literal } from './strings.ts'
 type Routes = MessageInitShape<typeof RouteSchema>[]
 
 /**
- * What stands before the rules of a path. Istio: Gateway servers[].tls.httpsRedirect. And a host whose Gateway asks clients for certificates is not
+ * What stands before the rules of a path. Istio: Gateway servers[].tls.httpsRedirect. And a host whose Gateway asks clients for
+ * certificates is not
  * to be reached around it, by the name of another host in the TLS handshake: 421 (RFC 9110 §15.5.20).
  */
 export function gateRoutes(gate: Gate | undefined, path: string): Routes {
@@ -24,11 +25,23 @@ export function gateRoutes(gate: Gate | undefined, path: string): Routes {
     : []
   if (!gate.mutual) return redirect
   const { servers, others } = gate.mutual
-  const elsewhere = { ...headerMatcher(gatewayHeader, { regex: servers.map(literal).join('|') }), invertMatch: true, treatMissingHeaderAsEmpty: true }
+  const elsewhere = {
+    ...headerMatcher(gatewayHeader, { regex: servers.map(literal).join('|') }),
+    invertMatch: true,
+    treatMissingHeaderAsEmpty: true,
+  }
   const misdirected: Routes[number] = {
     name: 'misdirected',
     match: { pathSpecifier, headers: [elsewhere, ...(others.length ? [{ ...arrivedAt(others), invertMatch: true }] : [])] },
-    action: { case: 'directResponse', value: { status: 421, body: { specifier: { case: 'inlineString', value: 'This host is served only to clients that show a certificate, under its own name.\n' } } } },
+    action: {
+      case: 'directResponse',
+      value: {
+        status: 421,
+        body: {
+          specifier: { case: 'inlineString', value: 'This host is served only to clients that show a certificate, under its own name.\n' },
+        },
+      },
+    },
   }
   return [...redirect, misdirected]
 }

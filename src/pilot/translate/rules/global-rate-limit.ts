@@ -1,5 +1,9 @@
 import { ApiVersion } from '../../../common/proto/gen/envoy/config/core/v3/config_source_pb.js'
-import { RateLimitPerRouteSchema, RateLimit_XRateLimitHeadersRFCVersion as Headers, RateLimitSchema } from '../../../common/proto/gen/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js'
+import {
+  RateLimitPerRouteSchema,
+  RateLimit_XRateLimitHeadersRFCVersion as Headers,
+  RateLimitSchema,
+} from '../../../common/proto/gen/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js'
 import { duration, packed } from '../proto.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { countedOf } from './counted.ts'
@@ -20,12 +24,17 @@ const config = (service: Service) =>
     timeout: duration(service.timeout),
     failureModeDeny: service.refuseWithout,
     enableXRatelimitHeaders: Headers.DRAFT_VERSION_03,
-    rateLimitService: { transportApiVersion: ApiVersion.V3, grpcService: { targetSpecifier: { case: 'envoyGrpc', value: { clusterName: rateLimitCluster, authority: serviceName(service) } } } },
+    rateLimitService: {
+      transportApiVersion: ApiVersion.V3,
+      grpcService: { targetSpecifier: { case: 'envoyGrpc', value: { clusterName: rateLimitCluster, authority: serviceName(service) } } },
+    },
   })
 
 /**
- * The same, counted by the operator's service for all routers together (`global: true`). Envoy: envoy.filters.http.ratelimit. The service gets
- * the entries `rate_limit` (NAMESPACE/NAME/POSITION), `path`, `header_match` for each match, and the client's address or the header; and the limit itself.
+ * The same, counted by the operator's service for all routers together (`global: true`). Envoy: envoy.filters.http.ratelimit. The service
+ * gets
+ * the entries `rate_limit` (NAMESPACE/NAME/POSITION), `path`, `header_match` for each match, and the client's address or the header; and
+ * the limit itself.
  */
 export const globalRateLimit: RuleFeature = {
   filter: ({ rateLimitService: service }) => (service ? { name: 'envoy.filters.http.ratelimit', config: config(service) } : undefined),
@@ -40,7 +49,10 @@ export const globalRateLimit: RuleFeature = {
     return {
       rateLimits: counted.flatMap(({ limit, ways }) => {
         const metadataKey = { key: sizes, path: [{ segment: { case: 'key' as const, value: sizeKey(limit) } }] }
-        return ways.map((actions) => ({ actions, limit: { overrideSpecifier: { case: 'dynamicMetadata' as const, value: { metadataKey } } } }))
+        return ways.map((actions) => ({
+          actions,
+          limit: { overrideSpecifier: { case: 'dynamicMetadata' as const, value: { metadataKey } } },
+        }))
       }),
     }
   },

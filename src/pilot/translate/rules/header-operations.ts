@@ -28,10 +28,16 @@ export function headerLists(headers: HttpRoute['headers']) {
 }
 
 function toAdd(operations: Operations) {
-  const option = (appendAction: Append) => ([key, value]: [string, string]) => ({ header: { key, value }, appendAction, keepEmptyValue: true })
+  const option =
+    (appendAction: Append) =>
+    ([key, value]: [string, string]) => ({ header: { key, value }, appendAction, keepEmptyValue: true })
   return [
-    ...Object.entries(operations?.set ?? {}).filter(isHeader).map(option(Append.OVERWRITE_IF_EXISTS_OR_ADD)),
-    ...Object.entries(operations?.add ?? {}).filter(isHeader).map(option(Append.APPEND_IF_EXISTS_OR_ADD)),
+    ...Object.entries(operations?.set ?? {})
+      .filter(isHeader)
+      .map(option(Append.OVERWRITE_IF_EXISTS_OR_ADD)),
+    ...Object.entries(operations?.add ?? {})
+      .filter(isHeader)
+      .map(option(Append.APPEND_IF_EXISTS_OR_ADD)),
   ]
 }
 

@@ -1,6 +1,10 @@
 import { fromJson, toBinary, type JsonObject } from '@bufbuild/protobuf'
 import { ValueSchema } from '@bufbuild/protobuf/wkt'
-import { Config_ValueEncode as Encode, Config_ValueType as Type, ConfigSchema } from '../../../common/proto/gen/envoy/extensions/filters/http/header_to_metadata/v3/header_to_metadata_pb.js'
+import {
+  Config_ValueEncode as Encode,
+  Config_ValueType as Type,
+  ConfigSchema,
+} from '../../../common/proto/gen/envoy/extensions/filters/http/header_to_metadata/v3/header_to_metadata_pb.js'
 import type { Limit } from '../../../mesh/istio/types.ts'
 import { packed } from '../proto.ts'
 import type { RuleFeature } from './feature.ts'
@@ -15,11 +19,13 @@ export const sizeKey = ({ requests, unit }: Limit): string => `${requests}/${uni
 const absent = 'x-mesh-rate-limit'
 
 /**
- * Gives requests the sizes of their global limits as metadata, from where the rate limit filter tells them to the service. Envoy has no shorter way for
+ * Gives requests the sizes of their global limits as metadata, from where the rate limit filter tells them to the service. Envoy has no
+ * shorter way for
  * a constant: envoy.filters.http.header_to_metadata, what it says where a header is missing.
  */
 export const limitSizes: RuleFeature = {
-  filter: ({ rateLimitService }) => (rateLimitService ? { name: 'envoy.filters.http.header_to_metadata', config: packed(ConfigSchema, {}) } : undefined),
+  filter: ({ rateLimitService }) =>
+    rateLimitService ? { name: 'envoy.filters.http.header_to_metadata', config: packed(ConfigSchema, {}) } : undefined,
 
   perHost({ limits }, { rateLimitService }) {
     const counted = limits.filter(({ spec }) => spec.global).flatMap(({ spec }) => spec.limits)
@@ -28,7 +34,13 @@ export const limitSizes: RuleFeature = {
     return packed(ConfigSchema, {
       requestRules: [...bySize].map(([key, { requests, unit }]) => ({
         header: absent,
-        onHeaderMissing: { metadataNamespace: sizes, key, value: encoded({ requests_per_unit: requests, unit: unit.toUpperCase() }), type: Type.PROTOBUF_VALUE, encode: Encode.BASE64 },
+        onHeaderMissing: {
+          metadataNamespace: sizes,
+          key,
+          value: encoded({ requests_per_unit: requests, unit: unit.toUpperCase() }),
+          type: Type.PROTOBUF_VALUE,
+          encode: Encode.BASE64,
+        },
       })),
     })
   },

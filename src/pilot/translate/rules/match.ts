@@ -21,7 +21,9 @@ export const match: RuleFeature = {
     ],
     queryParameters: Object.entries(match.queryParams ?? {}).map(([name, value]) => ({
       name,
-      queryParameterMatchSpecifier: isAnything(value) ? { case: 'presentMatch' as const, value: true } : { case: 'stringMatch' as const, value: stringMatcher(value) },
+      queryParameterMatchSpecifier: isAnything(value)
+        ? { case: 'presentMatch' as const, value: true }
+        : { case: 'stringMatch' as const, value: stringMatcher(value) },
     })),
   }),
 }
@@ -38,7 +40,10 @@ function without(name: string, value: Parameters<typeof headerMatcher>[1]) {
   return { ...matcher, invertMatch: true, ...(isAnything(value) ? {} : { treatMissingHeaderAsEmpty: true }) }
 }
 
-/** Istio's ports 80 and 443, and those of a Gateway's servers, are where the request arrived; any other is the one that the client names in its request. */
+/**
+ * Istio's ports 80 and 443, and those of a Gateway's servers, are where the request arrived; any other is the one that the client names in
+ * its request.
+ */
 function portOf({ port }: HttpMatch, binding: Binding) {
   if (!port) return []
   const ours = port === 80 || port === 443 || (binding !== 'all' && binding.some((arrival) => arrival.port === port))

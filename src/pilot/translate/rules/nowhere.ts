@@ -4,8 +4,12 @@ import { encodeResource, type Resource } from '../../../common/xds/resources.ts'
 import { nowhere } from '../../rules/rule-host.ts'
 
 /** What rules send to whose destination is not there: 503, as Istio has it, since the route exists; NC would be 404. */
-export const nowhereCluster: Resource = encodeResource(ClusterSchema, nowhere, create(ClusterSchema, {
-  name: nowhere,
-  clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
-  loadAssignment: { clusterName: nowhere },
-}))
+export const nowhereCluster: Resource = encodeResource(
+  ClusterSchema,
+  nowhere,
+  create(ClusterSchema, {
+    name: nowhere,
+    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
+    loadAssignment: { clusterName: nowhere },
+  }),
+)

@@ -32,7 +32,9 @@ export const rateLimit: RuleFeature = {
       filterEnforced: always,
       enableXRatelimitHeaders: Headers.DRAFT_VERSION_03,
       enableRetryAfterHeader: true,
-      responseHeadersToAdd: [{ header: { key: 'X-Cf-RouterError', value: 'rate_limited' }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD }],
+      responseHeadersToAdd: [
+        { header: { key: 'X-Cf-RouterError', value: 'rate_limited' }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD },
+      ],
       maxDynamicDescriptors: counts,
       rateLimits: counted.flatMap(({ ways }) => ways.map((actions) => ({ actions }))),
       descriptors: counted.map(({ limit: { requests, unit, burst }, entries }) => ({

@@ -22,7 +22,9 @@ export const ruleRetries: RuleFeature = {
         retriableStatusCodes: codes,
         numRetries: retries?.attempts ?? usual.attempts,
         ...(retries?.perTryTimeout ? { perTryTimeout: duration(retries.perTryTimeout) } : {}),
-        ...(retries?.retryIgnorePreviousHosts === false ? {} : { retryHostPredicate: [previousHosts], hostSelectionRetryMaxAttempts: hostPicks }),
+        ...(retries?.retryIgnorePreviousHosts === false
+          ? {}
+          : { retryHostPredicate: [previousHosts], hostSelectionRetryMaxAttempts: hostPicks }),
         ...(retries?.retryRemoteLocalities ? { retryPriority: previousPriorities } : {}),
         ...(retries?.backoff ? { retryBackOff: { baseInterval: duration(retries.backoff) } } : {}),
       },
@@ -32,8 +34,14 @@ export const ruleRetries: RuleFeature = {
 
 /** Conditions by name, and status codes, which may stand among them. */
 function conditions(written: string): { retryOn: string; codes: number[] } {
-  const words = written.split(',').map((word) => word.trim()).filter(Boolean)
+  const words = written
+    .split(',')
+    .map((word) => word.trim())
+    .filter(Boolean)
   const codes = words.filter((word) => /^\d{3}$/.test(word)).map(Number)
   const names = words.filter((word) => !/^\d{3}$/.test(word))
-  return { retryOn: [...names, ...(codes.length && !names.includes('retriable-status-codes') ? ['retriable-status-codes'] : [])].join(','), codes }
+  return {
+    retryOn: [...names, ...(codes.length && !names.includes('retriable-status-codes') ? ['retriable-status-codes'] : [])].join(','),
+    codes,
+  }
 }

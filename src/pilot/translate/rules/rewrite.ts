@@ -1,7 +1,10 @@
 import type { RuleActionInit, RuleFeature } from './feature.ts'
 import { authorityOf } from './header-operations.ts'
 
-/** Changes path and host before the app sees them. Istio: VirtualService http[].rewrite, and the header `Host` of a destination, which is its own. The path's matched prefix, or all of an exact or regex match, becomes `uri`. */
+/**
+ * Changes path and host before the app sees them. Istio: VirtualService http[].rewrite, and the header `Host` of a destination, which is
+ * its own. The path's matched prefix, or all of an exact or regex match, becomes `uri`.
+ */
 export const rewrite: RuleFeature = {
   action({ route: { rewrite, headers }, targets }) {
     const [only] = targets.length === 1 ? targets : []

@@ -7,7 +7,8 @@ export function stringMatcher({ exact, prefix, regex }: StringMatch) {
   return { matchPattern: { case: 'safeRegex' as const, value: { regex: regex ?? '.*' } } }
 }
 
-export const isAnything = ({ exact, prefix, regex }: StringMatch): boolean => exact === undefined && !prefix && (regex === undefined || regex === '*')
+export const isAnything = ({ exact, prefix, regex }: StringMatch): boolean =>
+  exact === undefined && !prefix && (regex === undefined || regex === '*')
 
 /** A header that must match. */
 export function headerMatcher(name: string, match: StringMatch) {

@@ -115,7 +115,8 @@ export class RuleTranslator {
 
   /** Keys of the resources that the rules of a cluster, or of a route configuration's hosts, come from. */
   sourcesOf(typeUrl: string, name: string): string[] {
-    if (typeUrl === typeUrls.cluster || typeUrl === typeUrls.endpoint) return [...new Set([...clusterSources(this.#model, name), ...[...this.#users.get(name)].flatMap((key) => this.#sourcesOfHost(key))])]
+    if (typeUrl === typeUrls.cluster || typeUrl === typeUrls.endpoint)
+      return [...new Set([...clusterSources(this.#model, name), ...[...this.#users.get(name)].flatMap((key) => this.#sourcesOfHost(key))])]
     return []
   }
 
@@ -155,7 +156,8 @@ export class RuleTranslator {
       if (unit.startsWith('resource ')) this.#judge(unit)
     })
     yield* inSlices(clusters, (name) => this.#makeCluster(name, update))
-    for (const exposure of exposures) this.#nameBeneath(exposure, before.get(exposure) === this.#wildcardsOf(exposure).join(' ') ? touched.routes.values() : undefined)
+    for (const exposure of exposures)
+      this.#nameBeneath(exposure, before.get(exposure) === this.#wildcardsOf(exposure).join(' ') ? touched.routes.values() : undefined)
     update.changed.push(...this.#configurations.changed())
     return update
   }
@@ -207,7 +209,10 @@ export class RuleTranslator {
   #uncounted(rules: RuleHost | undefined): { key: string; reason: string }[] {
     if (this.#context.settings.rateLimitService) return []
     const global = rules?.limits.filter(({ spec }) => spec.global) ?? []
-    return global.map(({ source }) => ({ key: source, reason: 'spec.global: the operator has set no rate limit service; leave it out, and each router counts by itself' }))
+    return global.map(({ source }) => ({
+      key: source,
+      reason: 'spec.global: the operator has set no rate limit service; leave it out, and each router counts by itself',
+    }))
   }
 
   /** Notes which clusters a host or Gateway sends to now. */
@@ -232,7 +237,10 @@ export class RuleTranslator {
         const resource = view.get('resource', key)
         return resource?.kind === 'Gateway' ? gatewayChains(view, resource, this.#context.settings.portLeases, degraded) : undefined
       })
-      const made = chains && { chains, clusters: new Set(chains.flatMap(({ tcp = [] }) => tcp.map(({ cluster }) => cluster)).filter(isRuleCluster)) }
+      const made = chains && {
+        chains,
+        clusters: new Set(chains.flatMap(({ tcp = [] }) => tcp.map(({ cluster }) => cluster)).filter(isRuleCluster)),
+      }
       this.degradations.set(unit, degraded)
       this.#failed.delete(unit)
       if (made) this.#gateways.set(key, made)
@@ -269,7 +277,12 @@ export class RuleTranslator {
 
   #external(view: Source, cluster: Extract<RuleCluster, { kind: 'entry' }>): Resource[] {
     const { name, service, subset, port } = cluster
-    const external = externalOf(view, service.entry, { host: service.host, labels: subset, port, allowed: this.#context.settings.egressAllowed })
+    const external = externalOf(view, service.entry, {
+      host: service.host,
+      labels: subset,
+      port,
+      allowed: this.#context.settings.egressAllowed,
+    })
     const faults: string[] = []
     const credentials = clientCredentials(view, cluster.policy?.tls, cluster.rulesOf, faults)
     const rules = clusterSources(view, name).filter((key) => key.startsWith('destinationrule/'))
@@ -310,12 +323,18 @@ export class RuleTranslator {
     const exists = this.#model.get('resource', key) !== undefined
     const found = exists ? this.#tracker.run(unit, (view) => unreachedBy(view, view.get('resource', key)!)) : []
     if (!exists) this.#tracker.forget(unit)
-    this.degradations.set(unit, found.map((reason) => ({ key, reason })))
+    this.degradations.set(
+      unit,
+      found.map((reason) => ({ key, reason })),
+    )
   }
 
   #fail(unit: string, fault: Fault, sources: string[]): void {
     this.#failed.set(unit, fault)
-    this.degradations.set(unit, sources.map((key) => ({ key, reason: fault.reason })))
+    this.degradations.set(
+      unit,
+      sources.map((key) => ({ key, reason: fault.reason })),
+    )
   }
 
   #resources(view: Parameters<typeof ruleCluster>[0], name: string): Resource[] | undefined {
@@ -323,9 +342,21 @@ export class RuleTranslator {
     if (!cluster) return undefined
     if (cluster.kind === 'entry') return this.#external(view, cluster)
     const { space, destinations, route } = cluster
-    const traits = traitsOf(name, { space, destinations, guid: route?.guid, options: route?.options ?? {} }, this.#context.settings, cluster.policy)
-    const healthCheck = healthCheckOf(destinations.map(({ app }) => view.get('app', app)), traits, this.#context.settings)
-    const endpoints = endpointsOf(traits, servingOf({ destinations }, view).servers, { ...this.#context, labelsOf: (app) => view.get('app', app)?.labels })
+    const traits = traitsOf(
+      name,
+      { space, destinations, guid: route?.guid, options: route?.options ?? {} },
+      this.#context.settings,
+      cluster.policy,
+    )
+    const healthCheck = healthCheckOf(
+      destinations.map(({ app }) => view.get('app', app)),
+      traits,
+      this.#context.settings,
+    )
+    const endpoints = endpointsOf(traits, servingOf({ destinations }, view).servers, {
+      ...this.#context,
+      labelsOf: (app) => view.get('app', app)?.labels,
+    })
     return [this.#clusterMaker.clusterOf({ ...traits, healthCheck }), endpoints]
   }
 
@@ -333,7 +364,10 @@ export class RuleTranslator {
   #nameBeneath(exposure: Exposure, hosts: Iterable<string> = this.#routeHosts()): void {
     const wildcards = this.#wildcardsOf(exposure)
     for (const host of hosts) {
-      const named = wildcards.some((wildcard) => isBeneath(host, wildcard)) && !this.#hosts.has(`${exposure}/${host}`) && routesOf(this.#model, host).some((route) => route.exposure === exposure)
+      const named =
+        wildcards.some((wildcard) => isBeneath(host, wildcard)) &&
+        !this.#hosts.has(`${exposure}/${host}`) &&
+        routesOf(this.#model, host).some((route) => route.exposure === exposure)
       this.#configurations.name(exposure, host, named)
     }
   }
@@ -347,7 +381,9 @@ export class RuleTranslator {
   }
 }
 
-const sourcesOf = ({ scopes, limits }: RuleHost): string[] => [...new Set([...limits, ...scopes.flatMap(({ rules }) => rules ?? [])].map(({ source }) => source))]
+const sourcesOf = ({ scopes, limits }: RuleHost): string[] => [
+  ...new Set([...limits, ...scopes.flatMap(({ rules }) => rules ?? [])].map(({ source }) => source)),
+]
 
 const isBeneath = (host: string, wildcard: string): boolean => host !== wildcard && host.endsWith(wildcard.slice(1))
 

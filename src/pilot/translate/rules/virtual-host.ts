@@ -1,5 +1,9 @@
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
-import { RouteAction_ClusterNotFoundResponseCode as NotFound, VirtualHostSchema, type RouteSchema } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import {
+  RouteAction_ClusterNotFoundResponseCode as NotFound,
+  VirtualHostSchema,
+  type RouteSchema,
+} from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type { HttpRule, RuleHost, Scope } from '../../rules/rule-host.ts'
 import { together, type Context } from '../feature.ts'
 import { constantRoutes } from '../route-configuration.ts'
@@ -12,7 +16,10 @@ type Routes = MessageInitShape<typeof RouteSchema>[]
 /** The virtual host of a host with rules, encoded. */
 export function virtualHostOf(rules: RuleHost, context: Context): Uint8Array {
   const { exposure, host, scopes } = rules
-  const routes: Routes = scopes.flatMap((scope): Routes => [...gateRoutes(scope.gate, scope.path), ...(scope.rules ? ruledRoutes(scope, scope.rules, context) : constantRoutes(exposure, context, scope))])
+  const routes: Routes = scopes.flatMap((scope): Routes => [
+    ...gateRoutes(scope.gate, scope.path),
+    ...(scope.rules ? ruledRoutes(scope, scope.rules, context) : constantRoutes(exposure, context, scope)),
+  ])
   // With and without the dot that a host may end in; ports are not looked at.
   const { settings } = context
   const typedPerFilterConfig = Object.fromEntries(
@@ -23,7 +30,10 @@ export function virtualHostOf(rules: RuleHost, context: Context): Uint8Array {
     }),
   )
   const fields = together(ruleFeatures.flatMap((feature) => feature.host?.(rules, settings) ?? []))
-  return toBinary(VirtualHostSchema, create(VirtualHostSchema, { name: host, domains: [host, `${host}.`], routes, typedPerFilterConfig, ...fields }))
+  return toBinary(
+    VirtualHostSchema,
+    create(VirtualHostSchema, { name: host, domains: [host, `${host}.`], routes, typedPerFilterConfig, ...fields }),
+  )
 }
 
 function ruledRoutes({ path }: Scope, rules: HttpRule[], context: Context): Routes {
@@ -44,7 +54,10 @@ const unanswered = (path: string): Routes[number] => ({
 /** A rule's routes, one for each of its matches. */
 function routesOf(rule: HttpRule, { settings }: Context): Routes {
   const answer = ruleFeatures.flatMap((feature) => feature.answer?.(rule) ?? [])[0]
-  const action: RouteInit['action'] = answer ?? { case: 'route', value: together(ruleFeatures.flatMap((feature) => feature.action?.(rule, settings) ?? [])) }
+  const action: RouteInit['action'] = answer ?? {
+    case: 'route',
+    value: together(ruleFeatures.flatMap((feature) => feature.action?.(rule, settings) ?? [])),
+  }
   const typedPerFilterConfig = Object.fromEntries(
     ruleFeatures.flatMap((feature) => {
       const config = feature.perRoute?.(rule)
@@ -53,7 +66,13 @@ function routesOf(rule: HttpRule, { settings }: Context): Routes {
     }),
   )
   const fields = together(ruleFeatures.flatMap((feature) => feature.route?.(rule) ?? []))
-  return rule.matches.map(({ match, binding, callers }) => ({ name: rule.name, match: matchOf({ match: match ?? {}, binding, callers, path: rule.path }), action, typedPerFilterConfig, ...fields }))
+  return rule.matches.map(({ match, binding, callers }) => ({
+    name: rule.name,
+    match: matchOf({ match: match ?? {}, binding, callers, path: rule.path }),
+    action,
+    typedPerFilterConfig,
+    ...fields,
+  }))
 }
 
 function matchOf(context: MatchContext): MatchInit {

@@ -1,6 +1,5 @@
 // npm run examples [-- bookinfo|travels] [--engine embedded|envoy]: runs the walk-throughs of examples/, each against an `npm start` of its
-// own in a temporary
-// folder, and ends with "N passed, N failed". Without an engine, on both where Envoy is there.
+// own in a temporary folder, and ends with "N passed, N failed". Without an engine, on both where Envoy is there.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'

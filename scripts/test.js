@@ -1,6 +1,5 @@
 // npm test [-- FILE…] [--again]: sets up, runs the tests with tap, and ends with "N passed, N failed". npm run slow runs what needs a
-// machine
-// for itself, one file after the other. --again, as in CI, has files that fail run once more, and tells what failed at first.
+// machine for itself, one file after the other. --again, as in CI, has files that fail run once more, and tells what failed at first.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -44,8 +44,8 @@ export type StartProxy = (backend: Backend, host: string) => Promise<Proxy>
 
 /**
  * Starts a program whose standard error goes to ours; ends it with us. `ownSession` as the router starts its Envoy: Linux schedules
- * sessions
- * against each other (autogroup), and a proxy in one of its own wakes for each request, where one beside its client gets several at once.
+ * sessions against each other (autogroup), and a proxy in one of its own wakes for each request, where one beside its client gets several
+ * at once.
  */
 export function program(command: string, args: string[], { ownSession = false } = {}): { pids: () => number[]; stop: () => Promise<void> } {
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'], detached: ownSession })

@@ -1,45 +1,13 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findEnvoy } from '../../src/istio-router/envoy/binary.ts'
+import { requestFields } from '../../src/pilot/translate/access-log.ts'
 import { freePort } from '../../test/support/program.ts'
 import { eventually } from '../../test/support/wait.ts'
 import { program, type Backend, type StartProxy } from './proxy.ts'
 
 const type = (name: string): string => `type.googleapis.com/envoy.${name}`
 const set = (key: string, value: string) => ({ append: { header: { key, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' } })
-
-/** The access log's fields, as pilot asks for them. */
-const fields = {
-  time: '%START_TIME%',
-  request_id: '%STREAM_ID%',
-  client: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
-  forwarded_for: '%REQ(X-FORWARDED-FOR)%',
-  method: '%REQ(:METHOD)%',
-  scheme: '%REQ(X-FORWARDED-PROTO)%',
-  host: '%REQ(:AUTHORITY)%',
-  path: '%PATH(NQ)%',
-  protocol: '%PROTOCOL%',
-  tls: '%DOWNSTREAM_TLS_VERSION%',
-  user_agent: '%REQ(USER-AGENT)%',
-  status: '%RESPONSE_CODE%',
-  flags: '%RESPONSE_FLAGS%',
-  details: '%RESPONSE_CODE_DETAILS%',
-  failure: '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
-  bytes_received: '%BYTES_RECEIVED%',
-  bytes_sent: '%BYTES_SENT%',
-  duration_ms: '%DURATION%',
-  attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
-  route: '%UPSTREAM_CLUSTER%',
-  app: '%REQ(X-CF-APPLICATIONID)%',
-  instance: '%UPSTREAM_HOST_NAME%',
-  instance_index: '%REQ(X-CF-INSTANCEINDEX)%',
-  upstream: '%UPSTREAM_HOST%',
-  traceparent: '%REQ(TRACEPARENT)%',
-  tracestate: '%REQ(TRACESTATE)%',
-  b3: '%REQ(B3)%',
-  b3_trace_id: '%REQ(X-B3-TRACEID)%',
-  b3_span_id: '%REQ(X-B3-SPANID)%',
-}
 
 /** Removes what clients must not set. */
 const removeAll = (prefix: string) => ({ remove_on_match: { key_matcher: { prefix } } })
@@ -123,7 +91,7 @@ function configuration(
         typed_config: {
           '@type': type('extensions.access_loggers.file.v3.FileAccessLog'),
           path: join(folder, 'static.access.log'),
-          log_format: { json_format: fields },
+          log_format: { json_format: requestFields },
         },
       },
     ],

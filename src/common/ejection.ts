@@ -5,8 +5,7 @@ export const mostEjections = 1000
 
 /**
  * An instance that a router leaves out of a cluster because it failed (`open`), or asks again on trial (`half-open`): until it has been
- * well for as
- * many intervals as it was ejected, the next ejection lasts longer. Then the circuit is closed, and there is none.
+ * well for as many intervals as it was ejected, the next ejection lasts longer. Then the circuit is closed, and there is none.
  */
 export const Ejection = Type.Object({
   cluster: Type.String(),

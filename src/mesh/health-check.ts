@@ -24,8 +24,7 @@ export const healthCheckForm =
 
 /**
  * Reads `http:/PATH`, `tcp`, `grpc` or `grpc:SERVICE`, which may be followed by `interval=5s timeout=1s unhealthy=3 healthy=1`; `none` is
- * no check,
- * also where the operator has one for all. Undefined for anything else.
+ * no check, also where the operator has one for all. Undefined for anything else.
  */
 export function readHealthCheck(text: string): HealthCheck | 'none' | undefined {
   const [what = '', ...settings] = text.trim().split(/\s+/)

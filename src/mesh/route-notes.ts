@@ -9,8 +9,8 @@ export interface Usual {
 
 /**
  * What a route asks for and does not get, for people: by its options and weights, and by the annotations of its apps. What rules make of it
- * is given
- * by `balanced`, true where a DestinationRule says how its instances are chosen, and `protocol`, which its instances are spoken to.
+ * is given by `balanced`, true where a DestinationRule says how its instances are chosen, and `protocol`, which its instances are spoken
+ * to.
  */
 export function routeNotes(
   { options, destinations }: Pick<Route, 'options' | 'destinations'>,

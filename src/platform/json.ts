@@ -37,8 +37,7 @@ interface Shape {
 
 /**
  * A checked value with what its schema knows alone, where that lists properties: of 300,000 resources of Cloud Controller the rest is most
- * of the
- * memory, and collecting that is most of the time to read them.
+ * of the memory, and collecting that is most of the time to read them.
  */
 function known(schema: TSchema, value: unknown): unknown {
   const { type, properties, items } = schema as Shape

@@ -184,8 +184,7 @@ async function chooseRouterPorts(options: StartOptions, ports: Ports): Promise<O
 
 /**
  * What apps find in their environment to call each other over the mesh (docs/developers/calling-apps.md). Names under the domain resolve on
- * real cells;
- * here they don't, so that an address is given.
+ * real cells; here they don't, so that an address is given.
  */
 function callVariables({ internal, internalTls }: { internal: number; internalTls: number }, ca: string): Record<string, string> {
   return {

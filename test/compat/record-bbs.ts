@@ -1,7 +1,7 @@
 // Records a real BBS, written by cfdot and, as a cell would, by its lifecycle calls, read by our client:
 //   BBS_URL=https://127.0.0.1:8889 BBS_CERTIFICATE=… BBS_KEY=… BBS_CA=… BBS_VERSION=… LOCKET=127.0.0.1:8891 CFDOT=… node
-// test/compat/record-bbs.ts
-// The keypair is shown to BBS as a client's and to clients as BBS's. Rewrites test/compat/recordings/bbs.ndjson, which bbs.test.ts replays.
+// test/compat/record-bbs.ts The keypair is shown to BBS as a client's and to clients as BBS's. Rewrites test/compat/recordings/bbs.ndjson,
+// which bbs.test.ts replays.
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'

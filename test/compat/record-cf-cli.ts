@@ -1,6 +1,6 @@
 // Records the real cf CLI against `npm start`, the one whose ready.json is named or one of its own: CF_CLI=/path/to/cf node
-// test/compat/record-cf-cli.ts [READY.JSON]
-// Every command must end as its line says. Rewrites test/compat/recordings/cf-cli.ndjson, which cf-cli.test.ts replays.
+// test/compat/record-cf-cli.ts [READY.JSON] Every command must end as its line says. Rewrites test/compat/recordings/cf-cli.ndjson, which
+// cf-cli.test.ts replays.
 import { execFile } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -51,9 +51,8 @@ function destinationsOf(value: Resource): RuleDestination[] {
 
 /**
  * What resources need around them: apps and routes for all hosts that they name and no ServiceEntry of theirs has, a version for each
- * subset; and
- * where they have none themselves, DestinationRules that give the subsets which they name, rules that send to those which they give, and
- * Gateways.
+ * subset; and where they have none themselves, DestinationRules that give the subsets which they name, rules that send to those which they
+ * give, and Gateways.
  */
 function worldOf(resources: Resource[]): Change[] {
   const external = new Set(resources.flatMap((one) => (one.kind === 'ServiceEntry' ? one.spec.hosts : [])))

@@ -60,8 +60,7 @@ const job = Number(process.env['TAP_JOB_ID'] ?? 0) % 2
 
 /**
  * A port of 127.0.0.1 that is free, and that no outgoing connection takes. It may be bound much later: it is not given out again, and the
- * test file
- * that runs beside this one has the other half of all ports.
+ * test file that runs beside this one has the other half of all ports.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -27,8 +27,7 @@ const method = {
 
 /**
  * A fake of an operator's rate limit service (envoy.service.ratelimit.v3 over mutual TLS): it counts each description by itself up to the
- * limit that the
- * request brings, for ever. A real one is github.com/envoyproxy/ratelimit.
+ * limit that the request brings, for ever. A real one is github.com/envoyproxy/ratelimit.
  */
 export class FakeRateLimitService {
   readonly asked: RateLimitRequest[] = []

@@ -24,8 +24,8 @@ function ownIdentity() {
 
 /**
  * Asks for `path` of a service: a label of the mesh-internal domain, or a host outside that a ServiceEntry names. `cause` are the headers
- * of the request
- * that this is for. Resolves with status, headers and the JSON body; rejects where no answer comes within `timeout` milliseconds.
+ * of the request that this is for. Resolves with status, headers and the JSON body; rejects where no answer comes within `timeout`
+ * milliseconds.
  */
 export function call(service, path, { cause = {}, headers = {}, method = 'GET', timeout = 10_000 } = {}) {
   const host = service.includes('.') ? service : `${service}.${MESH_INTERNAL_DOMAIN}`
@@ -65,8 +65,7 @@ export async function ask(service, path, options) {
 
 /**
  * Listens, and answers with what `handle` resolves with: an object as JSON, a string as HTML, `{ status, body }` for another status than
- * 200. It is given
- * `{ method, path, query, headers }`. Idle connections are kept longer than routers keep them.
+ * 200. It is given `{ method, path, query, headers }`. Idle connections are kept longer than routers keep them.
  */
 export function serve(handle) {
   const server = createServer((incoming, response) => void respond(handle, incoming, response))

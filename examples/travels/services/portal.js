@@ -12,8 +12,7 @@ const travels = ['t1', 't2', 't3']
 
 /**
  * What came of travels: how often each status (`error` where there was no answer) and version; `missing`, those without one of their parts,
- * by part;
- * `refused`, answers of a router in place of the agency.
+ * by part; `refused`, answers of a router in place of the agency.
  */
 const newCounts = () => ({ requests: 0, statuses: {}, versions: {}, missing: {}, refused: 0 })
 

@@ -1,6 +1,5 @@
 // The agency: puts a travel together. What one service cannot offer is left out and named; only where none can, there is no travel. From v2
-// on a travel
-// has its total, from v3 on less five percent for taking everything together.
+// on a travel has its total, from v3 on less five percent for taking everything together.
 import { ask, serve, version } from './mesh.js'
 
 const parts = ['flights', 'hotels', 'cars', 'insurances']

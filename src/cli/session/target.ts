@@ -15,8 +15,7 @@ interface Named {
 
 /**
  * copilot, as the options and the environment name it: `--api`, MESH_API, the copilot of `meshctl login`, the running `npm start`. Its
- * token is
- * MESH_TOKEN, else that of `meshctl login`, else that of `npm start`'s administrator, else the cf CLI's.
+ * token is MESH_TOKEN, else that of `meshctl login`, else that of `npm start`'s administrator, else the cf CLI's.
  */
 export function apiOf(command: Command, { environment }: { environment: NodeJS.ProcessEnv }): Api {
   const { url, ca, login, started } = find(command, environment)

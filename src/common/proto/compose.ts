@@ -2,8 +2,7 @@ import { WireType } from '@bufbuild/protobuf/wire'
 
 /**
  * Messages put together from their fields' bytes, a character a byte: for those of which there are as many as routes, since this costs a
- * fifth
- * of building a message as an object and encoding it. What a field is called comes from its schema.
+ * fifth of building a message as an object and encoding it. What a field is called comes from its schema.
  */
 export type Bytes = string
 

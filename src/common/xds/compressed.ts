@@ -7,9 +7,9 @@ import { typeUrls, type Resource, type ResourceUpdate } from './resources.ts'
 
 /**
  * Route configurations compressed (Zstandard, RFC 8878): hosts with rules are much alike, and each configuration is much like the one
- * before it. A
- * client that takes them says so in its node's `client_features`. The resource's `Any` is then of the type `mesh.Compressed`, its value the
- * compressed message; or of `mesh.Changes`, where the dictionary is what the client has taken under that name on the same stream.
+ * before it. A client that takes them says so in its node's `client_features`. The resource's `Any` is then of the type `mesh.Compressed`,
+ * its value the compressed message; or of `mesh.Changes`, where the dictionary is what the client has taken under that name on the same
+ * stream.
  */
 export const compressedFeature = 'mesh.compressed-routes'
 const wholeType = 'type.googleapis.com/mesh.Compressed'

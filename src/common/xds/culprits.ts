@@ -4,8 +4,7 @@ const listed = /Error adding\/updating (?:cluster|listener)\(s\) /
 
 /**
  * The resources that Envoy's NACK names: `Error adding/updating cluster(s) NAME: REASON, NAME: REASON`
- * (source/common/upstream/cds_api_helper.cc,
- * lds_api.cc). Envoy has then applied the others of that message. Empty for every other message.
+ * (source/common/upstream/cds_api_helper.cc, lds_api.cc). Envoy has then applied the others of that message. Empty for every other message.
  */
 export function namedCulprits(message: string, resources: Resource[]): Refusal[] {
   const start = listed.exec(message)

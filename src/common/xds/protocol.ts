@@ -126,10 +126,8 @@ function readEntry(reader: BinaryReader): [string, string] {
 
 /**
  * The type of a request that subscribes to nothing: its node's metadata is what the client has to say of itself. The server answers the
- * first one
- * of a stream, with nothing in it, once the client has taken all that there was when it came. A server that does not know the type passes
- * over it,
- * as over any unknown type.
+ * first one of a stream, with nothing in it, once the client has taken all that there was when it came. A server that does not know the
+ * type passes over it, as over any unknown type.
  */
 export const reportType = 'type.googleapis.com/mesh.Report'
 

@@ -64,8 +64,7 @@ export class Caller {
 
   /**
    * `written` is what he called the space. Throws `MESH_NOT_IN_SPACE`, `MESH_ORGANIZATION_SUSPENDED` as Cloud Controller does for its own
-   * (CF-OrgSuspended), and `MESH_ROLES_UNKNOWN` where that
-   * cannot tell.
+   * (CF-OrgSuspended), and `MESH_ROLES_UNKNOWN` where that cannot tell.
    */
   async requireWrite(namespace: string, written = namespace): Promise<void> {
     if (this.operator) return

@@ -5,8 +5,7 @@ import type { Caller } from './caller.ts'
 
 /**
  * The namespace that people write as the guid or name of a space, as `ORGANIZATION/SPACE`, or as the operator's own; a space that is gone
- * is still
- * known by its guid as long as anything is left of it. Of several spaces of one name, those count that the caller may read. Throws
+ * is still known by its guid as long as anything is left of it. Of several spaces of one name, those count that the caller may read. Throws
  * `MESH_NAME_UNKNOWN`, `MESH_SPACE_AMBIGUOUS`.
  */
 export async function resolveNamespace(store: Store, written: string, caller: Caller): Promise<string> {

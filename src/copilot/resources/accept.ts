@@ -19,8 +19,7 @@ export interface Accepted {
 
 /**
  * Checks documents, resolves their namespaces to guids, and refuses spaces in which the caller may not write and hosts of other spaces.
- * Throws
- * `ResourcesRefused` with every error of all of them.
+ * Throws `ResourcesRefused` with every error of all of them.
  */
 export async function accept(store: Store, documents: unknown[], namespace: string, caller: Caller, bounds: Bounds): Promise<Accepted[]> {
   const checked = documents.map((document) => checkDocument(document, namespace, bounds))

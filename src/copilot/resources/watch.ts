@@ -27,8 +27,7 @@ export interface WatchOptions {
 
 /**
  * The lines of a watch: what changed after a version, in order, and resources whose conditions change by what pilots report. It is read
- * from
- * the store as its receiver takes it. Ends after `watchLasts`.
+ * from the store as its receiver takes it. Ends after `watchLasts`.
  */
 export async function* watchResources({ store, components, since, concerns, selects, show, signal }: WatchOptions): AsyncGenerator<string> {
   const until = Date.now() + watchLasts

@@ -11,8 +11,8 @@ const mostBeneath = 1000
 
 /**
  * What some resources may refer to, read at once: all that was applied in their namespaces and by the operator, the apps and routes of
- * their
- * spaces, and whatever else they name. `changes` are laid over what is stored, as they would be after being applied; null is one that goes.
+ * their spaces, and whatever else they name. `changes` are laid over what is stored, as they would be after being applied; null is one that
+ * goes.
  */
 export async function loadWorld(store: Store, resources: Resource[], changes: Map<string, Resource | null> = new Map()): Promise<World> {
   const namespaces = unique([systemNamespace, ...resources.map(({ metadata }) => metadata.namespace)])

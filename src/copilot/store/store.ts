@@ -196,8 +196,7 @@ export interface Store {
 
   /**
    * Makes the changes in one transaction, or with `dryRun` only tells what would come of them. Throws `MESH_VERSION_CONFLICT`,
-   * `MESH_FROZEN`,
-   * `MESH_TOO_MANY_RESOURCES` where a namespace would have more than `most`.
+   * `MESH_FROZEN`, `MESH_TOO_MANY_RESOURCES` where a namespace would have more than `most`.
    */
   changeResources(
     author: string,

@@ -31,8 +31,8 @@ const confirmEvery = 10_000
 
 /**
  * The one client of pilot on this VM. Hands what pilot sends to the engine, keeps what the engine accepted on disk, and serves the engine
- * the
- * secrets that lie in files. It starts with what is on disk, and its ports open once pilot has said what is new since, or no pilot answers.
+ * the secrets that lie in files. It starts with what is on disk, and its ports open once pilot has said what is new since, or no pilot
+ * answers.
  */
 export class Agent implements Part {
   readonly name = 'agent'

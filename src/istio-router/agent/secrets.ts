@@ -26,8 +26,7 @@ const systemAuthorities = (): string => systemFiles.find((file) => existsSync(fi
 
 /**
  * The secrets of a router: its keypairs as `tls/NAME`, `backend/client` and `backend/ca` for instances, `rate-limit/client` and
- * `rate-limit/ca` for the
- * operator's rate limit service, and `system/ca` for external services.
+ * `rate-limit/ca` for the operator's rate limit service, and `system/ca` for external services.
  */
 export function routerSecrets({
   keypairs,

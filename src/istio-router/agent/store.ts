@@ -19,10 +19,8 @@ const tryAgainAfter = 5_000
 
 /**
  * The last good resources on disk, one row each, so that a change writes only what changes. Never holds a secret; readable by its owner
- * only.
- * What is written is there before pilot hears that it was taken, so a router that is killed starts with what it had; this costs some 30 µs
- * and
- * 8 KB an update.
+ * only. What is written is there before pilot hears that it was taken, so a router that is killed starts with what it had; this costs some
+ * 30 µs and 8 KB an update.
  */
 export class ResourceStore {
   readonly #database: DatabaseSync

@@ -92,8 +92,7 @@ export class EnvoyEngine implements Engine {
     this.#outliers.open(sockets.outliers)
 
     // The access log is written each second, in place of Envoy's ten. Fields of a newer pilot are passed over without a warning, since to
-    // look for
-    // them is a tenth of the time that a cluster takes.
+    // look for them is a tenth of the time that a cluster takes.
     const args = [
       '--config-path',
       file,

@@ -13,9 +13,8 @@ export interface Reach {
 
 /**
  * The routes that `host` reaches from a resource of `namespace`. A space shapes only host+path routes that it owns itself (a route that is
- * shared
- * into it stays its owner's); the operator shapes all. A wildcard reaches whatever the space owns beneath it, and is never another's.
- * The name of a service of apps means the routes that send to those apps and no others.
+ * shared into it stays its owner's); the operator shapes all. A wildcard reaches whatever the space owns beneath it, and is never
+ * another's. The name of a service of apps means the routes that send to those apps and no others.
  */
 export function reach(host: string, namespace: string, platform: Platform): Reach {
   const name = normalizeHost(host)

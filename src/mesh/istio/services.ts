@@ -32,9 +32,8 @@ export const mayShape = (namespace: string, { space }: Pick<Route, 'space'>): bo
 
 /**
  * The service that `host` names in a resource of `namespace` (a space's guid, or the operator's namespace), in small or capital letters: a
- * route's
- * host (an internal one of its own space alone, since network policies are a space's own); a host of a ServiceEntry; `NAME`, `NAME.SPACE`,
- * `NAME.SPACE.ORGANIZATION`, of its own space alone, unless it is the operator's. Undefined where there is none.
+ * route's host (an internal one of its own space alone, since network policies are a space's own); a host of a ServiceEntry; `NAME`,
+ * `NAME.SPACE`, `NAME.SPACE.ORGANIZATION`, of its own space alone, unless it is the operator's. Undefined where there is none.
  */
 export function resolveService(host: string, namespace: string, directory: Directory): Service | undefined {
   const name = normalizeHost(host)

@@ -42,8 +42,7 @@ const under = (path: string, table: Record<string, Support>): Record<string, Sup
 
 /**
  * What becomes of each field without inner ones. Parts that recur stand once, as `simplify` says: a string match by its own path, a policy
- * of a
- * subset or port as that of the whole rule.
+ * of a subset or port as that of the whole rule.
  */
 export const support: Record<ResourceKind, Record<string, Support>> = {
   Gateway: {

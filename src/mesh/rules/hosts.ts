@@ -20,8 +20,7 @@ export function wildcardsOf(host: string): string[] {
 
 /**
  * Most hosts that one wildcard of the operator's shapes, the first by name: each becomes a virtual host, and what a change of rules costs
- * the routers grows
- * with them (design.md §4). A space's wildcard reaches no routes but its own.
+ * the routers grows with them (design.md §4). A space's wildcard reaches no routes but its own.
  */
 export const mostBeneath = 2000
 

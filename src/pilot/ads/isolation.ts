@@ -32,12 +32,9 @@ const remembered = 16
 
 /**
  * Keeps one host's rules that a router refuses from holding up those of all others in its route configuration: the virtual hosts that are
- * other
- * than what the router took last are tried in halves, and the culprit stays as the router had it, or is left out where it never had it. Of
- * what
- * a router had before this pilot knew it the router tells with its first refusal. Of one that does not tell, the last good configuration
- * stays as a
- * whole, since a trial would take rules from it.
+ * other than what the router took last are tried in halves, and the culprit stays as the router had it, or is left out where it never had
+ * it. Of what a router had before this pilot knew it the router tells with its first refusal. Of one that does not tell, the last good
+ * configuration stays as a whole, since a trial would take rules from it.
  */
 export class RouteIsolation {
   readonly #options: IsolationOptions

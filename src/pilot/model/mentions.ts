@@ -7,8 +7,7 @@ type Kind = Resource['kind']
 
 /**
  * The hosts that resources name, by the first label, and the wildcards. Nearly all routes are named by none: a few look-ups here tell so,
- * where
- * to find the rules of a route takes a look-up for each way to write it, which at 100,000 routes is most of the work of a start.
+ * where to find the rules of a route takes a look-up for each way to write it, which at 100,000 routes is most of the work of a start.
  */
 export class Mentions {
   readonly #count = new Map<string, number>()

@@ -4,8 +4,7 @@ const none: Record<string, never> = Object.freeze({})
 
 /**
  * Has records share what they have in common: the guids by which they name each other, and having no labels. At 100,000 routes that is a
- * sixth of
- * their memory. It remembers each text, and is for as long as a snapshot is read.
+ * sixth of their memory. It remembers each text, and is for as long as a snapshot is read.
  */
 export class Sharing {
   readonly #texts = new Map<string, string>()

@@ -6,7 +6,7 @@ import { packed } from './proto.ts'
 import type { RouterNode } from './router-node.ts'
 
 /** One JSON object a request. The path is logged without its query, which may hold secrets. */
-const fields = {
+export const requestFields = {
   time: '%START_TIME%',
   request_id: '%STREAM_ID%',
   client: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
@@ -39,14 +39,13 @@ const fields = {
 }
 
 /** A connection that is passed on as it is has no headers: of it the endpoint tells the app, and what it has not is left out. */
-const connectionFields = { ...fields, app: appGuid, instance_index: '%UPSTREAM_METADATA(mesh:i)%' }
+const connectionFields = { ...requestFields, app: appGuid, instance_index: '%UPSTREAM_METADATA(mesh:i)%' }
 
 /**
- * Lines of `fields`. What a request has not is null: to leave it out, Envoy builds the whole line as a message first, and to read an
- * endpoint's
- * metadata costs it twice what the header costs that was made of them (docs/benchmarks.md).
+ * Lines of `requestFields`. What a request has not is null: to leave it out, Envoy builds the whole line as a message first, and to read an
+ * endpoint's metadata costs it twice what the header costs that was made of them (docs/benchmarks.md).
  */
-const requests = { format: { case: 'jsonFormat' as const, value: fields } }
+const requests = { format: { case: 'jsonFormat' as const, value: requestFields } }
 const connections = { format: { case: 'jsonFormat' as const, value: connectionFields }, omitEmptyValues: true }
 
 type Format = typeof requests | typeof connections

@@ -20,8 +20,7 @@ const versions = { TLSV1_0: Protocol.TLSv1_0, TLSV1_1: Protocol.TLSv1_1, TLSV1_2
 
 /**
  * TLS towards clients of a listener, with every keypair of the router's VM; Envoy chooses by SNI, the first where none fits. Clients that
- * are
- * asked for a certificate must have one from the CAs of instances' identities.
+ * are asked for a certificate must have one from the CAs of instances' identities.
  */
 export function downstreamTls({ clientCertificates }: ListenerSpec, node: RouterNode, settings: TranslationSettings) {
   const names = node.keypairs.map((name) => `tls/${name}`)

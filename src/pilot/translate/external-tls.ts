@@ -10,8 +10,8 @@ type ClientTls = NonNullable<Policy['tls']>
 
 /**
  * TLS to an external service. Istio: DestinationRule trafficPolicy.tls, with ServiceEntry subjectAltNames where that says none. Unless it
- * is told otherwise, the
- * server must show a certificate for the name that it is asked for (`sni`, else its host), from a CA that the router's system trusts.
+ * is told otherwise, the server must show a certificate for the name that it is asked for (`sni`, else its host), from a CA that the
+ * router's system trusts.
  */
 export function externalTls(
   tls: ClientTls | undefined,

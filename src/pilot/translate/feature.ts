@@ -49,9 +49,8 @@ export interface Feature {
   filter?(context: ListenerContext): FilterInit | undefined
   /**
    * What a plain request is like, for which the feature's filter does nothing: it is left out of the chain of requests that are plain to
-   * all
-   * features. With `config`, what such a request's route says to it, it is for plain requests alone, and disabled where the listener names
-   * it.
+   * all features. With `config`, what such a request's route says to it, it is for plain requests alone, and disabled where the listener
+   * names it.
    */
   plain?(context: Context): { filter: string; headers: HeaderMatcherInit[]; config?: Any } | undefined
   /** A filter that each attempt passes once its instance is chosen. */

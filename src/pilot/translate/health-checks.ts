@@ -45,8 +45,7 @@ const checkers: Record<HealthCheck['type'], (check: HealthCheck, protocol: Clust
 
 /**
  * Routers ask instances whether they are well, each for itself, and send requests to no other; all ill is 503. An instance that Diego takes
- * away is left at
- * once, and a new one is asked before it gets requests.
+ * away is left at once, and a new one is asked before it gets requests.
  */
 export const healthChecks: Feature = {
   cluster: ({ healthCheck: check, protocol }) => {

@@ -16,8 +16,7 @@ import type { TranslationSettings } from './settings.ts'
 
 /**
  * What a router holds of a request or an answer for a peer that does not take it, bytes; what is kept of a body for another try, too. Where
- * an answer is larger Envoy stops and begins
- * reading it anew, *measured* eight system calls of fifteen at 100 KB and half of this.
+ * an answer is larger Envoy stops and begins reading it anew, *measured* eight system calls of fifteen at 100 KB and half of this.
  */
 const connectionBuffer = 131_072
 

@@ -57,9 +57,8 @@ function slowStartOf(balancer: Policy['loadBalancer']) {
 
 /**
  * All ejected, or ill, is 503: with a policy or health checks there is no panic in which the ejected are asked again, unless it sets a
- * share for it. Nor are
- * they asked until Envoy's next round of updates, which comes once a second by default: only the first of several to be ejected would be
- * left out at once.
+ * share for it. Nor are they asked until Envoy's next round of updates, which comes once a second by default: only the first of several to
+ * be ejected would be left out at once.
  */
 function commonOf(policy: Policy | undefined, checked: boolean): ClusterInit {
   const atOnce = { updateMergeWindow: duration('0s') }

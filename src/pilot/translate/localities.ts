@@ -30,8 +30,7 @@ export const isDistributed = (policy: Policy | undefined): boolean => (localityS
 
 /**
  * The endpoints of a cluster that are sought by zone: each router has them in an order of its own, by where it is. One that does not know
- * that has them all
- * alike. Istio: DestinationRule localityLbSetting (pilot/pkg/networking/core/loadbalancer).
+ * that has them all alike. Istio: DestinationRule localityLbSetting (pilot/pkg/networking/core/loadbalancer).
  */
 export function placedAssignment(name: string, named: string[], endpoints: PlacedEndpoint[], setting: Setting, region: string): Resource {
   const encode = (groups: LbGroup[]): Resource => assignmentOf(name, groups, named)

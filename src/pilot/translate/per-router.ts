@@ -18,8 +18,7 @@ export interface Gateways {
 
 /**
  * What one router gets that depends on what it asked for: its listeners, what leads from them to route configurations, and the secrets of
- * the
- * Gateways whose selectors mean it. A server whose secret is not here yet has no filter chain, since one would hold up its listener.
+ * the Gateways whose selectors mean it. A server whose secret is not here yet has no filter chain, since one would hold up its listener.
  */
 export function resourcesFor(
   node: RouterNode,

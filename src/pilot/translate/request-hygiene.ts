@@ -12,8 +12,7 @@ const remove = (prefix: string): HeaderMutationInit => ({
 
 /**
  * What a client sent under a name that only the router may set is removed before anything looks at it, except that it may name an instance;
- * an app's
- * `Server` header stays its own. Where clients show certificates, `X-Forwarded-Client-Cert` tells whose it is.
+ * an app's `Server` header stays its own. Where clients show certificates, `X-Forwarded-Client-Cert` tells whose it is.
  */
 export const requestHygiene: Feature = {
   manager: ({ listener }) => ({

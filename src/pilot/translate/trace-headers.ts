@@ -17,8 +17,8 @@ const add = (key: string, value: string): HeaderMutationInit => header(key, valu
 
 /**
  * Eight random digits of a new UUID and eight of the request's id, which is one as well; an operator for random hex digits does not exist,
- * and each
- * UUID costs a request more than a microsecond. A trace's id is the time before its first span's: unique with one UUID instead of six.
+ * and each UUID costs a request more than a microsecond. A trace's id is the time before its first span's: unique with one UUID instead of
+ * six.
  */
 const uuid = 'x-mesh-uuid'
 const makeRandom = set(uuid, '%UNIQUE_ID%')
@@ -42,8 +42,7 @@ const readable = '[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?'
 
 /**
  * Begins a trace in B3's headers (https://github.com/openzipkin/b3-propagation) where a request belongs to none; whether it is sampled is
- * left
- * to the apps. It stands in W3C's header too, where a request has none there.
+ * left to the apps. It stands in W3C's header too, where a request has none there.
  */
 export const b3TraceHeaders: Feature = {
   filter: ({ settings: { traceHeaders } }) =>

@@ -38,8 +38,7 @@ export function protocolOf(own: 'http1' | 'http2', policy: Policy | undefined): 
 
 /**
  * Reads a route's traits. Weights hold exactly only under round robin, which a route with weights gets. What is asked for and not so is
- * told by
- * `routeNotes`.
+ * told by `routeNotes`.
  */
 export function traitsOf(key: string, route: Served, settings: TranslationSettings, policy?: Policy): RouteTraits {
   const { loadbalancing: asked, hash_header: header, hash_balance: balance } = route.options

@@ -21,8 +21,7 @@ export type Guard = (request: FastifyRequest) => Promise<Caller>
 
 /**
  * Knows people by their UAA tokens: the signature, issuer, audience and time of each are verified, and none is kept. Their roles come from
- * Cloud
- * Controller, where one is given.
+ * Cloud Controller, where one is given.
  */
 export function tokenGuard(uaa: UaaConfig, cloudController: CopilotConfig['api']['cloudController'], store: Store): Guard {
   const verify = tokenVerifier(uaa)

@@ -9,8 +9,7 @@ import { unzip } from './unzip.ts'
 
 /**
  * Makes a droplet out of a package: unpacks it, lets the first buildpack that fits do its work, and packs the result as Diego does, a
- * tar.gz
- * with the app in `app/` and what was found out in `staging_info.yml`. Rejects with a sentence for the developer.
+ * tar.gz with the app in `app/` and what was found out in `staging_info.yml`. Rejects with a sentence for the developer.
  */
 export async function stage(input: StagingInput, workFolder: string, log: (line: string) => void): Promise<StagingResult> {
   await mkdir(workFolder, { recursive: true })

@@ -12,8 +12,7 @@ export interface Candidate {
 export interface Balancer<T extends Candidate> {
   /**
    * The next endpoint, or undefined if all are `excluded`; `hash` is what the request is known by, where endpoints are chosen by it; of the
-   * priorities
-   * that are `avoided` one is chosen only where there is no other.
+   * priorities that are `avoided` one is chosen only where there is no other.
    */
   pick(excluded?: ReadonlySet<T>, hash?: number, avoided?: ReadonlySet<number>): T | undefined
 }

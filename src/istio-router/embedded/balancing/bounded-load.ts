@@ -2,8 +2,7 @@ import type { Candidate } from './balancer.ts'
 
 /**
  * Takes what `next` offers, at most `offers` times, until there is an endpoint that is not excluded and, where a `factor` (percent of the
- * mean) is
- * given, has no more to do than that ("consistent hashing with bounded loads", Mirrokni et al.). Where all have, the first offer.
+ * mean) is given, has no more to do than that ("consistent hashing with bounded loads", Mirrokni et al.). Where all have, the first offer.
  */
 export function withinLoad<T extends Candidate>(
   endpoints: readonly T[],

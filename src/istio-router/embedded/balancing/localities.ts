@@ -25,8 +25,7 @@ function isFlat(endpoints: readonly Placed[], { weighted }: LocalityOptions): bo
 
 /**
  * Balances over priorities (the first as long as it is healthy enough, then part or all of the next), within one over localities by weight
- * where
- * that is asked for, and within one over its healthy endpoints with `make`.
+ * where that is asked for, and within one over its healthy endpoints with `make`.
  */
 export function byLocality<T extends Placed>(endpoints: readonly T[], options: LocalityOptions, make: MakeBalancer): Balancer<T> {
   if (isFlat(endpoints, options)) return make(endpoints)

@@ -5,8 +5,7 @@ import type { Candidate, MakeBalancer } from './balancer.ts'
 
 /**
  * Maglev's consistent hashing (Eisenbud et al.): a table of prime size that endpoints fill in turn, each by a permutation of its own.
- * Evener
- * than a ring and found in one step; an endpoint that comes or goes moves few others. Requests without hash go anywhere.
+ * Evener than a ring and found in one step; an endpoint that comes or goes moves few others. Requests without hash go anywhere.
  */
 export function maglev(size: number, balanceFactor: number | undefined): MakeBalancer {
   return (endpoints) => {

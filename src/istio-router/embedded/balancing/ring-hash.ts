@@ -8,8 +8,7 @@ export const largestRing = 131_072
 
 /**
  * Consistent hashing on a ring (Karger et al.): an endpoint stands at many places, as its weight says, and has the requests whose hashes
- * lie
- * before one of them; one that comes or goes moves no others. Requests without hash go anywhere.
+ * lie before one of them; one that comes or goes moves no others. Requests without hash go anywhere.
  */
 export function ringHash(minimumSize: number, balanceFactor: number | undefined): MakeBalancer {
   return (endpoints) => {

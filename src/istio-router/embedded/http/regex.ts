@@ -16,8 +16,7 @@ const plain = /^(?:[^\\+*{()]|\\[./?+*-]|\(\?:|\((?!\?)|\)(?![*+{]))*(?:[+*](?:[
 
 /**
  * Compiles a regular expression. RE2 takes linear time whatever is written, where JavaScript's own can take minutes; that one is for those
- * with
- * which it cannot, as a hundred times as fast. Throws `Unsupported`.
+ * with which it cannot, as a hundred times as fast. Throws `Unsupported`.
  */
 export function compileRegex(regex: string, path: string): Regex {
   try {

@@ -4,8 +4,7 @@ import type { ChainMatch, Range } from '../resources/listener.ts'
 
 /**
  * The chain of a connection, by Envoy's order: where it was made to, the name in its TLS handshake, who made it. At each step those that
- * fit most
- * closely are left, and one that says nothing of it fits where none fits better.
+ * fit most closely are left, and one that says nothing of it fits where none fits better.
  */
 export function chooseChain<T extends { match: ChainMatch }>(chains: readonly T[], peer: Peer): T | undefined {
   const steps: ((match: ChainMatch) => number)[] = [

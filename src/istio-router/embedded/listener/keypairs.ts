@@ -13,9 +13,8 @@ interface Keypair {
 
 /**
  * The TLS contexts of a listener, one a keypair, chosen by the name that the client asks for; made anew when a secret has changed. Names of
- * the first
- * keypair have with it the first of each other type of key, and clients get the one that they can check; Node has no way to do so for
- * others.
+ * the first keypair have with it the first of each other type of key, and clients get the one that they can check; Node has no way to do so
+ * for others.
  */
 export class Keypairs {
   readonly #settings: DownstreamTls

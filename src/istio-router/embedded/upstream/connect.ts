@@ -19,8 +19,7 @@ export type Connected = (error: Error | null, socket: net.Socket | null) => void
 /**
  * Connects to an endpoint and, where the cluster says so, speaks TLS and checks who is there. `done` is called with a socket
  * only after the check, `alpn` being what it is to speak, if anything is said of that; until then not a byte of a request can have left.
- * Sessions are never resumed, since that would skip the check.
- * With `onread` what it reads goes there, and it is no stream to read from.
+ * Sessions are never resumed, since that would skip the check. With `onread` what it reads goes there, and it is no stream to read from.
  */
 export function connect(target: Target, alpn: string | undefined, done: Connected, onread?: OnReadOpts): void {
   const { address: host, port, cluster } = target

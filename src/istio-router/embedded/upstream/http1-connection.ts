@@ -15,8 +15,7 @@ export interface Owner {
 
 /**
  * What all connections read into. A buffer for each piece that comes would be memory outside of the heap, for which V8 goes through the
- * whole
- * heap, with all routes, every 64 MB.
+ * whole heap, with all routes, every 64 MB.
  */
 const readBuffer = Buffer.allocUnsafeSlow(65_536)
 

@@ -39,8 +39,7 @@ export function writeHead({ method, path, authority, headers, body, expectContin
 
 /**
  * Sends a body of `length` bytes, or in chunks, and calls `ended` when all has been written, or `broken` where it is not what its head
- * says.
- * Returns a function that leaves the rest of it with the client.
+ * says. Returns a function that leaves the rest of it with the client.
  */
 export function sendBody(
   body: RequestBody,

@@ -3,9 +3,8 @@ import type { GatewayChain } from '../../rules/gateway-chains.ts'
 
 /**
  * Chains for connections to some addresses (`destinationSubnets`), without harm to others. Envoy looks at the address first, takes the
- * chains of the
- * narrowest range that has it, and forgets all others, whatever name is asked for: so each range gets copies of the chains around it,
- * for the names that it has none for.
+ * chains of the narrowest range that has it, and forgets all others, whatever name is asked for: so each range gets copies of the chains
+ * around it, for the names that it has none for.
  */
 export function everywhere(chains: GatewayChain[]): GatewayChain[] {
   const single = chains.flatMap((chain) =>

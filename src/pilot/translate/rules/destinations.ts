@@ -7,8 +7,7 @@ import { authorityOf, headerLists } from './header-operations.ts'
 
 /**
  * Where a rule sends to: one cluster, or several by weight. Istio: VirtualService http[].route. Where the destinations choose instances by
- * a
- * hash, the split goes by the same, so that it sticks to a visitor.
+ * a hash, the split goes by the same, so that it sticks to a visitor.
  */
 export const destinations: RuleFeature = {
   action({ targets: [first, ...others] }) {

@@ -8,8 +8,7 @@ type Routes = MessageInitShape<typeof RouteSchema>[]
 
 /**
  * What stands before the rules of a path. Istio: Gateway servers[].tls.httpsRedirect. And a host whose Gateway asks clients for
- * certificates is not
- * to be reached around it, by the name of another host in the TLS handshake: 421 (RFC 9110 §15.5.20).
+ * certificates is not to be reached around it, by the name of another host in the TLS handshake: 421 (RFC 9110 §15.5.20).
  */
 export function gateRoutes(gate: Gate | undefined, path: string): Routes {
   if (!gate) return []

@@ -32,9 +32,8 @@ const config = (service: Service) =>
 
 /**
  * The same, counted by the operator's service for all routers together (`global: true`). Envoy: envoy.filters.http.ratelimit. The service
- * gets
- * the entries `rate_limit` (NAMESPACE/NAME/POSITION), `path`, `header_match` for each match, and the client's address or the header; and
- * the limit itself.
+ * gets the entries `rate_limit` (NAMESPACE/NAME/POSITION), `path`, `header_match` for each match, and the client's address or the header;
+ * and the limit itself.
  */
 export const globalRateLimit: RuleFeature = {
   filter: ({ rateLimitService: service }) => (service ? { name: 'envoy.filters.http.ratelimit', config: config(service) } : undefined),

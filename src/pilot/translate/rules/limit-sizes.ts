@@ -20,8 +20,7 @@ const absent = 'x-mesh-rate-limit'
 
 /**
  * Gives requests the sizes of their global limits as metadata, from where the rate limit filter tells them to the service. Envoy has no
- * shorter way for
- * a constant: envoy.filters.http.header_to_metadata, what it says where a header is missing.
+ * shorter way for a constant: envoy.filters.http.header_to_metadata, what it says where a header is missing.
  */
 export const limitSizes: RuleFeature = {
   filter: ({ rateLimitService }) =>

@@ -26,11 +26,16 @@ export async function loadWorld(store: Store, resources: Resource[], changes: Ma
   const spaces = await readSpaces(store, namespaces, hosts)
   const guids = [...spaces.keys()]
   const routes = await readRoutes(store, guids, hosts, namespaces.includes(systemNamespace) ? resources : [])
+  const called = new Set(resources.flatMap(hostsOf))
+  const owners = unique([...guids, ...routes.filter(({ value }) => called.has(value.host)).map(({ value }) => value.space)])
+  const others = owners.filter((guid) => !namespaces.includes(guid))
+  for (const [guid, space] of await readSpaces(store, others, [])) spaces.set(guid, space)
+  for (const [key, rule] of await readDestinationRules(store, others)) all.set(key, rule)
   const apps = await store.list('app', { space: guids })
-  const others = unique(routes.flatMap(({ value }) => value.destinations.map(({ app }) => app))).filter(
+  const guests = unique(routes.flatMap(({ value }) => value.destinations.map(({ app }) => app))).filter(
     (guid) => !apps.some(({ key }) => key === guid),
   )
-  apps.push(...(await store.list('app', { keys: others })))
+  apps.push(...(await store.list('app', { keys: guests })))
   const secrets = await store.list('secret', { keys: unique([...all.values()].flatMap(secretsOf)) })
   return new LoadedWorld([...all.values()], spaces, routes, apps, secrets)
 }
@@ -125,6 +130,13 @@ async function readSpaces(store: Store, namespaces: string[], hosts: string[]): 
     ]),
   )
   return new Map(found.map(({ key, value }) => [key, { name: value.name, organization: organizations.get(value.organization) ?? '' }]))
+}
+
+/** What spaces say of their services, which rules of others may send to. */
+async function readDestinationRules(store: Store, spaces: string[]): Promise<[key: string, rule: Resource][]> {
+  const stored = (await Promise.all(spaces.map((namespace) => store.resources({ namespace })))).flat()
+  const rules = stored.filter(({ key }) => key.startsWith('destinationrule/'))
+  return rules.map(({ key, value }) => [key, JSON.parse(value) as Resource])
 }
 
 async function readRoutes(store: Store, spaces: string[], hosts: string[], resources: Resource[]): Promise<Keyed<'route'>[]> {

@@ -27,9 +27,10 @@ export function analyseAlone(drafts: Draft[]): Map<Draft, Finding[]> {
 }
 
 function alone(resources: Resource[]): World {
+  const namespaces = [...new Set(resources.map(({ metadata }) => metadata.namespace))]
   return {
     resourcesOf: (namespace) => resources.filter(({ metadata }) => metadata.namespace === namespace),
-    routesOfHost: (host) => [{ host, exposure: 'pub', destinations: [] } as unknown as Route],
+    routesOfHost: (host) => namespaces.map((space) => ({ host, space, exposure: 'pub', destinations: [] }) as unknown as Route),
     routesBeneath: () => [],
     routesOfApp: () => [],
     appsCalled: () => [],

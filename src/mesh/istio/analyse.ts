@@ -1,12 +1,13 @@
 import { normalizeHost } from '../host.ts'
 import type { Secret } from '../records.ts'
 import { warnOfCallers } from './analyse-callers.ts'
-import { codes, Findings, within, type Finding } from './finding.ts'
+import { analyseDestinationRule, warnOfClusterName, warnOfDestination, type DestinationLike } from './analyse-destinations.ts'
+import { codes, Findings, type Finding } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
 import { reach } from './ownership.ts'
 import type { Platform } from './platform.ts'
-import { isClusterName, resolveService, selects, type Service } from './services.ts'
-import type { DestinationRule, Gateway, Metadata, RateLimit, Resource, VirtualService, VirtualServiceSpec } from './types.ts'
+import { resolveService } from './services.ts'
+import type { DestinationRuleSpec, Gateway, Metadata, RateLimit, Resource, VirtualService, VirtualServiceSpec } from './types.ts'
 import { unreachableRules } from './unreachable.ts'
 
 /** What a resource is seen against: the platform, and the other resources and secrets that it may refer to. */
@@ -31,11 +32,18 @@ export function foreignHosts(
   { kind, metadata, spec }: Pick<Resource, 'kind' | 'spec'> & { metadata: Pick<Metadata, 'namespace'> },
   platform: Platform,
 ): { path: string; host: string; space: string }[] {
-  if (metadata.namespace === systemNamespace || (kind !== 'VirtualService' && kind !== 'RateLimit')) return []
-  return ((spec as VirtualServiceSpec).hosts ?? []).flatMap((host, position) => {
+  if (metadata.namespace === systemNamespace) return []
+  return hostsShaped(kind, spec).flatMap(({ path, host }) => {
     const { foreign } = reach(host, metadata.namespace, platform)
-    return foreign === undefined ? [] : [{ path: `spec.hosts[${position}]`, host, space: foreign }]
+    return foreign === undefined ? [] : [{ path, host, space: foreign }]
   })
+}
+
+/** The hosts whose routes a resource shapes, with where they stand. A Gateway's are cut down to what its space owns. */
+function hostsShaped(kind: Resource['kind'], spec: Resource['spec']): { path: string; host: string }[] {
+  if (kind === 'DestinationRule') return [{ path: 'spec.host', host: (spec as DestinationRuleSpec).host }]
+  if (kind !== 'VirtualService' && kind !== 'RateLimit') return []
+  return ((spec as VirtualServiceSpec).hosts ?? []).map((host, position) => ({ path: `spec.hosts[${position}]`, host }))
 }
 
 function analyseVirtualService(resource: VirtualService, world: World, findings: Findings): void {
@@ -102,53 +110,6 @@ function warnOfShadows(before: VirtualService[], resource: VirtualService, findi
   }
 }
 
-function analyseDestinationRule(resource: DestinationRule, world: World, findings: Findings): void {
-  const { metadata, spec } = resource
-  warnOfClusterName('spec.host', spec.host, findings)
-  const service = resolveService(spec.host, metadata.namespace, world)
-  if (!service)
-    return findings.warn(
-      'spec.host',
-      `${spec.host} is neither a route, nor an app here, nor a ServiceEntry; until it is, the rule does nothing`,
-      codes.serviceUnknown,
-    )
-  for (const other of rulesFor(service, metadata.namespace, world)) {
-    if (same(other, resource)) continue
-    findings.warn(
-      'spec.host',
-      `${titleOf(other)} is for ${spec.host} too; they are merged: subsets of both hold, and of two policies that of the older`,
-      codes.merged,
-    )
-  }
-  spec.subsets?.forEach(({ name, labels = {} }, position) => {
-    const candidates = labelsOf(service, world)
-    if (candidates.some((one) => selects(labels, { labels: one }))) return
-    const wanted = Object.entries(labels)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(', ')
-    findings.warn(
-      `spec.subsets[${position}].labels`,
-      `no app of ${spec.host} has ${wanted}, so ${name} selects nothing${knownValues(labels, candidates)}`,
-      codes.subsetEmpty,
-    )
-  })
-}
-
-/** The labels of whatever a service consists of. */
-function labelsOf(service: Service, world: World): Record<string, string>[] {
-  if (service.kind === 'apps') return service.apps.map(({ app }) => app.labels)
-  if (service.kind === 'external') return (service.entry.spec.endpoints ?? []).map(({ labels = {} }) => labels)
-  const apps = new Set(service.routes.flatMap(({ destinations }) => destinations.map(({ app }) => app)))
-  return [...apps].map((guid) => world.app(guid)?.labels ?? {})
-}
-
-function knownValues(labels: Record<string, string>, candidates: Record<string, string>[]): string {
-  const known = Object.keys(labels).flatMap((key) => [
-    ...new Set(candidates.flatMap((one) => (one[key] === undefined ? [] : [`${key}=${one[key]}`]))),
-  ])
-  return known.length ? `; there are ${known.join(', ')}` : '; set one with `cf set-label app NAME LABEL=VALUE`'
-}
-
 function analyseGateway({ metadata, spec }: Gateway, world: World, findings: Findings): void {
   spec.servers?.forEach(({ tls }, position) => {
     const named = [
@@ -189,57 +150,6 @@ function warnOfHosts(hosts: string[], resource: VirtualService | RateLimit, worl
     )
   })
 }
-
-interface DestinationLike {
-  host?: string
-  subset?: string
-}
-
-function warnOfClusterName(path: string, host: string, findings: Findings): void {
-  if (isClusterName(host))
-    findings.warn(
-      path,
-      `${host} is read as ${host.replace(/\.svc(\.cluster\.local)?\.?$/i, '')}: the app and its space; write it so`,
-      codes.advice,
-    )
-}
-
-function warnOfDestination(
-  path: string,
-  { host = '', subset }: DestinationLike,
-  namespace: string,
-  world: World,
-  findings: Findings,
-): void {
-  warnOfClusterName(within(path, 'host'), host, findings)
-  const service = resolveService(host, namespace, world)
-  if (!service)
-    return findings.warn(
-      within(path, 'host'),
-      `${host} is neither a route, nor an app here, nor a ServiceEntry; until it is, requests are answered 503`,
-      codes.serviceUnknown,
-    )
-  if (subset === undefined) return
-  const known = [...rulesFor(service, namespace, world)].flatMap(({ spec }) => (spec.subsets ?? []).map(({ name }) => name))
-  if (known.includes(subset)) return
-  findings.warn(
-    within(path, 'subset'),
-    `no DestinationRule gives ${host} a subset ${JSON.stringify(subset)}; ${known.length ? `it has ${known.join(', ')}` : 'it has none'}. Until one does, requests are answered 503`,
-    codes.subsetUnknown,
-  )
-}
-
-/** The DestinationRules for a service that hold for a namespace. */
-function* rulesFor(service: Service, namespace: string, world: World): Generator<DestinationRule> {
-  for (const resource of inSight(world, namespace)) {
-    if (resource.kind !== 'DestinationRule') continue
-    const meant = resolveService(resource.spec.host, resource.metadata.namespace, world)
-    if (meant && identity(meant) === identity(service)) yield resource
-  }
-}
-
-const identity = (service: Service): string =>
-  service.kind === 'apps' ? `apps ${service.space}/${service.name}` : `${service.kind} ${service.host}`
 
 /** The resources of a namespace, and the operator's. */
 function* inSight(world: World, namespace: string): Generator<Resource> {

@@ -30,9 +30,9 @@ export function holds(view: Source, written: string, namespace: string, route: P
   return namespace !== systemNamespace || !written.startsWith('*') || written === route.host || !view.exceeds(written, route.host)
 }
 
-/** Oldest first; of the same age by name. */
+/** Oldest first, of the same age by name; what is not kept yet last. */
 export function byAge(a: { metadata: { createdAt: string; name: string; namespace: string } }, b: typeof a): number {
-  const [left, right] = [a, b].map(({ metadata: { createdAt, namespace, name } }) => `${createdAt} ${namespace}/${name}`) as [
+  const [left, right] = [a, b].map(({ metadata: { createdAt, namespace, name } }) => `${createdAt || '9999'} ${namespace}/${name}`) as [
     string,
     string,
   ]

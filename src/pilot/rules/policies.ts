@@ -1,8 +1,8 @@
+import { destinationRulesFor, type Ruled } from '../../mesh/istio/destination-rules.ts'
 import type { DestinationRule, Subset, TrafficPolicy } from '../../mesh/istio/types.ts'
+import { resourceKey } from '../../mesh/records.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { name } from '../../mesh/rules/names.ts'
-import { systemNamespace } from '../../mesh/istio/kinds.ts'
-import { byAge } from '../../mesh/rules/hosts.ts'
 
 /** What DestinationRules say of a service. */
 export interface Rules {
@@ -17,22 +17,17 @@ export interface Rules {
 export type Policy = Omit<TrafficPolicy, 'portLevelSettings'>
 
 /**
- * The DestinationRules for a service: those of its own space before the operator's, of these the ones that name it most closely; where
- * several name it alike, all their subsets, the oldest's where two have a name, and the oldest policy, as Istio merges them.
+ * What the DestinationRules for a service say: where several name it alike, all their subsets, the oldest's where two have a name, and the
+ * oldest policy, as Istio merges them.
  */
-export function rulesFor(view: Source, { space, spellings }: { space: string; spellings: string[][] }): Rules {
-  for (const namespace of new Set([space, systemNamespace])) {
-    for (const alike of spellings) {
-      const rules = alike
-        .flatMap((host) => [...view.keysOf(name.resources('DestinationRule', host))])
-        .flatMap((key) => {
-          const rule = view.get('resource', key)
-          return rule?.kind === 'DestinationRule' && rule.metadata.namespace === namespace ? [{ key, rule }] : []
-        })
-      if (rules.length) return { ...merged(rules.sort((a, b) => byAge(a.rule, b.rule))), namespace }
-    }
-  }
-  return { subsets: [], sources: [] }
+export function rulesFor(view: Source, ruled: Ruled): Rules {
+  const rules = destinationRulesFor(ruled, (host, namespace) =>
+    [...view.keysOf(name.resources('DestinationRule', host))].flatMap((key) => {
+      const rule = view.get('resource', key)
+      return rule?.kind === 'DestinationRule' && rule.metadata.namespace === namespace ? [rule] : []
+    }),
+  )
+  return rules.length ? { ...merged(rules), namespace: rules[0]!.metadata.namespace } : { subsets: [], sources: [] }
 }
 
 /** The policy of a subset, or of all, at a port: a port's settings hold instead of the others, a subset's over those of all. */
@@ -49,13 +44,9 @@ export function policyOf({ policy, subsets }: Rules, subset: string | undefined,
   return settings
 }
 
-function merged(rules: { key: string; rule: DestinationRule }[]): Rules {
+function merged(rules: DestinationRule[]): Rules {
   const subsets = new Map<string, Subset>()
-  for (const { rule } of rules)
-    for (const subset of rule.spec.subsets ?? []) if (!subsets.has(subset.name)) subsets.set(subset.name, subset)
-  return {
-    policy: rules.find(({ rule }) => rule.spec.trafficPolicy)?.rule.spec.trafficPolicy,
-    subsets: [...subsets.values()],
-    sources: rules.map(({ key }) => key),
-  }
+  for (const { spec } of rules) for (const subset of spec.subsets ?? []) if (!subsets.has(subset.name)) subsets.set(subset.name, subset)
+  const policy = rules.find(({ spec }) => spec.trafficPolicy)?.spec.trafficPolicy
+  return { ...(policy && { policy }), subsets: [...subsets.values()], sources: rules.map(resourceKey) }
 }

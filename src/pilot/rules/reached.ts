@@ -1,7 +1,7 @@
 import { normalizeHost } from '../../mesh/host.ts'
 import { reachNamed } from '../../mesh/istio/ownership.ts'
 import { entryOf } from '../../mesh/istio/services.ts'
-import type { RateLimit, Resource, VirtualService } from '../../mesh/istio/types.ts'
+import type { DestinationRule, RateLimit, Resource, VirtualService } from '../../mesh/istio/types.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { directoryOf } from '../../mesh/rules/directory.ts'
 import { findService } from './services.ts'
@@ -13,13 +13,16 @@ import { delegateOf } from '../../mesh/rules/virtual-services.ts'
 export function unreachedBy(view: Source, resource: Resource): string[] {
   if (resource.kind === 'VirtualService') return [...shaping(view, resource), ...undelegated(view, resource)]
   if (resource.kind === 'RateLimit') return shaping(view, resource)
-  if (
-    resource.kind !== 'DestinationRule' ||
-    isPattern(resource.spec.host) ||
-    findService(view, resource.spec.host, resource.metadata.namespace)
-  )
-    return []
-  return [`${resource.spec.host} is no host of a route, no app and no ServiceEntry`]
+  return resource.kind === 'DestinationRule' ? unruled(view, resource) : []
+}
+
+function unruled(view: Source, { spec: { host }, metadata: { namespace } }: DestinationRule): string[] {
+  if (isPattern(host)) return []
+  if (reachNamed(host, namespace, directoryOf(view)).foreign !== undefined) return [`${host} is a route of another space now`]
+  const service = findService(view, host, namespace)
+  if (!service) return [`${host} is no host of a route, no app and no ServiceEntry`]
+  if (service.space === namespace || namespace === systemNamespace) return []
+  return [`${host} is a ServiceEntry of the operator's, for which his own rules alone hold`]
 }
 
 const shaping = (view: Source, { spec, metadata }: VirtualService | RateLimit): string[] =>

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { analyse } from '../../../mesh/istio/analyse.ts'
+import { appsOf } from '../../../mesh/istio/analyse-destinations.ts'
 import { codes } from '../../../mesh/istio/finding.ts'
 import { systemNamespace } from '../../../mesh/istio/kinds.ts'
 import { normalizeHost } from '../../../mesh/host.ts'
@@ -163,16 +164,29 @@ function ruled(traced: RuleTrace, route: Route, why: string, lost?: string) {
   return { ...traced, ...(outcome.status === undefined ? {} : { status: outcome.status }), why: does }
 }
 
-/** Why a rule sends to nothing that is there; undefined where any of its destinations is. */
+/** Why a rule sends to nothing that is there; undefined where any destination that has a share is. */
 async function lostBy({ rules, outcome }: RuleTrace, source: Source, store: Store): Promise<string | undefined> {
   const { rule, resource: key } = rules.at(-1) ?? { rule: '', resource: '' }
   const resource = outcome?.targets.length ? source.get('resource', key) : undefined
   const [, position] = /http\[(\d+)\]$/.exec(rule) ?? []
   if (!resource || position === undefined) return undefined
-  const found = analyse(resource, await loadWorld(store, [resource])).filter(
-    ({ code, path }) => absent.includes(code) && path.startsWith(`spec.http[${position}].route[`),
+  const world = await loadWorld(store, [resource])
+  const found = analyse(resource, world).filter(({ code }) => absent.includes(code))
+  const faults = await Promise.all(
+    outcome!.targets.map(async (target, at) => {
+      const absence = found.find(({ path }) => path.startsWith(`spec.http[${position}].route[${at}].`))
+      return absence ? absence.message : stoppedBy(store, target, appsOf(target, resource.metadata.namespace, world))
+    }),
   )
-  return found.length < outcome!.targets.length ? undefined : found[0]!.message
+  return outcome!.targets.some(({ share }, at) => share > 0 && faults[at] === undefined) ? undefined : faults.find((fault) => fault)
 }
 
-const absent: string[] = [codes.serviceUnknown, codes.subsetUnknown]
+/** Why a destination's apps answer nobody; undefined where any of them runs, or it has none of its own. */
+async function stoppedBy(store: Store, { host, subset }: { host: string; subset?: string }, apps?: string[]): Promise<string | undefined> {
+  if (!apps) return undefined
+  const processes = await store.list('process', { app: apps })
+  if ((await store.list('instance', { process: processes.map(({ key }) => key) }, { limit: 1 })).length) return undefined
+  return `no instance of ${host}${subset === undefined ? '' : ` (subset ${subset})`} is running`
+}
+
+const absent: string[] = [codes.serviceUnknown, codes.subsetUnknown, codes.subsetEmpty]

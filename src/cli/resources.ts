@@ -92,7 +92,12 @@ export interface ShownResource {
     resourceVersion: string
   }
   spec: Record<string, unknown>
-  status: { conditions: { type: string; status: string; message?: string }[]; warnings: { code: string; path: string; message: string }[] }
+  status: {
+    conditions: { type: string; status: string; message?: string }[]
+    warnings: { code: string; path: string; message: string }[]
+    /** Its namespace as people call it. */
+    space: string
+  }
 }
 
 /** `vs/canary`. */

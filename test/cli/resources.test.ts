@@ -31,6 +31,7 @@ test('apply, get, history, rollback, wait, delete', async (t) => {
   t.match(await meshctl('apply', '-f', file('a.yaml', [90, 10])), { code: 0, out: /unchanged/ })
   t.match(await meshctl('apply', '-f', file('a.yaml', [50, 50])), { code: 0, out: /configured/ })
   t.match(await meshctl('get', 'vs,dr'), { code: 0, out: /vs\/canary +2 +True +Unknown +False/ })
+  t.match(await meshctl('get', 'vs', '-A'), { code: 0, out: /NAMESPACE\nvs\/canary .* space\n/ })
   t.match(await meshctl('get', 'vs', 'canary', '-o', 'yaml'), { code: 0, out: /generation: 2[^]*weight: 50/ })
   t.match(await meshctl('history', 'vs/canary'), { code: 0, out: / 2 [^]*\n +1 / })
   t.match(await meshctl('rollback', 'vs/canary', '--to', '1'), { code: 0, out: /configured/ })

@@ -130,7 +130,7 @@ test('sentences call a space by its name where copilot knows it and the caller m
     body: {
       metadata: { namespace: guid },
       spec: { http: [{ headers: { request: { set: { reason: guid } } } }] },
-      status: { conditions: [{}, {}, { message: 'there is no secret acme/blue/shop' }] },
+      status: { conditions: [{}, {}, { message: 'there is no secret acme/blue/shop' }], space: 'acme/blue' },
     },
   })
   t.match(

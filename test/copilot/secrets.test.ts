@@ -25,7 +25,7 @@ test('a secret is set, listed without what is secret of it, told to pilot alone,
   t.match((await send('shop', content)).body, { outcome: 'unchanged' })
   const { body: list } = await copilot.get('/v1/secrets?namespace=dev')
   t.match(list.items, [{ namespace: 'space', name: 'shop', author: 'operator', names: ['shop.test', '*.shop.test'] }])
-  t.strictSame(Object.keys(list.items[0]).toSorted(), ['author', 'expires', 'name', 'names', 'namespace', 'updatedAt', 'version'])
+  t.strictSame(Object.keys(list.items[0]).toSorted(), ['author', 'expires', 'name', 'names', 'namespace', 'space', 'updatedAt', 'version'])
   t.strictSame((await copilot.get('/v1/secrets/dev/shop')).body, list.items[0])
 
   const record = JSON.parse((await copilot.snapshot()).records.get('secret space/shop')!)

@@ -35,14 +35,15 @@ export const get: Register = (program, cli) => {
       const namespace = options.allNamespaces ? undefined : namespaceOf(command, cli.environment)
       const query = { kind, name: named, namespace, selector: options.selector }
       const output = options.output ?? (command.optsWithGlobals<{ json?: boolean }>().json ? 'json' : undefined)
+      const form: Form = { output, spaces: options.allNamespaces || output === 'wide' }
       const api = apiOf(command, cli)
       const { items, resourceVersion } = await api.get<{ items: ShownResource[]; resourceVersion: string }>('/v1/resources', query)
-      print(items, output, cli)
+      print(items, form, cli)
       if (named !== undefined && !items.length) cli.exitCode = exitCodes.refused
       if (options.watch)
         await follow(api, { ...query, resourceVersion }, new Map(items.map((one) => [keyOf(one), one])), (shown) => {
           if (!output) cli.out.clear()
-          print(shown, output, cli)
+          print(shown, form, cli)
         })
     })
   examples(command, [
@@ -80,7 +81,13 @@ async function follow(
   }
 }
 
-function print(found: ShownResource[], output: Options['output'], { out }: Cli): void {
+interface Form {
+  output: Options['output']
+  /** Whether the space of each is told. */
+  spaces: boolean
+}
+
+function print(found: ShownResource[], { output, spaces }: Form, { out }: Cli): void {
   if (output === 'json') return out.json(found)
   if (output === 'yaml') return out.write(found.map((one) => stringify(one)).join('---\n') || '# no resources')
   if (!found.length) return out.write('no resources')
@@ -95,9 +102,9 @@ function print(found: ShownResource[], output: Options['output'], { out }: Cli):
         })),
         { title: 'WARNINGS', value: ({ status }) => status.warnings.length || '', right: true },
         { title: 'AGE', value: ({ metadata }) => since(metadata.createdAt), right: true },
+        ...(spaces ? [{ title: 'NAMESPACE', value: ({ status }: ShownResource) => status.space }] : []),
         ...(output === 'wide'
           ? [
-              { title: 'NAMESPACE', value: ({ metadata }: ShownResource) => metadata.namespace },
               { title: 'LABELS', value: ({ metadata }: ShownResource) => labelsOf(metadata.labels) },
               {
                 title: 'MESSAGE',

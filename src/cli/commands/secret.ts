@@ -7,7 +7,8 @@ import { namespaceOf, namespaceOption } from '../resources.ts'
 import { count } from '../words.ts'
 
 interface Secret {
-  namespace: string
+  /** Its namespace as people call it. */
+  space: string
   name: string
   version: string
   names: string[]
@@ -87,7 +88,7 @@ function listSecrets(group: Command, cli: Cli): void {
             { title: 'EXPIRES', value: ({ expires }) => expiry(expires, cli) },
             { title: 'SET BY', value: ({ author }) => author },
             { title: 'SET', value: ({ updatedAt }) => updatedAt.slice(0, 10) },
-            ...(allNamespaces ? [{ title: 'NAMESPACE', value: ({ namespace: space }: Secret) => space }] : []),
+            ...(allNamespaces ? [{ title: 'NAMESPACE', value: ({ space }: Secret) => space }] : []),
           ],
           items,
         ),

@@ -23,6 +23,7 @@ export const ResourceView = Type.Object({
   status: Type.Object({
     conditions: Type.Array(Condition, { description: 'Accepted, Programmed, Degraded' }),
     warnings: Type.Array(Warning, { description: 'What of it leads nowhere, or meets other resources, as things are now' }),
+    space: Type.String({ description: 'What people call its namespace: ORGANIZATION/SPACE where that is known' }),
   }),
 })
 export type ResourceView = Static<typeof ResourceView> & { metadata: Resource['metadata'] & { resourceVersion: string } }
@@ -45,6 +46,7 @@ export function showResource({ key, value, version }: StoredResource, { componen
     status: {
       conditions: [{ type: 'Accepted', status: 'True' }, programmed(resource, told, ignored), degraded(resource, told, world, ignored)],
       warnings: analyse(resource, world).map(({ code, path, message }) => ({ code, path, message })),
+      space: resource.metadata.namespace,
     },
   }
 }

@@ -24,6 +24,7 @@ const Content = Type.Object(
 )
 const View = Type.Object({
   namespace: Type.String(),
+  space: Type.String({ description: 'What people call the namespace: ORGANIZATION/SPACE where that is known' }),
   name: Type.String(),
   version: Type.String({ description: 'Another one where the content is' }),
   names: Type.Array(Type.String(), { description: 'DNS names that the certificate bears' }),
@@ -38,6 +39,8 @@ const Outcome = Type.Object({
   expires: Type.Optional(View.properties.expires),
   warnings: Type.Array(Type.Object({ path: Type.String(), message: Type.String() })),
 })
+
+const shown = (secret: ShownSecret) => ({ ...secret, space: secret.namespace })
 
 /** TLS keypairs for Gateways. What is secret of them goes in and never comes out again. */
 export function secrets(api: Api, { store, secrets: kept, audit, config }: Copilot): void {
@@ -85,7 +88,7 @@ export function secrets(api: Api, { store, secrets: kept, audit, config }: Copil
       const may = new Map(
         await Promise.all([...new Set(found.map((one) => one.namespace))].map(async (one) => [one, await caller.mayRead(one)] as const)),
       )
-      return { items: found.filter((one) => may.get(one.namespace)) }
+      return { items: found.filter((one) => may.get(one.namespace)).map(shown) }
     },
   )
 
@@ -98,7 +101,7 @@ export function secrets(api: Api, { store, secrets: kept, audit, config }: Copil
       await caller.requireRead(namespace, request.params.namespace)
       const [found] = await kept.list({ namespace, name: request.params.name })
       if (!found) throw SecretUnknown(`${request.params.namespace}/${request.params.name}`)
-      return found
+      return shown(found)
     },
   )
 

@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts'
 import { Related } from './related.ts'
 
 /** What of an answer is said to people, by the names of its fields, and where such fields are. All else, as a `key` or what people have written in a `spec`, keeps its guids. */
-const said = new Set(['message', 'why', 'reason', 'rule', 'limit', 'does'])
+const said = new Set(['message', 'why', 'reason', 'rule', 'limit', 'does', 'space'])
 const around = new Set(['items', 'problems', 'status', 'conditions', 'warnings', 'rules', 'limits', 'outcome', 'conflicts', 'refused'])
 
 const guid = /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g

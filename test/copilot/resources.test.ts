@@ -61,6 +61,8 @@ test('a resource is created, configured, unchanged, shown, rolled back and delet
     { type: 'Programmed', status: 'True' },
     { type: 'Degraded', status: 'True', message: 'router r1 refuses it' },
   ])
+  await report(2, false, { degraded: 'no router has such labels' })
+  t.match(await conditions(), [{ status: 'False', message: 'it is not in force on every router; no router has such labels' }])
   await report(2, true)
   t.match((await ask('POST', `${copilot.api}${one}/rollback`, { to: 1 })).body, { outcome: 'configured' })
   t.match(await ask('POST', `${copilot.api}${one}/rollback`, { to: 9 }), {

@@ -57,9 +57,10 @@ function programmed({ metadata }: Resource, told: ResourceState[], ignored: Swit
   if (!told.length) return { type, status: 'Unknown', reason: 'NotReported', message: 'no pilot has reported it' }
   const behind = told.filter(({ generation }) => generation !== metadata.generation)
   if (behind.length) return { type, status: 'False', reason: 'Pending', message: 'pilot has not read this version yet' }
-  return told.every((one) => one.programmed)
-    ? { type, status: 'True' }
-    : { type, status: 'False', reason: 'Pending', message: 'not every router has acknowledged it' }
+  const pending = told.find((one) => !one.programmed)
+  if (!pending) return { type, status: 'True' }
+  const why = pending.degraded === undefined ? '' : `; ${pending.degraded}`
+  return { type, status: 'False', reason: 'Pending', message: `it is not in force on every router${why}` }
 }
 
 function degraded(resource: Resource, told: ResourceState[], world: World, ignored: Switch | undefined): Condition {

@@ -35,6 +35,8 @@ export function kindNamed(name: string): ResourceKind | undefined {
 }
 
 const later = 'it comes with the security work; until then, leave it out'
+const deployed =
+  "the mesh is deployed by BOSH; logs, traces, ports and the rest of it are properties of the operator's jobs, so leave it out"
 const sidecar = 'there are no sidecars: the routers are the mesh'
 
 /** Why kinds that Istio's users know are not accepted. */
@@ -49,8 +51,8 @@ export const refusedKinds: Record<string, string> = {
   ProxyConfig: 'how the routers run is their configuration',
   Telemetry: 'metrics, logs and traces are configured by the operator',
   WasmPlugin: 'the routers run no plugins of users',
-  IstioOperator: 'the mesh is deployed by BOSH',
-  ServiceMeshControlPlane: 'the mesh is deployed by BOSH',
+  IstioOperator: deployed,
+  ServiceMeshControlPlane: deployed,
   ServiceMeshMemberRoll: 'every organization and space belongs to the mesh; leave it out',
   HTTPRoute: 'the Gateway API is not spoken; write a VirtualService',
   GRPCRoute: 'the Gateway API is not spoken; write a VirtualService',

@@ -173,6 +173,19 @@ test('a version that was read is the one that is changed, or none', async (t) =>
     status: 422,
     body: { code: 'MESH_VERSION_MALFORMED' },
   })
+  const second = virtualService('hello.mesh.test', -1, { resourceVersion: 7, name: 'second' })
+  t.match(
+    await apply(virtualService('hello.mesh.test', 8), second),
+    {
+      body: {
+        problems: [
+          { document: 1, path: 'spec.http[0].route[0].weight' },
+          { document: 1, path: 'metadata.resourceVersion', message: /^7 is no version/ },
+        ],
+      },
+    },
+    'of which document, with all else that is wrong with it',
+  )
   t.match(await put(virtualService('hello.mesh.test', 100, { name: 'other' })), { status: 422, body: { code: 'MESH_IDENTITY_DIFFERS' } })
 
   const patch = (body: unknown, query = '') =>

@@ -23,6 +23,7 @@ export interface Accepted {
  */
 export async function accept(store: Store, documents: unknown[], namespace: string, caller: Caller, bounds: Bounds): Promise<Accepted[]> {
   const checked = documents.map((document) => checkDocument(document, namespace, bounds))
+  checked.forEach((one, position) => one.findings.push(...versionFaults(documents[position])))
   for (const one of checked) await place(store, one, caller)
   refuse(checked)
   const drafts = checked.map(({ resource }) => resource as Resource)
@@ -85,8 +86,19 @@ function inWorld(draft: Resource, world: World): Resource {
 
 /** Who sends back the version that was read wants to change that one and no other. Throws `MESH_VERSION_MALFORMED`. */
 function expectation(document: unknown): { expected?: number } {
-  const version = (document as { metadata?: { resourceVersion?: unknown } }).metadata?.resourceVersion
+  const version = (document as { metadata?: { resourceVersion?: unknown } } | null)?.metadata?.resourceVersion
   return version === undefined || version === null ? {} : { expected: readVersion(version) }
+}
+
+/** That what was sent back as a version is none, told with all else that is wrong with the document. */
+function versionFaults(document: unknown): Finding[] {
+  try {
+    expectation(document)
+    return []
+  } catch (error) {
+    const { code, message, path = '' } = error as Problem
+    return [{ severity: 'error', code, path, message: message.replace(`${path}: `, '') }]
+  }
 }
 
 /** Throws `MESH_VERSION_MALFORMED`. */

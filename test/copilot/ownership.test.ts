@@ -50,6 +50,7 @@ test('rules of a host and path of which a part is another space’s reach their 
   await copilot.change('e1', [{ kind: 'route', key: 'pub/parted.mesh.test/guest', value: null }])
   t.match(await stood('vs/neighbour/part'), { degraded: 'True', reason: 'HostMoved' })
   for (const path of ['vs/dev/part', 'vs/neighbour/part']) await remove(path)
+  await copilot.change('e1', [{ kind: 'route', key: 'pub/parted.mesh.test', value: null }])
 })
 
 test('a rule follows what apps, spaces and organizations are called, and waits for what is gone', async (t) => {
@@ -87,6 +88,24 @@ test('a rule follows what apps, spaces and organizations are called, and waits f
     'a space is of another organization',
   )
   await copilot.change('e1', [space('space', 'org', 'dev')])
+  await remove('vs/dev/named')
+})
+
+test('a name reaches the routes that send to its apps alone, and a warning says so where none does', async (t) => {
+  t.match(await apply(rule('named', 'hello')), { status: 200, body: { items: [{ warnings: [] }] } })
+  const { value } = hello.at(-1)! as ReturnType<typeof route>
+  await copilot.change('e1', [
+    {
+      kind: 'route',
+      key: 'pub/hello.mesh.test',
+      value: { ...value!, destinations: [...value!.destinations, { ...value!.destinations[0]!, app: 'guest' }] },
+    },
+  ])
+  t.match((await copilot.get('/v1/resources/vs/dev/named')).body.status.warnings, [
+    { code: 'MESH_HOST_UNKNOWN', message: /the routes of the apps that hello names \(hello\.mesh\.test\) send to other apps, too/ },
+  ])
+  await copilot.change('e1', hello)
+  t.match(await stood('vs/dev/named'), { warnings: [] })
   await remove('vs/dev/named')
 })
 

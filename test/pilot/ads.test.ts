@@ -379,6 +379,24 @@ test('what of a resource cannot be served is said, and what comes back good is n
   t.match(degraded(versions.key), /no host of a route/)
 })
 
+test('a name reaches the routes that send to its apps alone, and says so where none does', async (t) => {
+  const { publisher, status: standing } = await pilot(t)
+  const app: Change = { kind: 'app', key: 'a', value: { name: 'shop', space: 's', labels: {}, annotations: {} } }
+  const alone = route('a.mesh') as Extract<Change, { kind: 'route' }>
+  const [destination] = alone.value!.destinations
+  const shared: Change = { ...alone, value: { ...alone.value!, destinations: [destination!, { ...destination!, app: 'b' }] } }
+  const named = resource('VirtualService', 'named', { hosts: ['shop'], http: [{ directResponse: { status: 418 } }] }, 's')
+  const degraded = () => standing.all()[named.key]?.degraded
+  await replace(publisher, [app, process_, alone, named])
+  t.equal(degraded(), undefined)
+  await publisher.apply([shared])
+  t.match(degraded(), /the routes of the apps that shop names \(a\.mesh\) send to other apps, too, [^]*write their hosts/)
+  await publisher.apply([{ kind: 'route', key: alone.key, value: null }])
+  t.match(degraded(), /no route sends to the apps that shop names/)
+  await publisher.apply([{ kind: 'app', key: 'a', value: null }])
+  t.match(degraded(), /shop is no host of a route, no app of this space/)
+})
+
 test('a resource that pilot cannot read leaves all others as they are', async (t) => {
   const { publisher, translator, status: standing } = await pilot(t)
   await replace(publisher, [process_, instance('i', 1000), route('a.mesh'), versions, shop('v1')])

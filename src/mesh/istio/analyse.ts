@@ -4,7 +4,7 @@ import { warnOfCallers } from './analyse-callers.ts'
 import { analyseDestinationRule, warnOfClusterName, warnOfDestination, type DestinationLike } from './analyse-destinations.ts'
 import { codes, Findings, type Finding } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
-import { reach } from './ownership.ts'
+import { reach, whyUnreached } from './ownership.ts'
 import type { Platform } from './platform.ts'
 import { resolveService } from './services.ts'
 import type { DestinationRuleSpec, Gateway, Metadata, RateLimit, Resource, VirtualService, VirtualServiceSpec } from './types.ts'
@@ -143,11 +143,9 @@ function warnOfHosts(hosts: string[], resource: VirtualService | RateLimit, worl
       resolveService(host, resource.metadata.namespace, world)?.kind === 'external'
     )
       return
-    findings.warn(
-      `spec.hosts[${position}]`,
-      `no route of ${resource.metadata.namespace === systemNamespace ? 'any space' : 'this space'} is ${host} yet; the rules wait for it`,
-      codes.hostUnknown,
-    )
+    const whose = resource.metadata.namespace === systemNamespace ? 'any space' : 'this space'
+    const why = whyUnreached(host, resource.metadata.namespace, world) ?? `no route of ${whose} is ${host} yet`
+    findings.warn(`spec.hosts[${position}]`, `${why}; the rules wait for it`, codes.hostUnknown)
   })
 }
 

@@ -36,3 +36,16 @@ export function reachNamed(host: string, namespace: string, directory: Directory
   )
   return { routes: [...new Set(found)] }
 }
+
+/** Why the name of apps reaches no route: their routes send to others, too, or there are none; undefined where it names no apps. */
+export function whyUnreached(host: string, namespace: string, directory: Directory): string | undefined {
+  const services = appServices(normalizeHost(host), namespace, directory)
+  if (!services.length) return undefined
+  const routes = services.flatMap(({ space, apps }) =>
+    apps.flatMap(({ guid }) => [...directory.routesOfApp(guid)].filter((route) => route.space === space)),
+  )
+  const hosts = [...new Set(routes.map((route) => route.host))].sort()
+  if (!hosts.length) return `no route sends to the apps that ${host} names`
+  const some = `${hosts.slice(0, 3).join(', ')}${hosts.length > 3 ? ', …' : ''}`
+  return `the routes of the apps that ${host} names (${some}) send to other apps, too, so that they are not meant; write their hosts`
+}

@@ -1,5 +1,5 @@
 import { normalizeHost } from '../../mesh/host.ts'
-import { reachNamed } from '../../mesh/istio/ownership.ts'
+import { reachNamed, whyUnreached } from '../../mesh/istio/ownership.ts'
 import { entryOf } from '../../mesh/istio/services.ts'
 import type { DestinationRule, RateLimit, Resource, VirtualService } from '../../mesh/istio/types.ts'
 import type { Source } from '../../mesh/rules/source.ts'
@@ -41,7 +41,7 @@ function shapingFault(view: Source, host: string, namespace: string): string | u
   if (routes.length) return undefined
   if (foreign !== undefined) return `${host} is a route of another space now`
   if (entryOf(normalizeHost(host), directoryOf(view))) return undefined
-  return `${host} is no host of a route, no app of this space and no ServiceEntry`
+  return whyUnreached(host, namespace, directoryOf(view)) ?? `${host} is no host of a route, no app of this space and no ServiceEntry`
 }
 
 /** What a wildcard reaches comes and goes without the resource being at fault, but the operator's can be too many. */

@@ -11,6 +11,12 @@ await copilot.put('e1', [
   route('theirs.mesh.test', 'theirs', ['theirs-p'], { space: 'other' }),
 ])
 
+const serviceEntry = (host: string) => ({
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'ServiceEntry',
+  metadata: { name: 'entry' },
+  spec: { hosts: [host], resolution: 'DNS', ports: [{ number: 80, name: 'http', protocol: 'HTTP' }] },
+})
 const subsetOf = (version: string) => ({ name: version, labels: { version } })
 const destinationRule = (name: string, host: string, ...versions: string[]) => ({
   apiVersion: 'networking.istio.io/v1',
@@ -106,13 +112,39 @@ test("which rule holds is said of the operator's and a space's own", async (t) =
   await apply('dev', destinationRule('own', 'hello', 'v1'))
   t.strictSame(await warnings('dr/dev/own'), [])
   t.match(await warnings('dr/mesh-system/all'), [/^MESH_HOST_MERGED spec\.host: space\/own holds for hello\.mesh\.test in its place/])
-  const entry = {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'ServiceEntry',
-    metadata: { name: 'pay' },
-    spec: { hosts: ['pay.example.com'], resolution: 'DNS', ports: [{ number: 80, name: 'http', protocol: 'HTTP' }] },
-  }
-  await apply('mesh-system', entry)
+  await apply('mesh-system', serviceEntry('pay.example.com'))
   await apply('dev', { ...destinationRule('pay', 'pay.example.com'), spec: { host: 'pay.example.com' } })
   t.match(await warnings('dr/dev/pay'), [/^MESH_HOST_NOT_OWNED spec\.host: pay\.example\.com is a ServiceEntry of the operator's/])
+})
+
+test("of several ServiceEntries for one host the operator's, else the oldest, is met, and none of a space that is gone", async (t) => {
+  const met = async () => (await copilot.get('/v1/trace?host=api.example.com&exposure=int')).body
+  t.match(await apply('other', serviceEntry('api.example.com')), { body: { items: [{ warnings: [] }] } })
+  t.match(await apply('dev', serviceEntry('api.example.com')), {
+    body: {
+      items: [
+        {
+          warnings: [
+            {
+              code: 'MESH_HOST_MERGED',
+              path: 'spec.hosts[0]',
+              message: /^another space's older ServiceEntry names api\.example\.com, too/,
+            },
+          ],
+        },
+      ],
+    },
+  })
+  t.strictSame(await warnings('se/other/entry'), [])
+  t.match(await met(), { rules: [{ resource: 'serviceentry/other/entry' }] })
+  await copilot.change('e1', [{ kind: 'space', key: 'other', value: null }])
+  t.match(await met(), { rules: [{ resource: 'serviceentry/space/entry' }] })
+  t.strictSame(await warnings('se/dev/entry'), [])
+  await copilot.change('e1', [space('other', 'org', 'other')])
+  t.match(await warnings('se/dev/entry'), [/^MESH_HOST_MERGED /])
+  await apply('mesh-system', serviceEntry('api.example.com'))
+  t.match(await warnings('se/other/entry'), [
+    /^MESH_HOST_MERGED spec\.hosts\[0\]: the operator's ServiceEntry names api\.example\.com, too/,
+  ])
+  t.match(await met(), { rules: [{ resource: 'serviceentry/mesh-system/entry' }] })
 })

@@ -9,6 +9,7 @@ import type { Change } from '../../src/mesh/records.ts'
 import type { ServiceEntrySpec } from '../../src/mesh/istio/types.ts'
 import { Publisher } from '../../src/pilot/ads/publisher.ts'
 import { resolver } from '../../src/pilot/egress/resolver.ts'
+import { explain } from '../../src/pilot/explain.ts'
 import { Translator } from '../../src/pilot/translate/translator.ts'
 import { ask } from '../support/client.ts'
 import { eventually } from '../support/wait.ts'
@@ -31,7 +32,7 @@ function world(changes: Change[], settings = {}) {
   const translator = new Translator(settingsOf(settings))
   const cache = new ResourceCache()
   const publisher = new Publisher(translator, cache)
-  cache.apply(translator.apply(changes))
+  cache.apply(translator.apply([{ kind: 'space', key: 'space', value: { name: 'dev', organization: 'org' } }, ...changes]))
   const endpoints = (): string[] =>
     [...cache.all(typeUrls.endpoint).values()].flatMap(({ any }) =>
       fromBinary(ClusterLoadAssignmentSchema, any.value).endpoints.flatMap(({ lbEndpoints }) =>
@@ -45,6 +46,17 @@ function world(changes: Change[], settings = {}) {
     )
   return { translator, publisher, endpoints }
 }
+
+test('what a space that is gone has left is reached by nobody', (t) => {
+  const { translator } = world([entry({ resolution: 'STATIC', endpoints: [{ address: '192.0.2.1' }] })])
+  const isMet = () => explain(translator, 'api.test', '/', { exposure: 'int' }).answer === undefined
+  t.ok(isMet())
+  translator.apply([{ kind: 'space', key: 'space', value: null }])
+  t.notOk(isMet())
+  translator.apply([{ kind: 'space', key: 'space', value: { name: 'dev', organization: 'org' } }])
+  t.ok(isMet())
+  t.end()
+})
 
 test('names of external services are asked for while they are used, and followed', async (t) => {
   const { translator, publisher, endpoints } = world([entry()])

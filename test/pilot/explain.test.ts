@@ -159,6 +159,7 @@ test('of a host with rules it is told which rule is for the request, why none be
 test('limits, redirects to HTTPS and hosts outside are told', (t) => {
   const ruled = new Translator(settingsOf())
   ruled.apply([
+    { kind: 'space', key: 'space', value: { name: 'dev', organization: 'org' } },
     route('shop.test', [destination([])]),
     resource('RateLimit', 'shop', { hosts: ['shop.test'], limits: [{ per: 'route', requests: 5, unit: 'second' }] }),
     resource('Gateway', 'shop', {

@@ -12,11 +12,14 @@ import { unique } from '../views/related.ts'
 /** The space, or the operator's namespace, whose ServiceEntry names a host outside for all apps. */
 export async function entryNamespace(store: Store, host: string): Promise<string | undefined> {
   const ignored = await ignoredSpaces(store)
-  const entries = (await store.resources({}))
-    .filter(({ key }) => key.startsWith('serviceentry/'))
-    .map(({ key, value }): Change => ({ kind: 'resource', key, value: JSON.parse(value) as Resource }))
-  const seen = entries.filter(({ key }) => !ignored.has(key.split('/')[1]!))
-  return externalHost(recordSource(seen), host)?.route.space
+  const entries = (await store.resources({ kind: 'serviceentry' })).map(({ key, value }) => ({ key, value: JSON.parse(value) as Resource }))
+  const seen = entries.filter(({ value: { metadata } }) => !ignored.has(metadata.namespace))
+  const spaces = await store.list('space', { keys: unique(seen.map(({ value: { metadata } }) => metadata.namespace)) })
+  const records: Change[] = [
+    ...spaces.map(({ key, value }) => ({ kind: 'space' as const, key, value })),
+    ...seen.map(({ key, value }) => ({ kind: 'resource' as const, key, value })),
+  ]
+  return externalHost(recordSource(records), host)?.route.space
 }
 
 /** The namespaces whose rules an operator has ignored. */

@@ -2,7 +2,7 @@ import { normalizeHost } from '../../mesh/host.ts'
 import type { World } from '../../mesh/istio/analyse.ts'
 import { systemNamespace } from '../../mesh/istio/kinds.ts'
 import type { Resource, ServiceEntry, VirtualServiceSpec } from '../../mesh/istio/types.ts'
-import type { App, Route, Secret } from '../../mesh/records.ts'
+import { resourceKey, type App, type Route, type Secret } from '../../mesh/records.ts'
 import type { Keyed, Store } from '../store/store.ts'
 import { unique } from '../views/related.ts'
 
@@ -29,8 +29,13 @@ export async function loadWorld(store: Store, resources: Resource[], changes: Ma
   const called = new Set(resources.flatMap(hostsOf))
   const owners = unique([...guids, ...routes.filter(({ value }) => called.has(value.host)).map(({ value }) => value.space)])
   const others = owners.filter((guid) => !namespaces.includes(guid))
-  for (const [guid, space] of await readSpaces(store, others, [])) spaces.set(guid, space)
-  for (const [key, rule] of await readDestinationRules(store, others)) all.set(key, rule)
+  const foreign = [
+    ...(await readDestinationRules(store, others)),
+    ...(resources.some(({ kind }) => kind === 'ServiceEntry') ? await readServiceEntries(store, namespaces) : []),
+  ]
+  for (const resource of foreign) all.set(resourceKey(resource), resource)
+  const strange = unique([...others, ...foreign.map(({ metadata }) => metadata.namespace)])
+  for (const [guid, space] of await readSpaces(store, strange, [])) spaces.set(guid, space)
   const apps = await store.list('app', { space: guids })
   const guests = unique(routes.flatMap(({ value }) => value.destinations.map(({ app }) => app))).filter(
     (guid) => !apps.some(({ key }) => key === guid),
@@ -133,10 +138,15 @@ async function readSpaces(store: Store, namespaces: string[], hosts: string[]): 
 }
 
 /** What spaces say of their services, which rules of others may send to. */
-async function readDestinationRules(store: Store, spaces: string[]): Promise<[key: string, rule: Resource][]> {
-  const stored = (await Promise.all(spaces.map((namespace) => store.resources({ namespace })))).flat()
-  const rules = stored.filter(({ key }) => key.startsWith('destinationrule/'))
-  return rules.map(({ key, value }) => [key, JSON.parse(value) as Resource])
+async function readDestinationRules(store: Store, spaces: string[]): Promise<Resource[]> {
+  const stored = await Promise.all(spaces.map((namespace) => store.resources({ namespace, kind: 'destinationrule' })))
+  return stored.flat().map(({ value }) => JSON.parse(value) as Resource)
+}
+
+/** The ServiceEntries of other spaces, which apps everywhere may meet. */
+async function readServiceEntries(store: Store, namespaces: string[]): Promise<Resource[]> {
+  const entries = (await store.resources({ kind: 'serviceentry' })).map(({ value }) => JSON.parse(value) as Resource)
+  return entries.filter(({ metadata }) => !namespaces.includes(metadata.namespace))
 }
 
 async function readRoutes(store: Store, spaces: string[], hosts: string[], resources: Resource[]): Promise<Keyed<'route'>[]> {

@@ -5,6 +5,7 @@ import {
   type Filter,
   type Page,
   type ResourceEvent,
+  type ResourceFilter,
   type ResourceVersion,
   type Revision,
   type SourceState,
@@ -120,9 +121,15 @@ export class Reader {
     return found?.host
   }
 
-  resources({ namespace, key }: { namespace?: string; key?: string }): StoredResource[] {
-    const where = [['namespace', namespace] as const, ['key', key] as const].filter(([, value]) => value !== undefined)
-    const conditions = ['value is not null', ...where.map(([field]) => `${field} = ?`)]
+  resources({ namespace, key, kind }: ResourceFilter): StoredResource[] {
+    const where = [
+      ['namespace = ?', namespace] as const,
+      ['key = ?', key] as const,
+      // Keys begin with the kind and a slash, after which 0 comes next.
+      ['key > ?', kind && `${kind}/`] as const,
+      ['key < ?', kind && `${kind}0`] as const,
+    ].filter(([, value]) => value !== undefined)
+    const conditions = ['value is not null', ...where.map(([condition]) => condition)]
     return this.#all(
       `select key, value, version from resources where ${conditions.join(' and ')} order by key`,
       ...where.map(([, value]) => value!),

@@ -13,6 +13,7 @@ import type {
   Page,
   ResourceChange,
   ResourceEvent,
+  ResourceFilter,
   ResourceOutcome,
   ResourceVersion,
   Revision,
@@ -100,7 +101,7 @@ export class SqliteStore implements Store, Part {
     return this.#committed(this.#writer.call('changeResources', author, changes, options))
   }
 
-  resources(filter: { namespace?: string; key?: string }): Promise<StoredResource[]> {
+  resources(filter: ResourceFilter): Promise<StoredResource[]> {
     return this.#noting(this.#questions.call('resources', filter))
   }
 

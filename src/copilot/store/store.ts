@@ -65,6 +65,13 @@ export interface Sync {
 }
 
 /** Which records of a kind are meant; all conditions hold together, a list means any of its values. */
+export interface ResourceFilter {
+  namespace?: string
+  key?: string
+  /** In lower case. */
+  kind?: string
+}
+
 export interface Filter {
   keys?: string[]
   /** Name of an organization, space or app. */
@@ -204,7 +211,7 @@ export interface Store {
     options: ChangeOptions,
   ): Promise<{ revision: number; outcomes: ResourceOutcome[] }>
   /** Resources in the order of their keys: those of a namespace, or that one, or all. */
-  resources(filter: { namespace?: string; key?: string }): Promise<StoredResource[]>
+  resources(filter: ResourceFilter): Promise<StoredResource[]>
   /** The version of the newest change of any resource. */
   resourceVersion(): Promise<number>
   /**

@@ -6,8 +6,17 @@ import { codes, Findings, type Finding } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
 import { reach, whyUnreached } from './ownership.ts'
 import type { Platform } from './platform.ts'
-import { resolveService } from './services.ts'
-import type { DestinationRuleSpec, Gateway, Metadata, RateLimit, Resource, VirtualService, VirtualServiceSpec } from './types.ts'
+import { entryOf, resolveService } from './services.ts'
+import type {
+  DestinationRuleSpec,
+  Gateway,
+  Metadata,
+  RateLimit,
+  Resource,
+  ServiceEntry,
+  VirtualService,
+  VirtualServiceSpec,
+} from './types.ts'
 import { unreachableRules } from './unreachable.ts'
 
 /** What a resource is seen against: the platform, and the other resources and secrets that it may refer to. */
@@ -22,6 +31,7 @@ export function analyse(resource: Resource, world: World): Finding[] {
   if (resource.kind === 'VirtualService') analyseVirtualService(resource, world, findings)
   if (resource.kind === 'DestinationRule') analyseDestinationRule(resource, world, findings)
   if (resource.kind === 'Gateway') analyseGateway(resource, world, findings)
+  if (resource.kind === 'ServiceEntry') warnOfEntries(resource, world, findings)
   if (resource.kind === 'RateLimit') warnOfHosts(resource.spec.hosts, resource, world, findings)
   if (resource.kind === 'RateLimit' || resource.kind === 'VirtualService') warnOfCallers(resource, world, findings)
   return findings.list
@@ -108,6 +118,22 @@ function warnOfShadows(before: VirtualService[], resource: VirtualService, findi
     // What the resource's own rules take from each other was said when it was checked.
     if (position >= 0 && told !== message) findings.warn(`spec.http[${position}]${rest}`, told, code as typeof codes.shadowed)
   }
+}
+
+/** Entries that apps meet in place of this one, when they call its hosts. */
+function warnOfEntries(resource: ServiceEntry, world: World, findings: Findings): void {
+  resource.spec.hosts.forEach((host, position) => {
+    const met = entryOf(normalizeHost(host), world)
+    if (!met || same(met, resource)) return
+    const own = met.metadata.namespace === resource.metadata.namespace
+    const whose = own
+      ? `${met.metadata.name}, which is older,`
+      : met.metadata.namespace === systemNamespace
+        ? "the operator's ServiceEntry"
+        : "another space's older ServiceEntry"
+    const then = own ? 'it holds in place of this one' : 'apps that call it meet that one; this one is meant by rules of this space alone'
+    findings.warn(`spec.hosts[${position}]`, `${whose} names ${host}, too: ${then}`, codes.merged)
+  })
 }
 
 function analyseGateway({ metadata, spec }: Gateway, world: World, findings: Findings): void {

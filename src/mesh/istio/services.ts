@@ -47,11 +47,16 @@ export function resolveService(host: string, namespace: string, directory: Direc
 
 /**
  * The entry for `host` that a namespace sees: its own before the operator's, the oldest first; without a namespace the operator's, else the
- * oldest.
+ * oldest. What a space has left that is gone nobody sees.
  */
-export function entryOf(host: string, directory: Pick<Directory, 'serviceEntries'>, namespace?: string): ServiceEntry | undefined {
+export function entryOf(
+  host: string,
+  directory: Pick<Directory, 'serviceEntries' | 'space'>,
+  namespace?: string,
+): ServiceEntry | undefined {
+  const isThere = (owner: string): boolean => owner === systemNamespace || directory.space(owner) !== undefined
   const seen = [...directory.serviceEntries(host)].filter(
-    ({ metadata }) => namespace === undefined || [namespace, systemNamespace].includes(metadata.namespace),
+    ({ metadata }) => (namespace === undefined || [namespace, systemNamespace].includes(metadata.namespace)) && isThere(metadata.namespace),
   )
   const rank = ({ metadata }: ServiceEntry): string =>
     `${metadata.namespace === (namespace ?? systemNamespace) ? 0 : 1} ${metadata.createdAt || '9999'} ${metadata.namespace}/${metadata.name}`

@@ -39,6 +39,8 @@ export const name = {
   resources: (kind: Records['resource']['kind'], host: string): Name => [kind, host],
   /** VirtualServices that are bound to a Gateway, by its key. */
   bound: (gateway: string): Name => ['bound', gateway],
+  /** ServiceEntries of a space. */
+  entries: (space: string): Name => ['entries', space],
   /** Routes that a space owns. */
   owned: (space: string): Name => ['owned', space],
 } satisfies Record<string, (...parts: never[]) => Name>
@@ -71,6 +73,7 @@ const names: { [K in Kind]: (value: Records[K]) => Name[] } = {
   resource: (resource) => [
     ...hostsOf(resource).map((host) => name.resources(resource.kind, host)),
     ...(resource.kind === 'VirtualService' ? gatewaysOf(resource).map(name.bound) : []),
+    ...(resource.kind === 'ServiceEntry' ? [name.entries(resource.metadata.namespace)] : []),
   ],
 }
 

@@ -1,7 +1,7 @@
 import { systemNamespace } from '../../mesh/istio/kinds.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
 import type { Model, Touched } from '../model/model.ts'
-import { fact, name, type Name } from '../../mesh/rules/names.ts'
+import { fact, hostsOf, name, recordName, type Name } from '../../mesh/rules/names.ts'
 import { matches } from '../../mesh/rules/gateways.ts'
 
 /** Finds the hosts that a change of names or of what is written may concern. */
@@ -56,6 +56,15 @@ export class NamedHosts {
     return routes
   }
 
+  /** Hosts of the ServiceEntries of spaces that come or go. */
+  *left({ names }: Touched): Generator<string> {
+    for (const touched of names) {
+      if (!touched.startsWith(spaceRecord)) continue
+      for (const key of this.#model.keysOf(name.entries(touched.slice(spaceRecord.length))))
+        yield* hostsOf(this.#model.get('resource', key)!)
+    }
+  }
+
   /** Keys of the routes that a wildcard of the operator's may shape now, since there is room. */
   *reached({ names }: Touched): Generator<string> {
     for (const touched of names) if (touched.startsWith(beyond)) yield* this.#model.keysOf(name.host(touched.slice(beyond.length)))
@@ -63,4 +72,5 @@ export class NamedHosts {
 }
 
 const beyond = fact.beyond('')
+const spaceRecord = recordName('space', '')
 const isPattern = (host: string): boolean => host.startsWith('*')

@@ -165,6 +165,7 @@ export class RuleTranslator {
   /** Hosts that may have rules by what was touched; those that have some already are found by what they read. */
   #candidates(touched: Touched): Set<string> {
     const hosts = this.#named.written(touched, ['VirtualService', 'ServiceEntry', 'Gateway', 'RateLimit'])
+    for (const host of this.#named.left(touched)) hosts.add(host)
     for (const key of new Set([...touched.routes.keys(), ...this.#named.renamed(touched), ...this.#named.reached(touched)])) {
       const route = this.#model.get('route', key)
       if (route && this.#hasRules(route)) hosts.add(route.host)

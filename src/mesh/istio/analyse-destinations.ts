@@ -97,20 +97,19 @@ function warnOfOthers({ name, namespace }: Resource['metadata'], host: string, s
     metadata.namespace === namespace ? metadata.name : `${metadata.namespace}/${metadata.name}`
   const inForce = ruledThrough(service, world).map((ruled) => rulesInForce(ruled, world))
   const merged = inForce.filter((rules) => rules.some(isThis))
-  for (const other of new Set(merged.flat())) {
-    if (!isThis(other))
-      findings.warn(
-        'spec.host',
-        `${titleOf(other)} is for ${host} too; they are merged: subsets of both hold, and of two policies that of the older`,
-        codes.merged,
-      )
-  }
+  const others = [...new Set(merged.flat())].filter((one) => !isThis(one)).map(titleOf)
+  if (others.length)
+    findings.warn(
+      'spec.host',
+      `${listed(others)} ${others.length === 1 ? 'is' : 'are'} for ${host} too; they are merged: subsets of all hold, and the oldest policy`,
+      codes.merged,
+    )
   if (merged.length) return
   const instead = [...new Set(inForce.flat())].map(titleOf)
   if (namespace === systemNamespace && instead.length)
     findings.warn(
       'spec.host',
-      `${instead.join(', ')} ${instead.length === 1 ? 'holds' : 'hold'} for ${host} in its place: a space's own come before the operator's`,
+      `${listed(instead)} ${instead.length === 1 ? 'holds' : 'hold'} for ${host} in its place: a space's own come before the operator's`,
       codes.merged,
     )
   // A route of another space is refused, or said to have moved.
@@ -121,6 +120,11 @@ function warnOfOthers({ name, namespace }: Resource['metadata'], host: string, s
       codes.notOwned,
     )
 }
+
+const mostListed = 5
+
+const listed = (names: string[]): string =>
+  [...names.slice(0, mostListed), ...(names.length > mostListed ? [`${names.length - mostListed} others`] : [])].join(', ')
 
 /** Why a subset has nobody to send to; undefined where it has somebody. */
 function emptiness({ name, labels = {} }: Subset, host: string, service: Service, world: World): string | undefined {

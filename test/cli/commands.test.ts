@@ -236,6 +236,15 @@ test('built, it is one file that any Node from 20 on runs', async (t) => {
   const result = await runMeshctl(['routes'], { command: [file], environment: { MESH_API: copilot.api }, cwd: copilot.folder })
   t.match(result, { code: 0, out: /hello\.mesh\.test/ })
   t.match(await runMeshctl(['--version'], { command: [file] }), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
+  const rules = join(copilot.folder, 'rules.yaml')
+  const resource = (kind: string, spec: string) =>
+    `apiVersion: networking.istio.io/v1\nkind: ${kind}\nmetadata: {name: hello}\nspec: ${spec}\n---\n`
+  writeFileSync(
+    rules,
+    resource('VirtualService', '{hosts: [hello.mesh.test], http: [{route: [{destination: {host: hello, subset: v2}}]}]}') +
+      resource('DestinationRule', '{host: hello, subsets: [{name: v1, labels: {version: v1}}]}'),
+  )
+  t.match(await runMeshctl(['validate', '-f', rules], { command: [file] }), { code: 0, out: 'valid\n', err: /it has v1/ })
 })
 
 test('the program behind bin passes arguments, output and exit codes on', async (t) => {

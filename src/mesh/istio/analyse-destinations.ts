@@ -169,10 +169,18 @@ const indices = new WeakMap<World, Map<string, Map<string, DestinationRule[]>>>(
 function rulesOf(world: World, namespace: string): Map<string, DestinationRule[]> {
   const known = indices.get(world) ?? new Map<string, Map<string, DestinationRule[]>>()
   indices.set(world, known)
-  let rules = known.get(namespace)
-  if (!rules) {
-    const own = [...world.resourcesOf(namespace)].filter((one) => one.kind === 'DestinationRule')
-    known.set(namespace, (rules = Map.groupBy(own, ({ spec }) => normalizeHost(spec.host))))
-  }
+  const rules = known.get(namespace) ?? byHost([...world.resourcesOf(namespace)].filter((one) => one.kind === 'DestinationRule'))
+  known.set(namespace, rules)
   return rules
+}
+
+function byHost(rules: DestinationRule[]): Map<string, DestinationRule[]> {
+  const found = new Map<string, DestinationRule[]>()
+  for (const rule of rules) {
+    const host = normalizeHost(rule.spec.host)
+    const alike = found.get(host)
+    if (alike) alike.push(rule)
+    else found.set(host, [rule])
+  }
+  return found
 }

@@ -35,8 +35,7 @@ export const UaaUnreachable = problem(
 export const Untrusted = problem(
   'MESHCTL_UNTRUSTED',
   502,
-  (whom: string, url: string) =>
-    `the certificate of ${whom} at ${url} comes from no CA that is trusted; name a file with its CA by --api-ca FILE or MESH_CA`,
+  (whom: string, url: string, why: string) => `the certificate of ${whom} at ${url} ${why}`,
 )
 export const LoginRefused = problem(
   'MESHCTL_LOGIN_REFUSED',

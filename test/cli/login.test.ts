@@ -115,6 +115,10 @@ test('that UAA is away, or a certificate comes from no trusted CA, is not said o
     code: 1,
     err: /--api-ca: cannot read .*: it holds no certificate in PEM/,
   })
+  t.match(await meshctl(['login', '--api', api.replace('127.0.0.1', 'localhost'), '--api-ca', of, '-u', 'ann', '-p', 'right']), {
+    code: 3,
+    err: /the certificate of copilot at https:\/\/localhost:\d+ is for another name/,
+  })
   login = 'http://127.0.0.1:1'
   t.match(await attempt(['--api-ca', of]), { code: 3, err: /UAA, where one logs in, does not answer at http:\/\/127\.0\.0\.1:1 \(/ })
   t.match(await meshctl(['login', '--api', url.replace('http', 'https')]), {

@@ -34,11 +34,17 @@ const untrusted = [
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
 ]
 
+const expired: Record<string, string> = { CERT_HAS_EXPIRED: 'has expired', CERT_NOT_YET_VALID: 'is not valid yet' }
+
 /** What it means that copilot or UAA could not be asked. */
 export function connectionProblem(whom: 'copilot' | 'UAA', url: string, error: unknown): Problem {
   const { code = '' } = error as { code?: string }
-  if (untrusted.includes(code)) return Untrusted(whom, url)
+  if (untrusted.includes(code))
+    return Untrusted(whom, url, 'comes from no CA that is trusted; name a file with its CA by --api-ca FILE or MESH_CA')
+  if (expired[code]) return Untrusted(whom, url, expired[code])
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return Untrusted(whom, url, `is for another name (${messageOf(error)}); write the address with a name that it bears`)
   // Node has nothing but a code where it tried several addresses.
-  const why = code === 'ERR_SSL_WRONG_VERSION_NUMBER' ? 'it speaks no TLS there' : messageOf(error) || code
+  const why = messageOf(error).includes('wrong version number') ? 'it speaks no TLS there' : messageOf(error) || code
   return whom === 'UAA' ? UaaUnreachable(url, why) : Unreachable(url, why)
 }

@@ -1,7 +1,4 @@
 import { Type } from 'typebox'
-import { analyse } from '../../../mesh/istio/analyse.ts'
-import { appsOf } from '../../../mesh/istio/analyse-destinations.ts'
-import { codes } from '../../../mesh/istio/finding.ts'
 import { systemNamespace } from '../../../mesh/istio/kinds.ts'
 import { normalizeHost } from '../../../mesh/host.ts'
 import { candidates } from '../../../mesh/matching.ts'
@@ -9,12 +6,11 @@ import { normalizePath, splitTarget } from '../../../mesh/path.ts'
 import type { Route } from '../../../mesh/records.ts'
 import { externalHost } from '../../../mesh/rules/external.ts'
 import { traceHost } from '../../../mesh/rules/trace-host.ts'
-import type { Source } from '../../../mesh/rules/source.ts'
 import { noRuleOf, parseHeaders, rulesOf, traceRules, type Trace as RuleTrace } from '../../../mesh/rules/trace.ts'
 import type { Copilot } from '../../copilot.ts'
 import { callerOf } from '../../people/caller.ts'
 import { entryNamespace, ignoredSpaces, loadRules } from '../../resources/rules.ts'
-import { loadWorld } from '../../resources/world.ts'
+import { lostBy, type Lost } from '../../resources/lost.ts'
 import type { Store } from '../../store/store.ts'
 import { RouteView, showRoutes } from '../../views/route.ts'
 import type { Api } from '../server.ts'
@@ -156,37 +152,11 @@ async function leftOut(store: Store, space: string): Promise<string> {
 }
 
 /** What the rules of a route, or of a host outside, make of a request. */
-function ruled(traced: RuleTrace, route: Route, why: string, lost?: string) {
+function ruled(traced: RuleTrace, route: Route, why: string, lost?: Lost) {
   const { outcome } = traced
   if (!outcome) return { ...traced, status: 404, why: `${why}; ${noRuleOf(route)}` }
   const does = `${why}; ${traced.rules.at(-1)!.rule} ${outcome.does}`
-  if (lost !== undefined) return { ...traced, status: 503, why: `${does}: ${lost}` }
+  if (lost && lost.share >= 1) return { ...traced, status: 503, why: `${does}: ${lost.why}` }
+  if (lost) return { ...traced, why: `${does}; ${Math.round(lost.share * 1000) / 10} % of it is answered 503: ${lost.why}` }
   return { ...traced, ...(outcome.status === undefined ? {} : { status: outcome.status }), why: does }
 }
-
-/** Why a rule sends to nothing that is there; undefined where any destination that has a share is. */
-async function lostBy({ rules, outcome }: RuleTrace, source: Source, store: Store): Promise<string | undefined> {
-  const { rule, resource: key } = rules.at(-1) ?? { rule: '', resource: '' }
-  const resource = outcome?.targets.length ? source.get('resource', key) : undefined
-  const [, position] = /http\[(\d+)\]$/.exec(rule) ?? []
-  if (!resource || position === undefined) return undefined
-  const world = await loadWorld(store, [resource])
-  const found = analyse(resource, world).filter(({ code }) => absent.includes(code))
-  const faults = await Promise.all(
-    outcome!.targets.map(async (target, at) => {
-      const absence = found.find(({ path }) => path.startsWith(`spec.http[${position}].route[${at}].`))
-      return absence ? absence.message : stoppedBy(store, target, appsOf(target, resource.metadata.namespace, world))
-    }),
-  )
-  return outcome!.targets.some(({ share }, at) => share > 0 && faults[at] === undefined) ? undefined : faults.find((fault) => fault)
-}
-
-/** Why a destination's apps answer nobody; undefined where any of them runs, or it has none of its own. */
-async function stoppedBy(store: Store, { host, subset }: { host: string; subset?: string }, apps?: string[]): Promise<string | undefined> {
-  if (!apps) return undefined
-  const processes = await store.list('process', { app: apps })
-  if ((await store.list('instance', { process: processes.map(({ key }) => key) }, { limit: 1 })).length) return undefined
-  return `no instance of ${host}${subset === undefined ? '' : ` (subset ${subset})`} is running`
-}
-
-const absent: string[] = [codes.serviceUnknown, codes.subsetUnknown, codes.subsetEmpty]

@@ -52,6 +52,11 @@ test('apply, get, history, rollback, wait, delete', async (t) => {
   )
   t.match(await meshctl('delete', 'vs/canary'), { code: 0, out: /deleted/ })
   t.match(await meshctl('get', 'vs'), { code: 0, out: 'no resources\n' })
+  t.match(await meshctl('history', 'vs/canary'), {
+    code: 0,
+    out: /VERSION[^]* 3 /,
+    err: 'vs/canary is deleted; meshctl rollback vs/canary --to 3 makes it again\n',
+  })
 })
 
 test('diff shows what applying would change, and ends with 1 where it is anything', async (t) => {

@@ -17,7 +17,7 @@ export const history: Register = (program, cli) => {
     .summary('the last 20 accepted versions of a resource')
     .option(...namespaceOption)
     .action(async (target: string) => {
-      const { items } = await apiOf(command, cli).get<{ items: Version[] }>(
+      const { items, deleted } = await apiOf(command, cli).get<{ items: Version[]; deleted: boolean }>(
         `${pathOf(target, namespaceOf(command, cli.environment))}/history`,
       )
       if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(items)
@@ -32,6 +32,7 @@ export const history: Register = (program, cli) => {
           items,
         ),
       )
+      if (deleted) cli.err.write(`${target} is deleted; meshctl rollback ${target} --to ${items[0]!.generation} makes it again`)
     })
   examples(command, [['history vs/canary', 'the newest first']])
 }

@@ -57,6 +57,10 @@ const Version = Type.Object({
   at: Type.String(),
   spec: Type.Object({}, { additionalProperties: true }),
 })
+const History = Type.Object({
+  items: Type.Array(Version),
+  deleted: Type.Boolean({ description: 'It is not there any more; a rollback makes it again' }),
+})
 const To = Type.Object({ to: Type.Integer({ minimum: 1, description: 'Generation, as the history numbers them' }) }, closed)
 
 /** How often a patch without a version is tried again, where others change the resource meanwhile. */
@@ -184,17 +188,19 @@ export function resources(api: Api, { store, resources: kept }: Pick<Copilot, 's
       schema: {
         summary: 'Accepted versions, the newest first',
         params: Named,
-        response: { 200: Type.Object({ items: Type.Array(Version) }) },
+        response: { 200: History },
       },
     },
-    async (request) => ({
-      items: (await versionsOf(await readable(request.params, request))).map(({ generation, author, at, value }) => ({
+    async (request) => {
+      const key = await readable(request.params, request)
+      const items = (await versionsOf(key)).map(({ generation, author, at, value }) => ({
         generation,
         author,
         at: new Date(at).toISOString(),
         spec: (JSON.parse(value) as { spec: object }).spec,
-      })),
-    }),
+      }))
+      return { items, deleted: !(await store.resources({ key })).length }
+    },
   )
 
   api.post(

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -114,6 +115,31 @@ behaviour('a WebSocket over HTTP/2 reaches an HTTP/1.1 app (RFC 8441)', async ({
   t.same(frame, Buffer.from([0x82, 0x02, 0x68, 0x69]))
   stream.close()
   session.close()
+})
+
+behaviour('a request to upgrade that follows others on its connection has its turn after them', async ({ t, router, mesh }) => {
+  let release: () => void = () => {}
+  const { host, instances } = await mesh.serve({
+    handler: (request, response) => {
+      if (request.url !== '/first') return response.end('second')
+      release = () => response.end('first')
+    },
+  })
+  instances[0]!.app.on('upgrade', (_request: IncomingMessage, socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    socket.pipe(socket)
+  })
+  const client = connect(router.http, '127.0.0.1')
+  let received = ''
+  client.on('data', (data: Buffer) => (received += data.toString()))
+  const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${more}\r\n`
+  client.write(get('/first') + get('/second') + get('/third', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'))
+  await mesh.eventually(() => instances[0]!.requests === 1)
+  client.write('early')
+  release()
+  await mesh.eventually(() => received.endsWith('early'))
+  t.match(received, /HTTP\/1.1 200[^]*first[^]*HTTP\/1.1 200[^]*second[^]*HTTP\/1.1 101[^]*\r\n\r\nearly$/)
+  client.destroy()
 })
 
 behaviour('large bodies pass whole in both directions', async ({ t, router, mesh }) => {

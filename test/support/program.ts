@@ -11,16 +11,21 @@ export class TestProgram {
   readonly name: string
   readonly child: ChildProcess
   readonly healthPort: number
+  /** Its configuration. */
+  readonly file: string
   output = ''
 
-  private constructor(name: string, child: ChildProcess, healthPort: number) {
+  private constructor(name: string, child: ChildProcess, healthPort: number, file: string) {
     this.name = name
+    this.file = file
     this.child = child
     this.healthPort = healthPort
     const collect = (chunk: Buffer): void => void (this.output += chunk.toString())
     child.stdout?.on('data', collect)
     child.stderr?.on('data', collect)
-    process.once('exit', () => child.kill('SIGKILL'))
+    const kill = (): void => void child.kill('SIGKILL')
+    process.once('exit', kill)
+    child.once('exit', () => process.off('exit', kill))
   }
 
   /** Starts `src/NAME/main.ts` with a configuration file in `folder`, on which `health` is set to a free port. */
@@ -31,7 +36,7 @@ export class TestProgram {
     const child = spawn(process.execPath, [resolve(import.meta.dirname, `../../src/${program}/main.ts`), '--config', file], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    return new TestProgram(name, child, port)
+    return new TestProgram(name, child, port, file)
   }
 
   /** Waits until `/ready` answers 200. */

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { ask } from '../../support/client.ts'
 import { Mesh, type EngineName, type TestRouter } from '../../support/mesh.ts'
+import type { TestProgram } from '../../support/program.ts'
 import { residentOf } from './memory.ts'
 import type { Run } from './run.ts'
 
@@ -23,6 +24,9 @@ export interface Target {
   seen: Seen[]
   faults: string[]
 }
+
+// For the programs that a mesh starts.
+process.env['NODE_OPTIONS'] = `--expose-gc --import=${import.meta.resolve('./collect.ts')}`
 
 /** Starts a mesh, gives a target of every engine to `attack` in turn, and watches the routers' memory. */
 export async function attackEngines(
@@ -51,9 +55,13 @@ export async function attackEngines(
         ({ code = '' }: NodeJS.ErrnoException) =>
           code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE' && target.faults.push(`the app was sent what is no HTTP: ${code}`),
       )
-      const { child, name } = router.program
-      run.watch(name, () => residentOf(enginePid(child.pid!, engine)))
+      const { program } = router
+      const ended = (code: number | null, signal: string | null): void =>
+        run.fault(`${engine}: the router ended with ${code ?? signal}:\n${program.output.slice(-2000)}`)
+      program.child.once('exit', ended)
+      run.watch(program.name, engine === 'envoy' ? () => residentOf(envoyPid(program.child.pid!)) : collected(program))
       await attack(target)
+      program.child.off('exit', ended)
       await honest(target, run, 'in the end')
       for (const fault of target.faults) run.fault(`${engine}: ${fault}`)
     }
@@ -82,9 +90,16 @@ function look({ seen, faults }: Target, { method = '', url = '', rawHeaders, hea
     faults.push(`a smuggled request or header reached the app: ${method} ${url} ${JSON.stringify(rawHeaders).slice(0, 500)}`)
 }
 
-/** The process that carries the traffic: the program itself, or the Envoy that it started. */
-function enginePid(program: number, engine: EngineName): number {
-  if (engine === 'embedded') return program
+/** Resident bytes of a program that runs in Node, as it said them after its last collection; each time it is asked for another. */
+function collected({ child, file }: TestProgram): () => number {
+  return () => {
+    child.kill('SIGUSR2')
+    return Number(readFileSync(`${file}.memory`, 'utf8'))
+  }
+}
+
+/** The Envoy that a program started. */
+function envoyPid(program: number): number {
   const children = readFileSync(`/proc/${program}/task/${program}/children`, 'utf8').trim().split(' ').map(Number)
   return children.find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('envoy')) ?? program
 }

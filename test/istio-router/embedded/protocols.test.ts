@@ -2,9 +2,11 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { buffer, text } from 'node:stream/consumers'
+import { queryObjects } from 'node:v8'
 import { test, type Test } from 'tap'
 import { WebSocket, WebSocketServer, type ClientOptions } from 'ws'
 import { ask, askHttp2, http2, raw } from '../../support/client.ts'
+import { eventually } from '../../support/wait.ts'
 import { serverAuthority, TestRouter, type AppOptions } from './support.ts'
 
 const ca = serverAuthority.certificate
@@ -322,4 +324,42 @@ test('an app that does not read holds back the client', async (t) => {
   const [answer] = (await once(socket, 'data')) as [Buffer]
   t.match(answer.toString(), /100000000$/)
   socket.destroy()
+})
+
+test('a large answer to a request to upgrade arrives whole', async (t) => {
+  const router = await TestRouter.start(t)
+  const size = 12_000_000
+  const { host } = await router.serve({ handler: (_request, response) => response.end(Buffer.alloc(size)) })
+  const request = httpRequest({ port: router.http, headers: { host, connection: 'upgrade', upgrade: 'websocket' } }).end()
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  t.equal((await buffer(response)).length, size)
+})
+
+test('an HTTP/2 connection without streams ends by the idle timeout, one with a stream does not', async (t) => {
+  const router = await TestRouter.start(t, { settings: { clientIdleTimeout: '0.3s' } })
+  let release: () => void = () => {}
+  const { host } = await router.serve({ handler: (_request, response) => (release = () => response.end('late')) })
+  const [idle, busy] = [http2(router.http), http2(router.http)]
+  const answer = askHttp2(busy, { ':path': '/', ':authority': host })
+  await once(idle, 'close')
+  t.notOk(busy.closed)
+  release()
+  t.equal((await answer).body.toString(), 'late')
+  await once(busy, 'close')
+})
+
+test('nothing is left of an HTTP/2 connection that broke', async (t) => {
+  const router = await TestRouter.start(t)
+  const { host } = await router.serve()
+  // The class of sessions, which Node does not export.
+  const other = http2(router.http).on('connect', () => other.destroy())
+  const type = Object.getPrototypeOf(other.constructor) as new () => object
+  const before = queryObjects(type)
+  for (let i = 0; i < 5; i++) {
+    const session = http2(router.http)
+    await askHttp2(session, { ':path': '/', ':authority': host })
+    session.destroy()
+  }
+  await eventually(() => queryObjects(type) <= before)
+  t.pass()
 })

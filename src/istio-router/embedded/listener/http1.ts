@@ -11,11 +11,21 @@ import { readHead } from './http1-head.ts'
 /** Time that a client gets to send the rest of a request that has been answered already, milliseconds. */
 const lingerTime = 5000
 
+/** As Node notes at a connection which response has it. */
+type Answering = Socket & { _httpMessage?: ServerResponse | null }
+
+interface Connection {
+  peer: Peer
+  /** That of the request that came last. */
+  last?: ServerResponse
+  upgrading?: true
+}
+
 /** Serves HTTP/1.1 on connections that are handed to it. */
 export class Http1Server {
   readonly #server: http.Server
   readonly #manager: Manager
-  readonly #peers = new WeakMap<Duplex, Peer>()
+  readonly #connections = new WeakMap<Duplex, Connection>()
 
   constructor(manager: Manager) {
     const { config } = manager
@@ -33,21 +43,22 @@ export class Http1Server {
     }
     this.#server = http.createServer(options)
     this.#server.maxHeadersCount = 0
-    this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response, false))
-    this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response, true))
-    this.#server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) =>
-      response.writeHead(417, { connection: 'close' }).end(),
-    )
+    this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#receive(request, response, false))
+    this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => this.#receive(request, response, true))
+    this.#server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+      this.#connections.get(request.socket)!.last = response
+      response.writeHead(417, { connection: 'close' }).end()
+    })
     for (const event of ['upgrade', 'connect']) {
-      this.#server.on(event, (request: IncomingMessage, socket: Socket, head: Buffer) => this.#serveUpgrade(request, socket, head))
+      this.#server.on(event, (request: IncomingMessage, socket: Socket, head: Buffer) => this.#receiveUpgrade(request, socket, head))
     }
-    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuse(error, socket))
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Answering) => this.#refuse(error, socket))
     // Begins the watch over slow headers, which a server that listens by itself begins when it does.
     this.#server.emit('listening')
   }
 
   accept(socket: Duplex, peer: Peer): void {
-    this.#peers.set(socket, peer)
+    this.#connections.set(socket, { peer })
     this.#server.emit('connection', socket)
     socket.resume()
   }
@@ -61,27 +72,50 @@ export class Http1Server {
     this.#server.closeAllConnections()
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse, expectContinue: boolean): void {
-    if (response.socket === null) return this.#serveLater(request, response, expectContinue)
-    const peer = this.#peers.get(request.socket)!
-    const { head, fault } = readHead(request, this.#manager.config, peer, expectContinue)
-    const exchange = new Exchange(this.#manager, new Http1Downstream(this.#manager, request, response, fault !== undefined), head)
-    if (fault) exchange.reply(fault.status, '', fault.flag, fault.detail)
-    else exchange.start()
-  }
-
   /** A pipelined request has its turn when the one before it has its answer: one connection costs one instance at a time. */
-  #serveLater(request: IncomingMessage, response: ServerResponse, expectContinue: boolean): void {
+  #receive(request: IncomingMessage, response: ServerResponse, expectContinue: boolean): void {
     const { socket } = request
-    socket.pause()
+    const connection = this.#connections.get(socket)!
+    connection.last = response
+    if (response.socket !== null) return this.#serve(request, response, expectContinue)
+    // Not at once: Node never again reads from a connection that is upgraded while it is paused.
+    process.nextTick(() => {
+      if (response.socket === null && !connection.upgrading) socket.pause()
+    })
     response.once('socket', () => {
       socket.resume()
       this.#serve(request, response, expectContinue)
     })
   }
 
+  #serve(request: IncomingMessage, response: ServerResponse, expectContinue: boolean): void {
+    const { peer } = this.#connections.get(request.socket)!
+    const { head, fault } = readHead(request, this.#manager.config, peer, expectContinue)
+    const exchange = new Exchange(this.#manager, new Http1Downstream(this.#manager, request, response, fault !== undefined), head)
+    if (fault) exchange.reply(fault.status, '', fault.flag, fault.detail)
+    else exchange.start()
+  }
+
+  /** So has a request to upgrade; what follows it waits in the connection, which those before it would have read on. */
+  #receiveUpgrade(request: IncomingMessage, socket: Socket, rest: Buffer): void {
+    socket.on('error', () => {})
+    // Node no longer tells the responses to those before, nor this one's.
+    socket.on('drain', () => (socket as Answering)._httpMessage?.emit('drain'))
+    if (rest.length > 0) socket.unshift(rest)
+    const connection = this.#connections.get(socket)!
+    connection.upgrading = true
+    const { last } = connection
+    if (!last || last.closed) return this.#serveUpgrade(request, socket)
+    const hold = (): unknown => socket.pause()
+    socket.on('resume', hold)
+    last.once('close', () => {
+      socket.off('resume', hold)
+      if (!socket.destroyed) this.#serveUpgrade(request, socket)
+    })
+  }
+
   /** Node hands over the bare connection; until it is known what comes of it, it is answered through a response of its own. */
-  #serveUpgrade(request: IncomingMessage, socket: Socket, rest: Buffer): void {
+  #serveUpgrade(request: IncomingMessage, socket: Socket): void {
     const response = new ServerResponse(request)
     response.shouldKeepAlive = false
     response.assignSocket(socket)
@@ -89,13 +123,11 @@ export class Http1Server {
       response.detachSocket(socket)
       socket.destroySoon()
     })
-    socket.on('error', () => {})
     socket.on('close', () => response.emit('close'))
-    if (rest.length > 0) socket.unshift(rest)
     this.#serve(request, response, false)
   }
 
-  #refuse({ code }: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: ServerResponse | null }): void {
+  #refuse({ code }: NodeJS.ErrnoException, socket: Answering): void {
     this.#manager.shared.metrics.requests[4]!++
     if (socket.writable && !socket._httpMessage?.headersSent)
       socket.write(`HTTP/1.1 ${refusals[code ?? ''] ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)

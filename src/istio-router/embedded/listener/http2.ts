@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { Downstream, Peer } from '../downstream.ts'
 import { Exchange } from '../exchange.ts'
 import type { Headers } from '../http/headers.ts'
+import { SessionIdle } from '../http/session-idle.ts'
 import type { Manager } from '../manager.ts'
 import { pseudoFree } from '../upstream/http2.ts'
 import { BodyWriter } from './body-writer.ts'
@@ -36,10 +37,13 @@ export class Http2Server {
       const peer = this.#accepting!
       this.#sessions.set(session, peer)
       session.setLocalWindowSize(limits.connectionWindow)
-      session.setTimeout(idleTimeout, () => session.close())
+      const idle = new SessionIdle(session, idleTimeout)
       session.on('error', () => session.destroy())
       session.on('close', () => this.#sessions.delete(session))
-      session.on('stream', (stream, _headers, flags, raw) => this.#serve(stream, flags, raw, peer))
+      session.on('stream', (stream, _headers, flags, raw) => {
+        idle.carries(stream)
+        this.#serve(stream, flags, raw, peer)
+      })
     })
     this.#server.on('sessionError', () => {})
   }

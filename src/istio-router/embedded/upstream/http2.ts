@@ -1,4 +1,5 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
+import { SessionIdle } from '../http/session-idle.ts'
 import { connect, type Target } from './connect.ts'
 import { pump } from './pump.ts'
 import type { Attempt, AttemptEvents, Pool, UpstreamRequest } from './attempt.ts'
@@ -43,6 +44,7 @@ type Opened = (error: Error | null, session: ClientHttp2Session | undefined) => 
 /** One HTTP/2 connection, or one that is being made. */
 class Connection {
   #session: ClientHttp2Session | undefined
+  #idle: SessionIdle | undefined
   #waiting: Opened[] | undefined = []
   #streams = 0
   #served = 0
@@ -52,11 +54,11 @@ class Connection {
   readonly #gone: (connection: Connection) => void
 
   constructor(target: Target, gone: (connection: Connection) => void) {
-    const { maxRequests, maxStreams, maxAge } = target.cluster.http
+    const { maxRequests, maxStreams, maxAge, idleTimeout } = target.cluster.http
     this.#maxRequests = maxRequests
     this.#maxStreams = maxStreams
     this.#gone = gone
-    if (maxAge > 0) setTimeout(() => this.#end(), maxAge).unref()
+    const age = maxAge > 0 ? setTimeout(() => this.#end(), maxAge).unref() : undefined
     connect(target, 'h2', (error, socket) => {
       if (error || !socket) {
         gone(this)
@@ -72,10 +74,11 @@ class Connection {
       session.setLocalWindowSize(1_048_576)
       session.on('error', () => {})
       session.once('goaway', () => gone(this))
-      session.once('close', () => gone(this))
-      session.setTimeout(target.cluster.http.idleTimeout, () => {
-        if (this.#streams === 0) session.close()
+      session.once('close', () => {
+        clearTimeout(age)
+        gone(this)
       })
+      this.#idle = new SessionIdle(session, idleTimeout)
       this.#open(null, session)
       if (this.#closing) this.close()
     })
@@ -103,6 +106,10 @@ class Connection {
     if (++this.#served >= this.#maxRequests) this.#gone(this)
     if (this.#session) opened(null, this.#session)
     else this.#waiting!.push(opened)
+  }
+
+  carries(stream: ClientHttp2Stream): void {
+    this.#idle!.carries(stream)
   }
 
   release(): void {
@@ -170,6 +177,7 @@ class Http2Attempt implements Attempt {
       return
     }
     this.#stream = stream
+    this.#connection.carries(stream)
     stream.on('response', (_headers, flags, raw?: string[]) =>
       this.#respond(stream, raw ?? [], (flags & NGHTTP2_FLAG_END_STREAM) !== 0, upgrade),
     )

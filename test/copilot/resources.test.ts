@@ -65,6 +65,11 @@ test('a resource is created, configured, unchanged, shown, rolled back and delet
   t.match(await conditions(), [{ status: 'False', message: 'it is not in force on every router; no router has such labels' }])
   await report(2, true)
   t.match((await ask('POST', `${copilot.api}${one}/rollback`, { to: 1 })).body, { outcome: 'configured' })
+  t.match(
+    await ask('PUT', `${copilot.api}${one}`, virtualService('hello.mesh.test', -1)),
+    { status: 422, body: { message: /^spec\.http\[0\]\.route\[0\]\.weight: -1/ } },
+    'of one there is no need to say which',
+  )
   t.match(await ask('POST', `${copilot.api}${one}/rollback`, { to: 9 }), {
     status: 404,
     body: { code: 'MESH_VERSION_UNKNOWN', message: /kept are 3, 2, 1/ },

@@ -64,7 +64,7 @@ function refuse(checked: Checked[]): void {
   const refused = checked
     .map(({ findings }, document) => ({ document, findings }))
     .filter(({ findings }) => findings.some(({ severity }) => severity === 'error'))
-  if (refused.length) throw new ResourcesRefused(refused)
+  if (refused.length) throw new ResourcesRefused(refused, checked.length)
 }
 
 function foreign(resource: Draft, world: World): Finding[] {

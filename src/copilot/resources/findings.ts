@@ -10,7 +10,8 @@ const statuses: Record<string, number> = { [NameUnknown.code]: 404, [SpaceAmbigu
 export class ResourcesRefused extends Problem {
   readonly problems: (ProblemBody & { document: number })[]
 
-  constructor(refused: { document: number; findings: Finding[] }[]) {
+  /** Of `sent` documents those that are refused. */
+  constructor(refused: { document: number; findings: Finding[] }[], sent: number) {
     const errors = refused.flatMap(({ document, findings }) =>
       findings.filter(({ severity }) => severity === 'error').map((finding) => ({ document, finding })),
     )
@@ -19,7 +20,7 @@ export class ResourcesRefused extends Problem {
     super(
       first!.finding.code,
       status,
-      errors.map(({ document, finding }) => `document ${document + 1}: ${sentence(finding)}`).join('; '),
+      errors.map(({ document, finding }) => `${sent > 1 ? `document ${document + 1}: ` : ''}${sentence(finding)}`).join('; '),
       first!.finding.path,
     )
     this.problems = errors.map(({ document, finding: { code, path, message } }) => ({ document, code, path, message }))

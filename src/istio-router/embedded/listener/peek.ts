@@ -6,7 +6,9 @@ import type { Socket } from 'node:net'
  */
 export function peek(socket: Socket, timeout: number, look: (seen: Buffer) => number | undefined, done: () => void): void {
   let seen: Buffer = Buffer.alloc(0)
-  const timer = timeout > 0 ? setTimeout(() => socket.destroy(), timeout) : undefined
+  let last: NodeJS.Immediate | undefined
+  // What has come while the event loop was busy is read before it is held to be missing.
+  const timer = timeout > 0 ? setTimeout(() => (last = setImmediate(() => socket.destroy())), timeout) : undefined
   const onData = (chunk: Buffer): void => {
     seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk])
     const taken = look(seen)
@@ -18,6 +20,7 @@ export function peek(socket: Socket, timeout: number, look: (seen: Buffer) => nu
   }
   const stop = (): void => {
     clearTimeout(timer)
+    clearImmediate(last)
     socket.off('data', onData).off('end', onEnd).off('close', stop)
   }
   const onEnd = (): void => {

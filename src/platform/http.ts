@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { validateHeaderValue } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { ConnectionOptions } from 'node:tls'
 import { Pool, type Dispatcher } from 'undici'
@@ -73,6 +74,7 @@ export class HttpClient {
   async request({ method = 'GET', path, headers, body, signal, timeout = this.#timeout }: HttpRequest): Promise<HttpAnswer> {
     const url = this.origin + path.replace(/\?.*/s, '')
     try {
+      checkSendable(path, headers)
       const answer = await this.#pool.request({ method, path, headers, body, signal, headersTimeout: timeout, bodyTimeout: timeout })
       return { status: answer.statusCode, headers: answer.headers, body: await this.#read(answer.body, url) }
     } catch (error) {
@@ -84,6 +86,7 @@ export class HttpClient {
   /** The answer's body as a stream, for what is too long to hold; the status is checked to be 200. */
   async stream({ path, headers, signal }: Pick<HttpRequest, 'path' | 'headers' | 'signal'>): Promise<{ status: number; body: Readable }> {
     try {
+      checkSendable(path, headers)
       const { statusCode, body } = await this.#pool.request({
         method: 'GET',
         path,
@@ -113,6 +116,12 @@ export class HttpClient {
     }
     return Buffer.concat(parts, length)
   }
+}
+
+/** undici's pool counts a connection as busy for ever for whose sake a request was tried that cannot be sent; so none reaches it. */
+function checkSendable(path: string, headers: Record<string, string> = {}): void {
+  if (!/^\/[\x21-\xff]*$/.test(path)) throw new TypeError('the path is none that can be asked for')
+  for (const [name, value] of Object.entries(headers)) validateHeaderValue(name, value)
 }
 
 /** A header's first value. */

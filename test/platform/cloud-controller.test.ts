@@ -104,6 +104,7 @@ test('what is no whole list is an error', async (t) => {
     ['an empty page with more to come', page([], 5, { href: 'http://x/v3/routes?page=2' }), { code: 'MESH_CC_LIST_SHORT' }],
     ['pages in a circle', page([good], 1, { href: '/v3/routes?per_page=5000' }), { code: 'MESH_CC_LIST_SHORT' }],
     ['a next that is no address', page([good], 2, { href: 'http://[' }), { code: 'MESH_CC_LIST_SHORT' }],
+    ['a next that is no web address', page([good], 2, { href: 'mailto:a' }), { code: 'MESH_CC_LIST_SHORT' }],
   ] as const) {
     server.answers.set(
       '/v3/routes',

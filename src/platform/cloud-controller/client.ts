@@ -184,7 +184,8 @@ interface Repeatable {
 /** The path and query of a link; the host is ours, whatever name Cloud Controller has for itself, so that no token goes elsewhere. */
 function pathOf(href: string, base: string): string {
   try {
-    const { pathname, search } = new URL(href, base)
+    const { protocol, pathname, search } = new URL(href, base)
+    if (!/^https?:$/.test(protocol)) throw new TypeError(`${protocol} is no scheme of Cloud Controller`)
     return pathname + search
   } catch (error) {
     throw ListShort(`${base}: pagination.next.href: ${messageOf(error)}`, 0, 0)

@@ -6,6 +6,9 @@ import { stringify } from 'yaml'
 import { isFree, randomPort } from '../../src/start/ports.ts'
 import { eventually } from './wait.ts'
 
+/** Characters of a program's output that are kept at least, the newest. */
+const outputKept = 20_000_000
+
 /** One of our programs as a process of its own, with what it wrote to standard output and error. */
 export class TestProgram {
   readonly name: string
@@ -20,7 +23,10 @@ export class TestProgram {
     this.file = file
     this.child = child
     this.healthPort = healthPort
-    const collect = (chunk: Buffer): void => void (this.output += chunk.toString())
+    const collect = (chunk: Buffer): void => {
+      this.output += chunk.toString()
+      if (this.output.length > 2 * outputKept) this.output = this.output.slice(-outputKept)
+    }
     child.stdout?.on('data', collect)
     child.stderr?.on('data', collect)
     const kill = (): void => void child.kill('SIGKILL')

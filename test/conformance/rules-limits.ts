@@ -283,7 +283,7 @@ behaviour(
     })
     t.match(
       degraded.message,
-      new RegExp(`router embedded refuses the rules of ${host} .*rate_limits: is not supported by the embedded engine`),
+      new RegExp(`router embedded\\S* refuses the rules of ${host} .*rate_limits: is not supported by the embedded engine`),
     )
     await apply(virtualService(other, says('changed')))
     t.equal((await ask(router.http, other)).body, 'changed')

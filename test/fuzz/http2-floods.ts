@@ -70,7 +70,7 @@ export const http2Floods: Part = {
         await Promise.all(attack(floods[0]!))
         target.seen.length = 0
       }
-      const end = performance.now() + run.seconds * 500
+      const end = performance.now() + run.seconds * 1000
       do {
         for (const flood of floods) {
           const attackers = attack(flood)

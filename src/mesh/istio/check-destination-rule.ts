@@ -40,6 +40,9 @@ function checkParts(policy: TrafficPolicy | PortTrafficPolicy, path: string, nam
   checkTls(policy, `${path}.tls`, namespace, findings)
 }
 
+/** Linux takes up to 32767 s, tcp(7). */
+const keepalive = { most: 32_767_000 }
+
 function checkPool({ connectionPool: pool }: PortTrafficPolicy, path: string, findings: Findings): void {
   if (!pool) return
   const { http, tcp } = pool
@@ -50,8 +53,8 @@ function checkPool({ connectionPool: pool }: PortTrafficPolicy, path: string, fi
       if (value !== undefined && value < 0) findings.error(`${path}.${part}.${name}`, `${value} is below 0`)
     }
   }
-  const duration = (value: string | undefined, at: string, zero = false): void => {
-    if (value !== undefined) findings.fault(`${path}.${at}`, durationFault(value, { zero }))
+  const duration = (value: string | undefined, at: string, bounds: { zero?: boolean; most?: number } = {}): void => {
+    if (value !== undefined) findings.fault(`${path}.${at}`, durationFault(value, bounds))
   }
   if (http) {
     whole(http, 'http', ['http1MaxPendingRequests', 'http2MaxRequests', 'maxRequestsPerConnection', 'maxRetries', 'maxConcurrentStreams'])
@@ -71,9 +74,9 @@ function checkPool({ connectionPool: pool }: PortTrafficPolicy, path: string, fi
   if (tcp.maxConnections === 0) findings.warn(`${path}.tcp.maxConnections`, '0 is read as not set, as Istio does; write 1 for the least')
   duration(tcp.connectTimeout, 'tcp.connectTimeout')
   duration(tcp.maxConnectionDuration, 'tcp.maxConnectionDuration')
-  duration(tcp.idleTimeout, 'tcp.idleTimeout', true)
-  duration(tcp.tcpKeepalive?.time, 'tcp.tcpKeepalive.time')
-  duration(tcp.tcpKeepalive?.interval, 'tcp.tcpKeepalive.interval')
+  duration(tcp.idleTimeout, 'tcp.idleTimeout', { zero: true })
+  duration(tcp.tcpKeepalive?.time, 'tcp.tcpKeepalive.time', keepalive)
+  duration(tcp.tcpKeepalive?.interval, 'tcp.tcpKeepalive.interval', keepalive)
 }
 
 function checkOutliers({ outlierDetection: outlier }: PortTrafficPolicy, path: string, findings: Findings): void {

@@ -1,9 +1,13 @@
 import type { Limits } from './check-match.ts'
 import { codes, within, type Findings } from './finding.ts'
+import { headerValueFault } from './header-values.ts'
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** What the routers themselves tell apps, callers and each other. */
 const internal = /^(x-cf-|x-vcap-|x-envoy-|x-mesh-)/i
+
+/** What tells where a message ends. With another value, what is left of it is taken for the next one. */
+const framing = /^(content-length|transfer-encoding)$/i
 
 export const isHeaderName = (name: string): boolean => token.test(name)
 
@@ -27,7 +31,9 @@ export function checkHeaders(
       for (const [name, value] of Object.entries(operations?.[verb] ?? {})) {
         const at = within(within(within(path, side), verb), name)
         checkName(name, at, findings, side === 'request')
-        findings.fault(at, valueFault(value))
+        if (framing.test(name))
+          findings.error(at, `${name} says where a message ends, which the routers alone know; leave it out`, codes.refused)
+        findings.fault(at, headerValueFault(value))
         bytes += Buffer.byteLength(name) + Buffer.byteLength(value)
       }
     }
@@ -45,15 +51,6 @@ function checkName(name: string, path: string, findings: Findings, authority: bo
   if (!isHeaderName(name)) return findings.error(path, `${JSON.stringify(name)} is no name of a header`)
   if (internal.test(name))
     findings.error(path, `${name} belongs to the platform: X-CF-*, X-Vcap-*, x-envoy-* and x-mesh-* cannot be changed`, codes.refused)
-}
-
-/** Envoy replaces %…% in a value; %% is a percent sign. */
-function valueFault(value: string): string | undefined {
-  if (/[\0-\x08\x0a-\x1f\x7f]/.test(value)) return 'has a control character'
-  const rest = value.replaceAll('%%', '').replace(/%[A-Z_0-9]+(\([^()%]*\))?(:\d+)?%/g, '')
-  return rest.includes('%')
-    ? `${JSON.stringify(value)} has a single %; write %% for a percent sign, or a whole variable as %REQ(NAME)%`
-    : undefined
 }
 
 /** A header that a match looks at. */

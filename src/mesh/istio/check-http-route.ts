@@ -1,6 +1,7 @@
 import { checkHeaders, isHeaderName } from './check-headers.ts'
 import { checkHttpMatch, checkString, type Limits } from './check-match.ts'
 import { codes, within, type Findings } from './finding.ts'
+import { hasControls } from './header-values.ts'
 import type { Destination, HttpRoute } from './types.ts'
 import { durationFault, fineFault, labelFault, milliseconds, percentFault, portFault, regexFault, wildcardFault } from './values.ts'
 
@@ -163,6 +164,13 @@ function checkRedirect({ redirect }: HttpRoute, path: string, findings: Findings
   if (scheme && scheme !== 'http' && scheme !== 'https')
     findings.error(`${path}.scheme`, `${JSON.stringify(scheme)} is neither http nor https`)
   if (port) findings.fault(`${path}.port`, portFault(port))
+  checkText({ uri, authority }, path, findings)
+}
+
+/** What stands in a header or in a path. */
+function checkText(texts: Record<string, string | undefined>, path: string, findings: Findings): void {
+  for (const [name, text] of Object.entries(texts))
+    if (text && hasControls(text)) findings.error(`${path}.${name}`, 'has a control character')
 }
 
 function checkDirectResponse({ directResponse }: HttpRoute, path: string, findings: Findings): void {
@@ -221,6 +229,7 @@ function checkRewrite({ rewrite, headers, match }: HttpRoute, path: string, { fi
   const { uri, uriRegexRewrite, authority } = rewrite
   if (uri && uriRegexRewrite) findings.error(`${path}.rewrite`, 'only one of uri and uriRegexRewrite can be given')
   if (!uri && !uriRegexRewrite && !authority) findings.error(`${path}.rewrite`, 'needs uri, uriRegexRewrite or authority')
+  checkText({ uri, authority }, `${path}.rewrite`, findings)
   if (uri && match?.some((one) => one.uri?.regex))
     findings.warn(`${path}.rewrite.uri`, 'replaces the whole path where the match is a regex')
   if (!uriRegexRewrite) return

@@ -31,8 +31,11 @@ export function checkHttpMatch(match: HttpMatch, path: string, findings: Finding
       if (!(table === 'withoutHeaders' && condition.regex === '*')) checkString(condition, at, findings, limits)
     }
   }
-  for (const [name, condition] of Object.entries(queryParams))
-    checkString(condition, within(within(path, 'queryParams'), name), findings, limits)
+  for (const [name, condition] of Object.entries(queryParams)) {
+    const at = within(within(path, 'queryParams'), name)
+    if (!name) findings.error(at, 'has no name; write that of a parameter')
+    checkString(condition, at, findings, limits)
+  }
   if (match.ignoreUriCase && match.uri?.regex)
     findings.warn(within(path, 'ignoreUriCase'), 'has no effect on a regex; write (?i) at its beginning', codes.ignored)
   if (port) findings.fault(within(path, 'port'), portFault(port))

@@ -22,7 +22,7 @@ for (const subnet of [
   const [address, bits] = subnet.split('/')
   denied.addSubnet(address!, Number(bits), 'ipv4')
 }
-for (const subnet of ['::/127', '64:ff9b::/96', 'fc00::/7', 'fe80::/10', 'ff00::/8']) {
+for (const subnet of ['::/96', '64:ff9b::/96', '64:ff9b:1::/48', '2002::/16', 'fc00::/7', 'fe80::/10', 'fec0::/10', 'ff00::/8']) {
   const [address, bits] = subnet.split('/')
   denied.addSubnet(address!, Number(bits), 'ipv6')
 }
@@ -123,6 +123,7 @@ function checkEndpoint(
   else if (address.startsWith('unix:'))
     findings.error(at, 'Unix sockets of a router are not reachable; write an address', codes.addressDenied)
   else if (isIP(address)) {
+    if (address.includes('%')) findings.error(at, `${address} has a zone, which means an interface of one machine; write it without`)
     if (!operator && !isPublicAddress(address, egress.allowed))
       findings.error(
         at,

@@ -31,6 +31,10 @@ const exportTo = ignored('a rule shapes only routes of its own space, so there i
 
 const unknownCallers = refused('callers are known on the internal listener alone, which serves HTTP; write an http rule, or leave it out')
 
+const written: Support = {
+  ...both,
+  but: "the platform's own headers are refused, and those that say where a message ends; so are Envoy's variables that tell of the router itself, as %ENVIRONMENT(…)%",
+}
 /** What becomes of the conditions of a request, in a VirtualService and in a RateLimit. */
 const match: Record<string, Support> = {
   ...all(both, 'authority headers{} ignoreUriCase method name port queryParams{} scheme uri withoutHeaders{}'),
@@ -69,12 +73,9 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     ...under('http[].match[]', match),
     ...under('http[]', {
       ...all(both, 'route[].destination.host route[].destination.subset route[].destination.port.number route[].weight'),
-      ...all(
-        both,
-        'headers.request.add headers.request.set headers.request.remove headers.response.add headers.response.set headers.response.remove',
-      ),
-      ...all(both, 'route[].headers.request.add route[].headers.request.set route[].headers.request.remove'),
-      ...all(both, 'route[].headers.response.add route[].headers.response.set route[].headers.response.remove'),
+      ...all(written, 'headers.request.add headers.request.set headers.response.add headers.response.set'),
+      ...all(written, 'route[].headers.request.add route[].headers.request.set route[].headers.response.add route[].headers.response.set'),
+      ...all(both, 'headers.request.remove headers.response.remove route[].headers.request.remove route[].headers.response.remove'),
       ...all(both, 'redirect.authority redirect.derivePort redirect.port redirect.redirectCode redirect.scheme redirect.uri'),
       ...all(both, 'directResponse.status directResponse.body.string directResponse.body.bytes delegate.name delegate.namespace'),
       ...all(both, 'rewrite.uri rewrite.authority rewrite.uriRegexRewrite.match rewrite.uriRegexRewrite.rewrite'),

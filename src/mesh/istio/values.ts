@@ -63,11 +63,15 @@ export function milliseconds(text: string): number | undefined {
   return (text.startsWith('-') ? -1 : 1) * Number(sum.toPrecision(15))
 }
 
-/** A duration of at least a millisecond, to the millisecond. */
-export function durationFault(text: string, { zero = false } = {}): Fault {
+/** The longest duration, milliseconds: 64 bits of nanoseconds, as Go and Envoy count it. */
+const longest = 2_562_047 * 3_600_000
+
+/** A duration of at least a millisecond, to the millisecond, and of at most `most` of them. */
+export function durationFault(text: string, { zero = false, most = longest } = {}): Fault {
   const value = milliseconds(text)
   if (value === undefined) return `${JSON.stringify(text)} is no duration; write one as 500ms, 1.5s or 2m`
   if (value === 0 && zero) return undefined
+  if (value > most) return `${text} is too long; write at most ${Math.floor(most / 3_600_000)}h`
   if (value < 1) return `${text} is shorter than a millisecond; write at least 1ms`
   if (!Number.isInteger(value)) return `${text} is finer than a millisecond; write ${Math.round(value)}ms`
   return undefined
@@ -80,10 +84,15 @@ export function fineFault(value: number): Fault {
   return value === 0 || (value >= 0.0001 && value <= 100) ? undefined : `${value} is no percentage; write 0, or 0.0001 to 100`
 }
 
+/** What a backslash makes of what follows it: a character by its number, or anything else. */
+const escapes = /\\(?:x\{([\da-f]+)\}|([1-7][0-7]{2})|.)/gis
+
 /** A regular expression that Envoy will take. `limit` is its greatest length. */
 export function regexFault(regex: string, limit = 1024): Fault {
   if (!regex) return 'is empty; write a regular expression'
   if (regex.length > limit) return `is longer than ${limit} characters; write a shorter expression, or several matches`
+  const wide = [...regex.matchAll(escapes)].find(([, hex = '0', octal = '0']) => parseInt(hex, 16) > 0xff || parseInt(octal, 8) > 0xff)
+  if (wide) return `${wide[0]} is no byte, and bytes are what routers compare; write the character itself`
   try {
     RE2JS.compile(regex)
     return undefined

@@ -171,7 +171,11 @@ export const SecretsOff = problem(
   501,
   () => 'secrets cannot be kept: the operator has given copilot no key to encrypt them with (encryption.keys)',
 )
-export const SecretSealed = problem('MESH_SECRET_SEALED', 503, (name: string, why: string) => `the secret ${name} cannot be opened: ${why}`)
+export const SecretSealed = problem(
+  'MESH_SECRET_SEALED',
+  503,
+  (name: string, why: string) => `the secret ${name} cannot be opened: ${why}. Give copilot that key again, or set the secret anew`,
+)
 export const SecretUnknown = problem(
   'MESH_SECRET_UNKNOWN',
   404,

@@ -76,6 +76,19 @@ test('developers write in their space, auditors read, operators manage all', asy
   t.match(await apply({ ...person('x'), scope: ['cloud_controller.admin_read_only'] }, rule('hello.mesh.test')), { status: 403 })
 })
 
+test('a role counts as far as the scopes of the token go, whatever other tokens of its user have', async (t) => {
+  const reading = { ...person('dev'), scope: ['cloud_controller.read'] }
+  t.match(await as(person('dev'), 'GET', one), { status: 200 })
+  t.match(await as(reading, 'GET', one), { status: 200 })
+  const missing = { status: 403, body: { code: 'MESH_SCOPE_MISSING', message: /cloud_controller\.write/ } }
+  t.match(await apply(reading, rule('hello.mesh.test')), missing)
+  t.match(await as(reading, 'DELETE', one), missing)
+  t.match(await as({ ...person('dev'), scope: ['openid'] }, 'GET', one), {
+    status: 403,
+    body: { code: 'MESH_SCOPE_MISSING', message: /cloud_controller\.read/ },
+  })
+})
+
 test('in a suspended organization only operators change anything, and everybody reads on', async (t) => {
   const suspend = (suspended?: true) =>
     copilot.change('e1', [{ kind: 'organization', key: 'org', value: { name: 'acme', ...(suspended && { suspended }) } }])
@@ -166,6 +179,12 @@ test('everybody sees what is in his spaces, and nothing of the others', async (t
   const hosts = async (claims: object) => (await as(claims, 'GET', '/v1/routes')).body.items.map(({ host }: any) => host)
   t.strictSame(await hosts(person('dev')), ['hello.mesh.test'])
   t.strictSame(await hosts(person('manager')), ['shop.mesh.test'])
+  const services = async (claims: object, query = '') =>
+    (await as(claims, 'GET', `/v1/services${query}`)).body.items.map(({ name }: any) => name)
+  t.strictSame(await services(person('auditor')), ['hello', 'shop'])
+  const cursor = Buffer.from('space2 ').toString('base64url')
+  t.strictSame(await services(person('auditor'), `?cursor=${cursor}`), ['shop'])
+  t.strictSame(await services(person('dev'), `?cursor=${cursor}`), [], 'a cursor that he has made himself')
   const count = async (claims: object, path: string) => (await as(claims, 'GET', path)).body.items.length
   t.equal(await count(person('dev'), '/v1/apps'), 1)
   t.equal(await count(person('dev'), '/v1/instances'), 2)

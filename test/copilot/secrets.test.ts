@@ -71,6 +71,8 @@ test('a secret that routers could not use is refused, with every fault of it', a
   const expired = issueCertificate(authority, { commonName: 'old.test', dns: ['old.test'], days: -1 })
   t.match(await faults(expired), 'old.test expired on')
   t.match(await faults({ certificate: pair.certificate, key: pair.key, crl: 'x' }), /ca: is required[^]*crl: has no revocation list/)
+  const broken = '-----BEGIN X509 CRL-----\nbm9uZQ==\n-----END X509 CRL-----'
+  t.match(await faults({ ...content, ca: authority.certificate, crl: broken }), 'crl: revocation list 1 in it cannot be read')
   t.match((await copilot.get('/v1/secrets')).body.items, [])
   const soon = issueCertificate(authority, { commonName: 'soon.test', dns: ['soon.test'], days: 3 })
   t.match((await send('soon', soon)).body.warnings, [{ path: 'certificate', message: /soon\.test expires in 3 days/ }])
@@ -132,6 +134,11 @@ test('keys are rotated: the newest encrypts, older ones decrypt until all is enc
   t.match(rotating.output, /"sealed":1,"failed":0,"msg":"secrets are encrypted with the newest key"/)
   await restart([second])
   t.match(await opened(), { status: 200, body: { key: pair.key } }, 'the old key can go')
+  const third = { name: 'third', secret: 'a third random text of enough letters' }
+  await restart([third])
+  t.match(await opened(), { status: 503, body: { message: /set the secret anew/ } }, 'the key is lost')
+  t.match(await ask('PUT', `${rotating.api}/v1/secrets/dev/shop`, content), { status: 200, body: { outcome: 'configured' } })
+  t.match(await opened(), { status: 200, body: { key: pair.key } }, 'the same content, sealed again')
   await restart([])
   t.match(await ask('PUT', `${rotating.api}/v1/secrets/dev/new`, content), { status: 501, body: { code: 'MESH_SECRETS_OFF' } })
 })

@@ -1,9 +1,9 @@
 import { Problem, type ProblemBody } from '../../common/problem.ts'
-import { NameUnknown, NotInSpace, OrganizationSuspended, SpaceAmbiguous } from '../problems.ts'
+import { NameUnknown, NotInSpace, OrganizationSuspended, ScopeMissing, SpaceAmbiguous } from '../problems.ts'
 import { codes, sentence, type Finding } from '../../mesh/istio/finding.ts'
 
 /** What is about rights outweighs all else that is wrong. */
-const forbidden: string[] = [codes.notOwned, codes.operatorOnly, NotInSpace.code, OrganizationSuspended.code]
+const forbidden: string[] = [codes.notOwned, codes.operatorOnly, NotInSpace.code, OrganizationSuspended.code, ScopeMissing.code]
 const statuses: Record<string, number> = { [NameUnknown.code]: 404, [SpaceAmbiguous.code]: 409 }
 
 /** What is wrong with the documents of a request: the first error as the problem itself, every one in `problems`. */

@@ -1,4 +1,5 @@
 import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 
 /** What a secret holds, PEM: a keypair, the CAs of clients' certificates and their revocation list, or CAs alone. */
 export interface SecretContent {
@@ -33,7 +34,7 @@ export function inspect({ certificate, key, ca, crl }: SecretContent, now = Date
   if (certificate !== undefined && key === undefined) faults.push("key: is required: the certificate's private key, PEM")
   if (certificate === undefined && key !== undefined) faults.push('certificate: is required: the one that the key belongs to, PEM')
   if (crl !== undefined && ca === undefined) faults.push('ca: is required: the CAs whose certificates the list revokes')
-  if (crl !== undefined && !blocks(crl, 'X509 CRL').length) faults.push('crl: has no revocation list in PEM (-----BEGIN X509 CRL-----)')
+  if (crl !== undefined) checkLists(crl, faults)
 
   const chain = certificate === undefined ? [] : readCertificates('certificate', certificate, faults)
   const authorities = ca === undefined ? [] : readCertificates('ca', ca, faults)
@@ -77,6 +78,18 @@ function readCertificates(field: string, pem: string, faults: string[]): X509Cer
       return []
     }
   })
+}
+
+function checkLists(pem: string, faults: string[]): void {
+  const found = blocks(pem, 'X509 CRL')
+  if (!found.length) faults.push('crl: has no revocation list in PEM (-----BEGIN X509 CRL-----)')
+  for (const [position, block] of found.entries()) {
+    try {
+      createSecureContext({ crl: block })
+    } catch {
+      faults.push(`crl: revocation list ${position + 1} in it cannot be read`)
+    }
+  }
 }
 
 function checkTime(field: string, certificate: X509Certificate, now: number, faults: string[], warnings: Inspected['warnings']): void {

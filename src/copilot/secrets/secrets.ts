@@ -2,7 +2,7 @@ import type { Part } from '../../common/lifecycle.ts'
 import type { Logger } from '../../common/log.ts'
 import { messageOf } from '../../common/problem.ts'
 import type { Secret } from '../../mesh/records.ts'
-import { Faults, SecretUnknown } from '../problems.ts'
+import { Faults, SecretSealed, SecretUnknown } from '../problems.ts'
 import { canonical } from '../records.ts'
 import type { Keyed, Store } from '../store/store.ts'
 import { inspect, versionOf, type Inspected, type SecretContent } from './content.ts'
@@ -68,7 +68,7 @@ export class Secrets implements Part {
     }
     const subject = keyOf(namespace, name)
     const before = await this.#record(subject)
-    if (before?.value.version === secret.version) return { outcome: 'unchanged', secret, warnings }
+    if (before?.value.version === secret.version && (await this.#opens(namespace, name))) return { outcome: 'unchanged', secret, warnings }
     const sealed = this.#keyring.seal(JSON.stringify(content), subject)
     await this.#store.putSecret({ namespace, name, sealed, author, at: Date.now() }, canonical(secret), most)
     return { outcome: before ? 'configured' : 'created', secret, warnings }
@@ -99,6 +99,17 @@ export class Secrets implements Part {
     if (!found) throw SecretUnknown(keyOf(namespace, name))
     const content = JSON.parse(this.#keyring.open(found.sealed, keyOf(namespace, name))) as SecretContent
     return { version: versionOf(content), ...content }
+  }
+
+  /** False where its key is lost, so that it is to be sealed again. */
+  async #opens(namespace: string, name: string): Promise<boolean> {
+    try {
+      await this.open(namespace, name)
+      return true
+    } catch (error) {
+      if ((error as { code?: string }).code === SecretSealed.code) return false
+      throw error
+    }
   }
 
   async #record(key: string): Promise<Keyed<'secret'> | undefined> {

@@ -13,6 +13,8 @@ import type { Store } from '../../store/store.ts'
 /** Scopes whose holders do everything, and those whose holders read everything. */
 export const operators = ['cloud_controller.admin', 'mesh.admin']
 const readers = [...operators, 'cloud_controller.admin_read_only', 'cloud_controller.global_auditor']
+/** What a token must hold, as at Cloud Controller, for its holder's roles to count. */
+const roleScopes = { reading: 'cloud_controller.read', writing: 'cloud_controller.write' }
 /** What a public key can verify; UAA's symmetric keys are never trusted. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']
 
@@ -38,6 +40,8 @@ export function tokenGuard(uaa: UaaConfig, cloudController: CopilotConfig['api']
       readsAll: holds(readers),
       roles: async (writing) => {
         if (!roles) throw ScopeMissing(writing ? operators : readers)
+        const needed = writing ? roleScopes.writing : roleScopes.reading
+        if (!holds([needed])) throw ScopeMissing([needed])
         return roles.of(String(user ?? client), token, writing)
       },
       spacesOf: async (organization) => (await store.list('space', { organization })).map(({ key }) => key),

@@ -57,7 +57,7 @@ export function services(api: Api, { store }: Copilot): void {
 /** All services by space and name, behind the one that the cursor names; a space is read as a whole, spaces one after the other. */
 async function* inOrder(store: Store, spaces: string[] | undefined, cursor: string | undefined): AsyncGenerator<Service> {
   const [, from = '', after = ''] = cursor === undefined ? [] : (/^(\S+) (.*)$/s.exec(decode(cursor)) ?? refuse())
-  if (from) yield* inSpace(store, from, after)
+  if (from && (spaces?.includes(from) ?? true)) yield* inSpace(store, from, after)
   for (let previous = from; ;) {
     const [next] = await store.list('space', { keys: spaces }, { after: previous, limit: 1 })
     if (!next) return

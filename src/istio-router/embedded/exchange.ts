@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { messageOf } from '../../common/problem.ts'
 import { normalizePath, splitTarget } from '../../mesh/path.ts'
 import { fieldValues } from '../../mesh/wire.ts'
 import type { Downstream, Peer, RequestHead } from './downstream.ts'
@@ -8,7 +9,7 @@ import type { WantedEndpoint } from './filters/named-instances.ts'
 import { Forward } from './forward.ts'
 import { settleClient, type Client } from './forwarded.ts'
 import type { Flag } from './http/failure.ts'
-import { Headers } from './http/headers.ts'
+import { Headers, isHopByHop } from './http/headers.ts'
 import type { Mutation } from './http/mutation.ts'
 import type { Manager } from './manager.ts'
 import { mirror, type Copies } from './mirror.ts'
@@ -217,12 +218,21 @@ export class Exchange {
     this.#responseAt = this.#lastActivity = performance.now()
     this.status = status
     this.#mutateResponse(headers)
-    this.#downstream.respond(status, headers, ended)
+    try {
+      this.#downstream.respond(status, headers, ended)
+    } catch (error) {
+      // What Node does not write, as a rule's field with a control character, ends this exchange alone.
+      this.detail = 'response_cannot_be_written'
+      this.transportFailure = messageOf(error)
+      this.#breakOff()
+      return
+    }
     if (ended) this.#finish()
   }
 
   /** False asks to wait for `resume`. */
   write(chunk: Buffer): boolean {
+    if (this.#state === 'done') return true
     this.bytesSent += chunk.length
     this.#lastActivity = performance.now()
     return this.#downstream.write(chunk)
@@ -230,8 +240,11 @@ export class Exchange {
 
   end(trailers: string[]): void {
     if (this.#state === 'done') return
-    if (trailers.length > 0) this.responseTrailers = new Headers(trailers)
-    this.#downstream.end(trailers)
+    if (trailers.length > 0) {
+      this.responseTrailers = new Headers(trailers)
+      this.responseTrailers.removeWhere(isHopByHop)
+    }
+    this.#downstream.end(this.responseTrailers.list)
     this.#finish()
   }
 
@@ -349,6 +362,7 @@ export class Exchange {
       passed: (chunk: Buffer) => this.#bodyPassed(chunk),
       trailers: () => {
         const changed = new Headers(trailers())
+        changed.removeWhere(isHopByHop)
         this.changeTrailers?.(changed, this)
         return changed.list
       },
@@ -415,7 +429,8 @@ export class Exchange {
     if (this.#requestEndedAt === 0) this.#copies?.drop()
     const { config, shared } = this.manager
     shared.metrics.active--
-    shared.metrics.requests[Math.floor(this.status / 100)]!++
+    // A status above 599 counts as a 5xx (RFC 9110 §15).
+    shared.metrics.requests[Math.min(5, Math.floor(this.status / 100))]!++
     this.manager.delete(this)
     for (const { path, wanted, line } of config.accessLogs) if (wanted(this)) shared.log.write(path, line(this))
   }

@@ -95,11 +95,11 @@ function send(
     passed() {},
   }
   if (content && !new Headers(request.headers).has('content-length')) request.headers.push('content-length', String(content.length))
-  const attempt = endpoint
-    .pool(cluster.versionFor(protocol), cluster.config, manager.shared.secrets)
-    .send({ ...request, body, expectContinue: false, upgrade: undefined }, events)
   const timer = setTimeout(() => {
     attempt.abort()
     done()
   }, patience).unref()
+  const attempt = endpoint
+    .pool(cluster.versionFor(protocol), cluster.config, manager.shared.secrets)
+    .send({ ...request, body, expectContinue: false, upgrade: undefined }, events)
 }

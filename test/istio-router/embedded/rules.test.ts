@@ -43,6 +43,61 @@ test('hosts with rules are found in their buckets, and all others as ever', asyn
   t.equal(await status('a.test', '/rule', { 'x-mesh-bucket': `pub/${bucketOf('plain.test')}` }), 418, 'what a client sends is replaced')
 })
 
+test('texts of rules beyond ASCII reach app and client as UTF-8', async (t) => {
+  const router = await TestRouter.start(t)
+  const { host } = await router.serve({
+    http2Handler: (request, response) => response.end(Buffer.from(request.url, 'latin1')),
+  })
+  const served = [{ destination: { host } }]
+  await router.change([
+    resource('VirtualService', 'utf8', {
+      hosts: [host],
+      http: [
+        { match: [{ uri: { prefix: '/redirect' } }], redirect: { uri: '/中', authority: 'é.test' } },
+        {
+          match: [{ uri: { prefix: '/prefix' } }],
+          rewrite: { uri: '/é中' },
+          headers: { response: { set: { 'x-back': 'é中' } } },
+          route: served,
+        },
+        { rewrite: { uriRegexRewrite: { match: '/(.)', rewrite: '/中\\1' } }, route: served },
+      ],
+    }),
+  ])
+  const utf8 = (text: unknown): string => Buffer.from(String(text), 'latin1').toString()
+  t.equal(utf8((await ask(router.http, host, { path: '/redirect' })).headers.location), 'http://é.test/中')
+  const { headers, body } = await ask(router.http, host, { path: '/prefix' })
+  t.same([utf8(headers['x-back']), body], ['é中', '/é中'])
+  t.match((await ask(router.http, host, { path: '/x' })).body, '/中x')
+})
+
+test('a rule whose texts no router can write harms its own requests alone', async (t) => {
+  const router = await TestRouter.start(t)
+  const { host } = await router.serve()
+  const other = await router.serve()
+  await router.change([
+    resource('VirtualService', 'control', {
+      hosts: [host],
+      http: [
+        { match: [{ uri: { prefix: '/redirect' } }], redirect: { uri: '/\x01' } },
+        {
+          match: [{ uri: { prefix: '/rewrite' } }],
+          rewrite: { uri: '/\x01' },
+          mirror: { host: other.host },
+          route: [{ destination: { host } }],
+        },
+      ],
+    }),
+  ])
+  for (let i = 0; i < 2; i++) {
+    // The second copy finds a connection that is open already.
+    t.equal((await ask(router.http, other.host)).status, 200)
+    t.equal((await ask(router.http, host, { path: '/rewrite' })).status, 502)
+  }
+  await t.rejects(ask(router.http, host, { path: '/redirect' }))
+  t.match(await router.logged(({ path }) => path === '/redirect'), { details: 'response_cannot_be_written' })
+})
+
 test('a regular expression means what it means to RE2, and none takes long', (t) => {
   const cases: [string, string, boolean][] = [
     ['a|b', 'ab', false],

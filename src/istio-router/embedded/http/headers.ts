@@ -77,7 +77,7 @@ export class Headers {
 }
 
 /** Fields that belong to one connection and are never passed on (RFC 9110 §7.6.1). `te` and `trailer` are dealt with where they matter. */
-const hopByHop = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te'])
+const hopByHop = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'te'])
 
 /** True for a field that is never passed from one connection to the next. */
 export function isHopByHop(name: string): boolean {

@@ -3,6 +3,7 @@ import {
   HeaderValueOption_HeaderAppendAction as Action,
   type HeaderValueOption,
 } from '../../../common/proto/gen/envoy/config/core/v3/base_pb.js'
+import { wireText } from '../../../mesh/wire.ts'
 import type { Exchange } from '../exchange.ts'
 import { Unsupported } from '../resources/support.ts'
 import { compileText } from './format.ts'
@@ -53,7 +54,7 @@ function removal(header: string): Mutation {
 function addition({ header, append, appendAction, keepEmptyValue }: HeaderValueOption): Mutation {
   const name = header?.key.toLowerCase() ?? ''
   if (name === '' || name.startsWith(':')) throw new Unsupported(`header ${name || '(without name)'}`)
-  const format = compileText(header!.value || Buffer.from(header!.rawValue).toString('latin1'), '')
+  const format = compileText(wireText(header!.value) || Buffer.from(header!.rawValue).toString('latin1'), '')
   const action = append === false ? Action.OVERWRITE_IF_EXISTS_OR_ADD : appendAction
   return (headers, exchange) => {
     const value = format(exchange)

@@ -53,7 +53,8 @@ export class BodyWriter {
     this.#settling = false
     if (this.#to.destroyed) return
     if (!block) {
-      if (first) this.#to.flushHeaders?.()
+      // A write of nothing, since Node's flushHeaders writes the fields as UTF-8, which their bytes are not to become again.
+      if (first && this.#to.flushHeaders) this.#to.write('', 'latin1')
       return
     }
     const bytes = block.subarray(0, this.#length)

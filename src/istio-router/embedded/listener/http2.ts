@@ -6,7 +6,7 @@ import { Exchange } from '../exchange.ts'
 import type { Headers } from '../http/headers.ts'
 import { SessionIdle } from '../http/session-idle.ts'
 import type { Manager } from '../manager.ts'
-import { pseudoFree } from '../upstream/http2.ts'
+import { fieldsOf } from '../upstream/http2.ts'
 import { BodyWriter } from './body-writer.ts'
 import { readHead } from './http2-head.ts'
 
@@ -26,6 +26,7 @@ export class Http2Server {
       maxHeaderListPairs: maxHeaderCount + 16,
       maxSessionMemory: 64,
       streamResetBurst: 200,
+      strictSingleValueFields: false,
       settings: {
         enableConnectProtocol: true,
         maxConcurrentStreams: limits.maxStreams,
@@ -85,13 +86,15 @@ class Http2Downstream implements Downstream {
   }
 
   informational(status: number, headers: string[]): void {
-    if (!this.#stream.headersSent && !this.#stream.destroyed) this.#stream.additionalHeaders({ ...pseudoFree(headers), ':status': status })
+    if (!this.#stream.headersSent && !this.#stream.closed) this.#stream.additionalHeaders({ ...fieldsOf(headers), ':status': status })
   }
 
   respond(status: number, headers: Headers, ended: boolean): void {
-    if (this.#stream.destroyed) return
-    if (!ended) this.#stream.on('wantTrailers', () => this.#stream.sendTrailers(pseudoFree(this.#trailers)))
-    this.#stream.respond({ ...pseudoFree(headers.list), ':status': status }, { endStream: ended, waitForTrailers: !ended })
+    if (this.#stream.closed) return
+    if (!ended) this.#stream.on('wantTrailers', () => this.#stream.sendTrailers(fieldsOf(this.#trailers)))
+    // Node writes no status above 599, which clients take for a 5xx (RFC 9110 §15).
+    const written = status > 599 ? 502 : status
+    this.#stream.respond({ ...fieldsOf(headers.list), ':status': written }, { endStream: ended, waitForTrailers: !ended })
     if (ended) this.#ignoreRest()
   }
 
@@ -107,7 +110,7 @@ class Http2Downstream implements Downstream {
 
   upgrade(headers: Headers): Duplex {
     headers.removeWhere((name) => name === 'upgrade' || name === 'sec-websocket-accept')
-    this.#stream.respond({ ...pseudoFree(headers.list), ':status': 200 })
+    if (!this.#stream.closed) this.#stream.respond({ ...fieldsOf(headers.list), ':status': 200 })
     return this.#stream
   }
 

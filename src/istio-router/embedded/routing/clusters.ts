@@ -5,6 +5,7 @@ import {
   WeightedClusterSchema,
   type RouteAction,
 } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import { wireText } from '../../../mesh/wire.ts'
 import type { Exchange } from '../exchange.ts'
 import { compileHeaderLists, type Mutation } from '../http/mutation.ts'
 import { Unsupported, requireSupported, unpack } from '../resources/support.ts'
@@ -81,7 +82,7 @@ function weighted(message: Value<'weightedClusters'>, hash: HashPolicy | undefin
       until: total,
       request: compileHeaderLists(cluster.requestHeadersToAdd, cluster.requestHeadersToRemove),
       response: compileHeaderLists(cluster.responseHeadersToAdd, cluster.responseHeadersToRemove),
-      authority: cluster.hostRewriteSpecifier.value || undefined,
+      authority: wireText(cluster.hostRewriteSpecifier.value ?? '') || undefined,
     }
   })
   if (total === 0) throw new Unsupported(`${at}.clusters`, 'have no weight')

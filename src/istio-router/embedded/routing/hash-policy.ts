@@ -59,14 +59,17 @@ function compileHashPolicy(policy: RouteAction_HashPolicy, at: string): (exchang
 }
 
 /** The value of a cookie. A client without it is given one where it has a time to live; one of 0 lasts as long as the browser. */
-function cookie({ name, path, ttl, attributes }: RouteAction_HashPolicy_Cookie): (exchange: Exchange) => string | undefined {
+function cookie({ name: written, path, ttl, attributes }: RouteAction_HashPolicy_Cookie): (exchange: Exchange) => string | undefined {
+  const name = wireText(written)
   const life = ttl && Math.round(millis(ttl, 0) / 1000)
-  const rest = [
-    ...(life ? [`Max-Age=${life}`] : []),
-    ...(path === '' ? [] : [`Path=${path}`]),
-    ...attributes.map((attribute) => (attribute.value === '' ? attribute.name : `${attribute.name}=${attribute.value}`)),
-    'HttpOnly',
-  ].join('; ')
+  const rest = wireText(
+    [
+      ...(life ? [`Max-Age=${life}`] : []),
+      ...(path === '' ? [] : [`Path=${path}`]),
+      ...attributes.map((attribute) => (attribute.value === '' ? attribute.name : `${attribute.name}=${attribute.value}`)),
+      'HttpOnly',
+    ].join('; '),
+  )
   return (exchange) => {
     const known = readCookie(exchange.headers.getAll('cookie'), name) ?? exchange.cookies?.get(name)?.value
     if (known !== undefined || life === undefined) return known

@@ -5,6 +5,7 @@ import {
   type RouteMatch,
 } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import { splitTarget } from '../../../mesh/path.ts'
+import { wireText } from '../../../mesh/wire.ts'
 import type { Exchange } from '../exchange.ts'
 import { requireSupported } from '../resources/support.ts'
 import { compilePathRewrite } from './rewrite.ts'
@@ -41,7 +42,7 @@ export function compileRedirect(action: RedirectAction, match: RouteMatch, at: s
   const status = statuses[action.responseCode]
   return (exchange) => {
     const scheme = schemeOf(exchange)
-    const host = action.hostRedirect || hostOf(exchange, scheme, action.portRedirect !== 0)
+    const host = wireText(action.hostRedirect) || hostOf(exchange, scheme, action.portRedirect !== 0)
     const port = action.portRedirect === 0 ? '' : `:${action.portRedirect}`
     exchange.reply(status, '', undefined, 'direct_response', ['location', `${scheme}://${host}${port}${pathOf(exchange.path)}`])
   }
@@ -58,7 +59,7 @@ function compilePath(action: RedirectAction, match: RouteMatch, at: string): (ta
   const withQuery = (target: string): string => (stripQuery ? splitTarget(target).path : target)
   switch (specifier.case) {
     case 'pathRedirect': {
-      const path = specifier.value
+      const path = wireText(specifier.value)
       return path === '' ? withQuery : path.includes('?') ? () => path : (target) => path + (stripQuery ? '' : splitTarget(target).query)
     }
     case 'prefixRewrite':

@@ -1,6 +1,7 @@
 import type { RouteAction, RouteMatch } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type { RegexMatchAndSubstitute } from '../../../common/proto/gen/envoy/type/matcher/v3/regex_pb.js'
 import { splitTarget } from '../../../mesh/path.ts'
+import { wireText } from '../../../mesh/wire.ts'
 import type { Exchange } from '../exchange.ts'
 import { compileRegex } from '../http/regex.ts'
 import { Unsupported } from '../resources/support.ts'
@@ -10,12 +11,13 @@ export type PathRewrite = (path: string) => string
 
 /** Compiles what becomes of a route's path. Throws `Unsupported`. */
 export function compilePathRewrite(
-  { prefixRewrite, regexRewrite }: { prefixRewrite: string; regexRewrite?: RegexMatchAndSubstitute | undefined },
+  { prefixRewrite: prefix, regexRewrite }: { prefixRewrite: string; regexRewrite?: RegexMatchAndSubstitute | undefined },
   match: RouteMatch,
   at: string,
 ): PathRewrite | undefined {
   if (regexRewrite) return byRegex(regexRewrite, at)
-  if (prefixRewrite === '') return undefined
+  if (prefix === '') return undefined
+  const prefixRewrite = wireText(prefix)
   const { pathSpecifier } = match
   switch (pathSpecifier.case) {
     case 'prefix':
@@ -34,7 +36,7 @@ export function compilePathRewrite(
 /** RE2 writes `\1` to `\9` for groups and `\0` for the whole match. */
 function byRegex({ pattern, substitution }: RegexMatchAndSubstitute, at: string): PathRewrite {
   const { replace } = compileRegex(pattern?.regex ?? '', `${at}.regex_rewrite`)
-  const replacement = substitution
+  const replacement = wireText(substitution)
     .replaceAll('$', '$$$$')
     .replace(/\\(\d|\\)/g, (_all, digit: string) => (digit === '\\' ? '\\' : digit === '0' ? '$&' : `$${digit}`))
   return onPath((path) => replace(path, replacement))
@@ -52,7 +54,7 @@ export function compileRewrite(action: RouteAction, match: RouteMatch, at: strin
   const path = compilePathRewrite(action, match, at)
   const { case: kind, value } = action.hostRewriteSpecifier
   if (kind !== undefined && kind !== 'hostRewriteLiteral') throw new Unsupported(`${at}.${kind}`)
-  const host = kind === 'hostRewriteLiteral' && value !== '' ? value : undefined
+  const host = kind === 'hostRewriteLiteral' && value !== '' ? wireText(value) : undefined
   if (!path && host === undefined) return undefined
   return (exchange) => {
     if (path) exchange.path = path(exchange.path)

@@ -6,6 +6,13 @@ import type { Attempt, AttemptEvents, Pool, UpstreamRequest } from './attempt.ts
 
 const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM, NGHTTP2_FLAG_END_STREAM } = http2.constants
 
+/** Fields go on as often as they came (Node's types know that option of servers only). */
+const sessionOptions = {
+  settings: { enablePush: false, initialWindowSize: 262_144 },
+  maxSessionMemory: 64,
+  strictSingleValueFields: false,
+}
+
 /** HTTP/2 to one endpoint; a further connection is opened when all others carry as many streams as the endpoint allows. */
 export class Http2Pool implements Pool {
   readonly #target: Target
@@ -66,9 +73,8 @@ class Connection {
         return
       }
       const session = http2.connect('http://endpoint', {
+        ...sessionOptions,
         createConnection: () => socket,
-        settings: { enablePush: false, initialWindowSize: 262_144 },
-        maxSessionMemory: 64,
       })
       this.#session = session
       session.setLocalWindowSize(1_048_576)
@@ -193,7 +199,7 @@ class Http2Attempt implements Attempt {
       this.#fail(stream.rstCode === NGHTTP2_REFUSED_STREAM, `the endpoint reset the stream with code ${stream.rstCode}`),
     )
     if (body) {
-      stream.on('wantTrailers', () => stream.sendTrailers(pseudoFree(body.trailers())))
+      stream.on('wantTrailers', () => stream.sendTrailers(fieldsOf(body.trailers())))
       this.#stopBody = pump(
         body,
         stream,
@@ -207,11 +213,8 @@ class Http2Attempt implements Attempt {
     if (this.#done) return
     const { status, headers } = responseHeaders(raw)
     if (upgrade !== undefined && status === 200) {
-      this.#finish()
-      stream
-        .removeAllListeners('close')
-        .removeAllListeners('error')
-        .on('error', () => {})
+      this.#done = true
+      stream.once('close', () => this.#connection.release())
       this.#events.upgraded(headers, stream)
       return
     }
@@ -249,12 +252,15 @@ function requestHeaders({ method, path, authority, scheme, headers, upgrade, exp
   }
   if (upgrade !== undefined) pseudo[':protocol'] = upgrade
   if (expectContinue) pseudo.expect = '100-continue'
-  return Object.assign(pseudo, pseudoFree(headers))
+  return Object.assign(pseudo, fieldsOf(headers))
 }
 
-/** A flat list as Node's HTTP/2 wants it; fields that stand more than once become lists, and cookies one line. */
-export function pseudoFree(flat: string[]): Record<string, string | string[]> {
-  const fields: Record<string, string | string[]> = {}
+/**
+ * A flat list as Node's HTTP/2 wants it; fields that stand more than once become lists, and cookies one line. Without a prototype, since a
+ * field may be named `constructor`.
+ */
+export function fieldsOf(flat: string[]): Record<string, string | string[]> {
+  const fields = Object.create(null) as Record<string, string | string[]>
   for (let i = 0; i < flat.length; i += 2) {
     const name = flat[i]!
     const value = flat[i + 1]!

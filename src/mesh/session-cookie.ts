@@ -12,9 +12,20 @@ export interface SessionAnswer {
   setCookies: string[]
 }
 
-/** The guid of the instance that a request's `Cookie` leads to. */
-export function sessionInstance(cookies: string | undefined): string | undefined {
-  return /(?:^|;)\s*__VCAP_ID__=([\w.-]+)/.exec(cookies ?? '')?.[1]
+/** The names of the app's cookies that begin a session, of `PATH NAME,NAME`. */
+const namesOf = (session: string): string[] => session.slice(session.indexOf(' ') + 1).split(',')
+
+/**
+ * The guid of the instance that a request's `Cookie` leads to; undefined where the request has no session of `session`, as gorouter reads
+ * it: a session that the app has ended leads nowhere.
+ */
+export function sessionInstance(cookies: string | undefined, session: string): string | undefined {
+  if (!cookies?.includes(`${cookieName}=`)) return undefined
+  const names = namesOf(session)
+  const pairs = cookies.split(';').map((pair) => [nameOf(pair), pair.slice(pair.indexOf('=') + 1).trim()] as const)
+  if (!pairs.some(([name]) => names.includes(name))) return undefined
+  const value = pairs.find(([name]) => name === cookieName)?.[1] ?? ''
+  return /^"(.*)"$/.exec(value)?.[1] ?? (value || undefined)
 }
 
 /**
@@ -22,11 +33,11 @@ export function sessionInstance(cookies: string | undefined): string | undefined
  * attributes of the app's cookie, and where another instance has answered than the session's. Undefined where none is needed.
  */
 export function sessionCookie({ session, instance, cookies, setCookies }: SessionAnswer): string | undefined {
-  const [path, list = ''] = session.split(' ')
-  const names = list.split(',')
+  const path = session.slice(0, session.indexOf(' '))
+  const names = namesOf(session)
   if (setCookies.some((cookie) => nameOf(cookie) === cookieName)) return undefined
   const own = setCookies.find((cookie) => names.includes(nameOf(cookie)))
-  const asked = sessionInstance(cookies)
+  const asked = sessionInstance(cookies, session)
   if (own === undefined && (asked === undefined || asked === instance)) return undefined
 
   const given = attributes(own ?? '')

@@ -41,33 +41,65 @@ behaviour('trace headers of a client are passed on as they are', async ({ t, rou
     ...single,
     'x-b3-traceid': undefined,
   })
-  t.match(headersOf((await ask(router.http, host, { headers: { ...w3c, ...several } })).body), { ...w3c, ...several, b3: undefined })
+  t.match(headersOf((await ask(router.http, host, { headers: { ...w3c, ...several } })).body), { ...w3c, ...several })
   const onlyW3c = headersOf((await ask(router.http, host, { headers: w3c })).body)
   t.match(onlyW3c, { ...w3c, b3: /^[0-9a-f]{32}-[0-9a-f]{16}$/ })
   t.same(
     Object.keys(onlyW3c).filter((name) => name.startsWith('x-mesh-')),
     [],
   )
-  t.match(headersOf((await ask(router.http, host, { headers: several })).body), {
-    ...several,
-    traceparent: /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/,
-  })
   const line = await mesh.eventually(() => router.accessLog().find((entry) => entry['host'] === host && entry['b3'] === single.b3))
   t.match(line, w3c)
 })
 
-behaviour('a traceparent that cannot be read is replaced', async ({ t, router, mesh }) => {
+behaviour('a traceparent that cannot be read is replaced, and its state with it', async ({ t, router, mesh }) => {
   const { host } = await mesh.serve({ handler: echo })
+  const [trace, span] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331']
   for (const traceparent of [
+    [],
     'x',
-    '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331',
-    '00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-00',
+    `00-${trace}-${span}`,
+    `00-${trace.toUpperCase()}-${span}-00`,
+    `00-${'0'.repeat(32)}-${span}-00`,
+    `00-${trace}-${'0'.repeat(16)}-00`,
+    `00-${trace}-${span}-00-more`,
+    `ff-${trace}-${span}-00`,
+    [`00-${trace}-${span}-00`, `00-${trace}-${span}-01`],
   ]) {
-    t.match(
-      headersOf((await ask(router.http, host, { headers: { traceparent } })).body)['traceparent'],
-      /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/,
-    )
+    for (const method of ['GET', 'POST']) {
+      const seen = headersOf((await ask(router.http, host, { method, headers: { traceparent, tracestate: 'rojo=1' } })).body)
+      t.match(seen['traceparent'], /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/, String(traceparent))
+      t.notMatch(seen['traceparent'], /-0{16}/)
+      t.equal(seen['tracestate'], undefined, 'of a trace that nobody can read')
+    }
   }
+  const newer = { traceparent: `cc-${trace}-${span}-01-more`, tracestate: 'rojo=1' }
+  t.match(headersOf((await ask(router.http, host, { headers: newer })).body), newer, 'of a later version')
+})
+
+behaviour('a trace that a client brings by B3 goes on in W3C’s header, sampled or not', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({ handler: echo })
+  const [trace, span] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331']
+  const several = { 'x-b3-traceid': trace, 'x-b3-spanid': span }
+  const seen = async (headers: Record<string, string>): Promise<Record<string, string>> =>
+    headersOf((await ask(router.http, host, { headers: { ...headers, tracestate: 'rojo=1' } })).body)
+  for (const [b3, flags] of [
+    ['', '01'],
+    ['-1', '01'],
+    ['-d', '01'],
+    ['-0', '00'],
+    [`-0-${span}`, '00'],
+  ] as const)
+    t.match(await seen({ b3: `${trace}-${span}${b3}` }), {
+      b3: `${trace}-${span}${b3}`,
+      traceparent: `00-${trace}-${span}-${flags}`,
+      tracestate: undefined,
+    })
+  t.match(await seen(several), { ...several, b3: `${trace}-${span}`, traceparent: `00-${trace}-${span}-01` })
+  t.match(await seen({ ...several, 'x-b3-sampled': '0' }), { b3: `${trace}-${span}-0`, traceparent: `00-${trace}-${span}-00` })
+  t.match(await seen({ 'x-b3-traceid': span, 'x-b3-spanid': span }), { traceparent: `00-${'0'.repeat(16)}${span}-${span}-01` }, '64 bits')
+  for (const b3 of ['0', 'x', `${trace}-x`, `${'0'.repeat(32)}-${span}`, `${trace}-${span}-x`, `${trace}${trace}-${span}`])
+    t.match(await seen({ b3 }), { b3, traceparent: /^00-(?!0af7)[0-9a-f]{32}-[0-9a-f]{16}-01$/ }, 'what is no trace is passed on')
 })
 
 behaviour('X-Cf-App-Instance leads to that very instance', async ({ t, router, mesh }) => {
@@ -85,6 +117,8 @@ behaviour('X-Cf-App-Instance leads to that very instance', async ({ t, router, m
   const seen = new Set<string>()
   for (let i = 0; i < 60 && seen.size < 3; i++) seen.add((await ask(router.http, host, { headers: { 'x-cf-process-instance': app } })).body)
   t.equal(seen.size, 3, 'without an index, any instance of the process')
+  const twice = await ask(router.http, host, { headers: { 'x-cf-app-instance': [`${app}:2`, 'x'] } })
+  t.match(twice, { status: 200, body: `instance ${instances[2]?.guid}` }, 'the first of several')
 })
 
 behaviour('an instance that is named wrongly or not there is 400', async ({ t, router, mesh }) => {
@@ -167,7 +201,38 @@ behaviour('a session sticks to its instance while that lives, then to another', 
   t.not(next, instance)
   t.equal(vcapOf(moved.headers['set-cookie']), `__VCAP_ID__=${next}; Path=/; HttpOnly`)
   for (let i = 0; i < 8; i++)
-    t.equal(headersOf((await ask(router.http, served.host, { headers: { cookie: `__VCAP_ID__=${next}` } })).body)['x-cf-instanceid'], next)
+    t.equal(
+      headersOf((await ask(router.http, served.host, { headers: { cookie: `JSESSIONID=abc; __VCAP_ID__=${next}` } })).body)[
+        'x-cf-instanceid'
+      ],
+      next,
+    )
+})
+
+behaviour('a session’s cookies are read as browsers and older clients write them', async ({ t, router, mesh }) => {
+  const { host, instances } = await mesh.serve({ instances: 4, labels: sticky })
+  const guid = instances[1]!.guid
+  const many = Array.from({ length: 60 }, (_value, index) => `other${index}=${'x'.repeat(20)}`).join('; ')
+  for (const cookie of [
+    `__VCAP_ID__=${guid};JSESSIONID=a`,
+    `$Version="1"; JSESSIONID="a"; $Path="/"; __VCAP_ID__="${guid}"`,
+    `${many}; JSESSIONID=a; ${many}; __VCAP_ID__=${guid} ; last`,
+    `;;=; x="a;b"; JSESSIONID=; __VCAP_ID__=${guid}; __VCAP_ID__=other`,
+  ])
+    for (let i = 0; i < 5; i++) {
+      const answer = await ask(router.http, host, { headers: { cookie } })
+      t.match(answer, { body: `instance ${guid}`, headers: { 'set-cookie': undefined } }, cookie)
+    }
+})
+
+behaviour('a session that the app has ended sticks no more', async ({ t, router, mesh }) => {
+  const { host, instances } = await mesh.serve({ instances: 2, labels: sticky })
+  for (const cookie of [`__VCAP_ID__=${instances[0]?.guid}`, `MYJSESSIONID=1; __VCAP_ID__=${instances[0]?.guid}`]) {
+    const before = instances[1]!.requests
+    for (let i = 0; i < 20; i++)
+      t.equal((await ask(router.http, host, { headers: { cookie } })).headers['set-cookie'], undefined, 'nor is its cookie renewed')
+    t.ok(instances[1]!.requests > before, cookie)
+  }
 })
 
 behaviour('the cookie of a session has the attributes of the app’s', async ({ t, router, mesh }) => {

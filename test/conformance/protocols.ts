@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
@@ -44,6 +44,19 @@ behaviour('an app mapped with http2 is spoken to in HTTP/2, and gRPC trailers re
   t.equal(answer.trailers['grpc-status'], '0')
   t.equal(answer.trailers['grpc-message'], 'fine')
   t.same(answer.body, Buffer.from([0, 0, 0, 0, 0]))
+  session.close()
+})
+
+behaviour('what the router answers itself a gRPC client can read', async ({ t, router, mesh }) => {
+  const session = http2(router.http)
+  const host = mesh.host()
+  const { headers } = await askHttp2(
+    session,
+    { ':method': 'POST', ':path': '/s/M', ':authority': host, 'content-type': 'application/grpc', te: 'trailers' },
+    '',
+  )
+  t.match({ ...headers }, { ':status': 200, 'grpc-status': '12', 'x-cf-routererror': 'unknown_route' })
+  t.match(String(headers['grpc-message']), `404 Not Found: Requested route ('${host}') does not exist.`)
   session.close()
 })
 
@@ -105,7 +118,6 @@ behaviour('a WebSocket over HTTP/2 reaches an HTTP/1.1 app (RFC 8441)', async ({
     ':path': '/',
     ':authority': host,
     'sec-websocket-version': '13',
-    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
   })
   const [headers] = (await once(stream, 'response')) as [{ ':status'?: number }]
   t.equal(headers[':status'], 200)
@@ -116,6 +128,24 @@ behaviour('a WebSocket over HTTP/2 reaches an HTTP/1.1 app (RFC 8441)', async ({
   stream.close()
   session.close()
 })
+
+behaviour(
+  'the answer to a WebSocket’s handshake is what the app said, with the request’s id and its session’s cookie',
+  async ({ t, router, mesh }) => {
+    const { host, instances } = await mesh.serve({ labels: { 'mesh.cloudfoundry.org/sticky-session': 'true' } })
+    instances[0]!.app.on('upgrade', (request: IncomingMessage, socket) => {
+      if (request.url === '/refused') return socket.end('HTTP/1.1 403 Forbidden\r\nX-Why: because\r\nContent-Length: 2\r\n\r\nno')
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSet-Cookie: JSESSIONID=1\r\n\r\nfirst')
+    })
+    const upgrade = (path: string): string =>
+      `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n`
+    const switched = await raw(router.http, upgrade('/'), 'first')
+    t.match(switched, /^HTTP\/1\.1 101 /)
+    t.match(switched, /\r\nx-vcap-request-id: [0-9a-f-]{36}\r\n/)
+    t.match(switched, `\r\nset-cookie: __VCAP_ID__=${instances[0]?.guid}; Path=/; HttpOnly\r\n`)
+    t.match(await raw(router.http, upgrade('/refused'), '\r\n\r\nno'), /^HTTP\/1\.1 403 [^]*\r\nx-why: because\r\n/)
+  },
+)
 
 behaviour('a request to upgrade that follows others on its connection has its turn after them', async ({ t, router, mesh }) => {
   let release: () => void = () => {}
@@ -197,6 +227,39 @@ behaviour('100-continue is passed on', async ({ t, router, mesh }) => {
   outgoing.end('body')
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage]
   t.equal(await text(response), 'got body')
+})
+
+behaviour('an app can refuse a request that expects 100-continue before its body is sent', async ({ t, router, mesh }) => {
+  const { host, instances } = await mesh.serve()
+  instances[0]!.app.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(401).end(request.headers.expect)
+  })
+  const outgoing = httpRequest({
+    host: '127.0.0.1',
+    port: router.http,
+    method: 'POST',
+    headers: { host, expect: '100-continue', 'content-length': 4 },
+  })
+  outgoing.on('continue', () => t.fail('nobody said so'))
+  outgoing.on('error', () => {})
+  outgoing.flushHeaders()
+  const [response] = (await once(outgoing, 'response')) as [IncomingMessage]
+  t.equal(response.statusCode, 401)
+  t.equal(await text(response), '100-continue')
+  outgoing.destroy()
+})
+
+behaviour('early hints reach the client before the answer', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({
+    handler: (_request, response) => response.writeEarlyHints({ link: '</style.css>; rel=preload' }, () => response.end('page')),
+  })
+  const answer = await raw(router.http, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+  t.match(answer, /^HTTP\/1\.1 103 [^]*link: <\/style\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 [^]*\r\n\r\npage$/)
+})
+
+behaviour('HTTP/1.0 is refused', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve()
+  t.match(await raw(router.http, `GET / HTTP/1.0\r\nHost: ${host}\r\n\r\n`), /^HTTP\/1\.1 426 /)
 })
 
 behaviour('HEAD, 204 and 304 have no body and keep their headers', async ({ t, router, mesh }) => {

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { behaviour } from '../support/conformance.ts'
 import { ask, countBodies, many } from '../support/client.ts'
 import { destinationRule, subsets, to, virtualService } from '../support/rules.ts'
@@ -23,6 +24,20 @@ for (const weights of [
     )
   })
 }
+
+behaviour('sessions stick to their instances within the subset that a rule chooses', async ({ t, router, mesh, apply }) => {
+  const handler = (_request: IncomingMessage, response: ServerResponse): void => void response.setHeader('set-cookie', 'JSESSIONID=1').end()
+  const annotations = { 'mesh.cloudfoundry.org/sticky-session': 'true' }
+  const { host, apps } = await mesh.serveVersions({ v1: { instances: 3, handler, annotations }, v2: { handler, annotations } })
+  await apply(destinationRule(host, { subsets: subsets('v1', 'v2') }), virtualService(host, { route: [to(host, 'v1')] }))
+  const session = async (guid: string | undefined): Promise<string | undefined> => {
+    const { headers } = await ask(router.http, host, { headers: { cookie: `JSESSIONID=1; __VCAP_ID__=${guid}` } })
+    return /__VCAP_ID__=([^;]*); Path=\/; HttpOnly/.exec(headers['set-cookie']?.join() ?? '')?.[1]
+  }
+  const [v1, v2] = apps.map((instances) => instances.map(({ guid }) => guid))
+  for (let i = 0; i < 8; i++) t.equal(await session(v1![1]), v1![1])
+  t.ok(v1!.includes((await session(v2![0])) ?? ''), 'of the other subset')
+})
 
 behaviour(
   'a rule splits requests over the routes of other hosts, and a weight that moves holds at once',

@@ -133,7 +133,7 @@ export class Exchange {
     return this.bytesReceived === 0 && this.#requestEndedAt === 0
   }
 
-  /** A header of the request, pseudo headers and those of the connection included. */
+  /** A header of the request, pseudo headers and those of the connection included; of several values the first, as Envoy reads it. */
   requestHeader(name: string): string | undefined {
     switch (name) {
       case ':method':
@@ -152,7 +152,7 @@ export class Exchange {
       case 'transfer-encoding':
         return this.#body && !this.#body.sized && this.protocol !== 'HTTP/2' ? 'chunked' : undefined
       default:
-        return (this.sentHeaders ?? this.headers).getAll(name)
+        return (this.sentHeaders ?? this.headers).get(name)
     }
   }
 

@@ -138,6 +138,7 @@ export class Forward implements AttemptEvents {
     clearTimeout(this.#timer)
     const headers = new Headers(list)
     headers.removeWhere((name) => name !== 'upgrade' && isHopByHop(name))
+    for (const filter of this.#exchange.manager.config.chain.upstream) filter.response?.(headers, this.#exchange)
     this.#exchange.tunnel(headers, socket)
   }
 

@@ -32,10 +32,15 @@ export function makeReply(exchange: Exchange, status: number, text: string | Buf
     exchange.status = 200
     headers.set('content-type', 'application/grpc')
     headers.set('grpc-status', grpcStatus === undefined ? (grpcStatuses[status] ?? '2') : String(grpcStatus))
-    if (text.length > 0) headers.set('grpc-message', encodeURIComponent(text.toString().trimEnd()).replaceAll('%20', ' '))
+    if (text.length > 0) headers.set('grpc-message', encodeMessage(text.toString().trimEnd()))
     return { status: 200, headers, body: '' }
   }
   if (text.length > 0 && !headers.has('content-type')) headers.set('content-type', format?.contentType ?? 'text/plain')
   if (status !== 204) headers.set('content-length', String(Buffer.byteLength(text)))
   return { status, headers, body: text }
+}
+
+/** A text as `grpc-message` holds it: percent-encoded but for what is printable in ASCII (gRPC over HTTP/2, "Status-Message"). */
+function encodeMessage(text: string): string {
+  return text.replaceAll(/[^ -$&-~]+/g, encodeURIComponent)
 }

@@ -16,7 +16,7 @@ import { requestHygiene } from './request-hygiene.ts'
 import { retries } from './retries.ts'
 import { routingShape } from './routing-shape.ts'
 import { stickySessions } from './sticky-sessions.ts'
-import { b3TraceHeaders, plainTraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
+import { b3TraceHeaders, clientTraceHeaders, plainTraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
 import { timeouts } from './timeouts.ts'
 import { upgrades } from './upgrades.ts'
 import { upstreamTls } from './upstream-tls.ts'
@@ -30,6 +30,7 @@ export const features: Feature[] = [
   paths,
   protocols,
   upgrades,
+  clientTraceHeaders,
   b3TraceHeaders,
   w3cTraceHeaders,
   plainTraceHeaders,

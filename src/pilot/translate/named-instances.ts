@@ -5,7 +5,7 @@ import type { Feature, HeaderMutationInit } from './feature.ts'
 import { absent, without } from './header-match.ts'
 import { anyOf, onlyWhere, requestHeader } from './only-where.ts'
 import { packed } from './proto.ts'
-import { hasSession, sessionCookie } from './sticky-sessions.ts'
+import { askedInLua, hasSession, sessionCookie } from './sticky-sessions.ts'
 
 const filterName = 'mesh.named-instances'
 const names = ['app-instance', 'process-instance']
@@ -30,7 +30,9 @@ export const namedInstances: Feature = {
     return onlyWhere(
       filterName,
       predicate,
-      packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua(listener.exposure) } } }),
+      packed(LuaSchema, {
+        defaultSourceCode: { specifier: { case: 'inlineString', value: lua(listener.exposure, settings.stickySessions.cookies) } },
+      }),
     )
   },
   plain: ({ settings }) => ({
@@ -43,8 +45,9 @@ export const namedInstances: Feature = {
 }
 
 /** A named instance is the only one that is tried; from a session's the request may go on to others. */
-function lua(exposure: Exposure): string {
-  return `local addresses, count, minute = {}, 0, 0
+function lua(exposure: Exposure, cookies: string[]): string {
+  return `${askedInLua}
+local addresses, count, minute = {}, 0, 0
 
 local function ask(handle, what)
   local headers = handle:headers()
@@ -82,8 +85,8 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local app, process = headers:get("x-mesh-app-instance"), headers:get("x-mesh-process-instance")
   if app or process then return named(handle, app, process) end
-  local guid = (";" .. headers:get("cookie")):match(";%s*__VCAP_ID__=([%w_.-]+)")
-  local address = guid and addressOf(handle, guid)
+  local guid = asked(headers, ",${cookies.join(',')},")
+  local address = guid and guid:find("^[%w_.-]+$") and addressOf(handle, guid)
   if address then handle:setUpstreamOverrideHost(address, false) end
 end
 `

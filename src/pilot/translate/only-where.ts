@@ -34,6 +34,7 @@ export const responseHeader = (headerName: string): Predicate =>
   header(extension('response-header', HttpResponseHeaderMatchInputSchema, { headerName }), '.*')
 
 export const not = (value: Predicate): Predicate => ({ matchType: { case: 'notMatcher', value } })
+export const allOf = (...predicate: Predicate[]): Predicate => ({ matchType: { case: 'andMatcher', value: { predicate } } })
 export const anyOf = (...predicate: Predicate[]): Predicate => ({ matchType: { case: 'orMatcher', value: { predicate } } })
 
 /** A filter for those requests, or answers, alone for which `predicate` holds. The others cost the look at it and no more. */

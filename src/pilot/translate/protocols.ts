@@ -6,11 +6,15 @@ import { duration, packed } from './proto.ts'
 /** Windows as Envoy advises for proxies that face the internet, so that a slow reader holds little memory. */
 const windows = { initialStreamWindowSize: 65_536, initialConnectionWindowSize: 1_048_576 }
 
-/** HTTP/1.1 and HTTP/2 with trailers, from clients either, to an app what its destination says. */
+/**
+ * HTTP/1.1 and HTTP/2 with trailers, from clients either, to an app what its destination says. Whether a body is sent that
+ * waits for `100 Continue` is the app's word.
+ */
 export const protocols: Feature = {
   manager: ({ settings }) => ({
     codecType: HttpConnectionManager_CodecType.AUTO,
     httpProtocolOptions: { enableTrailers: true },
+    proxy100Continue: true,
     http2ProtocolOptions: { ...windows, maxConcurrentStreams: 100, allowConnect: true },
     commonHttpProtocolOptions: { idleTimeout: duration(settings.clientIdleTimeout), maxHeadersCount: settings.maxHeaders },
     maxRequestHeadersKb: settings.maxHeadersKilobytes,

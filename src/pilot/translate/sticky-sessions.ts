@@ -14,10 +14,41 @@ export const stickyLabel = 'mesh.cloudfoundry.org/sticky-session'
 export const sessionHeader = 'x-mesh-session'
 
 export const sessionCookie = '__VCAP_ID__='
+
+/**
+ * `asked(headers, ",NAME,NAME,")` in Lua: the guid that a request's cookies lead to, as `sessionInstance` of src/mesh/session-cookie.ts. No
+ * pattern in it takes time that grows faster than what it reads.
+ */
+export const askedInLua = `local function trimmed(text)
+  local from = text:find("%S")
+  return from and text:match(".*%S", from) or ""
+end
+
+local function split(pair)
+  local at = pair:find("=", 1, true)
+  if not at then return trimmed(pair) end
+  return trimmed(pair:sub(1, at - 1)), trimmed(pair:sub(at + 1))
+end
+
+local function asked(headers, names)
+  local session, instance = false, nil
+  for i = 0, headers:getNumValues("cookie") - 1 do
+    for pair in headers:getAtIndex("cookie", i):gmatch("[^;]+") do
+      local name, value = split(pair)
+      if value and names:find("," .. name .. ",", 1, true) then session = true end
+      if value and name == "__VCAP_ID__" and not instance then instance = value:match('^"(.*)"$') or value end
+    end
+  end
+  if session and instance ~= "" then return instance end
+end
+`
 export const hasSession = requestHeader('cookie', `.*${sessionCookie}.*`)
 
+/** A route, or another service of rules. */
+type Sticky = Partial<Pick<Route, 'path' | 'labels'>> & Pick<Route, 'destinations'>
+
 /** Where a route's sessions stick: the path of their cookie and the names of the cookies that begin one, as `PATH NAME,NAME`. */
-export function sessionOf(route: Route, { stickySessions }: TranslationSettings, appOf: AppOf): string | undefined {
+export function sessionOf(route: Sticky, { stickySessions }: TranslationSettings, appOf: AppOf): string | undefined {
   const asks = ({ labels, annotations }: Partial<App> = {}): boolean =>
     labels?.[stickyLabel] === 'true' || annotations?.[stickyLabel] === 'true'
   const wanted = { all: () => true, none: () => false, asked: () => asks(route) || route.destinations.some(({ app }) => asks(appOf(app))) }
@@ -39,24 +70,26 @@ export const stickySessions: Feature = {
         ),
 }
 
-const lua = `local function attributes(cookie)
+const lua = `${askedInLua}
+local function attributes(cookie)
   local found = {}
-  for part in cookie:gmatch(";%s*([^;]*)") do
-    local name, value = part:match("^([^=]-)%s*=%s*(.-)%s*$")
-    found[(name or part:match("^(.-)%s*$")):lower()] = value or ""
+  for part in cookie:gmatch(";([^;]*)") do
+    local name, value = split(part)
+    found[name:lower()] = value or ""
   end
   return found
 end
 
 local function begins(cookie, names)
   local name = cookie:match("^%s*([^=;%s]+)%s*=")
-  return name, name and ("," .. names .. ","):find("," .. name .. ",", 1, true)
+  return name, name and names:find("," .. name .. ",", 1, true)
 end
 
 function envoy_on_response(handle)
   local headers, request = handle:headers(), handle:requestHeaders()
   local path, names = headers:get("${sessionHeader}"):match("^(%S+) (%S+)$")
   headers:remove("${sessionHeader}")
+  names = "," .. (names or "") .. ","
   local instance = request:get("x-cf-instanceid")
   if not path or not instance then return end
   local session
@@ -66,8 +99,8 @@ function envoy_on_response(handle)
     if name == "__VCAP_ID__" then return end
     if found and not session then session = cookie end
   end
-  local asked = (";" .. (request:get("cookie") or "")):match(";%s*__VCAP_ID__=([%w_.-]+)")
-  if not session and (asked == nil or asked == instance) then return end
+  local before = asked(request, names)
+  if not session and (before == nil or before == instance) then return end
   local given = attributes(session or "")
   local value = "__VCAP_ID__=" .. instance .. "; Path=" .. path
   if given["expires"] then value = value .. "; Expires=" .. given["expires"] end

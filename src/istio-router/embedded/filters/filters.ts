@@ -8,17 +8,20 @@ import type { FilterType, HttpFilter } from './filter.ts'
 import { cors } from './cors.ts'
 import { fault } from './fault.ts'
 import { headerMutation } from './header-mutation.ts'
-import { b3TraceHeaders, plainTraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
+import { b3TraceHeaders, clientTraceHeaders, plainTraceHeaders, w3cTraceHeaders } from './trace-headers.ts'
 import { namedInstances } from './named-instances.ts'
 import { localRateLimit } from './local-rate-limit.ts'
 import { routingBucket } from './routing-bucket.ts'
 import { stickySessions } from './sticky-sessions.ts'
 import { upstreamCodec } from './upstream-codec.ts'
+import { websocketKey } from './websocket-key.ts'
 
 /** Every kind of filter that this engine knows, beside the router itself, which ends each chain. */
 export const filterTypes: FilterType[] = [
   headerMutation,
   upstreamCodec,
+  websocketKey,
+  clientTraceHeaders,
   b3TraceHeaders,
   w3cTraceHeaders,
   plainTraceHeaders,

@@ -37,17 +37,17 @@ export const namedInstances: FilterType = {
         }
         return true
       }
-      const guid = sessionInstance(headers.getAll('cookie'))
-      if (guid !== undefined)
-        exchange.wanted = {
-          find: (cluster) =>
-            cluster.config.metadata['mesh']?.['session'] === undefined
-              ? undefined
-              : cluster.endpoints.find(({ hostname }) => hostname === guid),
-        }
+      const cookies = headers.all('cookie').join(';')
+      if (cookies !== '') exchange.wanted = { find: (cluster) => ofSession(cluster, cookies) }
       return true
     },
   }),
+}
+
+function ofSession({ config, endpoints }: Cluster, cookies: string): Endpoint | undefined {
+  const session = config.metadata['mesh']?.['session']
+  const guid = typeof session === 'string' ? sessionInstance(cookies, session) : undefined
+  return guid === undefined ? undefined : endpoints.find(({ hostname }) => hostname === guid)
 }
 
 function refuse(exchange: Exchange, { error, body }: Refusal): void {

@@ -14,7 +14,7 @@ export const stickySessions: FilterType = {
       const instance = exchange.endpoint?.hostname
       if (!instance) return
       const setCookies = headers.list.filter((_value, position) => position % 2 === 1 && headers.list[position - 1] === 'set-cookie')
-      const cookie = sessionCookie({ session, instance, cookies: exchange.headers.getAll('cookie'), setCookies })
+      const cookie = sessionCookie({ session, instance, cookies: exchange.headers.all('cookie').join(';'), setCookies })
       if (cookie !== undefined) headers.add('set-cookie', cookie)
     },
   }),

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { isReadable, readB3 } from '../../../mesh/trace-context.ts'
 import type { FilterType } from './filter.ts'
 
-/** Between the two, as in src/pilot/translate/trace-headers.ts. */
+/** Between them, as in src/pilot/translate/trace-headers.ts. */
 const begun = 'x-mesh-trace'
-const readable = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/
 
 const idBytes = 24
 /** Random bytes for several requests, since a call of the generator costs more than what it gives. */
@@ -19,6 +19,24 @@ function randomIds(): string {
   return `${hex.slice(0, 32)}-${hex.slice(32)}`
 }
 
+/** Reads the trace that a request brings by B3. In Envoy it is a Lua filter. */
+export const clientTraceHeaders: FilterType = {
+  name: 'mesh.trace-client',
+  onlyWhere: true,
+  compile: () => ({
+    request(headers) {
+      const b3 = headers.get('b3')
+      const traceId = headers.get('x-b3-traceid')
+      if (b3 === undefined && traceId === undefined) return true
+      const trace = readB3({ b3, traceId, spanId: headers.get('x-b3-spanid'), sampled: headers.get('x-b3-sampled') })
+      if (!trace) return true
+      headers.set(begun, trace.w3c)
+      if (b3 === undefined) headers.set('b3', trace.single)
+      return true
+    },
+  }),
+}
+
 /** Begins a trace in B3's headers where a request belongs to none; in Envoy a header mutation behind a matcher. */
 export const b3TraceHeaders: FilterType = {
   name: 'mesh.trace-b3',
@@ -30,19 +48,21 @@ export const b3TraceHeaders: FilterType = {
       headers.set('x-b3-traceid', ids.slice(0, 32))
       headers.set('x-b3-spanid', ids.slice(33))
       headers.set('b3', ids)
-      headers.set(begun, ids)
+      headers.set(begun, `${ids}-01`)
       return true
     },
   }),
 }
 
-/** Begins a trace in W3C's header where a request has none that can be read: the one that was begun for B3, else another. */
+/** Begins a trace in W3C's header where a request has none that can be read: the one of B3, else another. */
 export const w3cTraceHeaders: FilterType = {
   name: 'mesh.trace-w3c',
   onlyWhere: true,
   compile: () => ({
     request(headers) {
-      if (!readable.test(headers.get('traceparent') ?? '')) headers.set('traceparent', `00-${headers.get(begun) ?? randomIds()}-01`)
+      if (isReadable(headers.getAll('traceparent') ?? '')) return true
+      headers.set('traceparent', `00-${headers.get(begun) ?? `${randomIds()}-01`}`)
+      headers.remove('tracestate')
       return true
     },
   }),

@@ -1,7 +1,7 @@
 import { Multimap } from '../../../common/multimap.ts'
 import { messageOf } from '../../../common/problem.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from '../../../common/xds/resources.ts'
-import { resourceKey, type Exposure, type Route } from '../../../mesh/records.ts'
+import { resourceKey, type App, type Exposure, type Route } from '../../../mesh/records.ts'
 import type { Fault } from '../../model/fault.ts'
 import type { Source } from '../../../mesh/rules/source.ts'
 import type { Model, Touched } from '../../model/model.ts'
@@ -28,6 +28,7 @@ import { entryCluster } from '../entry-cluster.ts'
 import type { Context } from '../feature.ts'
 import { exposures } from '../route-configuration.ts'
 import { inSlices } from '../slices.ts'
+import { sessionOf } from '../sticky-sessions.ts'
 import { traitsOf } from '../traits.ts'
 import { RouteConfigurations } from './configurations.ts'
 import { healthCheckOf } from '../health-checks.ts'
@@ -349,16 +350,18 @@ export class RuleTranslator {
       this.#context.settings,
       cluster.policy,
     )
+    const appOf = (app: string): App | undefined => view.get('app', app)
     const healthCheck = healthCheckOf(
-      destinations.map(({ app }) => view.get('app', app)),
+      destinations.map(({ app }) => appOf(app)),
       traits,
       this.#context.settings,
     )
+    const session = sessionOf({ path: route?.path, labels: route?.labels, destinations }, this.#context.settings, appOf)
     const endpoints = endpointsOf(traits, servingOf({ destinations }, view).servers, {
       ...this.#context,
       labelsOf: (app) => view.get('app', app)?.labels,
     })
-    return [this.#clusterMaker.clusterOf({ ...traits, healthCheck }), endpoints]
+    return [this.#clusterMaker.clusterOf({ ...traits, session, healthCheck }), endpoints]
   }
 
   /** The platform's hosts beneath a wildcard host with rules are named, so that they win over it: those of `hosts`, or all. */

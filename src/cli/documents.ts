@@ -32,27 +32,39 @@ export function readDocuments(files: string[], namespace: string): FileDocument[
   return documents
 }
 
-/** Says every error of every document with file, line and path; true where there is none. */
-export function showErrors(documents: FileDocument[], cli: Cli): boolean {
-  const errors = documents.flatMap(({ file, findings, lineOf }) =>
-    findings
-      .filter(({ severity }) => severity === 'error')
-      .map(({ path, message, line = lineOf(path) }) => said(file, line, path, message)),
-  )
-  for (const error of errors) cli.err.write(error)
-  if (errors.length) cli.exitCode = exitCodes.refused
-  return !errors.length
+/** What is said of a field of a document, or of the document as a whole. */
+export interface Remark extends Omit<Finding, 'line'> {
+  file: string
+  line: number
 }
 
-/** Says what is to be warned of, as far as the files tell it. */
-export function showWarnings(documents: FileDocument[], cli: Cli): void {
+/** Every error of every document. */
+export const errorsOf = (documents: FileDocument[]): Remark[] =>
+  documents.flatMap(({ file, findings, lineOf }) =>
+    findings
+      .filter(({ severity }) => severity === 'error')
+      .map((finding) => ({ ...finding, file, line: finding.line ?? lineOf(finding.path) })),
+  )
+
+/** What is to be warned of, as far as the files tell it. */
+export function warningsOf(documents: FileDocument[]): Remark[] {
   const together = analyseAlone(documents.flatMap(({ resource }) => resource ?? []))
-  for (const { file, findings, lineOf, resource, bounded } of documents) {
-    for (const { path, message } of bounded)
-      cli.err.write(`${file}:${lineOf(path)}: warning: ${path}: ${message}; refused unless the operator's configuration allows it`)
-    const warnings = [...findings, ...(resource ? together.get(resource)! : [])].filter(({ severity }) => severity === 'warning')
-    for (const { path, message } of warnings) cli.err.write(`${file}:${lineOf(path)}: warning: ${path}: ${message}`)
-  }
+  return documents.flatMap(({ file, findings, lineOf, resource, bounded }) =>
+    [
+      ...bounded.map((finding) => ({
+        ...finding,
+        severity: 'warning' as const,
+        message: `${finding.message}; refused unless the operator's configuration allows it`,
+      })),
+      ...[...findings, ...(resource ? together.get(resource)! : [])].filter(({ severity }) => severity === 'warning'),
+    ].map((finding) => ({ ...finding, file, line: lineOf(finding.path) })),
+  )
+}
+
+/** Says each with file, line and path. */
+export function say(remarks: Remark[], { err }: Cli): void {
+  for (const { file, line, severity, path, message } of remarks)
+    err.write(`${file}:${line}: ${severity === 'warning' ? 'warning: ' : ''}${path ? `${path}: ` : ''}${message}`)
 }
 
 /** Applies documents; undefined where some of them are no YAML, or copilot refuses them, which is then said with file, line and path. */
@@ -64,7 +76,8 @@ export async function applyDocuments(
 ): Promise<ApplyOutcome[] | undefined> {
   // Of the rest copilot tells all at once; what it allows is the operator's word.
   if (documents.some(({ findings }) => findings.some(({ code }) => code === codes.yaml))) {
-    showErrors(documents, cli)
+    say(errorsOf(documents), cli)
+    cli.exitCode = exitCodes.refused
     return undefined
   }
   try {
@@ -77,13 +90,12 @@ export async function applyDocuments(
     ).items
   } catch (error) {
     if (!(error instanceof Refused) || !error.problems.length || error.problems.some(({ document }) => document === undefined)) throw error
-    for (const { document, path = '', message } of error.problems) {
+    const remarks = error.problems.map(({ document, code, path = '', message }): Remark => {
       const { file, lineOf } = documents[document!]!
-      cli.err.write(said(file, lineOf(path), path, message))
-    }
+      return { severity: 'error', code, path, message, file, line: lineOf(path) }
+    })
+    say(remarks, cli)
     cli.exitCode = exitCodes.refused
     return undefined
   }
 }
-
-const said = (file: string, line: number, path: string, message: string): string => `${file}:${line}: ${path ? `${path}: ` : ''}${message}`

@@ -42,6 +42,7 @@ export const LoginRefused = problem(
   401,
   (uaa: string, why: string, remedy: string) => `${uaa} gives no token: ${why.replace(/\.$/, '')}. ${remedy}`,
 )
+export const Cancelled = problem('MESHCTL_CANCELLED', 422, () => 'given up; nobody was logged in')
 export const NoLogin = problem(
   'MESHCTL_NO_LOGIN',
   422,

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { messageOf, Problem } from '../common/problem.ts'
+import { messageOf } from '../common/problem.ts'
 import { kindInfo, kindNamed, resourceKinds } from '../mesh/istio/kinds.ts'
+import type { ResourceKind } from '../mesh/istio/types.ts'
 import type { Cli } from './cli.ts'
 import { FileUnreadable, Usage } from './problems.ts'
 import { targetedSpace } from './session/target.ts'
@@ -13,21 +14,34 @@ export interface Source {
   text: string
 }
 
-/** The texts of files, of all YAML and JSON files of folders, and of standard input (`-`). */
+/** The texts of files, of all YAML and JSON files directly in folders, and of standard input (`-`). */
 export function readSources(files: string[]): Source[] {
+  return files.flatMap((file) => {
+    if (/^https?:\/\//.test(file)) throw Usage(`-f: addresses are not read; write curl -sf ${file} | meshctl … -f -`)
+    if (file === '-') return [{ name: 'standard input', text: readText(0) }]
+    return (filesIn(file) ?? [file]).map((name) => ({ name, text: readText(name) }))
+  })
+}
+
+/** Those of a folder by name; undefined where it is none. */
+function filesIn(folder: string): string[] | undefined {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return undefined
+  return readdirSync(folder)
+    .filter((name) => /\.(ya?ml|json)$/.test(name))
+    .sort()
+    .map((name) => join(folder, name))
+    .filter((path) => !statSync(path, { throwIfNoEntry: false })?.isDirectory())
+}
+
+/** Throws `MESHCTL_FILE_UNREADABLE`. */
+function readText(file: string | 0): string {
   try {
-    return files.flatMap((file) => {
-      if (/^https?:\/\//.test(file)) throw Usage(`-f: addresses are not read; write curl -sf ${file} | meshctl … -f -`)
-      if (file === '-') return [{ name: 'standard input', text: readFileSync(0, 'utf8') }]
-      if (!statSync(file).isDirectory()) return [{ name: file, text: readFileSync(file, 'utf8') }]
-      const inside = readdirSync(file)
-        .filter((name) => /\.(ya?ml|json)$/.test(name))
-        .sort()
-      return inside.map((name) => ({ name: join(file, name), text: readFileSync(join(file, name), 'utf8') }))
-    })
+    const bytes = readFileSync(file)
+    // What PowerShell redirects begins with this mark (YAML 1.2, 5.2).
+    const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'utf-8'
+    return new TextDecoder(encoding).decode(bytes)
   } catch (error) {
-    if (error instanceof Problem) throw error
-    throw FileUnreadable('-f', files.join(', '), messageOf(error))
+    throw FileUnreadable('-f', file || 'standard input', messageOf(error))
   }
 }
 
@@ -46,15 +60,42 @@ export function namespaceOf(command: Command, environment: NodeJS.ProcessEnv): s
   return command.opts<{ namespace?: string }>().namespace ?? targetedSpace(command, environment)
 }
 
-/** The path of a resource at copilot's API, from `vs/NAME`. */
-export function pathOf(target: string, namespace: string): string {
-  const [kind = '', name = '', ...more] = target.split('/')
-  if (!kindNamed(kind) || !name || more.length)
-    throw Usage(
-      `${target} is no resource; write KIND/NAME with one of ${resourceKinds.map((known) => kindInfo[known].short).join(', ')}, as vs/canary`,
-    )
-  return `/v1/resources/${kindNamed(kind)!.toLowerCase()}/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`
+/** A resource as people name it on a command line. */
+export interface Target {
+  kind: ResourceKind
+  name: string
 }
+
+const shortKinds = resourceKinds.map((known) => kindInfo[known].short).join(', ')
+
+/** Reads `vs/canary`. Throws `MESHCTL_USAGE`. */
+export function readTarget(written: string): Target {
+  const [called = '', name = '', ...more] = written.split('/')
+  const kind = kindNamed(called)
+  if (!kind || !name || more.length) throw Usage(`${written} is no resource; write KIND/NAME with one of ${shortKinds}, as vs/canary`)
+  return { kind, name }
+}
+
+/** Reads `vs,dr`. Throws `MESHCTL_USAGE`. */
+export const readKinds = (written: string): ResourceKind[] =>
+  written.split(',').map((one) => kindNamed(one) ?? refuse(`${one || JSON.stringify(one)} is no kind; there are ${shortKinds}`))
+
+function refuse(sentence: string): never {
+  throw Usage(sentence)
+}
+
+/** Reads `vs/canary dr/hello`, or `vs canary other`. Throws `MESHCTL_USAGE`. */
+export function readTargets([first = '', ...others]: string[]): Target[] {
+  if (first.includes('/') || !others.length) return [first, ...others].map(readTarget)
+  return readKinds(first).flatMap((kind) => others.map((name) => ({ kind, name })))
+}
+
+/** The path of a resource at copilot's API. */
+export const pathOf = ({ kind, name }: Target, namespace: string): string =>
+  `/v1/resources/${kind.toLowerCase()}/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`
+
+/** `vs/canary`. */
+export const shortTarget = ({ kind, name }: Target): string => `${kindInfo[kind].short}/${name}`
 
 /** What came, or would come, of applying or deleting a resource. */
 export interface ApplyOutcome {
@@ -76,7 +117,7 @@ export function shortKey(key: string): string {
 /** Says what came of a change, with its warnings. */
 export function showOutcome({ key, outcome, warnings }: ApplyOutcome, { out, err }: Pick<Cli, 'out' | 'err'>, dryRun = false): void {
   out.write(`${shortKey(key)} ${outcome}${dryRun ? ' (dry run)' : ''}`)
-  for (const { path, message } of warnings) err.write(`  warning: ${path ? `${path}: ` : ''}${message}`)
+  for (const { path, message } of warnings) err.write(`  warning: ${shortKey(key)}: ${path ? `${path}: ` : ''}${message}`)
 }
 
 /** A resource as copilot shows it. */
@@ -101,8 +142,8 @@ export interface ShownResource {
 }
 
 /** `vs/canary`. */
-export const shortName = ({ kind, metadata }: Pick<ShownResource, 'kind' | 'metadata'>): string =>
-  `${kindInfo[kindNamed(kind)!].short}/${metadata.name}`
+export const shortName = ({ kind, metadata: { name } }: Pick<ShownResource, 'kind' | 'metadata'>): string =>
+  shortTarget({ kind: kindNamed(kind)!, name })
 
 export const condition = ({ status }: ShownResource, type: string): string =>
   status.conditions.find((one) => one.type === type)?.status ?? 'Unknown'

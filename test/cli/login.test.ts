@@ -3,7 +3,8 @@ import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { spawn, spawnSync } from 'node:child_process'
+import { join, relative, resolve } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { text } from 'node:stream/consumers'
 import tap, { test } from 'tap'
@@ -11,7 +12,8 @@ import { Copilot } from '../copilot/harness.ts'
 import { startUaa } from '../copilot/platform.ts'
 import { hello } from '../copilot/records.ts'
 import { TestAuthority } from '../support/pki.ts'
-import { meshctl as run } from './meshctl.ts'
+import { eventually } from '../support/wait.ts'
+import { meshctl as run, root } from './meshctl.ts'
 
 const keys = await startUaa()
 /** A UAA that gives tokens for a password, a refresh token or a passcode; how it was asked is in `asked`. */
@@ -64,6 +66,35 @@ test('a login is kept for its owner alone, without the password, and names the c
   t.equal(statSync(file).mode & 0o777, 0o600)
   t.notMatch(readFileSync(file, 'utf8'), /right/)
   t.match(await meshctl(['routes']), { code: 0, out: /hello\.mesh\.test/ })
+})
+
+const noTerminal = /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '')
+  ? false
+  : 'no script of util-linux, which gives a program a terminal'
+
+test('at a terminal the password does not show, and Ctrl-C ends it without a trace', { skip: noTerminal }, async (t) => {
+  const login = `${process.execPath} ${resolve(root, 'src/cli/main.ts')} login --api ${copilot.api}`
+  const type = async (...answers: [question: string, answer: string][]): Promise<{ seen: string; code: number | null }> => {
+    const child = spawn('script', ['-qec', login, '/dev/null'], { env: { ...process.env, MESHCTL_HOME: home } })
+    let seen = ''
+    child.stdout.on('data', (chunk: Buffer) => (seen += chunk))
+    const ended = once(child, 'exit')
+    for (const [question, answer] of answers) {
+      await eventually(async () => seen.includes(question))
+      child.stdin.write(answer)
+    }
+    const [code] = (await ended) as [number | null]
+    return { seen, code }
+  }
+  const { seen, code } = await type(['User:', 'ann\r'], ['Password:', 'right\r'])
+  t.equal(code, 0, seen)
+  t.match(seen, /logged in to .* as ann/)
+  t.notMatch(seen, /right/)
+  for (const keys of ['\x03', '\x04']) {
+    const given = await type(['User:', keys])
+    t.match(given, { code: 1, seen: /meshctl: given up; nobody was logged in/ })
+    t.notMatch(given.seen, /at /)
+  }
 })
 
 test('a token that expires is renewed, and the new one kept', async (t) => {

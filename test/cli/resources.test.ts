@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import tap, { test } from 'tap'
 import { Copilot } from '../copilot/harness.ts'
 import { createAuthority, issueCertificate } from '../../src/common/pki.ts'
@@ -8,7 +9,8 @@ import { hello } from '../copilot/records.ts'
 import { explained } from '../../src/cli/commands/explain.ts'
 import { specs, type Field } from '../../src/mesh/istio/fields.ts'
 import { resourceKinds } from '../../src/mesh/istio/kinds.ts'
-import { meshctl as run } from './meshctl.ts'
+import { eventually } from '../support/wait.ts'
+import { meshctl as run, root } from './meshctl.ts'
 
 const copilot = await Copilot.start(tap, { encryption: { keys: [{ name: 'k', secret: 'a random text of enough letters' }] } })
 await copilot.put('e1', hello)
@@ -84,6 +86,64 @@ test('of several that are deleted each is told of, whatever becomes of the other
   })
   t.match(await meshctl('delete', 'vs/canary/3'), { code: 2, err: /vs\/canary\/3 is no resource/ })
   t.match(await meshctl('secret', 'delete', 'never', 'neither'), { code: 1, out: '', err: /never[^]*neither/ })
+})
+
+test('resources are named as kubectl has it', async (t) => {
+  const rules = join(folder, 'rules')
+  mkdirSync(join(rules, 'older.yaml'), { recursive: true })
+  const one = (name: string): string =>
+    `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: ${name}}\nspec: {hosts: [hello.mesh.test], http: [{route: [{destination: {host: hello}}]}]}\n`
+  writeFileSync(join(rules, 'a.yaml'), `\ufeff${one('a')}---\n${one('b')}`.replaceAll('\n', '\r\n'))
+  writeFileSync(join(rules, 'c.yml'), Buffer.from(`\ufeff${one('c')}`, 'utf16le'))
+  t.match(await meshctl('apply', '-f', rules), {
+    code: 0,
+    out: 'vs/a created\nvs/b created\nvs/c created\n',
+    err: /  warning: vs\/b: spec/,
+  })
+  t.strictSame(await meshctl('get', 'vs', '-o', 'name'), { code: 0, out: 'vs/a\nvs/b\nvs/c\n', err: '' })
+  const named = [
+    ['vs/a', 'virtualservices/c'],
+    ['VirtualService.networking.istio.io', 'a', 'c'],
+  ]
+  for (const names of named) t.match(await meshctl('get', ...names, '-o', 'name'), { code: 0, out: 'vs/a\nvs/c\n' }, names.join(' '))
+  t.strictSame(await meshctl('get', 'vs/a', 'dr/a', '-o', 'name'), { code: 1, out: 'vs/a\n', err: 'meshctl: there is no dr/a in dev\n' })
+  t.strictSame(await meshctl('get', 'vs', 'never'), { code: 1, out: '', err: 'meshctl: there is no vs/never in dev\n' })
+  for (const wrong of ['vs/a/b', 'vs/', 'vs,', 'pods']) t.match(await meshctl('get', wrong), { code: 2 }, wrong)
+  t.match(await meshctl('wait', '--for=condition=Programmed', 'vs', 'a', '--timeout', '1ms'), {
+    code: 1,
+    err: /vs\/a is not programmed after/,
+  })
+  t.match(await meshctl('wait', '--for=nothing', 'vs/a'), { code: 2, err: /There are programmed, degraded, delete/ })
+  t.match(await meshctl('delete'), { code: 2, err: /KIND\/NAME, as vs\/canary, or -f FILE/ })
+  t.match(await meshctl('delete', 'vs', 'b'), { code: 0, out: 'vs/b deleted\n' })
+  t.match(await meshctl('delete', '-f', rules), {
+    code: 1,
+    out: 'vs/a deleted\nvs/c deleted\n',
+    err: /there is no virtualservice\/space\/b/,
+  })
+  writeFileSync(join(rules, 'a.yaml'), 'kind: VirtualService\n')
+  t.match(await meshctl('delete', '-f', rules), { code: 2, err: /a\.yaml:1: names no resource by kind and metadata\.name/ })
+})
+
+test('get --watch goes on when copilot is back', async (t) => {
+  const watched = await Copilot.start(t)
+  await watched.put('e1', hello)
+  const environment = { MESH_API: watched.api, MESH_NAMESPACE: 'dev' }
+  const path = file('a.yaml', [90, 10])
+  const child = spawn(process.execPath, [resolve(root, 'src/cli/main.ts'), 'get', 'vs', '-o', 'name', '-w'], {
+    env: { ...process.env, ...environment, MESHCTL_HOME: '/nowhere', CF_HOME: '/nowhere', MESH_DATA: '/nowhere' },
+  })
+  t.teardown(() => child.kill())
+  let seen = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (seen += chunk))
+  await run(['apply', '-f', path], environment)
+  await eventually(async () => seen.includes('vs/canary'))
+  await watched.kill()
+  await eventually(async () => seen.includes('copilot does not answer'))
+  await watched.start()
+  writeFileSync(path, readFileSync(path, 'utf8').replace('canary', 'second'))
+  await run(['apply', '-f', path], environment)
+  await eventually(async () => /vs\/canary\nvs\/second\n$/.test(seen))
 })
 
 test('files without any resource are refused, a List is read as its items', async (t) => {
@@ -172,7 +232,7 @@ test('operators freeze the configuration and ignore a space', async (t) => {
   t.match(await meshctl('apply', '--dry-run', '-f', file('a.yaml', [90, 10])), {
     code: 0,
     out: 'vs/canary created (dry run)\n',
-    err: /^  warning: operator has frozen all configuration at .*`meshctl unfreeze`\n$/,
+    err: /^  warning: vs\/canary: operator has frozen all configuration at .*`meshctl unfreeze`\n$/,
   })
   t.match(await meshctl('ignore-space', 'acme/dev'), { code: 0, out: /not in force/ })
   t.match(await meshctl('status'), {
@@ -197,6 +257,12 @@ test('validate tells what files make of each other, without copilot', async (t) 
     out: 'valid\n',
     err: /merged in this order: a, then this one[^]*a http\[0\] matches all of it/,
   })
+  const { code, out, err } = await run(['validate', '-f', path, '--json'])
+  t.strictSame([code, err], [0, ''])
+  t.match(
+    JSON.parse(out).find(({ code: one }: { code: string }) => one === 'MESH_MATCH_SHADOWED'),
+    { severity: 'warning', file: path, line: 16, path: 'spec.http[0].match[0]', message: /a http\[0\] matches all of it/ },
+  )
   t.match(await run(['validate', '-f', path]), {
     err: /two\.yaml:8: warning: spec\.http\[0\]\.route\[0\]\.destination\.subset: no DestinationRule gives hello a subset "v9"; it has v1/,
   })
@@ -207,6 +273,11 @@ test('every error is told with file, line, field and what to write', async (t) =
   t.equal(code, 1)
   t.match(err, /wrong\.yaml:8: spec\.http\[0\]\.timeout: 0\.5ms is shorter than a millisecond; write at least 1ms/)
   t.match(err, /wrong\.yaml:11: spec\.http\[0\]\.route\[1\]\.weight: -10 is below 0/)
+  const json = await meshctl('validate', '-f', file('wrong.yaml', [90, -10]), '--json')
+  t.match([json.code, json.err, JSON.parse(json.out)], [1, '', [{ severity: 'error', line: 11, path: 'spec.http[0].route[1].weight' }]])
+  const nothing = file('wrong.yaml', [90, NaN])
+  writeFileSync(nothing, readFileSync(nothing, 'utf8').replace('NaN', '.nan'))
+  t.match(await meshctl('apply', '-f', nothing), { code: 1, err: /wrong\.yaml:11: \.nan is no number/ })
   t.match(await meshctl('get', 'nonsense'), { code: 2 })
   t.match(await meshctl('delete', 'canary'), { code: 2, err: /KIND\/NAME/ })
 })

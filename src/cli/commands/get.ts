@@ -1,54 +1,67 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Option } from 'commander'
 import { stringify } from 'yaml'
 import type { Api, Query } from '../api.ts'
 import { apiOf, examples, watchOption, type Cli, type Register } from '../cli.ts'
-import { exitCodes } from '../exit.ts'
+import { messageOf } from '../../common/problem.ts'
+import { exitCodeOf, exitCodes } from '../exit.ts'
 import type { Output } from '../output.ts'
-import { kindNamed } from '../../mesh/istio/kinds.ts'
-import { Usage } from '../problems.ts'
-import { condition, namespaceOf, namespaceOption, shortName, type ShownResource } from '../resources.ts'
+import {
+  condition,
+  namespaceOf,
+  namespaceOption,
+  readKinds,
+  readTargets,
+  shortName,
+  shortTarget,
+  type ShownResource,
+} from '../resources.ts'
 import { labelsOf, since } from '../words.ts'
 
 interface Options {
-  output?: 'yaml' | 'json' | 'wide'
+  output?: 'yaml' | 'json' | 'wide' | 'name'
   selector?: string
   allNamespaces?: boolean
   watch?: boolean
 }
 
-/** `get KINDS [NAME]`. */
+/** `get KINDS [NAME…]` and `get KIND/NAME…`. */
 export const get: Register = (program, cli) => {
   const command = program
     .command('get')
     .argument('<kinds>', 'vs, dr, gw, se, rl, joined by commas; or KIND/NAME')
-    .argument('[name]', 'only the one of this name')
+    .argument('[names...]', 'only those of these names; behind KIND/NAME others of that form')
     .summary('resources and their conditions')
     .option(...namespaceOption)
     .option('-A, --all-namespaces', 'of all spaces')
     .option('-l, --selector <labels>', 'only those with these labels: a=b,c!=d')
-    .addOption(new Option('-o, --output <form>', 'how to show them').choices(['yaml', 'json', 'wide']))
+    .addOption(new Option('-o, --output <form>', 'how to show them').choices(['yaml', 'json', 'wide', 'name']))
     .option(...watchOption)
-    .action(async (kinds: string, name: string | undefined, options: Options) => {
-      const [kind = '', named = name] = kinds.split('/')
-      const unknown = kind.split(',').find((one) => !kindNamed(one))
-      if (unknown !== undefined) throw Usage(`${unknown} is no kind; there are vs, dr, gw, se, rl`)
+    .action(async (kinds: string, names: string[], options: Options) => {
+      const named = kinds.includes('/') || names.length ? readTargets([kinds, ...names]) : []
+      const wanted = new Set(named.map(shortTarget))
       const namespace = options.allNamespaces ? undefined : namespaceOf(command, cli.environment)
-      const query = { kind, name: named, namespace, selector: options.selector }
+      const query = {
+        kind: [...new Set(named.length ? named.map(({ kind }) => kind) : readKinds(kinds))].join(','),
+        name: named.length === 1 ? named[0]!.name : undefined,
+        namespace,
+        selector: options.selector,
+      }
       const output = options.output ?? (command.optsWithGlobals<{ json?: boolean }>().json ? 'json' : undefined)
       const form: Form = { output, spaces: options.allNamespaces || output === 'wide' }
+      const isWanted = (one: ShownResource): boolean => !wanted.size || wanted.has(shortName(one))
       const api = apiOf(command, cli)
-      const { items, resourceVersion } = await api.get<{ items: ShownResource[]; resourceVersion: string }>('/v1/resources', query)
-      print(items, form, cli)
-      if (named !== undefined && !items.length) cli.exitCode = exitCodes.refused
-      if (options.watch)
-        await follow(api, { ...query, resourceVersion }, new Map(items.map((one) => [keyOf(one), one])), (shown) => {
-          if (!output) cli.out.clear()
-          print(shown, form, cli)
-        })
+      if (options.watch) return watch(api, { query, isWanted }, cli, (shown) => print(shown, form, cli))
+      const found = (await api.get<List>('/v1/resources', query)).items.filter(isWanted)
+      const missing = [...wanted].filter((target) => !found.some((one) => shortName(one) === target))
+      if (found.length || !missing.length || output === 'json') print(found, form, cli)
+      for (const target of missing) cli.err.write(`meshctl: there is no ${target}${namespace === undefined ? '' : ` in ${namespace}`}`)
+      if (missing.length) cli.exitCode = exitCodes.refused
     })
   examples(command, [
     ['get vs,dr', 'those of the space'],
     ['get vs canary -o yaml', 'one, whole; also written vs/canary'],
+    ['get vs/canary dr/hello', 'these two'],
     ['get vs -l team=shop -w', 'those with a label, again whenever one changes'],
     ['get vs,dr,gw,se,rl -A -o wide', 'everything'],
   ])
@@ -57,26 +70,42 @@ export const get: Register = (program, cli) => {
 const keyOf = ({ kind, metadata }: Pick<ShownResource, 'kind' | 'metadata'>): string =>
   `${kind.toLowerCase()}/${metadata.namespace}/${metadata.name}`
 
-type Line =
-  | { type: 'APPLIED' | 'DELETED'; object: ShownResource }
-  | { type: 'BOOKMARK'; object: { metadata: { resourceVersion: string } } }
-  | { type: 'ERROR'; object: { message: string } }
+type Line = { type: 'APPLIED' | 'DELETED'; object: ShownResource } | { type: 'BOOKMARK' | 'ERROR' }
 
-/** Shows the resources again whenever one changes, until Ctrl-C; goes on from the last version where the stream ends. */
-async function follow(
-  api: Api,
-  query: Query & { resourceVersion: string },
-  shown: Map<string, ShownResource>,
-  show: (shown: ShownResource[]) => void,
-): Promise<never> {
-  for (let version = query.resourceVersion; ;) {
-    for await (const line of api.stream<Line>('/v1/resources', { ...query, watch: true, resourceVersion: version })) {
-      if (line.type === 'ERROR') throw Usage(`${line.object.message}; begin again`)
-      version = line.object.metadata.resourceVersion
-      if (line.type === 'BOOKMARK') continue
-      if (line.type === 'APPLIED') shown.set(keyOf(line.object), line.object)
-      else if (!shown.delete(keyOf(line.object))) continue
-      show([...shown.values()])
+interface List {
+  items: ShownResource[]
+  resourceVersion: string
+}
+
+interface Watched {
+  query: Query
+  isWanted: (one: ShownResource) => boolean
+}
+
+/** Shows the resources, and again whenever one changes, until Ctrl-C. Where the stream ends or copilot is away, it begins with the list again. */
+async function watch(api: Api, { query, isWanted }: Watched, { out, err }: Cli, show: (shown: ShownResource[]) => void): Promise<never> {
+  let last: string | undefined
+  const update = (shown: ShownResource[]): void => {
+    const now = JSON.stringify(shown)
+    if (now === last) return
+    last = now
+    out.clear()
+    show(shown)
+  }
+  for (; ; await delay(1000)) {
+    try {
+      const { items, resourceVersion } = await api.get<List>('/v1/resources', query)
+      const shown = new Map(items.filter(isWanted).map((one) => [keyOf(one), one]))
+      update([...shown.values()])
+      for await (const line of api.stream<Line>('/v1/resources', { ...query, watch: true, resourceVersion })) {
+        if (line.type === 'ERROR') break
+        if (line.type === 'DELETED') shown.delete(keyOf(line.object))
+        if (line.type === 'APPLIED' && isWanted(line.object)) shown.set(keyOf(line.object), line.object)
+        update([...shown.values()])
+      }
+    } catch (error) {
+      if (last === undefined || exitCodeOf(error) !== exitCodes.unreachable) throw error
+      err.write(`meshctl: ${messageOf(error)}`)
     }
   }
 }
@@ -90,6 +119,7 @@ interface Form {
 function print(found: ShownResource[], { output, spaces }: Form, { out }: Cli): void {
   if (output === 'json') return out.json(found)
   if (output === 'yaml') return out.write(found.map((one) => stringify(one)).join('---\n') || '# no resources')
+  if (output === 'name') return found.forEach((one) => out.write(shortName(one)))
   if (!found.length) return out.write('no resources')
   out.write(
     out.table<ShownResource>(

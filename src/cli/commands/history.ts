@@ -1,5 +1,5 @@
 import { apiOf, examples, type Register } from '../cli.ts'
-import { namespaceOf, namespaceOption, pathOf } from '../resources.ts'
+import { namespaceOf, namespaceOption, pathOf, readTarget } from '../resources.ts'
 import { since } from '../words.ts'
 
 interface Version {
@@ -18,7 +18,7 @@ export const history: Register = (program, cli) => {
     .option(...namespaceOption)
     .action(async (target: string) => {
       const { items, deleted } = await apiOf(command, cli).get<{ items: Version[]; deleted: boolean }>(
-        `${pathOf(target, namespaceOf(command, cli.environment))}/history`,
+        `${pathOf(readTarget(target), namespaceOf(command, cli.environment))}/history`,
       )
       if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(items)
       cli.out.write(

@@ -4,7 +4,7 @@ import { Writable } from 'node:stream'
 import { Option } from 'commander'
 import { Api } from '../api.ts'
 import { examples, type Cli, type Register } from '../cli.ts'
-import { NoLogin, Usage } from '../problems.ts'
+import { Cancelled, NoLogin, Usage } from '../problems.ts'
 import { readReady } from '../ready.ts'
 import { readLogin, removeLogin, writeLogin } from '../session/login-file.ts'
 import { askUaa, claimsOf } from '../session/uaa.ts'
@@ -77,10 +77,10 @@ async function credentials(
   }
 }
 
-/** Asks at the terminal; what is hidden does not show while it is typed. Throws `MESHCTL_USAGE` where there is none. */
+/** Asks at the terminal; what is hidden does not show while it is typed. Throws `MESHCTL_USAGE` where there is none,
+ * `MESHCTL_CANCELLED` by Ctrl-C and Ctrl-D. */
 async function ask(question: string, option: string, hidden: boolean): Promise<string> {
   if (!process.stdin.isTTY) throw Usage(`--${option} is missing, and there is no terminal to ask for it`)
-  process.stderr.write(question)
   const output = new Writable({
     write(chunk: Buffer, _encoding, done) {
       if (!hidden) process.stderr.write(chunk)
@@ -88,8 +88,12 @@ async function ask(question: string, option: string, hidden: boolean): Promise<s
     },
   })
   const terminal = createInterface({ input: process.stdin, output, terminal: true })
+  // Only now, when the terminal shows no more by itself what is typed.
+  process.stderr.write(question)
   try {
     return await terminal.question('')
+  } catch {
+    throw Cancelled()
   } finally {
     terminal.close()
     if (hidden) process.stderr.write('\n')

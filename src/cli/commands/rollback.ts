@@ -1,6 +1,6 @@
 import { apiOf, examples, type Register } from '../cli.ts'
 import { Usage } from '../problems.ts'
-import { namespaceOf, namespaceOption, pathOf, showOutcome, type ApplyOutcome } from '../resources.ts'
+import { namespaceOf, namespaceOption, pathOf, readTarget, showOutcome, type ApplyOutcome } from '../resources.ts'
 
 /** `rollback KIND/NAME --to VERSION`. */
 export const rollback: Register = (program, cli) => {
@@ -13,7 +13,7 @@ export const rollback: Register = (program, cli) => {
     .option('--dry-run', 'only tell what would come of it')
     .action(async (target: string, { to, dryRun = false }: { to: string; dryRun?: boolean }) => {
       if (!/^[1-9]\d*$/.test(to)) throw Usage(`--to: ${to} is no version`)
-      const path = `${pathOf(target, namespaceOf(command, cli.environment))}/rollback${dryRun ? '?dryRun=true' : ''}`
+      const path = `${pathOf(readTarget(target), namespaceOf(command, cli.environment))}/rollback${dryRun ? '?dryRun=true' : ''}`
       const outcome = await apiOf(command, cli).post<ApplyOutcome>(path, { to: Number(to) })
       if (command.optsWithGlobals<{ json?: boolean }>().json) return cli.out.json(outcome)
       showOutcome(outcome, cli, dryRun)

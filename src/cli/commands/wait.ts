@@ -1,20 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { apiOf, each, examples, type Register } from '../cli.ts'
 import type { Api } from '../api.ts'
 import { NotReached, Usage } from '../problems.ts'
 import { milliseconds } from '../../mesh/istio/values.ts'
-import { condition, namespaceOf, namespaceOption, pathOf, type ShownResource } from '../resources.ts'
+import { condition, namespaceOf, namespaceOption, pathOf, readTargets, shortTarget, type ShownResource } from '../resources.ts'
 
 /** `wait --for=programmed KIND/NAME…`. */
 export const wait: Register = (program, cli) => {
   const command = program
     .command('wait')
-    .argument('<resources...>', 'KIND/NAME, as vs/canary')
+    .argument('<resources...>', 'KIND/NAME, as vs/canary; or KIND NAME…')
     .summary('wait until resources are in force')
     .addOption(
       new Option('--for <condition>', 'what to wait for; degraded: until something of it cannot be served; delete: until it is gone')
-        .choices(['programmed', 'degraded', 'delete'])
+        .choices(conditions)
+        // As kubectl has it: condition=Programmed.
+        .argParser((written) => conditions.find((one) => one === written.replace(/^condition=/, '').toLowerCase()) ?? unknown())
         .default('programmed'),
     )
     .option('--timeout <duration>', 'how long at most, for all together', '30s')
@@ -23,10 +25,9 @@ export const wait: Register = (program, cli) => {
       const limit = milliseconds(timeout)
       if (limit === undefined || limit < 0) throw Usage(`--timeout: ${timeout} is no duration; write one as 10s`)
       const namespace = namespaceOf(command, cli.environment)
-      const paths = targets.map((target) => pathOf(target, namespace))
+      const waits = readTargets(targets).map((target) => ({ target: shortTarget(target), path: pathOf(target, namespace) }))
       const api = apiOf(command, cli)
       const end = Date.now() + limit
-      const waits = targets.map((target, position) => ({ target, path: paths[position]! }))
       await each(command, cli, waits, {
         act: async ({ target, path }) => {
           const shown = await lastSeen(api, path, wanted, end)
@@ -50,7 +51,12 @@ async function lastSeen(api: Api, path: string, wanted: Wanted, end: number): Pr
   }
 }
 
-type Wanted = 'programmed' | 'degraded' | 'delete'
+const conditions = ['programmed', 'degraded', 'delete'] as const
+type Wanted = (typeof conditions)[number]
+
+function unknown(): never {
+  throw new InvalidArgumentError(`There are ${conditions.join(', ')}.`)
+}
 
 /** Undefined where it is gone, and that is what is waited for. */
 async function read(api: Api, path: string, wanted: Wanted): Promise<ShownResource | undefined> {

@@ -50,6 +50,9 @@ function read(document: Document.Parsed, lineCounter: LineCounter): ParsedDocume
   if (document.errors.length > mostErrors)
     error(line, `and ${document.errors.length - mostErrors} more errors in the YAML of this document`)
   visit(document, {
+    Scalar: (_key, { value, source, range }) => {
+      if (typeof value === 'number' && !Number.isFinite(value)) error(lineAt(range?.[0]), `${source} is no number that can be used here`)
+    },
     Alias: (_key, node) => {
       if (!node.resolve(document)) error(lineAt(node.range?.[0]), `there is no anchor &${node.source} before *${node.source}`)
     },

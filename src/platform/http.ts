@@ -83,7 +83,7 @@ export class HttpClient {
     }
   }
 
-  /** The answer's body as a stream, for what is too long to hold; the status is checked to be 200. */
+  /** The answer's body as a stream, for what is too long to hold. Resolves with any status. */
   async stream({ path, headers, signal }: Pick<HttpRequest, 'path' | 'headers' | 'signal'>): Promise<{ status: number; body: Readable }> {
     try {
       checkSendable(path, headers)

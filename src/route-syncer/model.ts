@@ -98,11 +98,7 @@ export class Model {
   /** Whether Cloud Controller wants this instance of a process to run. */
   isWanted(process: string, index: number): boolean {
     const known = this.diego.word(process)
-    return (
-      known !== undefined &&
-      this.cloud.apps.get(known.app)?.started === true &&
-      index < (this.cloud.processes.get(`${known.app}/${known.type}`) ?? 0)
-    )
+    return known !== undefined && this.cloud.apps.get(known.app)?.started === true && index < this.cloud.wanted(known.app, known.type)
   }
 
   refreshRoute(name: string): void {

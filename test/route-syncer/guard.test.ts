@@ -1,4 +1,7 @@
 import { test } from 'tap'
+import { Readable } from 'node:stream'
+import type { Change, Route } from '../../src/mesh/records.ts'
+import { seedFrom } from '../../src/route-syncer/cloud/seed.ts'
 import { actual, desired, TestPlatform } from './support/platform.ts'
 
 const guard = { share: 20, minimum: 3 }
@@ -58,6 +61,32 @@ test('a removal of routes gets through once BBS agrees', async (t) => {
   platform.guard.recheck()
   t.equal(platform.guard.held, undefined)
   t.equal(platform.published.count('route'), 0)
+})
+
+test('routes that were made anew under their names are no removal, neither those that copilot alone had kept', async (t) => {
+  const platform = await full()
+  for (let n = 0; n < 10; n++) {
+    platform.cc.remove('/v3/routes', `r${n}`)
+    platform.cc.route({ guid: `new${n}`, url: `h${n}.mesh`, destinations: [{ app: `a${n}` }] })
+  }
+  await platform.readAll()
+  t.equal(platform.guard.held, undefined)
+  t.equal(platform.published.get('route', 'pub/h0.mesh')?.guid, 'new0')
+  t.same([...platform.model.cloud.routesOf('a0')], ['h0.mesh'], 'it is still found by its app')
+
+  const records = [...platform.published.all()].map(({ kind, key, value }) => {
+    const { guid: _guid, ...kept } = value as Route
+    return { kind, key, value: kind === 'route' ? kept : value } as Change
+  })
+  const seeded = new TestPlatform({ guard })
+  await seedFrom(Readable.from(records), seeded.model)
+  for (const [path, resources] of platform.cc.resources) seeded.cc.resources.set(path, resources)
+  for (const [guid, lrp] of platform.desired) seeded.desired.set(guid, lrp)
+  await seeded.readBbs()
+  t.equal(seeded.published.count('route'), 10)
+  await seeded.readAll()
+  t.equal(seeded.guard.held, undefined)
+  t.equal(seeded.published.get('route', 'pub/h0.mesh')?.guid, 'new0')
 })
 
 test('few removals are never held', async (t) => {

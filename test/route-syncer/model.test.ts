@@ -124,6 +124,38 @@ test('deleting an app or a space takes its routes along', async (t) => {
   t.equal(platform.published.get('space', 'other'), undefined)
 })
 
+test('a space that falls between two pages of a list stays', async (t) => {
+  const platform = new TestPlatform()
+  for (const name of ['one', 'two']) platform.cc.space(name)
+  await platform.readAll()
+  const spaces = platform.cc.resources.get('/v3/spaces')!
+  const two = spaces.get('two')!
+  spaces.delete('two')
+  const passed: string[] = []
+  platform.pause = async () => {
+    // Audit events, organizations, spaces.
+    if (passed.push('list') === 3) spaces.set('two', two)
+  }
+  platform.changes.length = 0
+  await platform.readAll()
+  t.same(platform.changes, [])
+  spaces.delete('two')
+  await platform.readAll()
+  t.same(platform.published.get('space', 'two'), undefined)
+})
+
+test('what was wanted of an app goes with it', async (t) => {
+  const platform = new TestPlatform()
+  platform.cc.app('a', { instances: 2 })
+  await platform.readAll()
+  t.equal(platform.model.cloud.wanted('a', 'web'), 2)
+  platform.cc.remove('/v3/apps', 'a')
+  platform.cc.remove('/v3/processes', 'process of a')
+  platform.cc.audit('audit.app.delete-request', 'a')
+  await platform.readChanges()
+  t.equal(platform.model.cloud.wanted('a', 'web'), 0)
+})
+
 test('a stable instance is RUNNING and routable, in place, and of a wanted process', (t) => {
   const platform = new TestPlatform()
   const served = () => [...platform.published.all()].flatMap(({ kind, key }) => (kind === 'instance' ? [key] : []))

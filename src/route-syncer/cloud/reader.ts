@@ -1,3 +1,4 @@
+import type { TSchema } from 'typebox'
 import type { CloudController, ListFilter } from '../../platform/cloud-controller/client.ts'
 import * as CC from '../../platform/cloud-controller/resources.ts'
 import type { Guard, Removal } from '../guard.ts'
@@ -45,6 +46,10 @@ export class CloudReader {
     const routesBegun = clock.tick()
     const routes = await this.#cc.list('/v3/routes', CC.Route, {}, signal)
     // Pages move while they are read: what seems to be missing is asked for by guid.
+    organizations.push(
+      ...(await this.#confirm('/v3/organizations', CC.Organization, missing(cloud.organizations.keys(), organizations), signal)),
+    )
+    spaces.push(...(await this.#confirm('/v3/spaces', CC.Space, missing(cloud.spaces.keys(), spaces), signal)))
     apps.push(...(await this.#confirm('/v3/apps', CC.App, missing(cloud.apps.keys(), apps), signal)))
     routes.push(...(await this.#confirm('/v3/routes', CC.Route, missing(cloud.routes.keys(), routes), signal)))
 
@@ -155,7 +160,7 @@ export class CloudReader {
     for (const domain of await this.#cc.listGuids('/v3/domains', CC.Domain, unknown, signal)) cloud.setDomain(domain)
   }
 
-  async #confirm<Schema extends typeof CC.App | typeof CC.Route>(path: string, schema: Schema, guids: string[], signal: AbortSignal) {
+  async #confirm<Schema extends TSchema>(path: string, schema: Schema, guids: string[], signal: AbortSignal) {
     const known = guids.filter((guid) => !seeded(guid))
     return known.length > mostConfirmed ? [] : this.#cc.listGuids(path, schema, known, signal)
   }
@@ -180,7 +185,9 @@ export class CloudReader {
     }
     const going = [...gone.routes, ...emptied.map(({ guid }) => guid)].flatMap((guid) => {
       const route = cloud.routes.get(guid)
-      return route?.mappings.length && model.isServedRoute(route.host + route.path) ? [route.host + route.path] : []
+      if (!route?.mappings.length) return []
+      const name = route.host + route.path
+      return cloud.route(name) === route && model.isServedRoute(name) ? [name] : []
     })
     return {
       source: 'cloud-controller',

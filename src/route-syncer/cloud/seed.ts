@@ -20,7 +20,7 @@ export async function seedFrom(records: AsyncIterable<Change>, { cloud }: Model)
     if (kind === 'organization') cloud.organizations.set(key, value)
     else if (kind === 'space') cloud.spaces.set(key, value)
     else if (kind === 'app') cloud.apps.set(key, { ...value, started: true })
-    else if (kind === 'process') cloud.processes.set(`${value.app}/${value.type}`, value.instances)
+    else if (kind === 'process') cloud.setWanted(value.app, value.type, value.instances)
     else if (kind === 'route') {
       const { exposure, space, labels, options, path } = value
       const domain = prefix + exposure

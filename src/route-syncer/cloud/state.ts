@@ -38,8 +38,8 @@ export class CloudState {
   readonly apps = new Map<string, CloudApp>()
   /** Guids of domains, and whether they are internal. */
   readonly domains = new Map<string, boolean>()
-  /** Wanted instances by `app/type`. */
-  readonly processes = new Map<string, number>()
+  /** Wanted instances by app and type of process. */
+  readonly #wanted = new Map<string, Map<string, number>>()
   readonly #routes = new Map<string, CloudRoute>()
   readonly #byName = new Map<string, CloudRoute>()
   readonly #byApp = new Multimap()
@@ -101,7 +101,18 @@ export class CloudState {
   }
 
   setProcess({ type, instances, relationships }: CC.Process): void {
-    this.processes.set(`${relationships.app.data.guid}/${type}`, instances)
+    this.setWanted(relationships.app.data.guid, type, instances)
+  }
+
+  setWanted(app: string, type: string, instances: number): void {
+    const types = this.#wanted.get(app)
+    if (types) types.set(type, instances)
+    else this.#wanted.set(app, new Map([[type, instances]]))
+  }
+
+  /** How many instances of a process of an app are to run. */
+  wanted(app: string, type: string): number {
+    return this.#wanted.get(app)?.get(type) ?? 0
   }
 
   /** Takes in a route of a read that began at tick `at`. Routes that are not HTTP are not kept. */
@@ -115,6 +126,9 @@ export class CloudState {
     if (known && known.at > route.at) return
     if (known) this.#forget(known)
     const name = route.host + route.path
+    // One that was deleted, and made anew.
+    const namesake = this.#byName.get(name)
+    if (namesake) this.#forget(namesake)
     this.#routes.set(route.guid, route)
     this.#byName.set(name, route)
     this.#deleted.delete(name)
@@ -140,6 +154,7 @@ export class CloudState {
   }
 
   removeApp(guid: string): void {
+    this.#wanted.delete(guid)
     if (this.apps.delete(guid)) this.#listener.app(guid)
   }
 
@@ -153,7 +168,8 @@ export class CloudState {
 
   #forget(route: CloudRoute): void {
     const name = route.host + route.path
-    if (this.#byName.get(name) === route) this.#byName.delete(name)
+    if (this.#byName.get(name) !== route) return
+    this.#byName.delete(name)
     for (const { app } of route.mappings) this.#byApp.delete(app, name)
   }
 }

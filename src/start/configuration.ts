@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import type { TlsConfig } from '../common/config.ts'
@@ -205,6 +205,8 @@ function keepSecrets(file: string): Record<'admin' | 'syncer' | 'encryption', st
     encryption: randomBytes(24).toString('base64url'),
     ...kept,
   }
-  writeFileSync(file, JSON.stringify(secrets), { mode: 0o600 })
+  // Whole or not at all: without the key of before, no secret that copilot keeps can be opened.
+  writeFileSync(`${file}.new`, JSON.stringify(secrets), { mode: 0o600 })
+  renameSync(`${file}.new`, file)
   return secrets
 }

@@ -125,6 +125,9 @@ Ctrl-C stops everything; state survives.
 `)
 }
 
+// Where its terminal is gone, there is nobody to tell, and still everything to stop.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
 try {
   await start(readOptions(process.argv.slice(2)))
 } catch (error) {

@@ -178,6 +178,12 @@ test('Ctrl-C stops every process, those of the apps too, and the next start has 
   t.teardown(() => again.stop())
   await again.ready()
   await eventually(async () => (await again.hello('kept')).status === 200, 20_000)
+
+  const { pids: second } = again.info
+  for (const stream of [again.child.stdout, again.child.stderr]) stream?.destroy()
+  await again.stop('SIGHUP')
+  t.equal(again.child.exitCode, 0, 'also where its terminal is closed')
+  for (const [name, pid] of Object.entries(second)) t.throws(() => process.kill(pid, 0), `${name} is gone`)
 })
 
 test('a busy port, an unusable folder and a wrong argument are a sentence that says what to do', async (t) => {

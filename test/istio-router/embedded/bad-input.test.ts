@@ -12,6 +12,7 @@ const cases: [name: string, request: string, status: number][] = [
   ['the same length twice', 'POST / HTTP/1.1\r\nhost: HOST\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\nhello', 400],
   ['a signed length', 'POST / HTTP/1.1\r\nhost: HOST\r\ncontent-length: +5\r\n\r\nhello', 400],
   ['a list of lengths', 'POST / HTTP/1.1\r\nhost: HOST\r\ncontent-length: 5, 5\r\n\r\nhello', 400],
+  ['a length beyond all bounds', 'POST / HTTP/1.1\r\nhost: HOST\r\ncontent-length: 1000000000000000\r\n\r\nhello', 400],
   ['an unknown encoding', 'POST / HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n', 501],
   ['chunked twice', 'POST / HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n', 400],
   ['chunked not last', 'POST / HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n', 400],
@@ -122,8 +123,9 @@ test('HTTP/2 requests are held to the same rules', async (t) => {
   t.equal(await status({ host: 'other.test' }), 400)
   t.equal(await status({ ':path': '/%00' }), 400)
   t.equal(await status(Object.fromEntries(Array.from({ length: 205 }, (_, i) => [`x${i}`, 'y']))), 431)
-  const connectOnly = session.request({ ':method': 'CONNECT', ':authority': host })
-  const [answer] = await new Promise<[{ ':status'?: number }]>((resolve) => connectOnly.on('response', (headers) => resolve([headers])))
-  t.equal(answer[':status'], 404)
+  const unended = async (headers: Record<string, string>) =>
+    new Promise((resolve) => session.request(headers).on('response', (answer) => resolve(answer[':status'])))
+  t.equal(await unended({ ':method': 'CONNECT', ':authority': host }), 404)
+  t.equal(await unended({ ':method': 'POST', ':path': '/', ':authority': host, 'content-length': '1000000000000000' }), 400)
   session.close()
 })

@@ -1,10 +1,14 @@
 import { once } from 'node:events'
+import { Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { queryObjects } from 'node:v8'
 import { test } from 'tap'
+import { issueCertificate } from '../../../src/common/pki.ts'
 import { typeUrls } from '../../../src/common/xds/resources.ts'
 import { ask, raw } from '../../support/client.ts'
-import { serverAuthority, serverSecret, TestRouter } from './support.ts'
+import { eventually } from '../../support/wait.ts'
+import { caSecret, keypairSecret, serverAuthority, serverSecret, TestRouter } from './support.ts'
 
 const ca = serverAuthority.certificate
 const showAddresses = {
@@ -39,6 +43,24 @@ test('a new keypair is used at once, and open connections go on', async (t) => {
   old.write(`GET / HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
   t.match(String((await once(old, 'data'))[0]), /^HTTP\/1.1 200/)
   old.destroy()
+})
+
+test('a keypair, or CAs, that TLS cannot use are refused, and those before go on', async (t) => {
+  const router = await TestRouter.start(t)
+  const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
+  const pair = issueCertificate(serverAuthority, { commonName: 'renewed', dns: ['mesh.test'] })
+  const refused = await router.apply([
+    keypairSecret('tls/mesh.test', { ...pair, certificate: pair.certificate + broken }),
+    caSecret('backend/ca', broken),
+  ])
+  t.same(
+    refused.map(({ name }) => name),
+    ['tls/mesh.test', 'backend/ca'],
+  )
+  t.equal(await certificateFor(router.https, 'a.mesh.test'), 'mesh.test')
+  t.same(await router.apply(router.listeners), [])
+  const { host } = await router.serve()
+  t.equal((await ask(router.http, host)).status, 200)
 })
 
 test('old TLS versions and plain HTTP on the TLS port are turned away', async (t) => {
@@ -120,4 +142,22 @@ test('a removed listener listens no more', async (t) => {
   await router.apply([], [{ typeUrl: typeUrls.listener, name: 'http' }])
   await t.rejects(ask(router.http, 'a.test'), { code: 'ECONNREFUSED' })
   t.equal((await ask(router.internal, 'a.test')).status, 404)
+})
+
+test('nothing is left of what a changed listener had before', async (t) => {
+  const router = await TestRouter.start(t)
+  const changeAll = async (): Promise<void> => {
+    for (let i = 0; i < 3; i++) await router.apply(router.listeners)
+    t.equal((await ask(router.http, 'a.test')).status, 404)
+  }
+  const grows = async (): Promise<boolean> => {
+    const before = queryObjects(Server)
+    await changeAll()
+    return queryObjects(Server) > before
+  }
+  await changeAll()
+  await eventually(async () => !(await grows()), 60_000)
+  // One that waits for its keypair is looked at with every change.
+  await router.apply([], [{ typeUrl: typeUrls.secret, name: 'tls/mesh.test' }])
+  await eventually(async () => !(await grows()), 60_000)
 })

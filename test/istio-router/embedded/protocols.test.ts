@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
-import { connect } from 'node:net'
+import type { Http2Server, Http2ServerRequest } from 'node:http2'
+import { connect, type Socket } from 'node:net'
 import { buffer, text } from 'node:stream/consumers'
 import { queryObjects } from 'node:v8'
 import { test, type Test } from 'tap'
@@ -231,6 +232,23 @@ test('WebSocket passes over HTTP/2 by extended CONNECT', async (t) => {
   t.equal(frame.subarray(2).toString(), 'echo hi')
   stream.close()
   session.close()
+})
+
+test('a WebSocket over HTTP/2 to an app takes up a stream of its connection as long as it lasts', async (t) => {
+  const router = await TestRouter.start(t)
+  const { host, instances } = await router.serve({
+    http2Handler: (_request, response) => response.end('ok'),
+  })
+  const app = instances[0]!.app as Http2Server
+  app.updateSettings({ enableConnectProtocol: true, maxConcurrentStreams: 1 })
+  app.on('connect', ({ stream }: Http2ServerRequest) => stream.respond())
+  // The router's first request finds out what the app takes.
+  t.equal((await ask(router.http, host)).body, 'ok')
+  const request = httpRequest({ port: router.http, headers: { host, connection: 'upgrade', upgrade: 'websocket' } }).end()
+  const [, socket] = (await once(request, 'upgrade')) as [IncomingMessage, Socket]
+  t.equal((await ask(router.http, host)).body, 'ok')
+  t.equal(instances[0]!.connections, 2)
+  socket.destroy()
 })
 
 test('an upgrade that the app declines is an ordinary answer, one that is not allowed is 403', async (t) => {

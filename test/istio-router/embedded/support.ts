@@ -50,6 +50,7 @@ export class TestRouter {
   readonly https: number
   readonly internal: number
   readonly proxied: number
+  listeners: Resource[] = []
   readonly #translator: Translator
   readonly #log = new PassThrough()
   readonly #instances: TestInstance[] = []
@@ -96,7 +97,8 @@ export class TestRouter {
       caSecret('backend/ca', identities.certificate),
       ...keypairs.map((name) => serverSecret(name)),
     ]
-    const refusals = await router.apply([...secrets, ...resourcesFor(node, full), ...router.#translator.constants])
+    router.listeners = resourcesFor(node, full)
+    const refusals = await router.apply([...secrets, ...router.listeners, ...router.#translator.constants])
     if (refusals.length > 0) throw new Error(refusals.map(({ name, reason }) => `${name}: ${reason}`).join('\n'))
     return router
   }
@@ -201,7 +203,8 @@ export function serverSecret(name: string, commonName = name): Resource {
   return keypairSecret(`tls/${name}`, issueCertificate(serverAuthority, { commonName, dns: [name, `*.${name}`], usages: ['server'] }))
 }
 
-function caSecret(name: string, ca: string): Resource {
+/** The secret of CAs. */
+export function caSecret(name: string, ca: string): Resource {
   return encodeResource(
     SecretSchema,
     name,

@@ -3,6 +3,7 @@ import type { Peer, RequestHead } from '../downstream.ts'
 import type { Flag } from '../http/failure.ts'
 import { Headers, removeNominated } from '../http/headers.ts'
 import type { ManagerConfig } from '../resources/manager.ts'
+import { isLength } from '../upstream/http1-response.ts'
 
 /** Why a request cannot be served. */
 export interface Fault {
@@ -69,7 +70,7 @@ export function readHead(
   if (connection !== undefined && connection !== 'keep-alive') removeNominated(headers, connection)
   const target = targetOf(request, host)
   fault ??=
-    framingFault(request, hosts, lengths, encoding) ??
+    framingFault(request, hosts, lengths, length, encoding) ??
     (request.httpVersionMinor === 0 && !config.acceptHttp10 ? faults.upgradeRequired : undefined)
   if (target.path === undefined || !authorityPattern.test(target.authority)) fault ??= faults.target
   const chunked = encoding !== undefined
@@ -115,10 +116,12 @@ function framingFault(
   { httpVersionMinor }: IncomingMessage,
   hosts: number,
   lengths: number,
+  length: string,
   encoding: string | undefined,
 ): Fault | undefined {
   if (hosts > 1 || (hosts === 0 && httpVersionMinor === 1)) return faults.host
-  if (lengths > 1 || (encoding !== undefined && (lengths > 0 || httpVersionMinor === 0))) return faults.framing
+  if (lengths > 1 || (lengths === 1 && !isLength(length)) || (encoding !== undefined && (lengths > 0 || httpVersionMinor === 0)))
+    return faults.framing
   return encoding !== undefined && encoding.toLowerCase() !== 'chunked' ? faults.encoding : undefined
 }
 

@@ -26,6 +26,7 @@ export class Http1Server {
   readonly #server: http.Server
   readonly #manager: Manager
   readonly #connections = new WeakMap<Duplex, Connection>()
+  #open = 0
 
   constructor(manager: Manager) {
     const { config } = manager
@@ -53,12 +54,15 @@ export class Http1Server {
       this.#server.on(event, (request: IncomingMessage, socket: Socket, head: Buffer) => this.#receiveUpgrade(request, socket, head))
     }
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Answering) => this.#refuse(error, socket))
-    // Begins the watch over slow headers, which a server that listens by itself begins when it does.
-    this.#server.emit('listening')
   }
 
   accept(socket: Duplex, peer: Peer): void {
     this.#connections.set(socket, { peer })
+    // The watch over slow headers, a timer, goes from Node's `listening` to `close`, which this server has by its connections.
+    if (this.#open++ === 0) this.#server.emit('listening')
+    socket.once('close', () => {
+      if (--this.#open === 0) this.#server.close()
+    })
     this.#server.emit('connection', socket)
     socket.resume()
   }

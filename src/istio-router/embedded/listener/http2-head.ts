@@ -4,6 +4,7 @@ import http2, { type ServerHttp2Stream } from 'node:http2'
 import type { Peer, RequestHead } from '../downstream.ts'
 import { Headers } from '../http/headers.ts'
 import type { ManagerConfig } from '../resources/manager.ts'
+import { isLength } from '../upstream/http1-response.ts'
 import { authorityPattern, faults, type Fault } from './http1-head.ts'
 
 const methods = new Set(METHODS)
@@ -44,6 +45,7 @@ export function readHead(
         break
       case 'content-length':
         sized = true
+        if (!isLength(value)) fault ??= faults.framing
         list.push(name, value)
         break
       default:

@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 import { fromBinary } from '@bufbuild/protobuf'
 import type { DataSource } from '../../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { SecretSchema } from '../../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
@@ -12,19 +14,22 @@ export interface Authorities {
 /** A certificate with its key, PEM; or CAs. */
 export type Secret = { kind: 'keypair'; certificate: Buffer; key: Buffer } | { kind: 'ca'; authorities: Authorities }
 
-/** Compiles an `envoy.extensions.transport_sockets.tls.v3.Secret` with inline contents. Throws `Unsupported`. */
+/** Compiles an `envoy.extensions.transport_sockets.tls.v3.Secret` with inline contents. Throws `Unsupported`, or what TLS has against them. */
 export function compileSecret(bytes: Uint8Array): Secret {
   const { type } = fromBinary(SecretSchema, bytes)
   if (type.case === 'tlsCertificate') {
-    return {
-      kind: 'keypair',
-      certificate: inline(type.value.certificateChain, 'certificate_chain'),
-      key: inline(type.value.privateKey, 'private_key'),
-    }
+    const certificate = inline(type.value.certificateChain, 'certificate_chain')
+    const key = inline(type.value.privateKey, 'private_key')
+    createSecureContext({ cert: certificate, key })
+    return { kind: 'keypair', certificate, key }
   }
   if (type.case === 'validationContext') {
     const { trustedCa, crl } = type.value
-    return { kind: 'ca', authorities: { ca: inline(trustedCa, 'trusted_ca'), ...(crl && { crl: inline(crl, 'crl') }) } }
+    const authorities = { ca: inline(trustedCa, 'trusted_ca'), ...(crl && { crl: inline(crl, 'crl') }) }
+    // Of CAs a context takes what it can read, be it nothing.
+    void new X509Certificate(authorities.ca)
+    createSecureContext(authorities)
+    return { kind: 'ca', authorities }
   }
   throw new Unsupported(`type ${type.case ?? '(none)'}`)
 }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { isHopByHop } from '../http/headers.ts'
 import type { RequestBody, UpstreamRequest } from './attempt.ts'
-import { isFieldValue, isToken } from './http1-response.ts'
+import { isFieldValue, isLength, isToken } from './http1-response.ts'
 import { pump } from './pump.ts'
 
 /** Methods whose requests say how long they are even where they have no body. */
@@ -24,7 +24,7 @@ export function writeHead({ method, path, authority, headers, body, expectContin
     const value = headers[i + 1]!
     if (!isToken(name) || !isFieldValue(value) || name === 'host' || (isHopByHop(name) && name !== 'te')) return undefined
     if (name === 'content-length') {
-      if (length !== undefined || !/^\d{1,15}$/.test(value)) return undefined
+      if (length !== undefined || !isLength(value)) return undefined
       length = value
     }
     text += `${name}: ${value}\r\n`

@@ -215,7 +215,7 @@ class Http2Attempt implements Attempt {
     if (upgrade !== undefined && status === 200) {
       this.#done = true
       stream.once('close', () => this.#connection.release())
-      this.#events.upgraded(headers, stream)
+      this.#events.upgraded([...headers, 'upgrade', upgrade], stream)
       return
     }
     stream.on('data', (chunk: Buffer) => {

@@ -47,6 +47,46 @@ behaviour('an app mapped with http2 is spoken to in HTTP/2, and gRPC trailers re
   session.close()
 })
 
+behaviour('a gRPC status that comes before the client has sent all reaches it', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({
+    http2Handler: (_request, response) => {
+      response.stream.on('error', () => {})
+      response.writeHead(200, { 'content-type': 'application/grpc' })
+      response.addTrailers({ 'grpc-status': '8', 'grpc-message': 'enough' })
+      response.end()
+    },
+  })
+  const session = http2(router.http)
+  for (const bytes of [5, 1_000_000]) {
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/s/Upload',
+      ':authority': host,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    })
+    let trailers = {}
+    stream.on('trailers', (received: object) => (trailers = received))
+    stream.write(Buffer.alloc(bytes))
+    await once(stream.resume(), 'end')
+    t.match({ ...trailers }, { 'grpc-status': '8', 'grpc-message': 'enough' }, `${bytes} bytes sent`)
+    stream.destroy()
+  }
+  session.close()
+})
+
+behaviour('an answer that comes before the request has ended reaches a client that goes on sending', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({ handler: (_request, response) => response.writeHead(413).end('too large') })
+  const body = Buffer.alloc(20_000_000)
+  for (const connection of ['close', 'keep-alive'])
+    for (let i = 0; i < 3; i++)
+      t.match(
+        await ask(router.http, host, { method: 'POST', headers: { connection }, body }),
+        { status: 413, body: 'too large' },
+        connection,
+      )
+})
+
 behaviour('what the router answers itself a gRPC client can read', async ({ t, router, mesh }) => {
   const session = http2(router.http)
   const host = mesh.host()

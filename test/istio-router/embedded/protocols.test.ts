@@ -282,6 +282,18 @@ test('a response begins before its request has ended, and streams as it comes', 
   t.equal(await text(response), '.')
 })
 
+test('a connection that ends with an early answer is not reset while its client still sends', async (t) => {
+  const router = await TestRouter.start(t)
+  const { host } = await router.serve({ handler: (_request, response) => response.writeHead(413).end('too large') })
+  const client = connect({ port: router.http, host: '127.0.0.1', allowHalfOpen: true })
+  client.on('error', (error) => t.fail(error.message))
+  client.write(`POST / HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\ncontent-length: 3000000\r\n\r\n`)
+  t.match(await text(client), /^HTTP\/1\.1 413 [^]*too large/)
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => client.write(Buffer.alloc(1_000_000), resolve))
+  client.end()
+  await once(client, 'close')
+})
+
 test('a client that does not read holds back the app', async (t) => {
   const router = await TestRouter.start(t)
   let written = 0

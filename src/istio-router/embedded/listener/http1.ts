@@ -203,11 +203,22 @@ class Http1Downstream implements Downstream {
 
   #end(): void {
     const request = this.#request
+    if (!request.complete) this.#dropRest()
     this.#body.end()
-    if (request.complete) return
-    // The rest of the request is read and dropped, but not for ever.
-    const timer = setTimeout(() => request.socket.destroy(), lingerTime)
-    request.once('close', () => clearTimeout(timer))
+  }
+
+  /**
+   * The rest of the request is read and dropped, but not for ever. A connection that is to end with this response is ended on our side
+   * alone until then: closed whole, it would be reset by what is on its way, and the response be lost.
+   */
+  #dropRest(): void {
+    const request = this.#request
+    const { socket } = request
+    const isLast = !this.#response.shouldKeepAlive
+    const timer = setTimeout(() => socket.destroy(), lingerTime)
+    if (isLast) socket.destroySoon = () => socket.end()
+    const lasting = isLast ? socket : request
+    lasting.once('close', () => clearTimeout(timer))
     request.resume()
   }
 }

@@ -91,7 +91,7 @@ class Http2Downstream implements Downstream {
 
   respond(status: number, headers: Headers, ended: boolean): void {
     if (this.#stream.closed) return
-    if (!ended) this.#stream.on('wantTrailers', () => this.#stream.sendTrailers(fieldsOf(this.#trailers)))
+    if (!ended) this.#stream.on('wantTrailers', () => this.#sendTrailers())
     // Node writes no status above 599, which clients take for a 5xx (RFC 9110 §15).
     const written = status > 599 ? 502 : status
     this.#stream.respond({ ...fieldsOf(headers.list), ':status': written }, { endStream: ended, waitForTrailers: !ended })
@@ -105,7 +105,6 @@ class Http2Downstream implements Downstream {
   end(trailers: string[]): void {
     this.#trailers = trailers
     this.#body.end()
-    this.#ignoreRest()
   }
 
   upgrade(headers: Headers): Duplex {
@@ -116,6 +115,12 @@ class Http2Downstream implements Downstream {
 
   abort(): void {
     this.#stream.close(NGHTTP2_INTERNAL_ERROR)
+  }
+
+  /** Ends the response. A stream that is closed before this has left would take the trailers with it. */
+  #sendTrailers(): void {
+    this.#stream.sendTrailers(fieldsOf(this.#trailers))
+    setImmediate(() => this.#ignoreRest())
   }
 
   /** Tells the client not to send what is left of a request that has its answer. */

@@ -26,7 +26,7 @@ export class LogSink {
 
   write(path: string, line: string): void {
     let file = this.#files.get(path)
-    if (!file) this.#files.set(path, (file = { stream: this.#open(path), lines: '', waiting: 0, timer: undefined }))
+    if (!file) this.#files.set(path, (file = { stream: this.#open(path), metrics: this.#metrics, lines: '', waiting: 0, timer: undefined }))
     if (file.waiting + file.lines.length > maxWaiting) {
       this.#metrics.logLinesDropped++
       return
@@ -49,16 +49,19 @@ export class LogSink {
   }
 
   #open(path: string): NodeJS.WritableStream {
-    if (path === '/dev/stdout') return this.#stdout
-    if (path === '/dev/stderr') return process.stderr
-    return createWriteStream(path, { flags: 'a', mode: 0o600 }).on('error', (error) =>
-      this.#log.error({ path, err: error }, 'cannot write the access log'),
-    )
+    const standard = path === '/dev/stdout' ? this.#stdout : path === '/dev/stderr' ? process.stderr : undefined
+    const stream: NodeJS.WritableStream = standard ?? createWriteStream(path, { flags: 'a', mode: 0o600 })
+    return stream.on('error', (error) => {
+      this.#log.error({ path, err: error }, 'cannot write the access log')
+      // A file takes nothing more after a failure: the next lines open it anew.
+      if (!standard) this.#files.delete(path)
+    })
   }
 }
 
 interface LogFile {
   stream: NodeJS.WritableStream
+  metrics: Pick<EngineMetrics, 'logLinesDropped'>
   lines: string
   /** Characters handed to the stream and not yet out. */
   waiting: number
@@ -72,5 +75,8 @@ function flush(file: LogFile): void {
   if (lines === '') return
   file.lines = ''
   file.waiting += lines.length
-  file.stream.write(lines, () => (file.waiting -= lines.length))
+  file.stream.write(lines, (error) => {
+    file.waiting -= lines.length
+    if (error) file.metrics.logLinesDropped += lines.split('\n').length - 1
+  })
 }

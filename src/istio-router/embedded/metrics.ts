@@ -47,7 +47,11 @@ export function createEngineMetrics(registry: Registry): EngineMetrics {
     ['retries', 'mesh_router_retries_total', 'Requests tried again'],
     ['overflows', 'mesh_router_overflows_total', 'Requests refused by a circuit breaker'],
     ['refused', 'mesh_router_refused_resources_total', 'Resources that could not be taken'],
-    ['logLinesDropped', 'mesh_router_access_log_dropped_total', 'Access log lines dropped because nobody read them'],
+    [
+      'logLinesDropped',
+      'mesh_router_access_log_dropped_total',
+      'Access log lines dropped because nobody read them, or they could not be written',
+    ],
   ]
   for (const [key, name, help] of counters) {
     new Counter({

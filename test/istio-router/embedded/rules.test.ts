@@ -71,6 +71,30 @@ test('texts of rules beyond ASCII reach app and client as UTF-8', async (t) => {
   t.match((await ask(router.http, host, { path: '/x' })).body, '/中x')
 })
 
+test('times that are longer than timers wait are no short ones', async (t) => {
+  const router = await TestRouter.start(t)
+  const { host, instances } = await router.serve()
+  await router.change([
+    resource('VirtualService', 'patient', {
+      hosts: [host],
+      http: [{ timeout: '1000h', retries: { attempts: 1, perTryTimeout: '1000h' }, route: [{ destination: { host } }] }],
+    }),
+    resource('DestinationRule', 'patient', {
+      host,
+      trafficPolicy: {
+        connectionPool: { http: { idleTimeout: '1000h' }, tcp: { connectTimeout: '1000h', maxConnectionDuration: '1000h' } },
+        loadBalancer: { consistentHash: { httpCookie: { name: 'c', ttl: '1000h' } } },
+      },
+    }),
+  ])
+  for (let i = 0; i < 3; i++) {
+    const { status, headers } = await ask(router.http, host)
+    t.equal(status, 200)
+    t.match(headers['set-cookie'], [/Max-Age=3600000/])
+  }
+  t.equal(instances[0]!.connections, 1)
+})
+
 test('a rule whose texts no router can write harms its own requests alone', async (t) => {
   const router = await TestRouter.start(t)
   const { host } = await router.serve()

@@ -48,7 +48,10 @@ export function unpack<Desc extends DescMessage>(
   return message
 }
 
-/** A protobuf duration in milliseconds; `fallback` where it is not set. */
+/** The longest that Node's timers wait, 24 days; they take what is longer for a millisecond. */
+const longest = 2 ** 31 - 1
+
+/** A protobuf duration in milliseconds, or the longest where it is longer; `fallback` where it is not set. */
 export function millis(duration: Duration | undefined, fallback: number): number {
-  return duration ? Number(duration.seconds) * 1000 + duration.nanos / 1e6 : fallback
+  return duration ? Math.min(longest, Number(duration.seconds) * 1000 + duration.nanos / 1e6) : fallback
 }

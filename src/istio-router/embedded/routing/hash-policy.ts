@@ -7,7 +7,7 @@ import {
 import { splitTarget } from '../../../mesh/path.ts'
 import { queryValue, wireText } from '../../../mesh/wire.ts'
 import type { Exchange } from '../exchange.ts'
-import { Unsupported, millis, requireSupported } from '../resources/support.ts'
+import { Unsupported, requireSupported } from '../resources/support.ts'
 
 /** A number of 32 bits by which a request is known again; undefined for one that has nothing to be known by. */
 export type HashPolicy = (exchange: Exchange) => number | undefined
@@ -61,7 +61,7 @@ function compileHashPolicy(policy: RouteAction_HashPolicy, at: string): (exchang
 /** The value of a cookie. A client without it is given one where it has a time to live; one of 0 lasts as long as the browser. */
 function cookie({ name: written, path, ttl, attributes }: RouteAction_HashPolicy_Cookie): (exchange: Exchange) => string | undefined {
   const name = wireText(written)
-  const life = ttl && Math.round(millis(ttl, 0) / 1000)
+  const life = ttl && Math.round(Number(ttl.seconds) + ttl.nanos / 1e9)
   const rest = wireText(
     [
       ...(life ? [`Max-Age=${life}`] : []),

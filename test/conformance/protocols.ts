@@ -373,3 +373,9 @@ behaviour('ambiguous and oversized requests are refused', async ({ t, router, me
   for (const [what, bytes] of refused) t.notMatch(await raw(router.http, bytes, '\r\n\r\n'), /^HTTP\/1\.1 [123]/, what)
   t.equal(instances[0]?.requests, 0, 'the app saw none of them')
 })
+
+behaviour('an answer can have hundreds of headers', async ({ t, router, mesh }) => {
+  const cookies = Array.from({ length: 400 }, (_value, index) => `cookie${index}=1`)
+  const { host } = await mesh.serve({ handler: (_request, response) => response.setHeader('set-cookie', cookies).end() })
+  t.match(await ask(router.http, host), { status: 200, headers: { 'set-cookie': cookies } })
+})

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { behaviour } from '../support/conformance.ts'
-import { ask, countBodies, many } from '../support/client.ts'
+import { ask, countBodies, many, type Answer } from '../support/client.ts'
+import type { TestInstance } from '../support/instance.ts'
 import { destinationRule, subsets, to, virtualService } from '../support/rules.ts'
 import { within } from '../support/statistics.ts'
 
@@ -24,6 +25,34 @@ for (const weights of [
     )
   })
 }
+
+behaviour('an instance that is named but is not where the rule leads is 400', async ({ t, router, mesh, apply }) => {
+  const guids: Record<string, string> = {}
+  const handler = (request: IncomingMessage, response: ServerResponse): void => {
+    guids[String(request.headers['x-cf-instanceid'])] = String(request.headers['x-cf-applicationid'])
+    response.end(request.headers['x-cf-instanceid'])
+  }
+  const { host, apps } = await mesh.serveVersions({ v1: { instances: 2, handler }, v2: { handler } })
+  await mesh.eventually(async () => {
+    await ask(router.http, host)
+    return Object.keys(guids).length === 3
+  })
+  await apply(destinationRule(host, { subsets: subsets('v1', 'v2') }), virtualService(host, { route: [to(host, 'v1')] }))
+  const [[, v1], [v2]] = apps as [TestInstance[], TestInstance[]]
+  const send = (header: string, guid: string, index: number): Promise<Answer> =>
+    ask(router.http, host, { headers: { [header]: `${guid}:${index}` } })
+  t.match(await send('x-cf-app-instance', guids[v1!.guid]!, 1), { status: 200, body: v1!.guid })
+  const other = guids[v2!.guid]!
+  for (const [header, what] of [
+    ['x-cf-app-instance', 'guid'],
+    ['x-cf-process-instance', 'process guid'],
+  ] as const)
+    t.match(await send(header, other, 0), {
+      status: 400,
+      headers: { 'x-cf-routererror': 'unknown_route', 'content-type': 'text/plain; charset=utf-8' },
+      body: `400 Bad Request: Requested instance ('0') with ${what} ('${other}') does not exist for route ('${host}')\n`,
+    })
+})
 
 behaviour('sessions stick to their instances within the subset that a rule chooses', async ({ t, router, mesh, apply }) => {
   const handler = (_request: IncomingMessage, response: ServerResponse): void => void response.setHeader('set-cookie', 'JSESSIONID=1').end()

@@ -18,6 +18,8 @@ interface Answer {
   /** The address of the instance, or what the client is told. */
   body: string
   error?: string
+  /** With an address: what the client is told where the cluster that is chosen for the request does not have it. */
+  missing?: string
 }
 
 const nothing: Answer = { status: 404, body: '' }
@@ -52,8 +54,10 @@ export class InstanceServer {
 
   #answer({ headers }: IncomingMessage, response: ServerResponse): void {
     const read = (name: string): string => String(headers[name] ?? '')
-    const { status, body, error } = this.#find(read)
-    response.writeHead(status, error === undefined ? {} : { 'x-cf-routererror': error }).end(body)
+    const { status, body, error, missing } = this.#find(read)
+    response
+      .writeHead(status, { ...(error && { 'x-cf-routererror': error }), ...(missing && { 'x-missing': missing.trimEnd() }) })
+      .end(body)
   }
 
   #find(read: (name: string) => string): Answer {
@@ -68,7 +72,9 @@ export class InstanceServer {
     if (session) return this.#address(key, ({ guid }, { session: sticky }) => sticky !== undefined && guid === session) ?? nothing
     const named = readNamedInstance(read('x-app-instance'), read('x-process-instance'))
     if (!named) return nothing
-    return 'error' in named ? refused(named) : (this.#address(key, named.matches) ?? refused(named.missing(host)))
+    if ('error' in named) return refused(named)
+    const [found, missing] = [this.#address(key, named.matches), named.missing(host)]
+    return found ? { ...found, missing: missing.body } : refused(missing)
   }
 
   /** The address of an instance of the route's that is `wanted`; of several any one. */

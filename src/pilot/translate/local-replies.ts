@@ -1,8 +1,14 @@
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { AccessLogFilterSchema } from '../../common/proto/gen/envoy/config/accesslog/v3/accesslog_pb.js'
 import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import type { Feature } from './feature.ts'
+import { present } from './header-match.ts'
+import { missingInstance } from './named-instances.ts'
 
 interface Reply {
   flags: string[]
+  /** A header that the request must have. */
+  where?: string
   /** As it is, where absent; so is the body. */
   status?: number
   error: string
@@ -27,6 +33,7 @@ const replies: Reply[] = [
     headers: { 'X-Envoy-Overloaded': 'true' },
     body: "503 Service Unavailable: Requested route ('%REQ(:AUTHORITY)%') is at its limit.",
   },
+  { flags: ['UH'], where: missingInstance, status: 400, error: 'unknown_route', body: `%REQ(${missingInstance})%` },
   {
     flags: ['UH'],
     status: 503,
@@ -49,14 +56,19 @@ const replies: Reply[] = [
   { flags: ['RL'], error: 'rate_limited', unless: { 'Retry-After': '%RESP(x-ratelimit-reset)%' } },
 ]
 
+type Filter = Extract<MessageInitShape<typeof AccessLogFilterSchema>, { $typeName?: never }>
+const flagged = (flags: string[]): Filter => ({ filterSpecifier: { case: 'responseFlagFilter', value: { flags } } })
+const has = (header: string): Filter => ({ filterSpecifier: { case: 'headerFilter', value: { header: present(header) } } })
+const allOf = (...filters: Filter[]): Filter => ({ filterSpecifier: { case: 'andFilter', value: { filters } } })
+
 const set = (key: string, value: string) => ({ header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD })
 
 /** `X-Cf-RouterError` and a plain body on the answers that are the router's own. */
 export const localReplies: Feature = {
   manager: () => ({
     localReplyConfig: {
-      mappers: replies.map(({ flags, status, error, headers = {}, unless = {}, body }) => ({
-        filter: { filterSpecifier: { case: 'responseFlagFilter', value: { flags } } },
+      mappers: replies.map(({ flags, where, status, error, headers = {}, unless = {}, body }) => ({
+        filter: where === undefined ? flagged(flags) : allOf(flagged(flags), has(where)),
         ...(status && { statusCode: status }),
         headersToAdd: [
           set('X-Cf-RouterError', error),

@@ -10,6 +10,9 @@ import { askedInLua, hasSession, sessionCookie } from './sticky-sessions.ts'
 const filterName = 'mesh.named-instances'
 const names = ['app-instance', 'process-instance']
 
+/** Of a request that names an instance: what is answered where the cluster to which a rule leads it does not have that one. */
+export const missingInstance = 'x-mesh-missing-instance'
+
 /** `X-Cf-App-Instance` and `X-CF-Process-Instance` under names that a client cannot send, before all of `x-cf-` is removed. */
 export const keepNamedInstance: HeaderMutationInit[] = names.map((name) => ({
   action: {
@@ -54,13 +57,14 @@ local function ask(handle, what)
   what[":method"], what[":path"], what[":authority"] = "GET", "/", "router"
   what["x-exposure"], what["x-host"], what["x-path"] = "${exposure}", headers:get(":authority"), headers:get(":path")
   local answer, body = handle:httpCall("instances", what, nil, 1000)
-  return answer[":status"], body, answer["x-cf-routererror"]
+  return answer[":status"], body, answer["x-cf-routererror"], answer["x-missing"]
 end
 
 local function named(handle, app, process)
-  local status, body, fault = ask(handle, { ["x-app-instance"] = app, ["x-process-instance"] = process })
+  local status, body, fault, missing = ask(handle, { ["x-app-instance"] = app, ["x-process-instance"] = process })
   if status == "200" then
     handle:headers():replace("x-envoy-max-retries", "0")
+    handle:headers():replace("${missingInstance}", missing or "")
     handle:setUpstreamOverrideHost(body, true)
   elseif status == "400" then
     handle:respond({ [":status"] = "400", ["content-type"] = "text/plain; charset=utf-8", ["x-content-type-options"] = "nosniff",

@@ -6,6 +6,9 @@ import { duration, packed } from './proto.ts'
 /** Windows as Envoy advises for proxies that face the internet, so that a slow reader holds little memory. */
 const windows = { initialStreamWindowSize: 65_536, initialConnectionWindowSize: 1_048_576 }
 
+/** Headers of an answer, which may have many cookies: their size is what limits them. */
+const mostHeaders = 10_000
+
 /**
  * HTTP/1.1 and HTTP/2 with trailers, from clients either, to an app what its destination says. Whether a body is sent that
  * waits for `100 Continue` is the app's word.
@@ -30,6 +33,7 @@ export const protocols: Feature = {
         'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': packed(HttpProtocolOptionsSchema, {
           commonHttpProtocolOptions: {
             idleTimeout: duration(http?.idleTimeout ?? tcp?.idleTimeout ?? settings.instanceIdleTimeout),
+            maxHeadersCount: mostHeaders,
             ...(http?.maxRequestsPerConnection ? { maxRequestsPerConnection: http.maxRequestsPerConnection } : {}),
             ...(tcp?.maxConnectionDuration ? { maxConnectionDuration: duration(tcp.maxConnectionDuration) } : {}),
           },

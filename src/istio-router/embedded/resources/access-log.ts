@@ -91,6 +91,11 @@ export function compileLogFilter(filter: AccessLogFilter, path: string): (exchan
       return compare(value.comparison, path, (exchange) => exchange.status)
     case 'durationFilter':
       return compare(value.comparison, path, (exchange) => exchange.durations.total)
+    case 'headerFilter': {
+      const { name = '', headerMatchSpecifier: specifier } = value.header ?? {}
+      if (specifier?.case !== 'presentMatch') throw new Unsupported(`${path}.header_filter.header`, 'must be present_match')
+      return (exchange) => (exchange.requestHeader(name) !== undefined) === specifier.value
+    }
     case 'notHealthCheckFilter':
       return () => true
     case 'andFilter': {

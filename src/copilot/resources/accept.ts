@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from 'node:timers/promises'
 import { analyse, foreignHosts, type World } from '../../mesh/istio/analyse.ts'
 import { checkDocument, type Bounds, type Checked, type Draft } from '../../mesh/istio/check.ts'
 import { codes, type Finding } from '../../mesh/istio/finding.ts'
@@ -22,7 +23,12 @@ export interface Accepted {
  * Throws `ResourcesRefused` with every error of all of them.
  */
 export async function accept(store: Store, documents: unknown[], namespace: string, caller: Caller, bounds: Bounds): Promise<Accepted[]> {
-  const checked = documents.map((document) => checkDocument(document, namespace, bounds))
+  const checked: Checked[] = []
+  for (const document of documents) {
+    checked.push(checkDocument(document, namespace, bounds))
+    // A thousand of them take seconds, in which others are answered too.
+    await breathe()
+  }
   checked.forEach((one, position) => one.findings.push(...versionFaults(documents[position])))
   for (const one of checked) await place(store, one, caller)
   refuse(checked)

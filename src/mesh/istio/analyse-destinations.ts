@@ -1,8 +1,9 @@
 import { normalizeHost } from '../host.ts'
 import type { App } from '../records.ts'
 import type { World } from './analyse.ts'
+import { byHost } from './by-host.ts'
 import { destinationRulesFor, ruledBy, ruledThrough, type Ruled } from './destination-rules.ts'
-import { codes, within, type Findings } from './finding.ts'
+import { codes, listed, within, type Findings } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
 import { reach } from './ownership.ts'
 import { isClusterName, resolveService, selects, type Service } from './services.ts'
@@ -121,11 +122,6 @@ function warnOfOthers({ name, namespace }: Resource['metadata'], host: string, s
     )
 }
 
-const mostListed = 5
-
-const listed = (names: string[]): string =>
-  [...names.slice(0, mostListed), ...(names.length > mostListed ? [`${names.length - mostListed} others`] : [])].join(', ')
-
 /** Why a subset has nobody to send to; undefined where it has somebody. */
 function emptiness({ name, labels = {} }: Subset, host: string, service: Service, world: World): string | undefined {
   const candidates = labelsOf(service, world)
@@ -161,26 +157,4 @@ function knownValues(labels: Record<string, string>, candidates: Record<string, 
 
 /** The DestinationRules that hold for a service. */
 const rulesInForce = (ruled: Ruled, world: World): DestinationRule[] =>
-  destinationRulesFor(ruled, (host, namespace) => rulesOf(world, namespace).get(host) ?? [])
-
-/** The DestinationRules of each namespace of a world by their host, looked up again and again. */
-const indices = new WeakMap<World, Map<string, Map<string, DestinationRule[]>>>()
-
-function rulesOf(world: World, namespace: string): Map<string, DestinationRule[]> {
-  const known = indices.get(world) ?? new Map<string, Map<string, DestinationRule[]>>()
-  indices.set(world, known)
-  const rules = known.get(namespace) ?? byHost([...world.resourcesOf(namespace)].filter((one) => one.kind === 'DestinationRule'))
-  known.set(namespace, rules)
-  return rules
-}
-
-function byHost(rules: DestinationRule[]): Map<string, DestinationRule[]> {
-  const found = new Map<string, DestinationRule[]>()
-  for (const rule of rules) {
-    const host = normalizeHost(rule.spec.host)
-    const alike = found.get(host)
-    if (alike) alike.push(rule)
-    else found.set(host, [rule])
-  }
-  return found
-}
+  destinationRulesFor(ruled, (host, namespace) => byHost('DestinationRule', namespace, world).get(host) ?? [])

@@ -2,6 +2,7 @@ import { normalizeHost } from '../host.ts'
 import type { Secret } from '../records.ts'
 import { warnOfCallers } from './analyse-callers.ts'
 import { analyseDestinationRule, warnOfClusterName, warnOfDestination, type DestinationLike } from './analyse-destinations.ts'
+import { byHost } from './by-host.ts'
 import { codes, Findings, type Finding } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
 import { reach, whyUnreached } from './ownership.ts'
@@ -80,13 +81,10 @@ function analyseVirtualService(resource: VirtualService, world: World, findings:
 function warnOfMerging(resource: VirtualService, world: World, findings: Findings): void {
   const { hosts = [] } = resource.spec
   const own = new Map(hosts.map((host, position) => [normalizeHost(host), position]))
-  const others = [...inSight(world, resource.metadata.namespace)].filter(
-    (one): one is VirtualService => one.kind === 'VirtualService' && !same(one, resource),
-  )
   for (const [host, position] of own) {
-    const sharing = others.filter(
-      ({ spec }) => spec.hosts?.some((other) => normalizeHost(other) === host) && shareGateway(spec, resource.spec),
-    )
+    const sharing = inSight(resource.metadata.namespace)
+      .flatMap((namespace) => byHost('VirtualService', namespace, world).get(host) ?? [])
+      .filter((one) => !same(one, resource) && shareGateway(one.spec, resource.spec))
     if (!sharing.length) continue
     const order = [...sharing, resource].toSorted(byPrecedence)
     const names = order.map((one) => (one === resource ? 'this one' : titleOf(one))).join(', then ')
@@ -175,11 +173,8 @@ function warnOfHosts(hosts: string[], resource: VirtualService | RateLimit, worl
   })
 }
 
-/** The resources of a namespace, and the operator's. */
-function* inSight(world: World, namespace: string): Generator<Resource> {
-  yield* world.resourcesOf(namespace)
-  if (namespace !== systemNamespace) yield* world.resourcesOf(systemNamespace)
-}
+/** The namespaces whose rules meet those of a namespace. */
+const inSight = (namespace: string): string[] => [...new Set([namespace, systemNamespace])]
 
 function find(world: World, kind: Resource['kind'], namespace: string, name: string): Resource | undefined {
   return [...world.resourcesOf(namespace)].find((one) => one.kind === kind && one.metadata.name === name)

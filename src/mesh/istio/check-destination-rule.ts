@@ -140,6 +140,9 @@ function checkLoadBalancer({ loadBalancer: balancer, outlierDetection }: PortTra
   if (locality) checkLocality(locality, `${path}.localityLbSetting`, Boolean(outlierDetection), findings)
 }
 
+/** Where shares are of at least one percent, there are no more. */
+const mostZones = 100
+
 type Locality = NonNullable<NonNullable<PortTrafficPolicy['loadBalancer']>['localityLbSetting']>
 
 function checkLocality(
@@ -148,13 +151,17 @@ function checkLocality(
   outliers: boolean,
   findings: Findings,
 ): void {
+  if (distribute.length > mostZones)
+    return findings.error(`${path}.distribute`, `has ${distribute.length} entries; ${mostZones} are the most`)
   if (distribute.length && failover.length) findings.error(`${path}.failover`, 'only one of distribute and failover can be given')
   distribute.forEach(({ from, to = {} }, position) => {
     const at = `${path}.distribute[${position}]`
     const earlier = distribute.slice(0, position).find((other) => overlap(other.from ?? '', from ?? ''))
     findings.fault(`${at}.from`, localityFault(from ?? '') ?? (earlier ? `overlaps with ${earlier.from}` : undefined))
     const weights = Object.entries(to)
-    weights.forEach(([zone, weight], index) => {
+    const sum = weights.reduce((total, [, weight]) => total + weight, 0)
+    if (sum !== 100) findings.error(`${at}.to`, `the shares make ${sum}, not 100`)
+    weights.slice(0, mostZones).forEach(([zone, weight], index) => {
       const other = weights.slice(0, index).find(([before]) => overlap(before, zone))
       findings.fault(
         within(`${at}.to`, zone),
@@ -163,8 +170,6 @@ function checkLocality(
           (weight >= 1 && weight <= 100 ? undefined : `${weight} is no share; write 1 to 100`),
       )
     })
-    const sum = weights.reduce((total, [, weight]) => total + weight, 0)
-    if (sum !== 100) findings.error(`${at}.to`, `the shares make ${sum}, not 100`)
   })
   failover.forEach(({ from, to }, position) => {
     const at = `${path}.failover[${position}]`

@@ -1,9 +1,9 @@
 import { checkHeaders, isHeaderName } from './check-headers.ts'
-import { checkHttpMatch, checkString, type Limits } from './check-match.ts'
-import { codes, within, type Findings } from './finding.ts'
+import { checkHttpMatch, checkRegex, checkString, type Limits } from './check-match.ts'
+import { codes, type Findings } from './finding.ts'
 import { hasControls } from './header-values.ts'
 import type { Destination, HttpRoute } from './types.ts'
-import { durationFault, fineFault, labelFault, milliseconds, percentFault, portFault, regexFault, wildcardFault } from './values.ts'
+import { durationFault, fineFault, labelFault, milliseconds, percentFault, portFault, wildcardFault } from './values.ts'
 
 export interface RouteContext {
   findings: Findings
@@ -234,5 +234,5 @@ function checkRewrite({ rewrite, headers, match }: HttpRoute, path: string, { fi
     findings.warn(`${path}.rewrite.uri`, 'replaces the whole path where the match is a regex')
   if (!uriRegexRewrite) return
   if (!uriRegexRewrite.match || !uriRegexRewrite.rewrite) findings.error(`${path}.rewrite.uriRegexRewrite`, 'needs match and rewrite')
-  else findings.fault(within(`${path}.rewrite.uriRegexRewrite`, 'match'), regexFault(uriRegexRewrite.match, limits.regexLength))
+  else checkRegex(uriRegexRewrite.match, `${path}.rewrite.uriRegexRewrite.match`, findings, limits.regexLength)
 }

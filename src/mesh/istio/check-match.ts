@@ -2,7 +2,7 @@ import { matchHeaderFault } from './check-headers.ts'
 import { checkGatewayName } from './check-gateway.ts'
 import { codes, within, type Findings } from './finding.ts'
 import type { HttpMatch, StringMatch } from './types.ts'
-import { isLabel, labelPairFault, portFault, regexFault } from './values.ts'
+import { isLabel, labelPairFault, portFault, regexFault, stepsOf } from './values.ts'
 
 export interface Limits {
   /** Longest regular expression, characters. */
@@ -76,5 +76,22 @@ export function checkString(
 ): void {
   if (match === undefined) return
   if (match.prefix === '' && !emptyPrefix) findings.error(within(path, 'prefix'), 'is empty, so it matches everything; leave it out')
-  if (match.regex !== undefined) findings.fault(within(path, 'regex'), regexFault(match.regex, regexLength))
+  if (match.regex !== undefined) checkRegex(match.regex, within(path, 'regex'), findings, regexLength)
+}
+
+/** Steps of the regular expressions of one resource together. */
+const mostSteps = 100_000
+
+/** Checks a regular expression, and that those of the resource are not too much together. */
+export function checkRegex(regex: string, path: string, findings: Findings, length: number): void {
+  const steps = stepsOf(regex)
+  // One that is too much alone is not compiled.
+  if (steps <= mostSteps) findings.steps += steps
+  if (findings.steps <= mostSteps) findings.fault(path, regexFault(regex, length))
+  else
+    findings.error(
+      path,
+      'is too much together with the regular expressions before it; write simpler ones, or several resources',
+      codes.tooLarge,
+    )
 }

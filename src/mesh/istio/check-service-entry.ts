@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { codes, within, type Findings } from './finding.ts'
+import { codes, listed, within, type Findings } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
 import type { Metadata, ServiceEntrySpec, WorkloadEntry } from './types.ts'
 import { hostFault, isHttp, isTls, labelFault, labelPairFault, portFault, protocols } from './values.ts'
@@ -94,11 +94,14 @@ function checkHost(host: string, path: string, findings: Findings): void {
 }
 
 function checkPorts({ ports = [] }: ServiceEntrySpec, findings: Findings): void {
+  const names = new Set<string>()
+  const numbers = new Set<number>()
   ports.forEach(({ name, number, protocol, targetPort }, position) => {
     const path = `spec.ports[${position}]`
-    const before = ports.slice(0, position)
-    findings.fault(`${path}.name`, before.some((port) => port.name === name) ? `${name} is the name of an earlier port` : labelFault(name))
-    findings.fault(`${path}.number`, before.some((port) => port.number === number) ? `${number} is an earlier port's` : portFault(number))
+    findings.fault(`${path}.name`, names.has(name) ? `${name} is the name of an earlier port` : labelFault(name))
+    findings.fault(`${path}.number`, numbers.has(number) ? `${number} is an earlier port's` : portFault(number))
+    names.add(name)
+    numbers.add(number)
     if (targetPort) findings.fault(`${path}.targetPort`, portFault(targetPort))
     if (protocol && !protocols.includes(protocol.toUpperCase() as (typeof protocols)[number]))
       findings.error(`${path}.protocol`, `${JSON.stringify(protocol)} is none of HTTP, HTTPS, HTTP2, GRPC, TLS, TCP`)
@@ -133,10 +136,7 @@ function checkEndpoint(
   } else if (resolution === 'STATIC') findings.error(at, `${JSON.stringify(address)} is no IP address; write one, or resolution: DNS`)
   else findings.fault(at, hostFault(address))
   for (const [name, port] of Object.entries(ports)) {
-    findings.fault(
-      within(`${path}.ports`, name),
-      names.has(name) ? portFault(port) : `${name} is none of the ports ${[...names].join(', ')}`,
-    )
+    findings.fault(within(`${path}.ports`, name), names.has(name) ? portFault(port) : `${name} is none of the ports ${listed([...names])}`)
   }
   for (const [name, value] of Object.entries(labels)) findings.fault(within(`${path}.labels`, name), labelPairFault(name, value))
   if (locality !== undefined && locality.split('/').some((part) => !part))

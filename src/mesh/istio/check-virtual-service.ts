@@ -1,10 +1,10 @@
 import { checkGatewayName } from './check-gateway.ts'
 import { checkDestinations, checkHttpRoute } from './check-http-route.ts'
 import type { Limits } from './check-match.ts'
-import { codes, type Findings } from './finding.ts'
+import { codes, listed, type Findings } from './finding.ts'
 import { unreachableRules } from './unreachable.ts'
 import type { TcpRoute, TlsRoute, VirtualServiceSpec } from './types.ts'
-import { addressFault, hostCovers, portFault, subnetFault, wildcardFault } from './values.ts'
+import { addressFault, portFault, subnetFault, wildcardFault } from './values.ts'
 
 /** Whether a VirtualService holds for the internal listener and the built-in gateway. */
 export const appliesToMesh = ({ gateways }: VirtualServiceSpec): boolean => !gateways?.length || gateways.includes('mesh')
@@ -45,17 +45,26 @@ export function checkVirtualService(spec: VirtualServiceSpec, findings: Findings
 
 function checkHosts(spec: VirtualServiceSpec, findings: Findings): void {
   const hosts = spec.hosts ?? []
+  const positions = new Map(hosts.map((host, position) => [host, position] as const).reverse())
   hosts.forEach((host, position) => {
     const path = `spec.hosts[${position}]`
     if (host === '*' && appliesToMesh(spec))
       findings.error(path, '* takes every host of the mesh; name hosts, or the gateway for which it is meant')
     else if (addressFault(host)) findings.fault(path, wildcardFault(host))
-    const double = hosts.findIndex((other, at) => at !== position && hostCovers(other, host) && (other !== host || at < position))
-    if (double >= 0) findings.error(path, `${host} is among ${hosts[double]} already; leave one of them out`)
+    const among = positions.get(host)! < position ? host : widerThan(host).find((wider) => positions.has(wider))
+    if (among !== undefined) findings.error(path, `${host} is among ${among} already; leave one of them out`)
   })
 }
 
+/** The wildcards that stand for a host, and for more. */
+function widerThan(host: string): string[] {
+  const [, ...rest] = host.split('.')
+  const wildcards = rest.map((_label, position) => `*.${rest.slice(position).join('.')}`)
+  return [...wildcards, '*'].filter((wildcard) => wildcard !== host)
+}
+
 function checkTlsRoute({ match = [], route = [] }: TlsRoute, path: string, spec: VirtualServiceSpec, findings: Findings): void {
+  const hosts = new Set(spec.hosts)
   if (!match.length) findings.error(`${path}.match`, 'needs at least one match with sniHosts')
   match.forEach((one, position) => {
     const at = `${path}.match[${position}]`
@@ -65,7 +74,8 @@ function checkTlsRoute({ match = [], route = [] }: TlsRoute, path: string, spec:
       const fault = wildcardFault(sni)
       findings.fault(
         `${at}.sniHosts[${index}]`,
-        fault ?? (spec.hosts?.some((host) => hostCovers(host, sni)) ? undefined : `${sni} is none of the hosts ${spec.hosts?.join(', ')}`),
+        fault ??
+          ([sni, ...widerThan(sni)].some((host) => hosts.has(host)) ? undefined : `${sni} is none of the hosts ${listed([...hosts])}`),
       )
     })
     checkLevel4(one, at, findings)

@@ -22,6 +22,9 @@ export const defaultBounds: Bounds = { regexLength: 1024, headerBytes: 8192, egr
 /** What an operator can allow at most. What keeps to it and not to the bounds of a copilot, that copilot alone can refuse. */
 export const widestBounds: Bounds = { regexLength: Infinity, headerBytes: Infinity, egress: { allowed: ['0.0.0.0/0', '::/0'] } }
 
+/** The largest resource, bytes as JSON: what Kubernetes, by etcd's default, takes too. */
+const mostBytes = 1_048_576
+
 /** A document that was read: the resource where nothing is wrong with it. */
 export interface Checked {
   resource?: Draft
@@ -58,6 +61,11 @@ export function checkDocument(given: unknown, namespace: string, bounds: Bounds 
   const document = withoutNulls(given) as Record<string, unknown>
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     findings.error('', 'must be an object with apiVersion, kind, metadata and spec', codes.type)
+    return { findings: findings.list, ...at }
+  }
+  const bytes = Buffer.byteLength(JSON.stringify(document))
+  if (bytes > mostBytes) {
+    findings.error('', `has ${bytes} bytes, and a resource can have ${mostBytes}; write several`, codes.tooLarge)
     return { findings: findings.list, ...at }
   }
   const kind = readKind(document, findings)

@@ -45,6 +45,8 @@ export type Code = (typeof codes)[keyof typeof codes]
 /** Gathers the findings of one document. */
 export class Findings {
   readonly list: Finding[] = []
+  /** Steps of the regular expressions that were checked. */
+  steps = 0
 
   error(path: string, message: string, code: Code = codes.invalid): void {
     this.list.push({ severity: 'error', code, path, message })
@@ -79,6 +81,12 @@ export function within(path: string, name: string | number): string {
   if (!/^[\w-]+$/.test(name)) return `${path}[${JSON.stringify(name)}]`
   return path ? `${path}.${name}` : name
 }
+
+const mostListed = 5
+
+/** Names in a sentence: the first of them, and how many others there are. */
+export const listed = (names: string[]): string =>
+  [...names.slice(0, mostListed), ...(names.length > mostListed ? [`${names.length - mostListed} others`] : [])].join(', ')
 
 /** A finding as a sentence. */
 export const sentence = ({ path, message }: Finding): string => (path ? `${path}: ${message}` : message)

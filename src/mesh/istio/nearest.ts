@@ -1,5 +1,9 @@
+/** Nobody misspells a name as long as this. */
+const longest = 100
+
 /** Of `names` the one that was probably meant by `name`, if one is near enough. */
 export function nearest(name: string, names: Iterable<string>): string | undefined {
+  if (name.length > longest) return undefined
   const bare = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
   let best: string | undefined
   let least = Math.max(2, Math.floor(name.length / 3)) + 1

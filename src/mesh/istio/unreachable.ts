@@ -1,26 +1,32 @@
 import { codes, type Findings } from './finding.ts'
 import type { HttpMatch, HttpRoute, StringMatch, VirtualServiceSpec } from './types.ts'
 
+/** Conditions of one list of rules up to which each is held against all before it. */
+const mostCompared = 1000
+
 /** Warns of rules and matches that no request reaches, because earlier ones take them all. */
 export function unreachableRules({ http = [], tls = [], tcp = [] }: VirtualServiceSpec, findings: Findings): void {
-  http.forEach((_route, position) => checkRule(http, position, 'spec.http', findings, (before, match) => coversHttp(before, match)))
   const same = (before: object, match: object): boolean => canonical(before) === canonical(match)
-  tls.forEach((_route, position) => checkRule(tls, position, 'spec.tls', findings, same))
-  tcp.forEach((_route, position) => checkRule(tcp, position, 'spec.tcp', findings, same))
+  checkRules(http, 'spec.http', findings, (before, match) => coversHttp(before, match))
+  checkRules(tls, 'spec.tls', findings, same)
+  checkRules(tcp, 'spec.tcp', findings, same)
 }
+
+function checkRules(rules: Rule[], list: string, findings: Findings, covers: Covers): void {
+  const conditions = rules.reduce((sum, { match = [] }) => sum + 1 + match.length, 0)
+  if (conditions > 2 * mostCompared)
+    return findings.warn(list, `is too long to tell which of its rules others hide; that is done up to ${mostCompared} conditions`)
+  for (const position of rules.keys()) checkRule(rules, position, list, findings, covers)
+}
+
+type Covers = (before: HttpMatch, match: HttpMatch) => boolean
 
 interface Rule {
   name?: string
   match?: object[]
 }
 
-function checkRule(
-  rules: Rule[],
-  position: number,
-  list: string,
-  findings: Findings,
-  covers: (before: HttpMatch, match: HttpMatch) => boolean,
-): void {
+function checkRule(rules: Rule[], position: number, list: string, findings: Findings, covers: Covers): void {
   const path = `${list}[${position}]`
   const earlier = rules.slice(0, position)
   const open = earlier.findIndex(({ match }) => !match?.length)

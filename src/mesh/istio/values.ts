@@ -84,6 +84,30 @@ export function fineFault(value: number): Fault {
   return value === 0 || (value >= 0.0001 && value <= 100) ? undefined : `${value} is no percentage; write 0, or 0.0001 to 100`
 }
 
+/** Steps of a regular expression that Envoy takes at most (re2.max_program_size, as Istio has it). */
+const mostSteps = 32_768
+
+/**
+ * About how many steps a regular expression has once its repetitions are written out. That is told before it is compiled, since a short
+ * one can take seconds and hundreds of megabytes.
+ */
+export function stepsOf(regex: string): number {
+  const groups = [0]
+  let last = 0
+  for (const [token, least, comma, most] of regex.matchAll(/\\.|\[(?:\\.|[^\]])*\]|\{(\d+)(,(\d*))?\}|[^]/gs)) {
+    if (token === '(') groups.push(0)
+    else if (least === undefined) {
+      last = token === ')' ? (groups.pop() ?? 0) + 2 : 1
+      groups.push((groups.pop() ?? 0) + last)
+    } else {
+      const repeated = last * (Number(most || least) * (comma === undefined ? 1 : 2) + 1)
+      groups.push((groups.pop() ?? 0) + repeated - last)
+      last = repeated
+    }
+  }
+  return groups.reduce((sum, steps) => sum + steps, 0)
+}
+
 /** What a backslash makes of what follows it: a character by its number, or anything else. */
 const escapes = /\\(?:x\{([\da-f]+)\}|([1-7][0-7]{2})|.)/gis
 
@@ -91,6 +115,7 @@ const escapes = /\\(?:x\{([\da-f]+)\}|([1-7][0-7]{2})|.)/gis
 export function regexFault(regex: string, limit = 1024): Fault {
   if (!regex) return 'is empty; write a regular expression'
   if (regex.length > limit) return `is longer than ${limit} characters; write a shorter expression, or several matches`
+  if (stepsOf(regex) > mostSteps) return 'is too much once its repetitions are written out; repeat less'
   const wide = [...regex.matchAll(escapes)].find(([, hex = '0', octal = '0']) => parseInt(hex, 16) > 0xff || parseInt(octal, 8) > 0xff)
   if (wide) return `${wide[0]} is no byte, and bytes are what routers compare; write the character itself`
   try {
@@ -126,9 +151,3 @@ export const protocols = ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTPS', 'TLS', '
 export const isHttp = (protocol: string | undefined): boolean =>
   ['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB', 'HTTP_PROXY'].includes((protocol ?? '').toUpperCase())
 export const isTls = (protocol: string | undefined): boolean => ['HTTPS', 'TLS'].includes((protocol ?? '').toUpperCase())
-
-/** Whether every host that `narrow` stands for is one of those of `wide`; each may be a wildcard. */
-export function hostCovers(wide: string, narrow: string): boolean {
-  if (wide === '*' || wide === narrow) return true
-  return wide.startsWith('*.') && narrow.endsWith(wide.slice(1)) && narrow.length > wide.length - 1
-}

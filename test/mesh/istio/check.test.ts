@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { checkText } from '../../../src/mesh/istio/check.ts'
+import { checkDocument, checkText } from '../../../src/mesh/istio/check.ts'
 
 const head = (kind: string): string => `apiVersion: networking.istio.io/v1\nkind: ${kind}\nmetadata: {name: x}\nspec:\n`
 function errors(kind: string, spec: string, namespace = 'space'): string[] {
@@ -147,6 +147,38 @@ test('of what is not of its shape nothing else is told', (t) => {
     errors('VirtualService', 'hosts: [a.test]\nhttp: [1, {name: no action}]').map((error) => error.split(':')[0]),
     ['spec.http[0]'],
   )
+  t.end()
+})
+
+test('a resource of any size is checked without holding up others for long', (t) => {
+  const host = (n: number): string => `h${n}.test`
+  const rules = (count: number) => Array.from({ length: count }, (_, n) => ({ match: [{ uri: { prefix: `/${n}/` } }], route: to }))
+  const to = [{ destination: { host: 'a' } }]
+  const check = (spec: object) =>
+    checkDocument({ apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'x' }, spec }, 'space')
+  const many = check({ hosts: [host(0)], http: rules(6000) })
+  t.match(many.findings, [{ severity: 'warning', path: 'spec.http', message: /too long to tell/ }])
+  t.ok(many.resource)
+  t.match(check({ hosts: [host(0)], http: rules(15_000) }), { findings: [{ code: 'MESH_FIELD_TOO_LARGE', message: /can have 1048576/ }] })
+  const hosts = Array.from({ length: 20_000 }, (_, n) => host(n))
+  t.same(check({ hosts, http: [{ route: to }] }).findings, [])
+  const among = check({ hosts: ['a.b.test', '*.test', 'c.test', 'c.test'], http: [{ route: to }] }).findings
+  t.same(
+    among.map(({ path, message }) => `${path} ${message.split(' already')[0]}`),
+    ['spec.hosts[0] a.b.test is among *.test', 'spec.hosts[2] c.test is among *.test', 'spec.hosts[3] c.test is among c.test'],
+  )
+  const tls = [{ match: [{ sniHosts: hosts.slice(0, 5000).map((one) => `sni-${one}`) }], route: to }]
+  t.match(check({ hosts: hosts.slice(0, 5000), gateways: ['g'], tls }).findings[0], {
+    message: 'sni-h0.test is none of the hosts h0.test, h1.test, h2.test, h3.test, h4.test, 4995 others',
+  })
+  const matching = (regex: string, count = 1) =>
+    check({ hosts: [host(0)], http: Array.from({ length: count }, () => ({ match: [{ uri: { regex } }], route: to })) }).findings
+  t.match(matching('(a{0,1000})'.repeat(90)), [{ severity: 'error', message: /too much once its repetitions are written out/ }])
+  t.match(
+    matching('/(a{0,1000})'.repeat(10), 40).find(({ code }) => code === 'MESH_FIELD_TOO_LARGE'),
+    { severity: 'error', message: /together/ },
+  )
+  t.notOk(matching('^/api/v[0-9]{1,3}/[^/]{1,63}/(?:users|orders)(\\?.*)?$', 300).some(({ severity }) => severity === 'error'))
   t.end()
 })
 

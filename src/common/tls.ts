@@ -32,8 +32,7 @@ export function readTls(config: TlsConfig): TlsMaterial {
  * Files that are gone or unreadable for a moment are ignored until they are whole again. Returns a function that stops it.
  */
 export function watchTls(config: TlsConfig, changed: (material: TlsMaterial) => void, interval = 1000): () => void {
-  const stamp = (): string =>
-    [config.certificate, config.key, config.ca].map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs).join()
+  const stamp = (): string => stampOf([config.certificate, config.key, config.ca])
   let last = stamp()
   const timer = setInterval(() => {
     const now = stamp()
@@ -46,6 +45,19 @@ export function watchTls(config: TlsConfig, changed: (material: TlsMaterial) => 
   }, interval)
   timer.unref()
   return () => clearInterval(timer)
+}
+
+/** Another text whenever one of the files has changed, or why it cannot be looked at. */
+export function stampOf(files: string[]): string {
+  return files
+    .map((file) => {
+      try {
+        return statSync(file).mtimeMs
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code
+      }
+    })
+    .join()
 }
 
 /** The DNS names that a peer's certificate bears, in lower case; empty without a certificate. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setImmediate as breathe } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { credentials, status } from '@grpc/grpc-js'
 import { create } from '@bufbuild/protobuf'
@@ -130,6 +131,34 @@ test('a refusal that comes late reaches the server, and ends with a version that
   cache.apply({ changed: [resource('cluster', 'a', '2')], removed: [] })
   await eventually(() => server.clients()[0]?.refused.length === 0)
   t.pass()
+})
+
+test('what is told while a subscription is being written comes after it', async (t) => {
+  const { cache, server, address } = await serve(t)
+  const versions = new Map(Array.from({ length: 50_000 }, (_, i) => [`c-${i}`, 'old']))
+  const refused: string[] = []
+  const { client } = await connect(t, [address], {
+    connect: () => ({
+      credentials: credentials.createInsecure(),
+      serverName: 'localhost',
+      node: create(NodeSchema, { id: 'router' }),
+      subscriptions: [
+        { typeUrl: typeUrls.cluster, versions },
+        { typeUrl: typeUrls.listener, versions: new Map([['gone', 'old']]) },
+      ],
+    }),
+    apply: async ({ removed }) => {
+      for (const { name } of removed) versions.delete(name)
+      if (removed.some(({ name }) => name === 'gone')) refused.push('gone')
+      return []
+    },
+  })
+  while (!client.status().connected) await breathe()
+  client.refuse([{ typeUrl: typeUrls.listener, name: 'bad', version: 'old', reason: 'late' }])
+  client.report({ ejected: 0 })
+  cache.apply({ changed: [resource('listener', 'other')], removed: [] })
+  await eventually(() => server.clients()[0]?.refused[0]?.reason === 'late' && refused.length)
+  t.match(server.clients(), [{ name: 'router', report: { ejected: 0 } }])
 })
 
 test('a client that reconnects is sent only what changed while it was away', async (t) => {

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { fromBinary } from '@bufbuild/protobuf'
+import { create, fromBinary } from '@bufbuild/protobuf'
 import { status } from '@grpc/grpc-js'
 import { pino } from 'pino'
 import { test, type Test } from 'tap'
@@ -14,7 +14,7 @@ import { createLogger } from '../../src/common/log.ts'
 import { createAuthority, issueCertificate, type KeyPair } from '../../src/common/pki.ts'
 import { SecretSchema } from '../../src/common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
 import { ResourceCache } from '../../src/common/xds/cache.ts'
-import type { Refusal, Resource, ResourceUpdate } from '../../src/common/xds/resources.ts'
+import { encodeResource, type Refusal, type Resource, type ResourceUpdate } from '../../src/common/xds/resources.ts'
 import { serverCredentials } from '../../src/common/xds/credentials.ts'
 import { DeltaServer, type DeltaServerOptions } from '../../src/common/xds/server.ts'
 import { Agent } from '../../src/istio-router/agent/agent.ts'
@@ -325,6 +325,34 @@ test('certificates are served as secrets, and again when their files change and 
   t.equal(served('site'), before.certificate, 'a certificate without its key is not served')
   write('site', { key: after.key })
   await eventually(() => served('site') === after.certificate)
+})
+
+test('a secret that was refused is refused no more once its files are good', async (t) => {
+  const { config, folder, start } = rig(t, [await freePort()])
+  const file = (name: string): string => join(folder, name)
+  const later = create(SecretSchema, {
+    name: 'gateway-files/later',
+    type: { case: 'validationContext', value: { trustedCa: { specifier: { case: 'filename', value: file('later') } } } },
+  })
+  const pilot = await startPilot(t, [encodeResource(SecretSchema, later.name, later)])
+  const pair = (): KeyPair => issueCertificate(createAuthority('test'), { commonName: 'site' })
+  const write = ({ certificate, key }: KeyPair): void => {
+    writeFileSync(file('key'), key)
+    writeFileSync(file('certificate'), certificate)
+  }
+  write(pair())
+  config.pilot.addresses = [`127.0.0.1:${pilot.port}`]
+  config.keypairs = [{ name: 'site', certificate: file('certificate'), key: file('key') }]
+  const { agent, engine } = await start()
+  const refused = (): string[] => (agent.condition()['refused'] as Refusal[]).map(({ name }) => name)
+  engine.bad.add('tls/site')
+  write(pair())
+  await eventually(() => refused().includes('tls/site') && pilot.server.clients()[0]?.refused[0]?.name === later.name)
+  engine.bad.clear()
+  write(pair())
+  writeFileSync(file('later'), pair().certificate)
+  await eventually(() => !refused().length && !pilot.server.clients()[0]?.refused.length)
+  t.ok(engine.resources.has(later.name))
 })
 
 test('a keypair that does not fit is named at start', async (t) => {

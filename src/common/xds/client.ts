@@ -6,7 +6,7 @@ import type { Logger } from '../log.ts'
 import { messageOf } from '../problem.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { typeName } from './protocol.ts'
-import type { Refusal, ResourceUpdate } from './resources.ts'
+import type { Refusal, Resource, ResourceUpdate } from './resources.ts'
 
 export interface DeltaClientOptions {
   /** `HOST:PORT` of the servers, the preferred one first. */
@@ -64,6 +64,11 @@ export class DeltaClient implements Part {
   /** Tells the server of refusals that came up later. Without a connection it does nothing: what isn't accepted is sent again anyway. */
   refuse(refusals: Refusal[]): void {
     this.#live?.connection.refuse(refusals)
+  }
+
+  /** Asks for a resource anew; without a connection it does nothing, as what isn't accepted is sent with the next. */
+  ask(resource: Pick<Resource, 'typeUrl' | 'name'>): void {
+    this.#live?.connection.ask(resource)
   }
 
   /** Tells the server about us, whichever it is, as soon as there is one. */

@@ -52,6 +52,7 @@ export class Connection {
   readonly since = new Date()
   /** Resolves with the reason when the stream has ended, for whatever reason. */
   readonly ended: Promise<string>
+  readonly #subscribed = Promise.withResolvers<void>()
   readonly #caughtUp = Promise.withResolvers<void>()
   readonly #client: Client
   readonly #call: ClientDuplexStream<Buffer, DeltaDiscoveryResponse>
@@ -111,17 +112,23 @@ export class Connection {
       const request = await encodeSubscription({ ...(index ? {} : { node }), typeUrl, resourceNamesSubscribe: ['*'] }, versions)
       if (this.#open) this.#call.write(request)
     }
+    this.#subscribed.resolve()
+  }
+
+  /** Asks for a resource anew, as one that was refused can be taken now. */
+  ask({ typeUrl, name }: Pick<Resource, 'typeUrl' | 'name'>): void {
+    this.#sendLater({ typeUrl, resourceNamesSubscribe: [name] })
   }
 
   /** Tells the server of resources that turned out unusable after their message was acknowledged. */
   refuse(refusals: Refusal[]): void {
     for (const [typeUrl, ofType] of Map.groupBy(refusals, (refusal) => refusal.typeUrl))
-      this.#send({ typeUrl, errorDetail: this.#status(ofType) })
+      this.#sendLater({ typeUrl, errorDetail: this.#status(ofType) })
   }
 
   /** Tells the server about us, in place of what it was told before. */
   report(report: JsonObject): void {
-    this.#send({ typeUrl: reportType, node: { id: this.#options.node.id, metadata: report } })
+    this.#sendLater({ typeUrl: reportType, node: { id: this.#options.node.id, metadata: report } })
   }
 
   /** Resolves once we have taken all that the server had when we came; needs a report, which it answers. */
@@ -169,6 +176,11 @@ export class Connection {
       held.set(refusal.name, bytes)
     }
     return refusalStatus(refusals, held)
+  }
+
+  /** The first request of a stream, and of each type on it, is the one that subscribes. */
+  #sendLater(request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): void {
+    void this.#subscribed.promise.then(() => this.#send(request))
   }
 
   #send(request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): void {

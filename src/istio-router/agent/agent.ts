@@ -45,8 +45,9 @@ export class Agent implements Part {
   readonly #refused = new Map<string, Refusal>()
   readonly #cleanups: (() => void)[] = []
   readonly #files = new FileSecrets((secret) => {
-    this.#log.info({ secret: secret.name }, 'certificate files changed')
-    void this.#give({ changed: [secret], removed: [] })
+    // Pilot, which was told that it is refused, hears so that it is not any more.
+    if (this.#refused.has(key(secret))) this.#client.ask(secret)
+    this.#renew(secret)
   })
   /** Listeners from disk that wait for pilot's word, by name. */
   readonly #held = new Map<string, Resource>()
@@ -102,10 +103,7 @@ export class Agent implements Part {
     this.#cleanups.push(
       () => clearInterval(confirming),
       () => clearInterval(reporting),
-      watchSecrets(secrets, (secret) => {
-        this.#log.info({ secret: secret.name }, 'certificate files changed')
-        void this.#give({ changed: [secret], removed: [] })
-      }),
+      watchSecrets(secrets, (secret) => this.#renew(secret)),
       watchTls(this.#config.pilot.tls, () => this.#client.renew()),
     )
     this.#report()
@@ -172,10 +170,17 @@ export class Agent implements Part {
     return refusals
   }
 
+  #renew(secret: Resource): void {
+    this.#log.info({ secret: secret.name }, 'certificate files changed')
+    void this.#give({ changed: [secret], removed: [] })
+  }
+
   /** Gives the engine what doesn't come from pilot. */
   async #give(update: ResourceUpdate): Promise<void> {
     try {
-      this.#forget(await this.#engine.apply(update))
+      const refusals = await this.#engine.apply(update)
+      for (const resource of update.changed) this.#refused.delete(key(resource))
+      this.#forget(refusals)
     } catch (error) {
       this.#log.error({ err: error }, 'the engine failed')
     }

@@ -1,11 +1,12 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
 import { create } from '@bufbuild/protobuf'
 import { isPem, readPem } from '../../common/certificates.ts'
 import { SecretSchema, type Secret } from '../../common/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
 import type { DataSource } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { messageOf, problem } from '../../common/problem.ts'
+import { stampOf } from '../../common/tls.ts'
 import { encodeResource, type Resource } from '../../common/xds/resources.ts'
 import type { RouterConfig } from '../config.ts'
 
@@ -64,10 +65,7 @@ export function readSecret({ field, name, files }: SecretFiles): Resource {
 
 /** Calls `changed` with a secret each time its files have changed and are whole. Returns a function that ends it. */
 export function watchSecrets(secrets: SecretFiles[], changed: (secret: Resource) => void, interval = 1000): () => void {
-  const stamp = ({ files }: SecretFiles): string =>
-    Object.values(files)
-      .map((file) => !isPem(file) && statSync(file, { throwIfNoEntry: false })?.mtimeMs)
-      .join()
+  const stamp = ({ files }: SecretFiles): string => stampOf(Object.values(files).filter((file) => !isPem(file)))
   const stamps = new Map(secrets.map((secret) => [secret, stamp(secret)]))
   const timer = setInterval(() => {
     for (const secret of secrets) {

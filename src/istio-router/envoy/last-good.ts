@@ -30,16 +30,15 @@ export class LastGood {
     this.#cache.apply(update)
   }
 
-  /** Notes refusals and puts the good versions back. Returns those that are on trial no more: their update was accepted before. */
+  /** Notes refusals and puts the good versions back. Returns those that are in use and on trial no more: their update was accepted before. */
   refuse(refusals: Refusal[]): Refusal[] {
     return refusals.filter((refusal) => {
       const { typeUrl, name, version } = refusal
       const trial = this.#trialsOf(typeUrl).get(name)
       if (trial) (trial.refused ??= new Map()).set(version, refusal)
-      if (this.#cache.get(typeUrl, name)?.version === version) {
-        this.#cache.apply(trial?.good ? { changed: [trial.good], removed: [] } : { changed: [], removed: [{ typeUrl, name }] })
-      }
-      return !trial
+      const used = this.#cache.get(typeUrl, name)?.version === version
+      if (used) this.#cache.apply(trial?.good ? { changed: [trial.good], removed: [] } : { changed: [], removed: [{ typeUrl, name }] })
+      return used && !trial
     })
   }
 

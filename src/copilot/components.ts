@@ -52,6 +52,8 @@ export interface Component {
 
 const lostAfter = 15_000
 const forgottenAfter = 24 * 3_600_000
+/** How long what is said of resources is news to who begins to watch, milliseconds: he has listed them not long before. */
+const lately = 60_000
 
 /** What components report, and what operators ask of them. Kept in memory: after a restart all is told again within seconds. */
 export class Components {
@@ -60,6 +62,8 @@ export class Components {
   readonly #resources = new Map<string, { version: number | undefined; states: Map<string, ResourceState> }>()
   readonly #accepted = new Set<string>()
   readonly #listeners = new Set<(keys: string[]) => void>()
+  /** When a pilot last said something new of a resource, by its record's key, the oldest first. */
+  readonly #news = new Map<string, number>()
   readonly #now: () => number
 
   constructor(now: () => number = Date.now) {
@@ -97,7 +101,10 @@ export class Components {
       else states.delete(key)
     }
     this.#resources.set(id, { version, states })
-    if (changed.length) for (const listener of this.#listeners) listener(changed)
+    if (changed.length) {
+      this.#note(changed)
+      for (const listener of this.#listeners) listener(changed)
+    }
     return true
   }
 
@@ -132,6 +139,24 @@ export class Components {
   toldOf(key: string): ResourceState[] {
     const pilots = this.list().filter(({ kind, lost }) => kind === 'pilot' && !lost)
     return pilots.flatMap(({ kind, name }) => this.#resources.get(`${kind}/${name}`)?.states.get(key) ?? [])
+  }
+
+  /** Keys of resources of which a pilot has said something new of late. */
+  newsOfLate(): Iterable<string> {
+    this.#note([])
+    return this.#news.keys()
+  }
+
+  #note(keys: string[]): void {
+    const now = this.#now()
+    for (const key of keys) {
+      this.#news.delete(key)
+      this.#news.set(key, now)
+    }
+    for (const [key, at] of this.#news) {
+      if (at > now - lately) break
+      this.#news.delete(key)
+    }
   }
 
   /** Calls `listener` with the keys of resources of which a pilot says something new; returns a function that stops it. */

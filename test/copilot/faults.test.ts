@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
 import { connect } from 'node:tls'
 import { test } from 'tap'
-import { Copilot } from './harness.ts'
+import { ask, Copilot } from './harness.ts'
 import { app, hello } from './records.ts'
 
 test('SIGKILL at any moment: what was answered is there, what was not is whole or absent', async (t) => {
@@ -62,6 +62,16 @@ test('a full store refuses changes whole, and reads and watches go on', async (t
     await (await fetch(`${copilot.health}/metrics`)).text(),
     /mesh_copilot_store_errors_total\{code="MESH_STORE_FULL",component="copilot"\} 2/,
   )
+
+  const rule = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'DestinationRule',
+    metadata: { name: 'hello', namespace: 'dev' },
+    spec: { host: 'hello' },
+  }
+  const tried = { documents: [rule], namespace: 'dev', dryRun: true }
+  t.match(await ask('POST', `${copilot.api}/v1/resources/apply`, tried), { status: 200, body: { items: [{ outcome: 'created' }] } })
+  t.equal((await fetch(`${copilot.health}/ready`)).status, 503, 'what was only tried says nothing of the store')
 
   t.match(await copilot.change('e1', [app('small')]), { status: 200, body: { revision: revision + 1 } }, 'what fits is taken')
   t.match(await watch.next(), { revision: revision + 1 })

@@ -271,8 +271,33 @@ test('a watch tells every change after a version, and what pilots say', async (t
   await remove(one)
   const gone = await resumed.next()
   t.match(gone, { type: 'DELETED', object: { kind: 'VirtualService', metadata: { name: 'canary', namespace: 'space' } } })
-  t.match(await copilot.get('/v1/resources?watch=true&resourceVersion=99999'), { status: 410, body: { code: 'MESH_VERSION_FORGOTTEN' } })
+
+  await apply(virtualService('hello.mesh.test'))
+  const listed = await copilot.get('/v1/resources?kind=vs&namespace=dev')
+  const [{ metadata }] = listed.body.items
   await remove('/v1/resources/dr/dev/hello')
+  await copilot.as('pilot', 'PUT', '/v1/components/pilot/p1', {
+    version: '1',
+    ready: true,
+    resources: { 'virtualservice/space/canary': { generation: metadata.generation, programmed: true } },
+  })
+  const late = await lines(
+    `${copilot.api}/v1/resources?watch=true&kind=vs&namespace=dev&resourceVersion=${listed.body.resourceVersion}`,
+    true,
+  )
+  t.teardown(() => late.close())
+  t.match(
+    await late.next(),
+    { type: 'APPLIED', object: { status: { conditions: [{}, { type: 'Programmed', status: 'True' }, {}] } } },
+    'what a pilot has said between the list and the watch',
+  )
+  t.match(
+    await late.next(),
+    { type: 'BOOKMARK', object: { metadata: { resourceVersion: String(Number(listed.body.resourceVersion) + 1) } } },
+    'of a resource of an older version, so that the newest is told behind it',
+  )
+  await remove(one)
+  t.match(await copilot.get('/v1/resources?watch=true&resourceVersion=99999'), { status: 410, body: { code: 'MESH_VERSION_FORGOTTEN' } })
 })
 
 test('all documents or none, every error at once, with its path', async (t) => {
@@ -668,8 +693,8 @@ test('a source cannot write resources', async (t) => {
   t.match(await copilot.change('e1', [{ kind: 'resource', key: 'virtualservice/space/x', value: null }]), { status: 422 })
 })
 
-/** A reader of an NDJSON stream that passes bookmarks by. */
-async function lines(url: string): Promise<{ next: () => Promise<any>; close: () => void }> {
+/** A reader of an NDJSON stream that passes bookmarks by, unless they are asked for. */
+async function lines(url: string, bookmarks = false): Promise<{ next: () => Promise<any>; close: () => void }> {
   const { statusCode, body } = await request(url)
   if (statusCode !== 200) throw new Error(await body.text())
   const chunks = body.setEncoding('utf8')[Symbol.asyncIterator]()
@@ -680,7 +705,7 @@ async function lines(url: string): Promise<{ next: () => Promise<any>; close: ()
       if (end >= 0) {
         const line = JSON.parse(rest.slice(0, end))
         rest = rest.slice(end + 1)
-        if (line.type !== 'BOOKMARK') return line
+        if (bookmarks || line.type !== 'BOOKMARK') return line
       } else {
         const { value, done } = await chunks.next()
         if (done) throw new Error('the watch has ended')

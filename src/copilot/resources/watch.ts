@@ -32,7 +32,7 @@ export interface WatchOptions {
 export async function* watchResources({ store, components, since, concerns, selects, show, signal }: WatchOptions): AsyncGenerator<string> {
   const until = Date.now() + watchLasts
   const bell = new Bell()
-  const reported = new Set<string>()
+  const reported = new Set([...components.newsOfLate()].filter(concerns))
   const report = (keys: string[]): void => {
     const meant = keys.filter(concerns)
     for (const key of meant) reported.add(key)
@@ -46,6 +46,8 @@ export async function* watchResources({ store, components, since, concerns, sele
     const changed = await store.resourcesAfter(version, batch)
     if (!changed) return yield line({ type: 'ERROR', object: { code: 'MESH_VERSION_FORGOTTEN', message: 'list the resources again' } })
     const meant = changed.filter(({ key }) => concerns(key))
+    // These are read now, with whatever pilots have said.
+    for (const { key } of meant) reported.delete(key)
     const views = new Map((await show(meant.filter(isThere))).map((view) => [view.metadata.resourceVersion, view]))
     for (const event of meant) {
       const view = views.get(String(event.version))
@@ -58,8 +60,9 @@ export async function* watchResources({ store, components, since, concerns, sele
     reported.clear()
     for (const view of await show((await Promise.all(others.map((key) => store.resources({ key })))).flat()))
       if (selects(view)) yield line({ type: 'APPLIED', object: view })
-    if (await bell.heard(heartbeat)) continue
-    yield line({ type: 'BOOKMARK', object: { metadata: { resourceVersion: String(version) } } })
+    // Those have the versions of long ago; who goes on later goes on from here.
+    const heard = !others.length && (await bell.heard(heartbeat))
+    if (!heard) yield line({ type: 'BOOKMARK', object: { metadata: { resourceVersion: String(version) } } })
   }
 }
 

@@ -98,7 +98,8 @@ export class SqliteStore implements Store, Part {
     changes: ResourceChange[],
     options: ChangeOptions,
   ): Promise<{ revision: number; outcomes: ResourceOutcome[] }> {
-    return this.#committed(this.#writer.call('changeResources', author, changes, options))
+    const outcome = this.#writer.call('changeResources', author, changes, options)
+    return options.dryRun ? this.#noting(outcome) : this.#committed(outcome)
   }
 
   resources(filter: ResourceFilter): Promise<StoredResource[]> {

@@ -38,6 +38,12 @@ const additions = [
     '  TlsKeyLog key_log = 15;',
     '  config.core.v3.TypedExtensionConfig custom_tls_certificate_selector = 16;',
   ],
+  ['envoy/config/core/v3/protocol.proto', 'import "envoy/type/v3/percent.proto";', 'import "envoy/type/matcher/v3/string.proto";'],
+  [
+    'envoy/config/core/v3/protocol.proto',
+    '  bool allow_custom_methods = 10',
+    '  repeated type.matcher.v3.StringMatcher ignore_http_11_upgrade = 11;',
+  ],
   [
     'envoy/config/common/mutation_rules/v3/mutation_rules.proto',
     'import "google/protobuf/wrappers.proto";',

@@ -187,6 +187,21 @@ behaviour(
   },
 )
 
+behaviour('an offer to upgrade to TLS or h2c is passed over, and the request served', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({
+    handler: (request, response) => void text(request).then((body) => response.end(`${request.headers.upgrade} ${body}`)),
+  })
+  // As Apache HttpClient 5.4 and Java's own client write with every request.
+  for (const upgrade of ['TLS/1.2', 'TLS/1.0, HTTP/2.0', 'h2c'])
+    for (const body of ['', 'body'])
+      t.match(
+        await ask(router.http, host, { method: body ? 'POST' : 'GET', body, headers: { connection: 'Upgrade', upgrade } }),
+        { status: 200, body: `undefined ${body}` },
+        upgrade,
+      )
+  t.equal((await ask(router.http, host, { headers: { connection: 'Upgrade', upgrade: 'other' } })).status, 403)
+})
+
 behaviour('a request to upgrade that follows others on its connection has its turn after them', async ({ t, router, mesh }) => {
   let release: () => void = () => {}
   const { host, instances } = await mesh.serve({

@@ -6,6 +6,11 @@ import { duration, packed } from './proto.ts'
 /** Windows as Envoy advises for proxies that face the internet, so that a slow reader holds little memory. */
 const windows = { initialStreamWindowSize: 65_536, initialConnectionWindowSize: 1_048_576 }
 
+/**
+ * Upgrades that are passed over (RFC 9110 §7.8): those to a version of a protocol, as clients offer TLS (RFC 2817), which Envoy would refuse.
+ */
+const passedOver = [{ matchPattern: { case: 'contains' as const, value: '/' } }]
+
 /** Headers of an answer, which may have many cookies: their size is what limits them. */
 const mostHeaders = 10_000
 
@@ -16,7 +21,7 @@ const mostHeaders = 10_000
 export const protocols: Feature = {
   manager: ({ settings }) => ({
     codecType: HttpConnectionManager_CodecType.AUTO,
-    httpProtocolOptions: { enableTrailers: true },
+    httpProtocolOptions: { enableTrailers: true, ignoreHttp11Upgrade: passedOver },
     proxy100Continue: true,
     http2ProtocolOptions: { ...windows, maxConcurrentStreams: 100, allowConnect: true },
     commonHttpProtocolOptions: { idleTimeout: duration(settings.clientIdleTimeout), maxHeadersCount: settings.maxHeaders },

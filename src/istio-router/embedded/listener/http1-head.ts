@@ -87,7 +87,7 @@ export function readHead(
           ? { stream: request, sized: !chunked, trailers: () => trailersOf(request) }
           : undefined,
       expectContinue,
-      upgrade: upgradeOf(request, connection),
+      upgrade: upgradeOf(request, connection, config),
       peer,
     },
     fault,
@@ -134,9 +134,19 @@ function targetOf({ url, method }: IncomingMessage, host: string): { authority: 
   return { authority: host, path: url === '*' && method === 'OPTIONS' ? '*' : undefined }
 }
 
-function upgradeOf({ headers, upgrade }: IncomingMessage & { upgrade?: boolean }, connection: string | undefined): string | undefined {
+/** The protocol that `Upgrade` offers, without those that are passed over; undefined where none is left. */
+export function offeredUpgrade(upgrade: string | undefined, { ignoresUpgrade }: Pick<ManagerConfig, 'ignoresUpgrade'>): string | undefined {
+  const protocols = (upgrade ?? '').split(',').map((protocol) => protocol.trim().toLowerCase())
+  return protocols.filter((protocol) => protocol !== '' && !ignoresUpgrade(protocol)).join(', ') || undefined
+}
+
+function upgradeOf(
+  { headers, upgrade }: IncomingMessage & { upgrade?: boolean },
+  connection: string | undefined,
+  config: ManagerConfig,
+): string | undefined {
   if (!upgrade || connection === undefined || !/\bupgrade\b/i.test(connection)) return undefined
-  return headers.upgrade?.trim().toLowerCase()
+  return offeredUpgrade(headers.upgrade, config)
 }
 
 function trailersOf({ rawTrailers }: IncomingMessage): string[] {

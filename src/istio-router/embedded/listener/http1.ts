@@ -6,7 +6,7 @@ import { Exchange } from '../exchange.ts'
 import type { Headers } from '../http/headers.ts'
 import type { Manager } from '../manager.ts'
 import { BodyWriter } from './body-writer.ts'
-import { readHead } from './http1-head.ts'
+import { offeredUpgrade, readHead } from './http1-head.ts'
 
 /** Time that a client gets to send the rest of a request that has been answered already, milliseconds. */
 const lingerTime = 5000
@@ -39,8 +39,7 @@ export class Http1Server {
       requestTimeout: 0,
       keepAliveTimeout: config.idleTimeout,
       connectionsCheckingInterval: Math.max(100, Math.min(config.headersTimeout / 4 || 30_000, 30_000)),
-      // A request to upgrade to h2c is served as it is, as every other server may.
-      shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() !== 'h2c',
+      shouldUpgradeCallback: ({ headers }: IncomingMessage) => offeredUpgrade(headers.upgrade, config) !== undefined,
     }
     this.#server = http.createServer(options)
     this.#server.maxHeadersCount = 0

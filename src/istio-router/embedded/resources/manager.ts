@@ -10,6 +10,7 @@ import {
 } from '../../../common/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
 import { compileChain, type FilterChain } from '../filters/filters.ts'
 import { compileMutations, inOrder, type Mutation } from '../http/mutation.ts'
+import { compileString } from '../http/string-matcher.ts'
 import { compileAccessLogs, type AccessLogConfig } from './access-log.ts'
 import { compileLocalReplies, type LocalReplies } from './local-reply.ts'
 import { Unsupported, millis, unpack } from './support.ts'
@@ -34,6 +35,8 @@ export interface ManagerConfig {
   requestIdInResponse: boolean
   normalizePath: boolean
   upgrades: ReadonlySet<string>
+  /** Whether an offer to upgrade is passed over. */
+  ignoresUpgrade: (protocol: string) => boolean
   maxHeaderBytes: number
   maxHeaderCount: number
   underscores: 'allow' | 'reject' | 'drop'
@@ -52,7 +55,13 @@ const supported = {
   scoped_routes: { name: true, scope_key_builder: true, rds_config_source: true, scoped_rds: true },
   http_filters: true,
   common_http_protocol_options: { idle_timeout: true, max_headers_count: true, headers_with_underscores_action: true },
-  http_protocol_options: { accept_http_10: true, enable_trailers: true, allow_absolute_url: true, allow_custom_methods: true },
+  http_protocol_options: {
+    accept_http_10: true,
+    enable_trailers: true,
+    allow_absolute_url: true,
+    allow_custom_methods: true,
+    ignore_http_11_upgrade: true,
+  },
   http2_protocol_options: {
     max_concurrent_streams: true,
     initial_stream_window_size: true,
@@ -114,6 +123,7 @@ export function compileManager(any: Any | undefined): ManagerConfig {
     upgrades: new Set(
       manager.upgradeConfigs.filter(({ enabled }) => enabled !== false).map(({ upgradeType }) => upgradeType.toLowerCase()),
     ),
+    ignoresUpgrade: compileIgnored(manager),
     maxHeaderBytes: (manager.maxRequestHeadersKb ?? 60) * 1024,
     maxHeaderCount: common?.maxHeadersCount ?? 100,
     underscores: underscores[common?.headersWithUnderscoresAction ?? Underscores.ALLOW],
@@ -128,6 +138,12 @@ export function compileManager(any: Any | undefined): ManagerConfig {
       connectionWindow: Math.min(manager.http2ProtocolOptions?.initialConnectionWindowSize ?? 1_048_576, 16_777_216),
     },
   }
+}
+
+/** As in Envoy, a request to upgrade to h2c is served as it is. */
+function compileIgnored({ httpProtocolOptions }: HttpConnectionManager): (protocol: string) => boolean {
+  const matchers = (httpProtocolOptions?.ignoreHttp11Upgrade ?? []).map((matcher) => compileString(matcher, 'ignore_http_11_upgrade'))
+  return (protocol) => protocol === 'h2c' || matchers.some((matches) => matches(protocol))
 }
 
 function compileRouteSource(specifier: HttpConnectionManager['routeSpecifier']): RouteSource {

@@ -6,6 +6,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { TypedExtensionConfig } from "./extension_pb.js";
+import type { StringMatcher } from "../../../type/matcher/v3/string_pb.js";
 import type { Percent } from "../../../type/v3/percent_pb.js";
 
 /**
@@ -562,6 +563,11 @@ export declare type Http1ProtocolOptions = Message<"envoy.config.core.v3.Http1Pr
    * <envoy_v3_api_field_extensions.http.header_validators.envoy_default.v3.HeaderValidatorConfig.restrict_http_methods>`
    * to reject custom methods.
    *
+   * @generated from field: repeated envoy.type.matcher.v3.StringMatcher ignore_http_11_upgrade = 11;
+   */
+  ignoreHttp11Upgrade: StringMatcher[];
+
+  /**
    * @generated from field: bool allow_custom_methods = 10;
    */
   allowCustomMethods: boolean;

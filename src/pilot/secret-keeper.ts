@@ -30,8 +30,9 @@ const patience = 10_000
 export class SecretKeeper implements Part {
   readonly name = 'secrets'
   readonly #options: SecretKeeperOptions
-  /** When it began to ask. */
-  #since = performance.now()
+  /** When it was first told what is needed. */
+  #since: number | undefined
+  #settled = false
   readonly #contents = new Map<string, SecretContent>()
   /** Being asked for, by key. */
   readonly #asking = new Map<string, { version: string; stop: AbortController }>()
@@ -40,17 +41,18 @@ export class SecretKeeper implements Part {
     this.#options = options
   }
 
-  async start(): Promise<void> {
-    this.#since = performance.now()
-  }
+  async start(): Promise<void> {}
 
   async stop(): Promise<void> {
     for (const { stop } of this.#asking.values()) stop.abort()
   }
 
-  /** Whether the contents are as complete as they can be for now: all are here, or have been asked for in vain for a while. */
+  /**
+   * Whether all contents that were needed at first have come, or have been asked for in vain for a while. So it stays: what routers have is
+   * not to be taken from them for one that is needed later.
+   */
   get settled(): boolean {
-    return this.#asking.size === 0 || performance.now() - this.#since > patience
+    return this.#settled || performance.now() - (this.#since ?? Infinity) > patience
   }
 
   /** Undefined until copilot has given it. */
@@ -60,6 +62,7 @@ export class SecretKeeper implements Part {
 
   /** The secrets that are needed now, by key, each with its newest version: asks for those that differ, forgets all others. */
   want(versions: ReadonlyMap<string, string>): void {
+    this.#since ??= performance.now()
     for (const key of this.#contents.keys()) if (!versions.has(key)) this.#contents.delete(key)
     for (const [key, { version, stop }] of this.#asking) {
       if (versions.get(key) === version) continue
@@ -68,6 +71,7 @@ export class SecretKeeper implements Part {
     }
     for (const [key, version] of versions)
       if (this.#contents.get(key)?.version !== version && !this.#asking.has(key)) this.#ask(key, version)
+    this.#settled ||= this.#asking.size === 0
   }
 
   #ask(key: string, version: string): void {
@@ -81,6 +85,7 @@ export class SecretKeeper implements Part {
       this.#contents.set(key, content)
       if (content.version === version) {
         this.#asking.delete(key)
+        this.#settled ||= this.#asking.size === 0
         stop.abort()
       }
       if (content.version !== before) this.#options.changed()

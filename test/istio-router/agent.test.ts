@@ -37,6 +37,8 @@ class FakeEngine implements Engine {
   /** What it was given, in order. */
   readonly given: Resource[] = []
   readonly bad = new Set<string>()
+  /** Until when it takes its time. */
+  busy: Promise<void> | undefined
   readonly out: Ejection[] = []
   late: (refusals: Refusal[]) => void = () => {}
 
@@ -57,6 +59,7 @@ class FakeEngine implements Engine {
   }
 
   async apply({ changed, removed }: ResourceUpdate): Promise<Refusal[]> {
+    await this.busy
     this.given.push(...changed)
     for (const resource of changed) if (!this.bad.has(resource.name)) this.resources.set(resource.name, resource)
     for (const { name } of removed) this.resources.delete(name)
@@ -102,7 +105,7 @@ async function startPilot(
 interface Rig {
   config: RouterConfig
   folder: string
-  start: () => Promise<{ agent: Agent; engine: FakeEngine }>
+  start: (engine?: FakeEngine) => Promise<{ agent: Agent; engine: FakeEngine }>
 }
 
 function rig(t: Test, ports: number[], log = createLogger('test', 'silent')): Rig {
@@ -124,8 +127,7 @@ function rig(t: Test, ports: number[], log = createLogger('test', 'silent')): Ri
   return {
     config,
     folder,
-    start: async () => {
-      const engine = new FakeEngine()
+    start: async (engine = new FakeEngine()) => {
       const agent = new Agent({ config, engine, log, metrics: new Registry() })
       t.teardown(() => agent.stop())
       await agent.start()
@@ -247,6 +249,23 @@ test('what turns out unusable later is forgotten, reported, and asked for again'
   const again = await start()
   t.strictSame(again.engine.names(), ['b'], 'it is not on disk')
   await eventually(() => again.engine.names().join() === 'a,b')
+})
+
+test('what the last good configuration has and the engine can use no more is reported, whenever that turns out', async (t) => {
+  const pilot = await startPilot(t, [clusterNamed('a'), clusterNamed('b')])
+  const { start } = rig(t, [pilot.port])
+  const { agent } = await start()
+  await eventually(() => agent.accepted('b').version)
+  await agent.stop()
+  const engine = new FakeEngine()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  engine.busy = promise
+  engine.bad.add('b')
+  const again = await start(engine)
+  await eventually(() => pilot.server.clients().some(({ types }) => types['route']))
+  resolve()
+  await eventually(() => pilot.server.clients()[0]?.refused[0]?.name === 'b')
+  t.equal(again.agent.accepted('b').version, undefined)
 })
 
 test('the disk has no private key and is readable by its owner only; a broken copy is put aside', async (t) => {

@@ -91,10 +91,7 @@ export class Agent implements Part {
     if (kept.length) this.#log.info({ resources: kept.length, confirmedAt: this.#confirmedAt }, 'starting with the last good configuration')
     void this.#give({ changed: [...secrets.map(readSecret), ...kept.filter(({ typeUrl }) => typeUrl !== typeUrls.listener)], removed: [] })
 
-    this.#engine.onRefused?.((refusals) => {
-      this.#forget(refusals)
-      this.#client.refuse(refusals)
-    })
+    this.#engine.onRefused?.((refusals) => this.#forget(refusals))
     const confirming = setInterval(() => {
       this.#confirm()
       store.flush()
@@ -186,10 +183,10 @@ export class Agent implements Part {
     }
   }
 
-  /** Drops what had been accepted once and is unusable now, so that pilot sends it again when it next can. */
+  /** Drops what had been accepted once and is unusable now, and tells pilot of what it sent, so that it sends that again when it next can. */
   #forget(refusals: Refusal[]): void {
     this.#refuse(refusals)
-    for (const { typeUrl, name } of refusals) this.#versions.get(typeUrl)?.delete(name)
+    this.#client.refuse(refusals.filter(({ typeUrl, name }) => this.#versions.get(typeUrl)?.delete(name)))
     this.#store?.write({ changed: [], removed: refusals })
   }
 

@@ -79,6 +79,11 @@ export const FileUnreadable = problem(
   422,
   (what: string, file: string, why: string) => `${what}: cannot read ${file}: ${why}`,
 )
+export const FileUnwritable = problem(
+  'MESHCTL_FILE_UNWRITABLE',
+  422,
+  (file: string, why: string) => `the login cannot be kept in ${file}: ${why}; set MESHCTL_HOME to a folder of your own`,
+)
 export const NotReached = problem(
   'MESHCTL_NOT_REACHED',
   409,

@@ -32,7 +32,7 @@ export function describeFault({ instancePath, keyword, params, message }: ErrorO
 }
 
 /** A JSON pointer as people write a path: `/routes/0/host` → `routes[0].host`. */
-export function fieldPath(pointer: string): string {
+function fieldPath(pointer: string): string {
   return pointer
     .split('/')
     .slice(1)

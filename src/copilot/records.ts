@@ -9,7 +9,7 @@ const Port = Type.Integer({ minimum: 0, maximum: 65535 })
 const Labels = Type.Record(Type.String(), Type.String())
 
 /** The schema of each kind's value that a source sends, as `src/mesh/records.ts` has its type. */
-export const recordSchemas = {
+const recordSchemas = {
   organization: Type.Object({ name: Type.String(), suspended: Type.Optional(Type.Literal(true)) }, closed),
   space: Type.Object({ name: Type.String(), organization: Guid }, closed),
   app: Type.Object({ name: Type.String(), space: Guid, labels: Labels, annotations: Labels }, closed),

@@ -16,6 +16,8 @@ export interface HealthCheck {
 export const healthCheckAnnotation = 'mesh.cloudfoundry.org/health-check'
 
 const usual = { path: '/', service: '', interval: '5s', timeout: '1s', unhealthy: 3, healthy: 1 }
+/** What Envoy sends as a path. */
+const pathForm = /^\/[\x21-\x7e]*$/
 const duration = /^[1-9]\d{0,5}(ms|s|m)$/
 
 /** How a check is written, for people. */
@@ -30,7 +32,7 @@ export function readHealthCheck(text: string): HealthCheck | 'none' | undefined 
   const [what = '', ...settings] = text.trim().split(/\s+/)
   if (what === 'none' && !settings.length) return 'none'
   const [, type, , argument = ''] = /^(http|tcp|grpc)(:(.*))?$/.exec(what) ?? []
-  if (type === undefined || (type === 'http' && argument && !argument.startsWith('/')) || (type === 'tcp' && argument)) return undefined
+  if (type === undefined || (type === 'http' && argument && !pathForm.test(argument)) || (type === 'tcp' && argument)) return undefined
   const check: HealthCheck = {
     ...usual,
     type: type as HealthCheck['type'],

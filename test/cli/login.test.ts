@@ -171,6 +171,12 @@ test('a file of a login that cannot be read is none', async (t) => {
   writeFileSync(file, kept)
 })
 
+test('where the login cannot be kept, that is said', async (t) => {
+  const { code, err } = await meshctl(['login', '--api', copilot.api, '-u', 'ann', '-p', 'right'], { MESHCTL_HOME: join(file, 'within') })
+  t.equal(code, 1)
+  t.match(err, /the login cannot be kept in .*session\.json\/within\/session\.json: .*; set MESHCTL_HOME/)
+})
+
 test('logout forgets it', async (t) => {
   t.match(await meshctl(['logout']), { code: 0, out: 'logged out\n' })
   t.match(await meshctl(['logout']), { code: 0, out: 'nobody was logged in\n' })

@@ -40,6 +40,7 @@ test('what it asks for and does not get is', async (t) => {
     /weights hold only.*random is not used/,
   ])
   t.match(notesOf([to()], {}, checked('ping')), [/"ping" is none of http:\/PATH, tcp/])
+  t.match(notesOf([to()], {}, checked('http:/a\u0001b')), [/is none of http:\/PATH, tcp/], 'what Envoy would refuse')
   t.match(notesOf([to()], {}, checked('grpc')), [/gRPC is HTTP\/2.*--app-protocol http2/])
   t.match(notesOf([to()], {}, [], { usual: { loadBalancing: 'round-robin', healthCheck: 'grpc' } }), [/gRPC is HTTP\/2/])
   t.same(notesOf([to()], {}, checked('grpc'), { protocol: 'http2' }), [], 'a rule has it spoken to over HTTP/2')

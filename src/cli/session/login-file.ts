@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { messageOf } from '../../common/problem.ts'
+import { FileUnwritable } from '../problems.ts'
 
 /** What `meshctl login` keeps. Never the password. */
 export interface Login {
@@ -16,7 +18,7 @@ export interface Login {
 }
 
 /** `~/.meshctl/session.json`; MESHCTL_HOME stands in for `~/.meshctl`. */
-export const loginFile = (environment: NodeJS.ProcessEnv): string =>
+const loginFile = (environment: NodeJS.ProcessEnv): string =>
   join(environment['MESHCTL_HOME'] ?? join(environment['HOME'] ?? homedir(), '.meshctl'), 'session.json')
 
 /** The login that is kept; undefined where there is none that can be read. */
@@ -29,13 +31,17 @@ export function readLogin(environment: NodeJS.ProcessEnv): Login | undefined {
   }
 }
 
-/** Keeps a login in a file that its owner alone can read. */
+/** Keeps a login in a file that its owner alone can read. Throws `MESHCTL_FILE_UNWRITABLE`. */
 export function writeLogin(environment: NodeJS.ProcessEnv, login: Login): void {
   const file = loginFile(environment)
-  mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 })
-  const next = `${file}.${process.pid}`
-  writeFileSync(next, `${JSON.stringify(login, null, 2)}\n`, { mode: 0o600 })
-  renameSync(next, file)
+  try {
+    mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 })
+    const next = `${file}.${process.pid}`
+    writeFileSync(next, `${JSON.stringify(login, null, 2)}\n`, { mode: 0o600 })
+    renameSync(next, file)
+  } catch (error) {
+    throw FileUnwritable(file, messageOf(error))
+  }
 }
 
 /** False where there was none. */

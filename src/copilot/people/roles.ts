@@ -63,10 +63,6 @@ export class Roles {
     }
   }
 
-  async close(): Promise<void> {
-    await this.#client.close()
-  }
-
   /** One question at a time for one person. */
   #ask(user: string, token: string): Promise<SpaceRoles> {
     let asking = this.#asking.get(user)

@@ -10,7 +10,7 @@ const batch = 200
 /** Where nothing changes, a bookmark comes this often, milliseconds. */
 const heartbeat = 5000
 /** How long one watch lasts, milliseconds: whoever watches on shows his token again. */
-export const watchLasts = 300_000
+const watchLasts = 300_000
 
 export interface WatchOptions {
   store: Store

@@ -53,7 +53,7 @@ export async function showServices(
 }
 
 /** How many instances of each app are running and wanted. */
-export async function instancesByApp(store: Store, apps: string[]): Promise<Map<string, number>> {
+async function instancesByApp(store: Store, apps: string[]): Promise<Map<string, number>> {
   const processes = new Map((await store.list('process', { app: apps })).map(({ key, value }) => [key, value]))
   const counts = new Map<string, number>()
   for (const { value } of await store.list('instance', { process: [...processes.keys()] })) {

@@ -51,7 +51,7 @@ function checkAction(route: HttpRoute, path: string, { findings, delegate }: Rou
 }
 
 /** Where something is sent: its host's form, subset and port. */
-export function checkDestination(destination: Destination | undefined, path: string, findings: Findings): void {
+function checkDestination(destination: Destination | undefined, path: string, findings: Findings): void {
   if (!destination) return
   const { host, subset, port } = destination
   if (host !== undefined)

@@ -7,7 +7,7 @@ import type { TcpRoute, TlsRoute, VirtualServiceSpec } from './types.ts'
 import { addressFault, portFault, subnetFault, wildcardFault } from './values.ts'
 
 /** Whether a VirtualService holds for the internal listener and the built-in gateway. */
-export const appliesToMesh = ({ gateways }: VirtualServiceSpec): boolean => !gateways?.length || gateways.includes('mesh')
+const appliesToMesh = ({ gateways }: VirtualServiceSpec): boolean => !gateways?.length || gateways.includes('mesh')
 
 /** Checks a VirtualService as istiod does. */
 export function checkVirtualService(spec: VirtualServiceSpec, findings: Findings, limits: Limits): void {

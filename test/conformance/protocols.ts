@@ -389,6 +389,37 @@ behaviour('ambiguous and oversized requests are refused', async ({ t, router, me
   t.equal(instances[0]?.requests, 0, 'the app saw none of them')
 })
 
+behaviour('bytes of an answer’s headers pass as they are, whatever they are encoded in', async ({ t, router, mesh }) => {
+  const values = ['attachment; filename="\xfcber.pdf"', Buffer.from('attachment; filename="über €.pdf"').toString('latin1')]
+  const { host } = await mesh.serve({
+    tcpHandler: (socket) => {
+      socket.on('data', (data: Buffer) => {
+        const value = values[Number(/^GET \/(\d)/.exec(data.toString())?.[1])]
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Disposition: ${value}\r\nX-Name: ${value}\r\n\r\nok`, 'latin1')
+      })
+    },
+  })
+  const session = http2(router.http)
+  for (const [index, value] of values.entries()) {
+    const seen = await raw(router.http, `GET /${index} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+    t.match(seen, `content-disposition: ${value}\r\n`)
+    t.match(seen, `x-name: ${value}\r\n`)
+    const { headers, body } = await askHttp2(session, { ':path': `/${index}`, ':authority': host })
+    t.match({ ...headers }, { 'content-disposition': value, 'x-name': value }, 'over HTTP/2')
+    t.equal(body.toString(), 'ok')
+  }
+  session.close()
+})
+
+behaviour('an answer of a known length may name trailers', async ({ t, router, mesh }) => {
+  const { host } = await mesh.serve({
+    tcpHandler: (socket) => {
+      socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nTrailer: x-sum\r\nContent-Length: 2\r\n\r\nok'))
+    },
+  })
+  t.match(await ask(router.http, host), { status: 200, body: 'ok' })
+})
+
 behaviour('an answer can have hundreds of headers', async ({ t, router, mesh }) => {
   const cookies = Array.from({ length: 400 }, (_value, index) => `cookie${index}=1`)
   const { host } = await mesh.serve({ handler: (_request, response) => response.setHeader('set-cookie', cookies).end() })

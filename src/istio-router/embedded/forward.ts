@@ -93,6 +93,7 @@ export class Forward implements AttemptEvents {
     const connection = headers.get('connection')
     if (connection !== undefined) removeNominated(headers, connection)
     headers.removeWhere(isHopByHop)
+    if (status === 204) headers.remove('content-length')
     for (const filter of this.#exchange.manager.config.chain.upstream) filter.response?.(headers, this.#exchange)
     this.#exchange.respond(status, headers, ended)
     return true

@@ -170,9 +170,22 @@ class Http1Downstream implements Downstream {
   respond(status: number, headers: Headers, ended: boolean): void {
     const response = this.#response
     if (this.#close || this.#manager.draining) headers.set('connection', 'close')
-    response.writeHead(status, headers.list)
+    response.writeHead(status, this.#writable(status, headers, ended))
     if (ended) this.#end()
     else this.#body.begin()
+  }
+
+  /**
+   * The fields as Node can write them: behind a length it takes `Content-Disposition` for UTF-8, which file names may be or not, and where
+   * the body does not come in chunks it refuses `Trailer`, which then says nothing.
+   */
+  #writable(status: number, headers: Headers, ended: boolean): string[] {
+    const sized = ended || status === 204 || status === 304 || this.#request.method === 'HEAD' || headers.has('content-length')
+    if (sized && headers.has('trailer')) headers.remove('trailer')
+    if (!headers.has('content-disposition')) return headers.list
+    const disposition = headers.all('content-disposition')
+    headers.remove('content-disposition')
+    return [...disposition.flatMap((value) => ['content-disposition', value]), ...headers.list]
   }
 
   write(chunk: Buffer): boolean {

@@ -89,6 +89,13 @@ const attacks: [name: string, bytes: string][] = [
     'an upgrade that is none',
     `GET /mark HTTP/1.1\r\nhost: HOST\r\nconnection: upgrade\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\nPRI * HTTP/2.0`,
   ],
+  ['an upgrade that is passed over', post(['connection: upgrade', 'upgrade: TLS/1.2', `content-length: ${hidden.length}`], hidden)],
+  [
+    'an upgrade of which a part is passed over',
+    post(['connection: upgrade', 'upgrade: TLS/1.2, websocket', `content-length: ${hidden.length}`], hidden),
+  ],
+  ['an expectation', post(['expect: 100-continue', `content-length: ${hidden.length}`], hidden)],
+  ['an expectation with chunks', post(['expect: 100-continue', 'transfer-encoding: chunked'], chunked(hidden))],
   ['a space in the target', `GET /mark /smuggled HTTP/1.1\r\nhost: HOST\r\n\r\n`],
   ['a line in the target', `GET /mark\rGET /smuggled HTTP/1.1\r\nhost: HOST\r\n\r\n`],
   ['HTTP/0.9', 'GET /smuggled\r\n'],

@@ -2,7 +2,20 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { Harness } from '../foundation/harness.ts'
+import { zipFolder } from '../../src/cli/dev/package.ts'
 import { runMeshctl } from './meshctl.ts'
+
+test('that Cloud Controller is away, or there is nothing to push, is a sentence', async (t) => {
+  const folder = t.testdir()
+  const credentials = { user: 'admin', password: 'secret' }
+  const gone = { urls: { cloudController: 'http://127.0.0.1:1' }, credentials, organization: 'o', space: 's' }
+  writeFileSync(join(folder, 'ready.json'), JSON.stringify(gone))
+  t.match(await runMeshctl(['dev', 'apps'], { environment: { MESH_DATA: folder } }), {
+    code: 3,
+    err: /^meshctl: http:\/\/127\.0\.0\.1:1 does not answer \(.*ECONNREFUSED.*\); is it running\?\n$/,
+  })
+  await t.rejects(zipFolder('/nonexistent'), { code: 'MESHCTL_FILE_UNREADABLE', message: /--path: cannot read \/nonexistent: ENOENT/ })
+})
 
 test('each command on an app says in one line what it has done', async (t) => {
   const harness = await Harness.start(t)

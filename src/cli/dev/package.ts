@@ -3,7 +3,8 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { ZipFile } from 'yazl'
-import { problem } from '../../common/problem.ts'
+import { messageOf, problem } from '../../common/problem.ts'
+import { FileUnreadable } from '../problems.ts'
 
 export const NothingToPush = problem(
   'MESHCTL_NOTHING_TO_PUSH',
@@ -13,11 +14,15 @@ export const NothingToPush = problem(
 
 const left = new Set(['.git', '.svn', '.hg', '.DS_Store', '.cfignore', '.mesh'])
 
-/** Zips a folder as `cf push` does: everything in it but version control. Throws `MESHCTL_NOTHING_TO_PUSH` where it is empty. */
+/** Zips a folder as `cf push` does: everything in it but version control. Throws
+ * `MESHCTL_NOTHING_TO_PUSH` where it is empty, `MESHCTL_FILE_UNREADABLE` where it is none. */
 export async function zipFolder(folder: string): Promise<Buffer> {
   const zip = new ZipFile()
   let files = 0
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+    throw FileUnreadable('--path', folder, messageOf(error))
+  })
+  for (const entry of entries) {
     const path = join(entry.parentPath, entry.name)
     const name = path.slice(folder.length).replace(/^\/+/, '')
     if (!entry.isFile() || name.split('/').some((part) => left.has(part))) continue

@@ -1,9 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Agent, request, type Dispatcher } from 'undici'
-import { Problem, problem } from '../../common/problem.ts'
+import { messageOf, Problem, problem } from '../../common/problem.ts'
 
 export const CloudControllerRefused = problem('MESHCTL_CC_REFUSED', 422, (what: string, why: string) => `${what}: ${why}`)
+export const CloudControllerUnreachable = problem(
+  'MESHCTL_CC_UNREACHABLE',
+  503,
+  (url: string, why: string) => `${url} does not answer (${why}); is it running?`,
+)
 export const JobFailed = problem('MESHCTL_JOB_FAILED', 422, (what: string, why: string) => `${what} failed: ${why}`)
 
 export interface Credentials {
@@ -43,22 +48,26 @@ export class Session {
     this.#dispatcher = new Agent(credentials.ca ? { connect: { ca: readFileSync(credentials.ca) } } : {})
   }
 
-  /** Signs in by password (RFC 6749 §4.3) as `cf auth` does, or as a client (§4.4). Throws `MESHCTL_CC_REFUSED` when UAA says no. */
+  /** Signs in by password (RFC 6749 §4.3) as `cf auth` does, or as a client (§4.4). Throws `MESHCTL_CC_REFUSED` when UAA says
+   * no. */
   async signIn(): Promise<this> {
     const { user, password, client } = this.#credentials
-    const basic = client ? `${encodeURIComponent(user)}:${encodeURIComponent(password)}` : 'cf:'
+    // As they are: UAA decodes them only where a header of its own says so.
+    const basic = client ? `${user}:${password}` : 'cf:'
     const grant: Record<string, string> = client
       ? { grant_type: 'client_credentials' }
       : { grant_type: 'password', username: user, password }
-    const { statusCode, body } = await request(`${this.#credentials.uaa ?? (await this.#login())}/oauth/token`, {
+    const { status, text } = await this.#ask(new URL(`${this.#credentials.uaa ?? (await this.#login())}/oauth/token`), {
       method: 'POST',
-      dispatcher: this.#dispatcher,
-      headers: { authorization: `Basic ${btoa(basic)}`, 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+      headers: {
+        authorization: `Basic ${Buffer.from(basic).toString('base64')}`,
+        'content-type': 'application/x-www-form-urlencoded',
+        accept: 'application/json',
+      },
       body: new URLSearchParams(grant).toString(),
     })
-    const answer = (await body.json()) as { access_token?: string; error_description?: string }
-    if (statusCode !== 200 || !answer.access_token)
-      throw CloudControllerRefused('sign-in', answer.error_description ?? `HTTP ${statusCode}`)
+    const answer = readJson<{ access_token?: string; error_description?: string }>(text)
+    if (status !== 200 || !answer?.access_token) throw CloudControllerRefused('sign-in', answer?.error_description ?? `HTTP ${status}`)
     this.#token = answer.access_token
     return this
   }
@@ -151,16 +160,36 @@ export class Session {
   }
 
   async #send(method: Dispatcher.HttpMethod, url: URL, content?: unknown, type = 'application/json'): Promise<Answer> {
-    const answer = await request(url, {
+    const { status, text, location } = await this.#ask(url, {
       method,
-      dispatcher: this.#dispatcher,
       headers: { ...(this.#token && { authorization: `bearer ${this.#token}` }), ...(content !== undefined && { 'content-type': type }) },
       body: content === undefined || Buffer.isBuffer(content) ? (content ?? null) : JSON.stringify(content),
     })
-    const text = await answer.body.text()
-    if (answer.statusCode >= 400) throw refusal(`${method} ${url.pathname}`, answer.statusCode, text)
-    const location = answer.headers['location']
-    return { body: (text ? JSON.parse(text) : {}) as V3Resource, location: Array.isArray(location) ? location[0] : location }
+    const body = text ? readJson<V3Resource>(text) : ({} as V3Resource)
+    if (status >= 400 || !body) throw refusal(`${method} ${url.pathname}`, status, text)
+    return { body, location }
+  }
+
+  /** Throws `MESHCTL_CC_UNREACHABLE`. */
+  async #ask(
+    url: URL,
+    options: Omit<Dispatcher.RequestOptions, 'origin' | 'path'>,
+  ): Promise<{ status: number; text: string; location: string | undefined }> {
+    try {
+      const { statusCode: status, headers, body } = await request(url, { ...options, dispatcher: this.#dispatcher })
+      return { status, text: await body.text(), location: [headers['location']].flat()[0] }
+    } catch (error) {
+      throw CloudControllerUnreachable(url.origin, messageOf(error) || String((error as { code?: string }).code))
+    }
+  }
+}
+
+/** Undefined for what is none. */
+function readJson<Content>(text: string): Content | undefined {
+  try {
+    return JSON.parse(text) as Content
+  } catch {
+    return undefined
   }
 }
 

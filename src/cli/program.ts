@@ -49,10 +49,13 @@ function inherit(parent: Command): void {
   }
 }
 
+/** kubectl says where the dry run is made; here copilot makes it. */
+const plainDryRun = (arg: string): string => (/^--dry-run=(server|client)$/.test(arg) ? '--dry-run' : arg)
+
 /** Runs one command line; errors become a sentence and an exit code. */
 export async function runProgram(args: string[], cli: Cli): Promise<number> {
   try {
-    await createProgram(cli).parseAsync(args, { from: 'user' })
+    await createProgram(cli).parseAsync(args.map(plainDryRun), { from: 'user' })
     return cli.exitCode
   } catch (error) {
     // commander has said what was wrong by itself.

@@ -76,9 +76,11 @@ export function readTarget(written: string): Target {
   return { kind, name }
 }
 
-/** Reads `vs,dr`. Throws `MESHCTL_USAGE`. */
+/** Reads `vs,dr`, or `all`. Throws `MESHCTL_USAGE`. */
 export const readKinds = (written: string): ResourceKind[] =>
-  written.split(',').map((one) => kindNamed(one) ?? refuse(`${one || JSON.stringify(one)} is no kind; there are ${shortKinds}`))
+  (written === 'all' ? shortKinds : written)
+    .split(/, */)
+    .map((one) => kindNamed(one) ?? refuse(`${one || JSON.stringify(one)} is no kind; there are ${shortKinds}`))
 
 function refuse(sentence: string): never {
   throw Usage(sentence)

@@ -114,6 +114,9 @@ test('resources are named as kubectl has it', async (t) => {
     err: /vs\/a is not programmed after/,
   })
   t.match(await meshctl('wait', '--for=nothing', 'vs/a'), { code: 2, err: /There are programmed, degraded, delete/ })
+  t.match(await meshctl('get', 'all', '-o', 'name'), { code: 0, out: 'vs/a\nvs/b\nvs/c\n' })
+  t.match(await meshctl('delete', 'vs', 'a', '--dry-run=server'), { code: 0, out: 'vs/a deleted (dry run)\n' })
+  t.match(await meshctl('delete', 'vs', 'a', '--dry-run=never'), { code: 2 })
   t.match(await meshctl('delete'), { code: 2, err: /KIND\/NAME, as vs\/canary, or -f FILE/ })
   t.match(await meshctl('delete', 'vs', 'b'), { code: 0, out: 'vs/b deleted\n' })
   t.match(await meshctl('delete', '-f', rules), {

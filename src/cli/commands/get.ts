@@ -29,7 +29,7 @@ interface Options {
 export const get: Register = (program, cli) => {
   const command = program
     .command('get')
-    .argument('<kinds>', 'vs, dr, gw, se, rl, joined by commas; or KIND/NAME')
+    .argument('<kinds>', 'vs, dr, gw, se, rl, joined by commas, or all; or KIND/NAME')
     .argument('[names...]', 'only those of these names; behind KIND/NAME others of that form')
     .summary('resources and their conditions')
     .option(...namespaceOption)
@@ -63,7 +63,7 @@ export const get: Register = (program, cli) => {
     ['get vs canary -o yaml', 'one, whole; also written vs/canary'],
     ['get vs/canary dr/hello', 'these two'],
     ['get vs -l team=shop -w', 'those with a label, again whenever one changes'],
-    ['get vs,dr,gw,se,rl -A -o wide', 'everything'],
+    ['get all -A -o wide', 'everything'],
   ])
 }
 

@@ -99,7 +99,7 @@ const properties = withParents(jobNames.flatMap((job) => Object.keys(jobSpec(job
 const fields = withParents([CopilotConfig, PilotConfig, RouteSyncerConfig, RouterConfig].flatMap((schema) => fieldsOf(schema)))
 /** Names with dots that are neither: of Cloud Foundry, of UAA's scopes, of hosts and files. */
 const foreign =
-  /\.(internal|example\.com|yml|log|md|tgz)$|^(cloud_controller|mesh)\.admin|^containers\.proxy|^diego_bbs_server\.ca$|^app\.|^envoy\.service\./
+  /\.(internal|example\.com|yml|log|md|tgz)$|^(cloud_controller\.(admin|read|write)|mesh\.admin)|^containers\.proxy|^diego_bbs_server\.ca$|^app\.|^envoy\.service\./
 
 test('each property that the runbook names is one of a job, or a field of a program', (t) => {
   for (const page of operators) {

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
-import { request as httpRequest, type Server } from 'node:http'
+import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import { connect } from 'node:net'
+import { buffer, text } from 'node:stream/consumers'
 import { test } from 'tap'
 import { ask, askHttp2, http2, raw } from '../../support/client.ts'
 import { eventually } from '../../support/wait.ts'
+import { resource } from '../../pilot/records.ts'
 import { TestRouter } from './support.ts'
 
 test('a request goes to another instance when one cannot be reached, whatever its method', async (t) => {
@@ -62,6 +64,25 @@ test('a request that an instance broke is repeated only if that is safe', async 
   t.match(await send('post', { method: 'POST' }), { status: 502, headers: { 'x-cf-routererror': 'endpoint_failure' } })
   t.match(await ask(router.http, host, { method: 'PUT', body: 'body', headers: { 'x-case': 'put with body' } }), { status: 502 })
   t.match(await router.logged(({ method }) => method === 'POST'), { attempts: 1, flags: 'UC' })
+})
+
+test('a request whose upload goes on is repeated whole', async (t) => {
+  const router = await TestRouter.start(t)
+  let tries = 0
+  const { host } = await router.serve({
+    handler: (request, response) => {
+      if (++tries === 1) return void request.once('data', () => response.writeHead(503).end())
+      void text(request).then((body) => response.end(body))
+    },
+  })
+  const http = [{ retries: { attempts: 1, retryOn: '5xx' }, route: [{ destination: { host } }] }]
+  await router.change([resource('VirtualService', 'again', { hosts: [host], http })])
+  const request = httpRequest({ port: router.http, method: 'POST', headers: { host, 'transfer-encoding': 'chunked' } })
+  request.write('begin')
+  await eventually(() => tries === 2)
+  request.end(' and end')
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  t.same([response.statusCode, await text(response)], [200, 'begin and end'])
 })
 
 test('an answer that breaks off breaks off for the client too', async (t) => {
@@ -226,4 +247,23 @@ test('connections are used again, and idle ones are closed', async (t) => {
   t.equal(instances[0]!.connections, 1)
   const app = instances[0]!.app as Server
   await eventually(async () => new Promise<boolean>((resolve) => app.getConnections((_error, count) => resolve(count === 0))))
+})
+
+test('an app is asked for the health of a service, however long its name', async (t) => {
+  const router = await TestRouter.start(t)
+  const service = 'long.'.repeat(100)
+  const questions: Buffer[] = []
+  const { app } = await router.serve({
+    http2Handler: (request, response) => {
+      void buffer(request).then((question) => {
+        questions.push(question)
+        response.end()
+      })
+    },
+  })
+  const annotations = { 'mesh.cloudfoundry.org/health-check': `grpc:${service}` }
+  await router.change([{ kind: 'app', key: app, value: { name: app, space: 'space', labels: {}, annotations } }])
+  const question = await eventually(() => questions[0])
+  // Not compressed, 503 bytes: field 1 of 500.
+  t.same(question, Buffer.concat([Buffer.from('00000001f70af403', 'hex'), Buffer.from(service)]))
 })

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import type { Question } from '../resources/health-check.ts'
 import type { AttemptEvents, Pool, RequestBody, UpstreamRequest } from './attempt.ts'
 import { connect, type Target } from './connect.ts'
@@ -113,9 +114,10 @@ function bodyOf(bytes: Buffer): RequestBody {
 
 /** A `grpc.health.v1.HealthCheckRequest`, whose field 1 is the service, as a gRPC message. */
 function requestOf(service: string): Buffer {
-  const name = Buffer.from(service)
-  const message = name.length ? Buffer.concat([Buffer.from([0x0a, name.length]), name]) : name
-  return Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message])
+  const message = service ? new BinaryWriter().tag(1, WireType.LengthDelimited).string(service).finish() : Buffer.alloc(0)
+  const head = Buffer.alloc(5)
+  head.writeUInt32BE(message.length, 1)
+  return Buffer.concat([head, message])
 }
 
 /** Whether a gRPC message is a `HealthCheckResponse` whose field 1, the status, is SERVING (1). */

@@ -26,6 +26,7 @@ export function pump(body: RequestBody, to: Writable, write: (chunk: Buffer) => 
     return stop
   }
   to.on('drain', onDrain)
-  stream.on('data', onData).on('end', onEnd)
+  // An earlier try has left it paused.
+  stream.on('data', onData).on('end', onEnd).resume()
   return stop
 }

@@ -51,7 +51,11 @@ export const get: Register = (program, cli) => {
       const form: Form = { output, spaces: options.allNamespaces || output === 'wide' }
       const isWanted = (one: ShownResource): boolean => !wanted.size || wanted.has(shortName(one))
       const api = apiOf(command, cli)
-      if (options.watch) return watch(api, { query, isWanted }, cli, (shown) => print(shown, form, cli))
+      if (options.watch)
+        return watch(api, { query, isWanted }, cli, (shown) => {
+          if (!output) cli.out.clear()
+          print(shown, form, cli)
+        })
       const found = (await api.get<List>('/v1/resources', query)).items.filter(isWanted)
       const missing = [...wanted].filter((target) => !found.some((one) => shortName(one) === target))
       if (found.length || !missing.length || output === 'json') print(found, form, cli)
@@ -83,13 +87,12 @@ interface Watched {
 }
 
 /** Shows the resources, and again whenever one changes, until Ctrl-C. Where the stream ends or copilot is away, it begins with the list again. */
-async function watch(api: Api, { query, isWanted }: Watched, { out, err }: Cli, show: (shown: ShownResource[]) => void): Promise<never> {
+async function watch(api: Api, { query, isWanted }: Watched, { err }: Cli, show: (shown: ShownResource[]) => void): Promise<never> {
   let last: string | undefined
   const update = (shown: ShownResource[]): void => {
     const now = JSON.stringify(shown)
     if (now === last) return
     last = now
-    out.clear()
     show(shown)
   }
   for (; ; await delay(1000)) {

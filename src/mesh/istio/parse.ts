@@ -65,7 +65,11 @@ function read(document: Document.Parsed, lineCounter: LineCounter): ParsedDocume
   } catch (thrown) {
     error(
       line,
-      thrown instanceof ReferenceError ? 'its aliases (*NAME) make too much of it; write the values themselves' : (thrown as Error).message,
+      thrown instanceof ReferenceError
+        ? 'its aliases (*NAME) make too much of it; write the values themselves'
+        : thrown instanceof RangeError
+          ? 'it is nested too deep, or an alias (*NAME) stands within what it names'
+          : (thrown as Error).message,
     )
     return wrong
   }

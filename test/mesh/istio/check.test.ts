@@ -226,6 +226,7 @@ test('YAML that is none, unknown aliases and duplicate keys are refused with the
     ...['b', 'c', 'd'].map((name, level) => `${name}: &${name} [${Array.from({ length: 10 }, () => `*${'abc'[level]}`).join(', ')}]`),
   ].join('\n')
   t.match(faults(swollen), [{ line: 1, message: /^its aliases/ }])
+  t.match(faults('a: &x {b: *x}'), [{ line: 1, message: /stands within what it names/ }])
   const many = faults(`a: ${'['.repeat(50)}`)
   t.equal(many.length, 11)
   t.match(many.at(-1), { message: 'and 40 more errors in the YAML of this document' })

@@ -77,8 +77,11 @@ export class Forward implements AttemptEvents {
     this.#cluster.connecting--
   }
 
-  informational(status: number, headers: string[]): void {
-    if (!this.#responded) this.#exchange.informational(status, headers)
+  informational(status: number, list: string[]): void {
+    if (this.#responded) return
+    const headers = new Headers(list)
+    headers.removeWhere(isHopByHop)
+    this.#exchange.informational(status, headers.list)
   }
 
   head(status: number, list: string[], ended: boolean): boolean {

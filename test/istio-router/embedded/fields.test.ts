@@ -74,6 +74,22 @@ test('a client of HTTP/2 that wants no answer any more, while its upload is held
   session.destroy()
 })
 
+test('hints before an answer go on without the fields of the connection', async (t) => {
+  const router = await TestRouter.start(t)
+  const { host } = await router.serve({
+    handler: ({ socket }, response) => {
+      socket.write('HTTP/1.1 103 Early Hints\r\nconnection: keep-alive\r\nlink: </a.css>\r\n\r\n')
+      response.end('ok')
+    },
+  })
+  const session = http2(router.http)
+  const stream = session.request({ ':path': '/', ':authority': host })
+  const [[hints], [answer]] = await Promise.all([once(stream, 'headers'), once(stream, 'response')])
+  session.destroy()
+  t.match(hints, { ':status': 103, link: '</a.css>' })
+  t.match(answer, { ':status': 200 })
+})
+
 test('fields go on byte for byte, also where the head leaves before the body is there', async (t) => {
   const router = await TestRouter.start(t)
   const release = Promise.withResolvers<void>()

@@ -8,7 +8,7 @@ import { Headers } from '../../../src/istio-router/embedded/http/headers.ts'
 import { compileRegex } from '../../../src/istio-router/embedded/http/regex.ts'
 import { bucketOf } from '../../../src/mesh/bucket.ts'
 import { packed } from '../../../src/pilot/translate/proto.ts'
-import { ask } from '../../support/client.ts'
+import { ask, askHttp2, http2 } from '../../support/client.ts'
 import { destination, resource, route } from '../../pilot/records.ts'
 import { TestRouter } from './support.ts'
 
@@ -69,6 +69,17 @@ test('texts of rules beyond ASCII reach app and client as UTF-8', async (t) => {
   const { headers, body } = await ask(router.http, host, { path: '/prefix' })
   t.same([utf8(headers['x-back']), body], ['é中', '/é中'])
   t.match((await ask(router.http, host, { path: '/x' })).body, '/中x')
+})
+
+test('a rule that sets a field of the connection sets it over HTTP/1.1 alone', async (t) => {
+  const router = await TestRouter.start(t)
+  const { host } = await router.serve()
+  const http = [{ headers: { response: { set: { connection: 'close', 'x-back': 'yes' } } }, route: [{ destination: { host } }] }]
+  await router.change([resource('VirtualService', 'connection', { hosts: [host], http })])
+  t.match((await ask(router.http, host)).headers, { connection: 'close', 'x-back': 'yes' })
+  const session = http2(router.http)
+  t.match((await askHttp2(session, { ':path': '/', ':authority': host })).headers, { ':status': 200, 'x-back': 'yes' })
+  session.close()
 })
 
 test('times that are longer than timers wait are no short ones', async (t) => {

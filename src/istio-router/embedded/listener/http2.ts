@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Downstream, Peer } from '../downstream.ts'
 import { Exchange } from '../exchange.ts'
-import type { Headers } from '../http/headers.ts'
+import { isHopByHop, type Headers } from '../http/headers.ts'
 import { SessionIdle } from '../http/session-idle.ts'
 import type { Manager } from '../manager.ts'
 import { fieldsOf } from '../upstream/http2.ts'
@@ -92,6 +92,7 @@ class Http2Downstream implements Downstream {
   respond(status: number, headers: Headers, ended: boolean): void {
     if (this.#stream.closed) return
     if (!ended) this.#stream.on('wantTrailers', () => this.#sendTrailers())
+    headers.removeWhere(isHopByHop)
     // Node writes no status above 599, which clients take for a 5xx (RFC 9110 §15).
     const written = status > 599 ? 502 : status
     this.#stream.respond({ ...fieldsOf(headers.list), ':status': written }, { endStream: ended, waitForTrailers: !ended })

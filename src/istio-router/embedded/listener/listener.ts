@@ -40,10 +40,6 @@ export class Listener {
     return typeof address === 'object' && address ? address.port : 0
   }
 
-  get bound(): boolean {
-    return this.#server.listening
-  }
-
   /** Binds the socket. Rejects with the system's error. */
   async bind(): Promise<void> {
     const { address: host, port } = this.config

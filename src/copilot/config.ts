@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { HealthConfig, ListenConfig, LogConfig, TlsConfig } from '../common/config.ts'
+import { subnetFaults } from '../mesh/istio/values.ts'
 
 const closed = { additionalProperties: false } as const
 const Names = (name: string, who: string) =>
@@ -158,16 +159,17 @@ const loopback = /^(127(\.\d{1,3}){3}|::1|localhost)$/
 
 export const isLoopback = (host: string): boolean => loopback.test(host)
 
-/** What the schema cannot say: names that are used twice, and an API without authentication that everybody could use. */
-export function configFaults({ api, encryption }: CopilotConfig): string[] {
+/** What the schema cannot say: names that are used twice, subnets that are none, and an API without authentication that everybody could use. */
+export function configFaults({ api, encryption, egressAllowed }: CopilotConfig): string[] {
   const names = encryption.keys.map(({ name }) => name)
   const alone = api.cloudController && !api.uaa ? ['api.uaa: is required with api.cloudController, since roles are those of a token'] : []
   const twice = names
     .filter((name, position) => names.indexOf(name) !== position)
     .map((name) => `encryption.keys: two are called ${name}; each needs its own name`)
-  if (isLoopback(api.listen.host)) return [...alone, ...twice]
+  const faults = [...alone, ...twice, ...subnetFaults(egressAllowed, 'egressAllowed')]
+  if (isLoopback(api.listen.host)) return faults
   const open = (['tls', 'uaa'] as const)
     .filter((field) => !api[field])
     .map((field) => `api.${field}: is required because api.listen.host ${api.listen.host} is not loopback; give it, or listen on 127.0.0.1`)
-  return [...alone, ...twice, ...open]
+  return [...faults, ...open]
 }

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { HealthConfig, ListenConfig, LogConfig, TlsConfig } from '../common/config.ts'
-import { readHealthCheck } from '../mesh/health-check.ts'
+import { healthCheckForm, readHealthCheck } from '../mesh/health-check.ts'
+import { subnetFaults } from '../mesh/istio/values.ts'
 import { CopilotClientConfig } from './copilot-client.ts'
 import { TranslationSettings } from './translate/settings.ts'
 
@@ -39,10 +40,7 @@ export const PilotConfig = Type.Object(
 export type PilotConfig = Static<typeof PilotConfig>
 
 /** What the schema cannot say; each fault a sentence that begins with the field's path. */
-export function configFaults({ translation: { healthCheck } }: PilotConfig): string[] {
-  return readHealthCheck(healthCheck)
-    ? []
-    : [
-        `translation.healthCheck: ${JSON.stringify(healthCheck)} is none of http:/PATH, tcp, grpc, grpc:SERVICE or none, perhaps followed by interval=5s timeout=1s unhealthy=3 healthy=1`,
-      ]
+export function configFaults({ translation: { healthCheck, egressAllowed } }: PilotConfig): string[] {
+  const unread = `translation.healthCheck: ${JSON.stringify(healthCheck)} is none of ${healthCheckForm}`
+  return [...(readHealthCheck(healthCheck) ? [] : [unread]), ...subnetFaults(egressAllowed, 'translation.egressAllowed')]
 }

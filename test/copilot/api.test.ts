@@ -343,3 +343,11 @@ test('an API that everybody could reach must ask who they are', async (t) => {
     message: /api\.tls: is required because api\.listen\.host 0\.0\.0\.0 is not loopback[^]*api\.uaa: is required/,
   })
 })
+
+test('subnets that are none end the start with their place', async (t) => {
+  const wrong = new Copilot()
+  t.teardown(() => wrong.remove())
+  await t.rejects(wrong.start({ egressAllowed: ['10.1.0.0/16', '10.2.0.0/99', '300.1.1.1/8'] }), {
+    message: /egressAllowed\[1\]: [^]*its prefix is 0 to 32 bits long[^]*egressAllowed\[2\]: [^]*is no subnet/,
+  })
+})

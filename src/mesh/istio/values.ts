@@ -138,6 +138,13 @@ export function subnetFault(subnet: string): Fault {
     : `${JSON.stringify(subnet)} is no subnet: its prefix is 0 to ${most} bits long`
 }
 
+/** What is wrong with subnets of a configuration, each a sentence that begins with the field's path. */
+export const subnetFaults = (subnets: string[], path: string): string[] =>
+  subnets.flatMap((subnet, position) => {
+    const fault = subnetFault(subnet)
+    return fault === undefined ? [] : [`${path}[${position}]: ${fault}`]
+  })
+
 /** A label's name and value, as Kubernetes and Cloud Controller have them. */
 export function labelPairFault(name: string, value: string): Fault {
   const [prefix, bare] = name.includes('/') ? (name.split(/\/(.*)/s) as [string, string]) : ['', name]

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { credentials, status } from '@grpc/grpc-js'
@@ -211,13 +213,29 @@ test('renewing opens the new stream before the old one is left', async (t) => {
 })
 
 test('a server that never answers is given up', async (t) => {
-  const { createServer } = await import('node:net')
   const silent = createServer((socket) => t.teardown(() => socket.destroy())).listen(0, '127.0.0.1')
   t.teardown(() => silent.close())
   const spare = await serve(t)
   const { client } = await connect(t, [`127.0.0.1:${(silent.address() as { port: number }).port}`, spare.address], { timeout: 100 })
   await eventually(() => client.status().address === spare.address)
   t.pass()
+})
+
+test('a client that is stopped as it begins to connect waits for no server', async (t) => {
+  const silent = createServer((socket) => t.teardown(() => socket.destroy())).listen(0, '127.0.0.1')
+  t.teardown(() => silent.close())
+  await once(silent, 'listening')
+  const stopped = Promise.withResolvers<void>()
+  let attempts = 0
+  const { client } = await connect(t, [`127.0.0.1:${(silent.address() as { port: number }).port}`], {
+    connect: () => {
+      if (++attempts === 1) throw new Error('not yet')
+      void client.stop().then(stopped.resolve)
+      return { credentials: credentials.createInsecure(), serverName: 'localhost', node: create(NodeSchema), subscriptions: [] }
+    },
+  })
+  await stopped.promise
+  t.notOk(client.status().connected)
 })
 
 test('what a client has is told whole, and others have their turn while it is written', async (t) => {

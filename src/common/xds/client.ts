@@ -54,6 +54,8 @@ export class DeltaClient implements Part {
     this.#stop.abort()
     this.#live?.connection.close()
     await this.#running
+    // One that was accepted at that very moment.
+    this.#live?.connection.close()
   }
 
   /** Opens a new stream and then leaves the present one; called when the certificates have changed. */

@@ -66,6 +66,7 @@ export class Connection {
    * too long.
    */
   static async open(address: string, options: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
+    signal.throwIfAborted()
     const connection = new Connection(address, options)
     const tooLate = AbortSignal.timeout(options.timeout)
     const given = AbortSignal.any([signal, tooLate])

@@ -75,7 +75,7 @@ const noTerminal = /util-linux/.test(spawnSync('script', ['--version'], { encodi
 test('at a terminal the password does not show, and Ctrl-C ends it without a trace', { skip: noTerminal }, async (t) => {
   const login = `${process.execPath} ${resolve(root, 'src/cli/main.ts')} login --api ${copilot.api}`
   const type = async (...answers: [question: string, answer: string][]): Promise<{ seen: string; code: number | null }> => {
-    const child = spawn('script', ['-qec', login, '/dev/null'], { env: { ...process.env, MESHCTL_HOME: home } })
+    const child = spawn('script', ['-qec', login, '/dev/null'], { env: { ...process.env, MESHCTL_HOME: home, MESH_PASSWORD: '' } })
     let seen = ''
     child.stdout.on('data', (chunk: Buffer) => (seen += chunk))
     const ended = once(child, 'exit')

@@ -28,7 +28,7 @@ export const login: Register = (program, cli) => {
       const given = command.optsWithGlobals<{ api?: string; apiCa?: string }>()
       const url = (
         given.api ??
-        cli.environment['MESH_API'] ??
+        (cli.environment['MESH_API'] || undefined) ??
         readLogin(cli.environment)?.api ??
         readReady(cli.environment).urls.copilot
       ).replace(/\/+$/, '')
@@ -70,7 +70,7 @@ async function credentials(
       remedy: `A passcode is good once, and not for long: get another at ${uaa}/passcode`,
     }
   const username = user ?? (await ask('User: ', 'user', false))
-  const secret = password ?? cli.environment['MESH_PASSWORD'] ?? (await ask('Password: ', 'password', true))
+  const secret = password ?? (cli.environment['MESH_PASSWORD'] || (await ask('Password: ', 'password', true)))
   return {
     form: { grant_type: 'password', username, password: secret },
     remedy: 'Check user and password; who has a single sign-on logs in with --sso-passcode',

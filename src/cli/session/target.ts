@@ -26,7 +26,8 @@ export function apiOf(command: Command, { environment }: { environment: NodeJS.P
 function find(command: Command, environment: NodeJS.ProcessEnv): Named {
   const options = command.optsWithGlobals<{ api?: string; apiCa?: string }>()
   const ca = options.apiCa ?? environment['MESH_CA']
-  const url = (options.api ?? environment['MESH_API'])?.replace(/\/+$/, '')
+  // A variable that is empty is not set.
+  const url = (options.api ?? (environment['MESH_API'] || undefined))?.replace(/\/+$/, '')
   const login = readLogin(environment)
   const started = findReady(environment)
   if (url !== undefined)

@@ -53,5 +53,5 @@ function certificates(pem: Buffer): X509Certificate[] {
 
 function valid(certificate: X509Certificate | undefined, now: Date): void {
   if (certificate && certificate.validToDate < now)
-    throw new Error(`expired on ${certificate.validTo} (${certificate.subject.replaceAll('\n', ', ')})`)
+    throw new Error(`expired on ${certificate.validTo} (${certificate.subject?.replaceAll('\n', ', ') ?? 'without a subject'})`)
 }

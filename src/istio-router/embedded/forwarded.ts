@@ -1,4 +1,5 @@
 import { randomUUID, type X509Certificate } from 'node:crypto'
+import { wireText } from '../../mesh/wire.ts'
 import type { Peer } from './downstream.ts'
 import type { Headers } from './http/headers.ts'
 import type { ManagerConfig } from './resources/manager.ts'
@@ -40,10 +41,14 @@ export function settleClient(headers: Headers, config: ManagerConfig, peer: Peer
   return { client, id }
 }
 
-/** A client's certificate as Envoy writes it into `X-Forwarded-Client-Cert`: hash, subject (RFC 2253) and DNS names. */
-export function forwardedCertificate({ fingerprint256, subject, subjectAltName }: X509Certificate): string {
-  // What needs it is escaped already; values that belong together are joined by a plus.
-  const parts = subject
+/**
+ * A client's certificate as Envoy writes it into `X-Forwarded-Client-Cert`: hash, subject (RFC 2253), which Node leaves out where it is
+ * empty, and DNS names.
+ */
+export function forwardedCertificate({ fingerprint256, subject = '', subjectAltName }: X509Certificate): string {
+  // Within ASCII, what needs it is escaped already; values that belong together are joined by a plus.
+  const parts = wireText(subject)
+    .replace(/[\x80-\xff]/g, (byte) => `\\${byte.charCodeAt(0).toString(16).toUpperCase()}`)
     .split('\n')
     .toReversed()
     .map((part) => part.replaceAll(' + ', '+'))

@@ -1,11 +1,14 @@
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { queryObjects } from 'node:v8'
+import forge from 'node-forge'
 import { test } from 'tap'
 import { issueCertificate } from '../../../src/common/pki.ts'
 import { typeUrls } from '../../../src/common/xds/resources.ts'
+import { forwardedCertificate } from '../../../src/istio-router/embedded/forwarded.ts'
 import { ask, raw } from '../../support/client.ts'
 import { eventually } from '../../support/wait.ts'
 import { caSecret, keypairSecret, serverAuthority, serverSecret, TestRouter } from './support.ts'
@@ -160,4 +163,19 @@ test('nothing is left of what a changed listener had before', async (t) => {
   // One that waits for its keypair is looked at with every change.
   await router.apply([], [{ typeUrl: typeUrls.secret, name: 'tls/mesh.test' }])
   await eventually(async () => !(await grows()), 60_000)
+})
+
+test('a client is told of by its certificate, also where that has no subject, or one beyond ASCII', (t) => {
+  const { certificate } = issueCertificate(serverAuthority, { commonName: 'caller', dns: ['caller.test'], organizationalUnits: ['app:a'] })
+  t.match(forwardedCertificate(new X509Certificate(certificate)), /^Hash=[0-9a-f]{64};Subject="CN=caller,OU=app:a";DNS=caller.test$/)
+  const named = (subject: forge.pki.CertificateField[]): string => {
+    const other = forge.pki.certificateFromPem(certificate)
+    other.setSubject(subject)
+    other.sign(forge.pki.privateKeyFromPem(serverAuthority.key), forge.md.sha256.create())
+    return forwardedCertificate(new X509Certificate(forge.pki.certificateToPem(other))).replace(/^Hash=[0-9a-f]{64};/, '')
+  }
+  t.equal(named([]), 'Subject="";DNS=caller.test')
+  const utf8 = forge.asn1.Type.UTF8 as unknown as forge.asn1.Class
+  t.equal(named([{ name: 'commonName', value: 'é中', valueTagClass: utf8 }]), 'Subject="CN=\\C3\\A9\\E4\\B8\\AD";DNS=caller.test')
+  t.end()
 })

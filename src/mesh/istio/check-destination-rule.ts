@@ -1,5 +1,8 @@
+import { isHeaderName } from './check-headers.ts'
 import { codes, within, type Findings } from './finding.ts'
+import { hasControls } from './header-values.ts'
 import { systemNamespace } from './kinds.ts'
+import type { ConsistentHash } from './destination-rule-spec.ts'
 import type { DestinationRuleSpec, Metadata, PortTrafficPolicy, TrafficPolicy } from './types.ts'
 import { durationFault, labelFault, labelPairFault, percentFault, portFault, wildcardFault } from './values.ts'
 
@@ -104,14 +107,9 @@ function checkLoadBalancer({ loadBalancer: balancer, outlierDetection }: PortTra
   if (hash) {
     if (!hash.httpHeaderName && !hash.httpCookie && !hash.useSourceIp && !hash.httpQueryParameterName)
       findings.error(`${path}.consistentHash`, 'needs httpHeaderName, httpCookie, useSourceIp or httpQueryParameterName')
-    if (hash.httpCookie?.name === '') findings.error(`${path}.consistentHash.httpCookie.name`, 'is empty')
-    if (hash.httpCookie?.ttl !== undefined)
-      findings.fault(`${path}.consistentHash.httpCookie.ttl`, durationFault(hash.httpCookie.ttl, { zero: true }))
-    const names = hash.httpCookie?.attributes?.map(({ name }) => name) ?? []
-    names.forEach((name, position) => {
-      if (!name || names.indexOf(name) < position)
-        findings.error(`${path}.consistentHash.httpCookie.attributes[${position}].name`, name ? `${name} stands there twice` : 'is empty')
-    })
+    if (hash.httpHeaderName && !isHeaderName(hash.httpHeaderName))
+      findings.error(`${path}.consistentHash.httpHeaderName`, `${JSON.stringify(hash.httpHeaderName)} is no name of a header`)
+    checkCookie(hash.httpCookie, `${path}.consistentHash.httpCookie`, findings)
     if (hash.minimumRingSize !== undefined) {
       findings.warn(`${path}.consistentHash.minimumRingSize`, 'is the old form; write ringHash: {minimumRingSize: …}', codes.deprecated)
       if (hash.ringHash || hash.maglev)
@@ -138,6 +136,22 @@ function checkLoadBalancer({ loadBalancer: balancer, outlierDetection }: PortTra
     findings.fault(`${path}.warmupDurationSecs`, durationFault(warmupDurationSecs))
   }
   if (locality) checkLocality(locality, `${path}.localityLbSetting`, Boolean(outlierDetection), findings)
+}
+
+/** Routers write it into answers, as RFC 6265 §4.1.1 has it. */
+function checkCookie(cookie: ConsistentHash['httpCookie'], path: string, findings: Findings): void {
+  if (!cookie) return
+  const { name, path: prefix, ttl, attributes = [] } = cookie
+  const isValue = (text = ''): boolean => !hasControls(text) && !text.includes(';')
+  if (!isHeaderName(name)) findings.error(`${path}.name`, name ? `${JSON.stringify(name)} is no name of a cookie` : 'is empty')
+  if (!isValue(prefix)) findings.error(`${path}.path`, 'has a control character or a semicolon')
+  if (ttl !== undefined) findings.fault(`${path}.ttl`, durationFault(ttl, { zero: true }))
+  for (const [position, { name, value }] of attributes.entries()) {
+    const at = `${path}.attributes[${position}]`
+    if (!isHeaderName(name)) findings.error(`${at}.name`, name ? `${JSON.stringify(name)} is no name of an attribute` : 'is empty')
+    else if (attributes.findIndex((other) => other.name === name) < position) findings.error(`${at}.name`, `${name} stands there twice`)
+    if (!isValue(value)) findings.error(`${at}.value`, 'has a control character or a semicolon')
+  }
 }
 
 /** Where shares are of at least one percent, there are no more. */

@@ -3,7 +3,7 @@ import { checkHttpMatch, checkRegex, checkString, type Limits } from './check-ma
 import { codes, type Findings } from './finding.ts'
 import { hasControls } from './header-values.ts'
 import type { Destination, HttpRoute } from './types.ts'
-import { durationFault, fineFault, labelFault, milliseconds, percentFault, portFault, wildcardFault } from './values.ts'
+import { durationFault, fineFault, labelFault, milliseconds, percentFault, portFault, replacementFault, wildcardFault } from './values.ts'
 
 export interface RouteContext {
   findings: Findings
@@ -233,6 +233,9 @@ function checkRewrite({ rewrite, headers, match }: HttpRoute, path: string, { fi
   if (uri && match?.some((one) => one.uri?.regex))
     findings.warn(`${path}.rewrite.uri`, 'replaces the whole path where the match is a regex')
   if (!uriRegexRewrite) return
-  if (!uriRegexRewrite.match || !uriRegexRewrite.rewrite) findings.error(`${path}.rewrite.uriRegexRewrite`, 'needs match and rewrite')
-  else checkRegex(uriRegexRewrite.match, `${path}.rewrite.uriRegexRewrite.match`, findings, limits.regexLength)
+  const at = `${path}.rewrite.uriRegexRewrite`
+  const { match: regex, rewrite: replacement } = uriRegexRewrite
+  if (!regex || !replacement) return findings.error(at, 'needs match and rewrite')
+  checkText({ rewrite: replacement }, at, findings)
+  if (checkRegex(regex, `${at}.match`, findings, limits.regexLength)) findings.fault(`${at}.rewrite`, replacementFault(replacement, regex))
 }

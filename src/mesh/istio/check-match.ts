@@ -82,16 +82,20 @@ export function checkString(
 /** Steps of the regular expressions of one resource together. */
 const mostSteps = 100_000
 
-/** Checks a regular expression, and that those of the resource are not too much together. */
-export function checkRegex(regex: string, path: string, findings: Findings, length: number): void {
+/** Checks a regular expression, and that those of the resource are not too much together. Answers whether it is good. */
+export function checkRegex(regex: string, path: string, findings: Findings, length: number): boolean {
   const steps = stepsOf(regex)
   // One that is too much alone is not compiled.
   if (steps <= mostSteps) findings.steps += steps
-  if (findings.steps <= mostSteps) findings.fault(path, regexFault(regex, length))
-  else
+  if (findings.steps > mostSteps) {
     findings.error(
       path,
       'is too much together with the regular expressions before it; write simpler ones, or several resources',
       codes.tooLarge,
     )
+    return false
+  }
+  const fault = regexFault(regex, length)
+  findings.fault(path, fault)
+  return fault === undefined
 }

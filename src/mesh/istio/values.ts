@@ -126,6 +126,16 @@ export function regexFault(regex: string, limit = 1024): Fault {
   }
 }
 
+/** What a match of `regex`, a good one, is replaced by: for RE2 `\1` to `\9` are its groups and `\0` is all of it. */
+export function replacementFault(replacement: string, regex: string): Fault {
+  const groups = RE2JS.compile(regex).groupCount()
+  for (const [escape, character] of replacement.matchAll(/\\(.?)/gs)) {
+    if (character === '\\') continue
+    if (!/^\d$/.test(character!)) return `${JSON.stringify(escape)} is no group; write \\1 to \\9, or \\\\ for a backslash`
+    if (Number(character) > groups) return `${escape} is no group of the match, which has ${groups}; write ( ) around what it means`
+  }
+}
+
 export const addressFault = (address: string): Fault => (isIP(address) ? undefined : `${JSON.stringify(address)} is no IP address`)
 
 export function subnetFault(subnet: string): Fault {

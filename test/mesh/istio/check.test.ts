@@ -71,6 +71,25 @@ const wrong: [name: string, found: string[], expected: RegExp[]][] = [
     ),
     [/private address/],
   ]),
+  [
+    'a group that the match lacks',
+    http(`${route}\nrewrite: {uriRegexRewrite: {match: "/(.*)", rewrite: '/\\1/\\2'}}`),
+    [/\\2 is no group of the match, which has 1/],
+  ],
+  ['an escape that is none', http(`${route}\nrewrite: {uriRegexRewrite: {match: "/(.*)", rewrite: '/\\d\\'}}`), [/"\\\\d" is no group/]],
+  [
+    'a cookie that cannot be written',
+    errors(
+      'DestinationRule',
+      'host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: "a b", path: "/;", attributes: [{name: SameSite, value: "a\\nb"}]}}}}',
+    ),
+    [/"a b" is no name of a cookie/, /path: has a control/, /attributes\[0\].value: has a control/],
+  ],
+  [
+    'a hash by no header',
+    errors('DestinationRule', 'host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: "a b"}}}'),
+    [/"a b" is no name of a header/],
+  ],
   ['fault share', http(`${route}\nfault: {abort: {httpStatus: 503, percentage: {value: 0.00001}}}`), [/0\.0001 to 100/]],
   ['grpc status', http(`${route}\nfault: {abort: {grpcStatus: NOPE}}`), [/"NOPE" is none of/]],
   ['redirect beside route', http(`${route}\nredirect: {uri: /b}`), [/stands beside redirect/]],

@@ -3,7 +3,7 @@ import type { Peer, RequestHead } from '../downstream.ts'
 import type { Flag } from '../http/failure.ts'
 import { Headers, removeNominated } from '../http/headers.ts'
 import type { ManagerConfig } from '../resources/manager.ts'
-import { isLength } from '../upstream/http1-response.ts'
+import { isLength } from '../http/syntax.ts'
 
 /** Why a request cannot be served. */
 export interface Fault {

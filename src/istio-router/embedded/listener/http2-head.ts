@@ -4,7 +4,7 @@ import http2, { type ServerHttp2Stream } from 'node:http2'
 import type { Peer, RequestHead } from '../downstream.ts'
 import { Headers } from '../http/headers.ts'
 import type { ManagerConfig } from '../resources/manager.ts'
-import { isLength } from '../upstream/http1-response.ts'
+import { isLength } from '../http/syntax.ts'
 import { authorityPattern, faults, type Fault } from './http1-head.ts'
 
 const methods = new Set(METHODS)

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { isHopByHop } from '../http/headers.ts'
+import { isFieldValue, isLength, isToken } from '../http/syntax.ts'
 import type { RequestBody, UpstreamRequest } from './attempt.ts'
-import { isFieldValue, isLength, isToken } from './http1-response.ts'
 import { pump } from './pump.ts'
 
 /** Methods whose requests say how long they are even where they have no body. */

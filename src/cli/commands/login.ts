@@ -77,8 +77,10 @@ async function credentials(
   }
 }
 
-/** Asks at the terminal; what is hidden does not show while it is typed. Throws `MESHCTL_USAGE` where there is none,
- * `MESHCTL_CANCELLED` by Ctrl-C and Ctrl-D. */
+/**
+ * Asks at the terminal; what is hidden does not show while it is typed. Throws `MESHCTL_USAGE` where there is none, `MESHCTL_CANCELLED` by
+ * Ctrl-C and Ctrl-D.
+ */
 async function ask(question: string, option: string, hidden: boolean): Promise<string> {
   if (!process.stdin.isTTY) throw Usage(`--${option} is missing, and there is no terminal to ask for it`)
   const output = new Writable({

@@ -14,8 +14,10 @@ export const NothingToPush = problem(
 
 const left = new Set(['.git', '.svn', '.hg', '.DS_Store', '.cfignore', '.mesh'])
 
-/** Zips a folder as `cf push` does: everything in it but version control. Throws
- * `MESHCTL_NOTHING_TO_PUSH` where it is empty, `MESHCTL_FILE_UNREADABLE` where it is none. */
+/**
+ * Zips a folder as `cf push` does: everything in it but version control. Throws `MESHCTL_NOTHING_TO_PUSH` where it is empty,
+ * `MESHCTL_FILE_UNREADABLE` where it is none.
+ */
 export async function zipFolder(folder: string): Promise<Buffer> {
   const zip = new ZipFile()
   let files = 0

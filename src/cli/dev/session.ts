@@ -48,8 +48,7 @@ export class Session {
     this.#dispatcher = new Agent(credentials.ca ? { connect: { ca: readFileSync(credentials.ca) } } : {})
   }
 
-  /** Signs in by password (RFC 6749 §4.3) as `cf auth` does, or as a client (§4.4). Throws `MESHCTL_CC_REFUSED` when UAA says
-   * no. */
+  /** Signs in by password (RFC 6749 §4.3) as `cf auth` does, or as a client (§4.4). Throws `MESHCTL_CC_REFUSED` when UAA says no. */
   async signIn(): Promise<this> {
     const { user, password, client } = this.#credentials
     // As they are: UAA decodes them only where a header of its own says so.

@@ -2,8 +2,7 @@ import { isHeaderName } from './check-headers.ts'
 import { codes, within, type Findings } from './finding.ts'
 import { hasControls } from './header-values.ts'
 import { systemNamespace } from './kinds.ts'
-import type { ConsistentHash } from './destination-rule-spec.ts'
-import type { DestinationRuleSpec, Metadata, PortTrafficPolicy, TrafficPolicy } from './types.ts'
+import type { ConsistentHash, DestinationRuleSpec, Metadata, PortTrafficPolicy, TrafficPolicy } from './types.ts'
 import { durationFault, labelFault, labelPairFault, percentFault, portFault, wildcardFault } from './values.ts'
 
 /** Checks a DestinationRule as istiod does, and what is the operator's. */

@@ -80,14 +80,14 @@ export function checkString(
 }
 
 /** Steps of the regular expressions of one resource together. */
-const mostSteps = 100_000
+const mostStepsTogether = 100_000
 
 /** Checks a regular expression, and that those of the resource are not too much together. Answers whether it is good. */
 export function checkRegex(regex: string, path: string, findings: Findings, length: number): boolean {
   const steps = stepsOf(regex)
   // One that is too much alone is not compiled.
-  if (steps <= mostSteps) findings.steps += steps
-  if (findings.steps > mostSteps) {
+  if (steps <= mostStepsTogether) findings.steps += steps
+  if (findings.steps > mostStepsTogether) {
     findings.error(
       path,
       'is too much together with the regular expressions before it; write simpler ones, or several resources',

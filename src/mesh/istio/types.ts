@@ -3,7 +3,7 @@ import type { IServiceEntry } from '@kubernetes-models/istio/networking.istio.io
 import type { IVirtualService } from '@kubernetes-models/istio/networking.istio.io/v1/VirtualService'
 import type { DestinationRuleSpec } from './destination-rule-spec.ts'
 
-export type { DestinationRuleSpec, PortTrafficPolicy, Subset, TrafficPolicy } from './destination-rule-spec.ts'
+export type { ConsistentHash, DestinationRuleSpec, PortTrafficPolicy, Subset, TrafficPolicy } from './destination-rule-spec.ts'
 
 /** The resources of the mesh, as they are kept after they were accepted: in their newest apiVersion, checked, without nulls. */
 export type Resource = Gateway | VirtualService | DestinationRule | ServiceEntry | RateLimit

@@ -359,7 +359,7 @@ export class RuleTranslator {
     const session = sessionOf({ path: route?.path, labels: route?.labels, destinations }, this.#context.settings, appOf)
     const endpoints = endpointsOf(traits, servingOf({ destinations }, view).servers, {
       ...this.#context,
-      labelsOf: (app) => view.get('app', app)?.labels,
+      labelsOf: (app) => appOf(app)?.labels,
     })
     return [this.#clusterMaker.clusterOf({ ...traits, session, healthCheck }), endpoints]
   }

@@ -3,7 +3,7 @@ import { candidates } from '../mesh/matching.ts'
 import { normalizeHost } from '../mesh/host.ts'
 import { normalizePath, splitTarget } from '../mesh/path.ts'
 import type { LeftOut } from '../mesh/serving.ts'
-import { externalHost } from '../mesh/rules/external.ts'
+import { externalHosts } from '../mesh/rules/external.ts'
 import { traceHost, type HostTrace } from '../mesh/rules/trace-host.ts'
 import { noRuleOf, traceRules, type Trace, type TracedRequest } from '../mesh/rules/trace.ts'
 import { routeNotes } from '../mesh/route-notes.ts'
@@ -48,7 +48,7 @@ export interface Explanation {
 }
 
 /** What a request is beside its host and path. */
-export interface Asked extends Partial<Pick<TracedRequest, 'method' | 'scheme' | 'headers'>> {
+export interface Asked extends Partial<Pick<TracedRequest, 'method' | 'scheme' | 'headers' | 'space'>> {
   exposure?: Exposure
 }
 
@@ -57,7 +57,7 @@ export function explain(
   translator: Translator,
   host: string,
   path: string,
-  { exposure = 'pub', method = 'GET', scheme = 'http', headers = [] }: Asked = {},
+  { exposure = 'pub', method = 'GET', scheme = 'http', headers = [], space }: Asked = {},
 ): Explanation {
   const nothing = { tried: [], instances: [], leftOut: [] }
   const normalHost = normalizeHost(host)
@@ -73,9 +73,9 @@ export function explain(
   const tried = at < 0 ? keys : keys.slice(0, at + 1)
   const key = keys[at]
   const route = key === undefined ? undefined : model.get('route', key)
-  const asked = { method, scheme, authority: host, path: normalPath, query: query.replace(/^\?/, ''), headers }
+  const asked = { method, scheme, authority: host, path: normalPath, query: query.replace(/^\?/, ''), headers, space }
   if (key === undefined || !route) {
-    const external = exposure === 'int' ? externalHost(model, normalHost) : undefined
+    const [external] = exposure === 'int' ? externalHosts(model, normalHost) : []
     const rules = external && translator.rules.host('int', normalHost)?.scopes[0]?.rules
     if (external && rules) {
       const traced = traceRules(rules, asked)

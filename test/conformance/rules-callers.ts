@@ -1,12 +1,14 @@
 import { ask } from '../support/client.ts'
 import { behaviour, type Scene } from '../support/conformance.ts'
-import { rateLimit, says, virtualService } from '../support/rules.ts'
+import { outside } from '../support/external.ts'
+import { ofOperator, rateLimit, says, serviceEntry, virtualService } from '../support/rules.ts'
 
 /** Asks an internal host as an instance of an app, over TLS with its certificate. */
 const asking = ({ mesh, router }: Scene, host: string) => {
-  const tls = (caller: Parameters<typeof mesh.caller>[0]) => ({ ca: router.ca, ...mesh.caller(caller) })
-  return async (caller: Parameters<typeof mesh.caller>[0]): Promise<string> => {
-    const { status, body } = await ask(router.internalTls, host, { tls: tls(caller) })
+  // The router's certificate is for hosts of the mesh alone, so that one of them is connected to, whoever is asked.
+  const tls = (caller: Parameters<typeof mesh.caller>[0]) => ({ ca: router.ca, servername: 'egress.mesh.test', ...mesh.caller(caller) })
+  return async (caller: Parameters<typeof mesh.caller>[0], path = '/'): Promise<string> => {
+    const { status, body } = await ask(router.internalTls, host, { tls: tls(caller), path })
     return status === 200 ? body : String(status)
   }
 }
@@ -60,6 +62,52 @@ behaviour('a rule chooses by the space that a caller is of, by guid or name', as
   t.equal(await as({ app: 'a', space: 'neighbour-guid' }), 'neighbour')
   t.equal(await as({ app: 'a', space: 'space' }), 'home')
   t.equal(await as({ app: 'a', space: 'elsewhere' }), 'anybody')
+})
+
+behaviour('apps meet the ServiceEntry of their own space, and all that of the operator', async (scene) => {
+  const { t, mesh, router, apply } = scene
+  const host = outside(scene)
+  for (const space of ['older', 'younger']) {
+    await mesh.change([{ kind: 'space', key: space, value: { name: space, organization: 'org' } }])
+    const rule = virtualService(host, { match: [{ uri: { prefix: `/${space}` } }], ...says(space) })
+    await apply(...[serviceEntry(host, entry), rule].map((document) => inSpace(document, space)))
+  }
+  const as = asking(scene, host)
+  const asOf = (space: string, path: string): Promise<string> => as({ app: 'a', space }, path)
+  const plainly = async (path: string): Promise<string> => {
+    const { status, body } = await ask(router.internal, host, { path })
+    return status === 200 ? body : String(status)
+  }
+  t.same([await asOf('older', '/older'), await asOf('older', '/younger')], ['older', '404'])
+  t.same([await asOf('younger', '/younger'), await asOf('younger', '/older')], ['younger', '404'])
+  t.same([await asOf('space', '/older'), await asOf('space', '/younger')], ['404', '404'], 'a space without an entry of its own')
+  t.same([await plainly('/older'), await plainly('/younger')], ['older', '404'], 'callers that are not known meet the oldest')
+  await apply(serviceEntry(host, entry), ofOperator(virtualService(host, says('all'))))
+  t.same([await asOf('younger', '/younger'), await asOf('space', '/'), await plainly('/older')], ['all', 'all', 'all'])
+})
+
+behaviour('a limit for a host outside counts the apps of its own space', async (scene) => {
+  const { t, mesh, apply } = scene
+  const host = outside(scene)
+  for (const space of ['frugal', 'lavish']) {
+    await mesh.change([{ kind: 'space', key: space, value: { name: space, organization: 'org' } }])
+    await apply(...[serviceEntry(host, entry), virtualService(host, says(space))].map((document) => inSpace(document, space)))
+  }
+  await apply(inSpace(rateLimit(host, { limits: [{ per: 'route', requests: 1, unit: 'day' }] }), 'frugal'))
+  const as = asking(scene, host)
+  const [frugal, lavish] = [() => as({ app: 'a', space: 'frugal' }), () => as({ app: 'a', space: 'lavish' })]
+  t.same([await lavish(), await frugal(), await frugal(), await lavish(), await lavish()], ['lavish', 'frugal', '429', 'lavish', 'lavish'])
+})
+
+const entry = {
+  resolution: 'STATIC' as const,
+  ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+  endpoints: [{ address: '192.0.2.1' }],
+}
+
+const inSpace = (document: object, namespace: string): object => ({
+  ...document,
+  metadata: { ...(document as { metadata: object }).metadata, namespace },
 })
 
 behaviour('a limit counts callers by their labels and space', async (scene) => {

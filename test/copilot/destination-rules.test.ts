@@ -119,36 +119,29 @@ test("which rule holds is said of the operator's and a space's own", async (t) =
   await apply('mesh-system', serviceEntry('pay.example.com'))
   await apply('dev', { ...destinationRule('pay', 'pay.example.com'), spec: { host: 'pay.example.com' } })
   t.match(await warnings('dr/dev/pay'), [/^MESH_HOST_NOT_OWNED spec\.host: pay\.example\.com is a ServiceEntry of the operator's/])
+  const spec = { hosts: ['pay.example.com'], http: [{ route: [{ destination: { host: 'pay.example.com' } }] }] }
+  await apply('dev', { apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'pay' }, spec })
+  t.match(await warnings('vs/dev/pay'), [/^MESH_HOST_NOT_OWNED spec\.hosts\[0\]: pay\.example\.com is a ServiceEntry of the operator's/])
 })
 
-test("of several ServiceEntries for one host the operator's, else the oldest, is met, and none of a space that is gone", async (t) => {
-  const met = async () => (await copilot.get('/v1/trace?host=api.example.com&exposure=int')).body
+test("of several ServiceEntries for one host apps meet the operator's, else their own space's, and none of a space that is gone", async (t) => {
+  const met = async (from?: string) =>
+    (await copilot.get(`/v1/trace?host=api.example.com&exposure=int${from === undefined ? '' : `&from=${from}`}`)).body
   t.match(await apply('other', serviceEntry('api.example.com')), { body: { items: [{ warnings: [] }] } })
-  t.match(await apply('dev', serviceEntry('api.example.com')), {
-    body: {
-      items: [
-        {
-          warnings: [
-            {
-              code: 'MESH_HOST_MERGED',
-              path: 'spec.hosts[0]',
-              message: /^another space's older ServiceEntry names api\.example\.com, too/,
-            },
-          ],
-        },
-      ],
-    },
-  })
-  t.strictSame(await warnings('se/other/entry'), [])
-  t.match(await met(), { rules: [{ resource: 'serviceentry/other/entry' }] })
+  t.match(await met('dev'), { status: 404, why: /neither the operator nor the space dev names it in a ServiceEntry/ })
+  t.match(await apply('dev', serviceEntry('api.example.com')), { body: { items: [{ warnings: [] }] } })
+  t.match(await met(), { rules: [{ resource: 'serviceentry/other/entry' }] }, 'whoever shows no certificate meets the oldest')
+  t.match(await met('other'), { rules: [{ resource: 'serviceentry/other/entry' }] })
+  t.match(await met('dev'), { rules: [{ resource: 'serviceentry/space/entry' }] })
+  t.match(await met('nowhere'), { code: 'MESH_NAME_UNKNOWN' })
   await copilot.change('e1', [{ kind: 'space', key: 'other', value: null }])
   t.match(await met(), { rules: [{ resource: 'serviceentry/space/entry' }] })
-  t.strictSame(await warnings('se/dev/entry'), [])
   await copilot.change('e1', [space('other', 'org', 'other')])
-  t.match(await warnings('se/dev/entry'), [/^MESH_HOST_MERGED /])
   await apply('mesh-system', serviceEntry('api.example.com'))
   t.match(await warnings('se/other/entry'), [
     /^MESH_HOST_MERGED spec\.hosts\[0\]: the operator's ServiceEntry names api\.example\.com, too/,
   ])
-  t.match(await met(), { rules: [{ resource: 'serviceentry/mesh-system/entry' }] })
+  for (const from of [undefined, 'dev', 'other']) t.match(await met(from), { rules: [{ resource: 'serviceentry/mesh-system/entry' }] })
+  await apply('dev', { ...serviceEntry('api.example.com'), metadata: { name: 'second' } })
+  t.match(await warnings('se/dev/second'), [/^MESH_HOST_MERGED /])
 })

@@ -8,6 +8,7 @@ interface Options {
   request: string
   header: string[]
   internal?: boolean
+  from?: string
 }
 
 /** `trace HOST[/PATH]`. */
@@ -24,10 +25,14 @@ export const trace: Register = (program, cli) => {
     )
     .option('-X, --request <method>', 'its method', 'GET')
     .option('--internal', 'as the internal listener sees it')
-    .action(async (target: string, { request: method, header, internal }: Options) => {
-      const request = { ...parseTarget(target, header), method }
+    .option(
+      '--from <space>',
+      'asked by an app of that space (name or guid, or ORGANIZATION/SPACE) with its certificate; implies --internal',
+    )
+    .action(async (target: string, { request: method, header, internal, from }: Options) => {
+      const request = { ...parseTarget(target, header), method, from }
       await present(command, cli, {
-        read: (api) => api.get<Trace>('/v1/trace', { ...request, exposure: internal ? 'int' : 'pub' }),
+        read: (api) => api.get<Trace>('/v1/trace', { ...request, exposure: internal || from !== undefined ? 'int' : 'pub' }),
         show: showTrace,
         exitCode: ({ status }) => (status === undefined ? 0 : 1),
       })
@@ -38,6 +43,7 @@ export const trace: Register = (program, cli) => {
     ['trace 127.0.0.1/a -H "Host: hello.mesh.apps.localhost"', 'a request with its own Host header'],
     ['trace hello.mesh.apps.localhost -H "User-Agent: Chrome"', 'which rule is for it, and why those before are not'],
     ['trace db.apps.mesh.internal --internal', 'an app-to-app request'],
+    ['trace api.example.com --from shop', 'a host outside, asked by an app of the space shop'],
   ])
 }
 

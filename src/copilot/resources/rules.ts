@@ -1,7 +1,8 @@
 import { systemNamespace } from '../../mesh/istio/kinds.ts'
 import type { Resource } from '../../mesh/istio/types.ts'
 import type { Change, Route } from '../../mesh/records.ts'
-import { externalHost } from '../../mesh/rules/external.ts'
+import { answers } from '../../mesh/rules/audience.ts'
+import { externalHosts, type ExternalHost } from '../../mesh/rules/external.ts'
 import { mostBeneath, wildcardsOf } from '../../mesh/rules/hosts.ts'
 import { hostsOf } from '../../mesh/rules/names.ts'
 import { recordSource } from '../../mesh/rules/record-source.ts'
@@ -9,8 +10,8 @@ import type { Source } from '../../mesh/rules/source.ts'
 import type { Store } from '../store/store.ts'
 import { unique } from '../views/related.ts'
 
-/** The space, or the operator's namespace, whose ServiceEntry names a host outside for all apps. */
-export async function entryNamespace(store: Store, host: string): Promise<string | undefined> {
+/** The space, or the operator's namespace, whose ServiceEntry of a host outside is met by apps of `space`, or by callers of none. */
+export async function entryNamespace(store: Store, host: string, space: string | undefined): Promise<string | undefined> {
   const ignored = await ignoredSpaces(store)
   const entries = (await store.resources({ kind: 'serviceentry' })).map(({ key, value }) => ({ key, value: JSON.parse(value) as Resource }))
   const seen = entries.filter(({ value: { metadata } }) => !ignored.has(metadata.namespace))
@@ -19,8 +20,12 @@ export async function entryNamespace(store: Store, host: string): Promise<string
     ...spaces.map(({ key, value }) => ({ kind: 'space' as const, key, value })),
     ...seen.map(({ key, value }) => ({ kind: 'resource' as const, key, value })),
   ]
-  return externalHost(recordSource(records), host)?.route.space
+  return externalFor(recordSource(records), host, space)?.route.space
 }
+
+/** A host outside as apps of `space`, or callers of none, meet it. */
+export const externalFor = (view: Source, host: string, space: string | undefined): ExternalHost | undefined =>
+  externalHosts(view, host).find(({ audience }) => answers(audience, space))
 
 /** The namespaces whose rules an operator has ignored. */
 export const ignoredSpaces = async (store: Store): Promise<Set<string>> =>

@@ -7,7 +7,7 @@ import { codes, Findings, type Finding } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
 import { reach, whyUnreached } from './ownership.ts'
 import type { Platform } from './platform.ts'
-import { entryOf, resolveService } from './services.ts'
+import { entriesMet, mayShape } from './services.ts'
 import type {
   DestinationRuleSpec,
   Gateway,
@@ -120,15 +120,12 @@ function warnOfShadows(before: VirtualService[], resource: VirtualService, findi
 
 /** Entries that apps meet in place of this one, when they call its hosts. */
 function warnOfEntries(resource: ServiceEntry, world: World, findings: Findings): void {
+  const { namespace } = resource.metadata
   resource.spec.hosts.forEach((host, position) => {
-    const met = entryOf(normalizeHost(host), world)
+    const met = entriesMet(normalizeHost(host), world).find(({ metadata }) => [namespace, systemNamespace].includes(metadata.namespace))
     if (!met || same(met, resource)) return
-    const own = met.metadata.namespace === resource.metadata.namespace
-    const whose = own
-      ? `${met.metadata.name}, which is older,`
-      : met.metadata.namespace === systemNamespace
-        ? "the operator's ServiceEntry"
-        : "another space's older ServiceEntry"
+    const own = met.metadata.namespace === namespace
+    const whose = own ? `${met.metadata.name}, which is older,` : "the operator's ServiceEntry"
     const then = own ? 'it holds in place of this one' : 'apps that call it meet that one; this one is meant by rules of this space alone'
     findings.warn(`spec.hosts[${position}]`, `${whose} names ${host}, too: ${then}`, codes.merged)
   })
@@ -157,19 +154,22 @@ function analyseGateway({ metadata, spec }: Gateway, world: World, findings: Fin
 }
 
 function warnOfHosts(hosts: string[], resource: VirtualService | RateLimit, world: World, findings: Findings): void {
+  const { namespace } = resource.metadata
   hosts.forEach((host, position) => {
-    warnOfClusterName(`spec.hosts[${position}]`, host, findings)
-    const { routes, foreign } = reach(host, resource.metadata.namespace, world)
-    if (
-      routes.length ||
-      foreign !== undefined ||
-      host === '*' ||
-      resolveService(host, resource.metadata.namespace, world)?.kind === 'external'
-    )
+    const path = `spec.hosts[${position}]`
+    warnOfClusterName(path, host, findings)
+    const { routes, foreign } = reach(host, namespace, world)
+    if (routes.length || foreign !== undefined || host === '*') return
+    const owners = entriesMet(normalizeHost(host), world).map(({ metadata }) => metadata.namespace)
+    if (owners.some((space) => mayShape(namespace, { space }))) return
+    if (owners.includes(systemNamespace)) {
+      const message = `${host} is a ServiceEntry of the operator's, for which his own rules alone hold; this one does nothing`
+      findings.warn(path, message, codes.notOwned)
       return
-    const whose = resource.metadata.namespace === systemNamespace ? 'any space' : 'this space'
-    const why = whyUnreached(host, resource.metadata.namespace, world) ?? `no route of ${whose} is ${host} yet`
-    findings.warn(`spec.hosts[${position}]`, `${why}; the rules wait for it`, codes.hostUnknown)
+    }
+    const whose = namespace === systemNamespace ? 'any space' : 'this space'
+    const why = whyUnreached(host, namespace, world) ?? `no route of ${whose} is ${host} yet`
+    findings.warn(path, `${why}; the rules wait for it`, codes.hostUnknown)
   })
 }
 

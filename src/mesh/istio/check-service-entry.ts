@@ -82,13 +82,13 @@ export function checkServiceEntry(spec: ServiceEntrySpec, { namespace }: Metadat
   }
 }
 
-/** All apps see a ServiceEntry's hosts, and nobody owns the names outside: a wildcard would take those that another space's entry names. */
+/** Nobody owns the names outside: a wildcard would take those that another entry names. */
 function checkHost(host: string, path: string, findings: Findings): void {
   if (!host.startsWith('*')) findings.fault(path, hostFault(host))
   else
     findings.error(
       path,
-      `${host} is refused: all apps see these hosts, and nobody owns the names beneath a wildcard; write each host by its name, as many as there are`,
+      `${host} is refused: nobody owns the names beneath a wildcard; write each host by its name, as many as there are`,
       codes.refused,
     )
 }

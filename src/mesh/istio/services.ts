@@ -45,22 +45,30 @@ export function resolveService(host: string, namespace: string, directory: Direc
   return apps && { kind: 'apps', ...apps }
 }
 
-/**
- * The entry for `host` that a namespace sees: its own before the operator's, the oldest first; without a namespace the operator's, else the
- * oldest. What a space has left that is gone nobody sees.
- */
-export function entryOf(
-  host: string,
-  directory: Pick<Directory, 'serviceEntries' | 'space'>,
-  namespace?: string,
-): ServiceEntry | undefined {
-  const isThere = (owner: string): boolean => owner === systemNamespace || directory.space(owner) !== undefined
-  const seen = [...directory.serviceEntries(host)].filter(
-    ({ metadata }) => (namespace === undefined || [namespace, systemNamespace].includes(metadata.namespace)) && isThere(metadata.namespace),
-  )
-  const rank = ({ metadata }: ServiceEntry): string =>
-    `${metadata.namespace === (namespace ?? systemNamespace) ? 0 : 1} ${metadata.createdAt || '9999'} ${metadata.namespace}/${metadata.name}`
-  return seen.sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0]
+type Entries = Pick<Directory, 'serviceEntries' | 'space'>
+
+/** The entry for `host` that rules of a namespace mean: its own before the operator's, the oldest first. */
+export function entryOf(host: string, directory: Entries, namespace: string): ServiceEntry | undefined {
+  const there = entriesThere(host, directory)
+  return there.find(({ metadata }) => metadata.namespace === namespace) ?? there.find(isOperators)
+}
+
+/** The entries for `host` that apps meet: the operator's oldest alone, else the oldest of each space, the oldest first. */
+export function entriesMet(host: string, directory: Entries): ServiceEntry[] {
+  const there = entriesThere(host, directory)
+  const operators = there.find(isOperators)
+  if (operators) return [operators]
+  return there.filter(({ metadata }, position) => there.findIndex((other) => other.metadata.namespace === metadata.namespace) === position)
+}
+
+const isOperators = ({ metadata }: ServiceEntry): boolean => metadata.namespace === systemNamespace
+
+/** The entries for `host`, the oldest first; what a space has left that is gone nobody sees. */
+function entriesThere(host: string, directory: Entries): ServiceEntry[] {
+  const age = ({ metadata }: ServiceEntry): string => `${metadata.createdAt || '9999'} ${metadata.namespace}/${metadata.name}`
+  return [...directory.serviceEntries(host)]
+    .filter((entry) => isOperators(entry) || directory.space(entry.metadata.namespace) !== undefined)
+    .sort((a, b) => (age(a) < age(b) ? -1 : 1))
 }
 
 /** The services of apps that a name means; several only where the operator's `NAME.SPACE` is in more than one organization. */

@@ -158,10 +158,10 @@ export const support: Record<ResourceKind, Record<string, Support>> = {
     }),
   },
   ServiceEntry: {
-    exportTo,
+    exportTo: ignored('the apps of its own space meet it; all meet that of the operator'),
     ...all(both, 'subjectAltNames ports[].name ports[].number ports[].protocol ports[].targetPort'),
     ...all(both, 'endpoints[].address endpoints[].labels endpoints[].ports endpoints[].weight endpoints[].locality'),
-    hosts: { ...both, but: 'wildcards are refused: all apps see these hosts, and nobody owns the names beneath one' },
+    hosts: { ...both, but: 'wildcards are refused: nobody owns the names beneath one' },
     resolution: { ...both, but: "DYNAMIC_DNS is refused: names that only a request tells would reach anything; NONE is the operator's" },
     addresses: ignored('apps reach the service by its name; no traffic to addresses is caught'),
     location: ignored('it makes no difference here: what the router asks a service for is said by a DestinationRule'),

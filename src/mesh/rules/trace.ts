@@ -2,6 +2,7 @@ import { RE2JS } from 're2js'
 import type { HttpMatch, HttpRoute, StringMatch } from '../istio/types.ts'
 import { routeKey, type Route } from '../records.ts'
 import { fieldValues, queryValue, wireText } from '../wire.ts'
+import { answers } from './audience.ts'
 import type { Source } from './source.ts'
 import { boundRoutes, mergedRoutes, virtualServicesFor, type BoundRoute } from './virtual-services.ts'
 
@@ -16,6 +17,8 @@ export interface TracedRequest {
   /** Without its `?`. */
   query: string
   headers: readonly (readonly [name: string, value: string])[]
+  /** Guid of the space of the app that asks, by its certificate; absent where it shows none. */
+  space?: string | undefined
 }
 
 /** What became of one rule. */
@@ -52,7 +55,7 @@ export function rulesOf(view: Source, route: Route): BoundRoute[] | undefined {
 
 type Traceable = Pick<BoundRoute, 'name' | 'source' | 'route' | 'matches'>
 
-/** Says which of a route's rules a request without a client's certificate meets, why none before it, and what it does. */
+/** Says which of a route's rules a request meets, why none before it, and what it does. */
 export function traceRules(rules: Traceable[], request: TracedRequest): Trace {
   const traced: TracedRule[] = []
   for (const { name: rule, source: resource, route, matches } of rules) {
@@ -86,8 +89,9 @@ export function portsOf({ authority, scheme }: TracedRequest): [arrived: number,
 }
 
 /** What a match asks for that a request is not; undefined where it holds. */
-export function missOf({ match = {}, binding }: BoundRoute['matches'][number], request: TracedRequest): string | undefined {
-  const { authority, method, scheme, path } = request
+export function missOf({ match = {}, binding, audience }: BoundRoute['matches'][number], request: TracedRequest): string | undefined {
+  const { authority, method, scheme, path, space } = request
+  if (!answers(audience, space)) return 'it is for apps of its own space, by their certificates'
   const [arrived, named] = portsOf(request)
   if (binding !== 'all' && !binding.some(({ port }) => port === named || port === arrived))
     return `it is for Gateways' ports ${binding.map(({ port }) => port).join(', ')}`

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { HttpMatch, HttpRoute, StringMatch, VirtualService } from '../istio/types.ts'
 import { resourceKey, type Exposure, type Route } from '../records.ts'
+import type { Audience } from './audience.ts'
 import type { Source } from './source.ts'
 import { name } from './names.ts'
 import { gatewayNamed, isPassthrough, serversOf, serves, type Arrival } from './gateways.ts'
@@ -18,7 +19,8 @@ export interface BoundRoute {
   source: string
   namespace: string
   route: HttpRoute
-  matches: { match: HttpMatch | undefined; binding: Binding }[]
+  /** `audience` is absent where the rule is for whoever asks. */
+  matches: { match: HttpMatch | undefined; binding: Binding; audience?: Audience | undefined }[]
 }
 
 /** The VirtualServices for a route, as Istio merges them: those that name its host most closely, the operator's first, then by age. */

@@ -18,6 +18,7 @@ const Where = Type.Object(
       maxItems: 100,
       description: '`NAME: VALUE`',
     }),
+    space: Type.Optional(Type.String({ maxLength: 100, description: 'Guid of the space of the app that asks, by its certificate' })),
   },
   { additionalProperties: false },
 )
@@ -32,7 +33,7 @@ export interface DebugServerOptions {
 
 /**
  * Answers what an operator asks when something goes wrong: `/debug/routers`, `/debug/nacks`, `/debug/faults`,
- * `/debug/route?host=&path=&exposure=&method=&scheme=&header=`.
+ * `/debug/route?host=&path=&exposure=&method=&scheme=&header=&space=`.
  */
 export class DebugServer implements Part {
   readonly name = 'debug'

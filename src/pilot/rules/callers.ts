@@ -1,5 +1,6 @@
 import type { HttpMatch } from '../../mesh/istio/types.ts'
 import type { Exposure } from '../../mesh/records.ts'
+import type { Audience } from '../../mesh/rules/audience.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { name } from '../../mesh/rules/names.ts'
 
@@ -9,25 +10,31 @@ export interface Callers {
   apps?: string[]
   /** Guids of the spaces. */
   spaces?: string[]
+  /** Those without a certificate, too. */
+  unknown?: true
 }
 
 /**
  * The apps that have all of `sourceLabels`, and the spaces called `sourceNamespace`: that of the guid, else of those that have the name,
- * the ones in the resource's own organization first.
+ * the ones in the resource's own organization first. Of an audience's callers, only those.
  */
 export function callersOf(
   view: Source,
   { sourceLabels, sourceNamespace }: Pick<HttpMatch, 'sourceLabels' | 'sourceNamespace'>,
   namespace: string,
   exposure: Exposure,
+  audience?: Audience,
 ): Callers | undefined {
   const labels = Object.entries(sourceLabels ?? {})
-  if (!labels.length && sourceNamespace === undefined) return undefined
+  const asksWho = labels.length > 0 || sourceNamespace !== undefined
+  if (!asksWho && !audience) return undefined
   // Outside of the internal listener certificates are somebody else's word.
   if (exposure === 'pub') return { apps: [] }
+  const spaces = sourceNamespace === undefined ? undefined : spacesOf(view, sourceNamespace, namespace)
   return {
     ...(labels.length ? { apps: appsWith(view, labels) } : {}),
-    ...(sourceNamespace === undefined ? {} : { spaces: spacesOf(view, sourceNamespace, namespace) }),
+    ...(audience ? { spaces: [audience.space].filter((space) => spaces?.includes(space) ?? true) } : spaces && { spaces }),
+    ...(audience?.unknown && !asksWho ? { unknown: true } : {}),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { HttpMatch, RateLimit } from '../../mesh/istio/types.ts'
 import { resourceKey, type Route } from '../../mesh/records.ts'
+import type { Audience } from '../../mesh/rules/audience.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { rateLimitsOf } from '../../mesh/rules/rate-limits.ts'
 import { callersOf, type Callers } from './callers.ts'
@@ -18,16 +19,18 @@ export interface HostLimits {
   spec: RateLimit['spec']
 }
 
-/** The RateLimits for a route, as they hold for its paths. */
-export function rateLimitsFor(view: Source, route: Route, paths: string[]): HostLimits[] {
+/** The RateLimits for a route, as they hold for its paths and, where it has an audience, for those callers. */
+export function rateLimitsFor(view: Source, route: Route, paths: string[], audience?: Audience): HostLimits[] {
   return rateLimitsOf(view, route).map((resource) => {
     const { namespace, name: bare } = resource.metadata
+    const { match = [] } = resource.spec
+    const conditions = match.length || !audience ? match : [{}]
     return {
       source: resourceKey(resource),
       id: `${namespace}/${bare}`,
       path: route.path,
       without: paths.filter((path) => path !== route.path && path.startsWith(`${route.path}/`)),
-      matches: (resource.spec.match ?? []).map((match) => ({ match, callers: callersOf(view, match, namespace, route.exposure) })),
+      matches: conditions.map((match) => ({ match, callers: callersOf(view, match, namespace, route.exposure, audience) })),
       spec: resource.spec,
     }
   })

@@ -1,6 +1,6 @@
 import { normalizeHost } from '../../mesh/host.ts'
 import { reachNamed, whyUnreached } from '../../mesh/istio/ownership.ts'
-import { entryOf } from '../../mesh/istio/services.ts'
+import { entriesMet, mayShape } from '../../mesh/istio/services.ts'
 import type { DestinationRule, RateLimit, Resource, VirtualService } from '../../mesh/istio/types.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { directoryOf } from '../../mesh/rules/directory.ts'
@@ -22,8 +22,10 @@ function unruled(view: Source, { spec: { host }, metadata: { namespace } }: Dest
   const service = findService(view, host, namespace)
   if (!service) return [`${host} is no host of a route, no app and no ServiceEntry`]
   if (service.space === namespace || namespace === systemNamespace) return []
-  return [`${host} is a ServiceEntry of the operator's, for which his own rules alone hold`]
+  return [operatorsOwn(host)]
 }
+
+const operatorsOwn = (host: string): string => `${host} is a ServiceEntry of the operator's, for which his own rules alone hold`
 
 const shaping = (view: Source, { spec, metadata }: VirtualService | RateLimit): string[] =>
   (spec.hosts ?? []).flatMap((host) => shapingFault(view, host, metadata.namespace) ?? [])
@@ -40,7 +42,9 @@ function shapingFault(view: Source, host: string, namespace: string): string | u
   const { routes, foreign } = reachNamed(host, namespace, directoryOf(view))
   if (routes.length) return undefined
   if (foreign !== undefined) return `${host} is a route of another space now`
-  if (entryOf(normalizeHost(host), directoryOf(view))) return undefined
+  const owners = entriesMet(normalizeHost(host), directoryOf(view)).map(({ metadata }) => metadata.namespace)
+  if (owners.some((space) => mayShape(namespace, { space }))) return undefined
+  if (owners.includes(systemNamespace)) return operatorsOwn(host)
   return whyUnreached(host, namespace, directoryOf(view)) ?? `${host} is no host of a route, no app of this space and no ServiceEntry`
 }
 

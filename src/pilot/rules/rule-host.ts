@@ -3,7 +3,7 @@ import { routeKey, type Exposure, type Route } from '../../mesh/records.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { callersOf, type Callers } from './callers.ts'
 import { targetOf } from './clusters.ts'
-import { externalHost } from '../../mesh/rules/external.ts'
+import { externalHosts, type ExternalHost } from '../../mesh/rules/external.ts'
 import { gateOf, type Gate } from '../../mesh/rules/gate.ts'
 import { wildcardsOf } from '../../mesh/rules/hosts.ts'
 import type { Policy } from './policies.ts'
@@ -57,10 +57,13 @@ export function ruleHostOf(view: Source, exposure: Exposure, host: string): Rule
   const degraded: RuleHost['degraded'] = []
   const own = routesOf(view, host).filter((route) => route.exposure === exposure)
   const scopes = own.toReversed().map((route) => scopeOf(view, route, degraded))
-  const external = own.length || exposure === 'pub' ? undefined : entryScope(view, host, degraded)
-  if (external) scopes.push(external)
+  const external = own.length || exposure === 'pub' ? [] : externalHosts(view, host)
+  if (external.length) scopes.push(externalScope(view, external, degraded))
   const paths = own.map(({ path }) => path)
-  const limits = own.flatMap((route) => rateLimitsFor(view, route, paths))
+  const limits = [
+    ...own.flatMap((route) => rateLimitsFor(view, route, paths)),
+    ...external.flatMap(({ route, audience }) => rateLimitsFor(view, route, [], audience)),
+  ]
   if (!limits.length && !scopes.some(({ rules, gate }) => rules || gate)) return undefined
   return { exposure, host, limits, scopes: [...scopes, ...fallbacks(view, exposure, host, scopes)], degraded }
 }
@@ -82,9 +85,9 @@ function scopeOf(view: Source, route: Route, degraded: RuleHost['degraded']): Sc
   return { path: route.path, cluster: routeKey(route), rules: rules.length ? rules : undefined, gate: gateOf(view, route) }
 }
 
-function entryScope(view: Source, host: string, degraded: RuleHost['degraded']): Scope | undefined {
-  const external = externalHost(view, host)
-  return external && { path: '', cluster: '', rules: external.rules.map((one) => ruleOf(view, one, external.route, degraded)) }
+function externalScope(view: Source, external: ExternalHost[], degraded: RuleHost['degraded']): Scope {
+  const rules = external.flatMap(({ route, rules }) => rules.map((one) => ruleOf(view, one, route, degraded)))
+  return { path: '', cluster: '', rules }
 }
 
 function ruleOf(
@@ -111,7 +114,7 @@ function ruleOf(
       : []),
     ...(route.mirrors ?? []).map(({ destination, percentage }) => ({ ...target(destination), percent: percentage?.value ?? 100 })),
   ].filter(({ cluster }) => cluster !== nowhere)
-  const known = matches.map((one) => ({ ...one, callers: callersOf(view, one.match ?? {}, namespace, from.exposure) }))
+  const known = matches.map((one) => ({ ...one, callers: callersOf(view, one.match ?? {}, namespace, from.exposure, one.audience) }))
   return { name, source, path: from.path, matches: known, route, targets: targets.filter(({ weight }) => weight > 0), mirrors }
 }
 

@@ -4,12 +4,12 @@ import { normalizeHost } from '../../../mesh/host.ts'
 import { candidates } from '../../../mesh/matching.ts'
 import { normalizePath, splitTarget } from '../../../mesh/path.ts'
 import type { Route } from '../../../mesh/records.ts'
-import { externalHost } from '../../../mesh/rules/external.ts'
 import { traceHost } from '../../../mesh/rules/trace-host.ts'
 import { noRuleOf, parseHeaders, rulesOf, traceRules, type Trace as RuleTrace } from '../../../mesh/rules/trace.ts'
 import type { Copilot } from '../../copilot.ts'
 import { callerOf } from '../../people/caller.ts'
-import { entryNamespace, ignoredSpaces, loadRules } from '../../resources/rules.ts'
+import { resolveNamespace } from '../../people/namespaces.ts'
+import { entryNamespace, externalFor, ignoredSpaces, loadRules } from '../../resources/rules.ts'
 import { lostBy, type Lost } from '../../resources/lost.ts'
 import type { Store } from '../../store/store.ts'
 import { RouteView, showRoutes } from '../../views/route.ts'
@@ -25,6 +25,13 @@ const Query = Type.Object(
     scheme: Type.Enum(['http', 'https'], { default: 'http' }),
     header: Type.Union([Header, Type.Array(Header, { maxItems: 100 })], { default: [], description: '`NAME: VALUE`; one or several' }),
     exposure: Type.Enum(['pub', 'int'], { default: 'pub', description: 'Which listener the request comes in by' }),
+    from: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'The space of the app that asks by the internal listener with its certificate: name or guid, or `ORGANIZATION/SPACE`; absent: a caller that shows none',
+      }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -100,7 +107,9 @@ export function trace(api: Api, { store, components }: Copilot): void {
       const existing = new Map((await store.list('route', { keys })).map((record) => [record.key, record]))
       const looked = { host, path, exposure, candidates: keys.map((key) => ({ key, exists: existing.has(key) })) }
       const winner = keys.find((key) => existing.has(key))
-      const { method, scheme } = query
+      const { method, scheme, from } = query
+      const space = from === undefined ? undefined : await resolveNamespace(store, from, callerOf(request))
+      if (space !== undefined) await callerOf(request).requireRead(space)
       const asked = {
         method,
         scheme,
@@ -108,20 +117,25 @@ export function trace(api: Api, { store, components }: Copilot): void {
         path,
         query: target.query.replace(/^\?/, ''),
         headers: parseHeaders([query.header].flat()),
+        space,
       }
       if (winner === undefined) {
-        const namespace = exposure === 'int' ? await entryNamespace(store, host) : undefined
+        const namespace = exposure === 'int' ? await entryNamespace(store, host, space) : undefined
         if (namespace === undefined)
           return {
             ...looked,
             status: 404,
-            why: `no route has this host, neither by itself nor by a wildcard${exposure === 'pub' ? ' (internal routes are not reachable from here)' : ''}`,
+            why: `no route has this host, neither by itself nor by a wildcard${exposure === 'pub' ? ' (internal routes are not reachable from here)' : unnamed(from)}`,
           }
         await callerOf(request).requireRead(namespace)
-        const external = externalHost(await loadRules(store, { space: namespace }), host)!
+        const source = await loadRules(store, { space: namespace })
+        const external = externalFor(source, host, space)!
+        const { limits } = traceHost(source, external.route, asked)
+        const traced = traceRules(external.rules, asked)
         return {
           ...looked,
-          ...ruled(traceRules(external.rules, asked), external.route, 'no route has this host, but a ServiceEntry names it'),
+          ...(limits.length ? { limits } : {}),
+          ...ruled(traced, external.route, 'no route has this host, but a ServiceEntry names it'),
         }
       }
 
@@ -143,6 +157,9 @@ export function trace(api: Api, { store, components }: Copilot): void {
     },
   )
 }
+
+const unnamed = (from: string | undefined): string =>
+  from === undefined ? '' : `, and neither the operator nor the space ${from} names it in a ServiceEntry`
 
 /** Whose rules are not looked at, as an operator has switched. */
 async function leftOut(store: Store, space: string): Promise<string> {

@@ -48,6 +48,12 @@ const conditions: Record<Kind, Partial<Record<keyof Filter, Condition>>> = {
   secret: { keys },
 }
 
+/**
+ * Bytes of the file that are read where the kernel caches them. A connection of its own keeps no page over another's
+ * commit, so each would be copied again after every change.
+ */
+const mapped = 2 ** 30
+
 /** Everything that is read of a copilot database. */
 export class Reader {
   readonly #database: DatabaseSync
@@ -55,6 +61,7 @@ export class Reader {
 
   constructor(file: string) {
     this.#database = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
+    this.#database.exec(`pragma mmap_size = ${mapped}`)
   }
 
   close(): void {

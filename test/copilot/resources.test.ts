@@ -518,6 +518,18 @@ test('what leads nowhere or meets other resources is told when it is applied, an
     }),
     ['MESH_SECRET_UNKNOWN spec.servers[0].tls.credentialName'],
   )
+  const port = { port: { number: 8443 }, tls: { mode: 'MUTUAL', credentialName: 'shop' } }
+  t.strictSame(
+    await warnings({
+      ...destinationRule('partner', 'hello', []),
+      spec: { host: 'partner.example.com', trafficPolicy: { tls: { mode: 'SIMPLE', credentialName: 'shop' }, portLevelSettings: [port] } },
+    }),
+    [
+      'MESH_SERVICE_UNKNOWN spec.host',
+      'MESH_SECRET_UNKNOWN spec.trafficPolicy.tls.credentialName',
+      'MESH_SECRET_UNKNOWN spec.trafficPolicy.portLevelSettings[0].tls.credentialName',
+    ],
+  )
 
   // Applied together, they find each other.
   const both = await apply(

@@ -1,8 +1,9 @@
 import { normalizeHost } from '../../mesh/host.ts'
 import type { World } from '../../mesh/istio/analyse.ts'
+import { secretsNamed } from '../../mesh/istio/analyse-secrets.ts'
 import { systemNamespace } from '../../mesh/istio/kinds.ts'
 import type { Resource, ServiceEntry, VirtualServiceSpec } from '../../mesh/istio/types.ts'
-import { resourceKey, type App, type Route, type Secret } from '../../mesh/records.ts'
+import { resourceKey, secretKey, type App, type Route, type Secret } from '../../mesh/records.ts'
 import type { Keyed, Store } from '../store/store.ts'
 import { unique } from '../views/related.ts'
 
@@ -41,7 +42,7 @@ export async function loadWorld(store: Store, resources: Resource[], changes: Ma
     (guid) => !apps.some(({ key }) => key === guid),
   )
   apps.push(...(await store.list('app', { keys: guests })))
-  const secrets = await store.list('secret', { keys: unique([...all.values()].flatMap(secretsOf)) })
+  const secrets = await store.list('secret', { keys: unique([...all.values()].flatMap(secretKeys)) })
   return new LoadedWorld([...all.values()], spaces, routes, apps, secrets)
 }
 
@@ -173,12 +174,4 @@ function destinations({ http = [], tls = [], tcp = [] }: VirtualServiceSpec): st
   return [...routed, ...mirrored].flatMap((destination) => destination?.host ?? [])
 }
 
-function secretsOf(resource: Resource): string[] {
-  if (resource.kind !== 'Gateway') return []
-  const names = (resource.spec.servers ?? []).flatMap(({ tls }) => [
-    tls?.credentialName,
-    tls?.caCertCredentialName,
-    ...(tls?.credentialNames ?? []),
-  ])
-  return names.flatMap((name) => (name ? [`${resource.metadata.namespace}/${name}`] : []))
-}
+const secretKeys = (resource: Resource): string[] => secretsNamed(resource).map(({ name }) => secretKey(resource.metadata.namespace, name))

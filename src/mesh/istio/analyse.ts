@@ -2,6 +2,7 @@ import { normalizeHost } from '../host.ts'
 import type { Secret } from '../records.ts'
 import { warnOfCallers } from './analyse-callers.ts'
 import { analyseDestinationRule, warnOfClusterName, warnOfDestination, type DestinationLike } from './analyse-destinations.ts'
+import { warnOfSecrets } from './analyse-secrets.ts'
 import { byHost } from './by-host.ts'
 import { codes, Findings, type Finding } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
@@ -10,7 +11,6 @@ import type { Platform } from './platform.ts'
 import { entriesMet, mayShape } from './services.ts'
 import type {
   DestinationRuleSpec,
-  Gateway,
   Metadata,
   RateLimit,
   Resource,
@@ -31,10 +31,10 @@ export function analyse(resource: Resource, world: World): Finding[] {
   const findings = new Findings()
   if (resource.kind === 'VirtualService') analyseVirtualService(resource, world, findings)
   if (resource.kind === 'DestinationRule') analyseDestinationRule(resource, world, findings)
-  if (resource.kind === 'Gateway') analyseGateway(resource, world, findings)
   if (resource.kind === 'ServiceEntry') warnOfEntries(resource, world, findings)
   if (resource.kind === 'RateLimit') warnOfHosts(resource.spec.hosts, resource, world, findings)
   if (resource.kind === 'RateLimit' || resource.kind === 'VirtualService') warnOfCallers(resource, world, findings)
+  warnOfSecrets(resource, world, findings)
   return findings.list
 }
 
@@ -128,28 +128,6 @@ function warnOfEntries(resource: ServiceEntry, world: World, findings: Findings)
     const whose = own ? `${met.metadata.name}, which is older,` : "the operator's ServiceEntry"
     const then = own ? 'it holds in place of this one' : 'apps that call it meet that one; this one is meant by rules of this space alone'
     findings.warn(`spec.hosts[${position}]`, `${whose} names ${host}, too: ${then}`, codes.merged)
-  })
-}
-
-function analyseGateway({ metadata, spec }: Gateway, world: World, findings: Findings): void {
-  spec.servers?.forEach(({ tls }, position) => {
-    const named = [
-      ...(tls?.credentialName ? [['credentialName', tls.credentialName]] : []),
-      ...(tls?.caCertCredentialName ? [['caCertCredentialName', tls.caCertCredentialName]] : []),
-    ] as [string, string][]
-    tls?.credentialNames?.forEach((name, index) => named.push([`credentialNames[${index}]`, name]))
-    for (const [field, name] of named) {
-      const path = `spec.servers[${position}].tls.${field}`
-      const secret = world.secret(metadata.namespace, name)
-      if (!secret)
-        findings.warn(
-          path,
-          `there is no secret ${name} here; set it with \`meshctl secret set ${name} --cert FILE --key FILE\``,
-          codes.secretUnknown,
-        )
-      else if (secret.expires && Date.parse(secret.expires) < Date.now())
-        findings.warn(path, `the secret ${name} expired on ${secret.expires}; set a new one`, codes.secretUnknown)
-    }
   })
 }
 

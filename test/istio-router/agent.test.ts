@@ -286,6 +286,22 @@ test('the disk has no private key and is readable by its owner only; a broken co
   t.ok(readdirSync(config.cache).includes('resources.db.broken'))
 })
 
+test('a route configuration of many hosts takes little of the disk, and comes back whole', async (t) => {
+  const routes = routesTo(Array.from({ length: 500 }, (_, number) => `host-${number}`))
+  const pilot = await startPilot(t, [clusterNamed('a'), routes])
+  const { config, start } = rig(t, [pilot.port])
+  const first = await start()
+  await eventually(() => first.engine.resources.has('routes') && pilot.server.clients()[0]?.types['route']?.acknowledgedAt)
+  await first.agent.stop()
+  pilot.stop()
+  const kept = new DatabaseSync(join(config.cache, 'resources.db'))
+  const bytes = kept.prepare("SELECT length(value) AS n FROM resource WHERE name = 'routes'").get()?.['n']
+  kept.close()
+  t.ok(Number(bytes) < routes.any.value.length / 5, `${String(bytes)} of ${routes.any.value.length} bytes`)
+  const second = await start()
+  t.ok(Buffer.from(routes.any.value).equals(second.engine.resources.get('routes')!.any.value))
+})
+
 test('what cannot be kept on disk now is kept later, and nothing is refused for it', async (t) => {
   const pilot = await startPilot(t, [clusterNamed('a')])
   const logged: string[] = []

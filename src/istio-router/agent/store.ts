@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { create } from '@bufbuild/protobuf'
 import { AnySchema } from '@bufbuild/protobuf/wkt'
 import type { Logger } from '../../common/log.ts'
@@ -13,6 +14,16 @@ const schema = `
   CREATE TABLE IF NOT EXISTS resource (type TEXT, name TEXT, version TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (type, name));
   CREATE TABLE IF NOT EXISTS confirmed (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL);
 `
+
+/** Bytes of a page. What is longer is kept compressed (Zstandard, RFC 8878): route configurations, whose hosts are much alike. */
+const page = 4096
+const params = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 }
+/** How a Zstandard frame begins; messages begin with their name, 0x0a. */
+const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
+
+type Bytes = Uint8Array<ArrayBuffer>
+const packed = (value: Uint8Array): Uint8Array => (value.length > page ? zstdCompressSync(value, { params }) : value)
+const unpacked = (value: Bytes): Bytes => (magic.equals(value.subarray(0, magic.length)) ? zstdDecompressSync(value) : value)
 
 /** Milliseconds until what could not be written is tried again. */
 const tryAgainAfter = 5_000
@@ -73,8 +84,8 @@ export class ResourceStore {
       .prepare('SELECT type, name, version, value FROM resource')
       .all()
       .map((row) => {
-        const { type, name, version, value } = row as { type: string; name: string; version: string; value: Uint8Array<ArrayBuffer> }
-        return { typeUrl: type, name, version, any: create(AnySchema, { typeUrl: type, value }) }
+        const { type, name, version, value } = row as { type: string; name: string; version: string; value: Bytes }
+        return { typeUrl: type, name, version, any: create(AnySchema, { typeUrl: type, value: unpacked(value) }) }
       })
   }
 
@@ -82,8 +93,8 @@ export class ResourceStore {
   get(typeUrl: string, name: string): Uint8Array | undefined {
     const waiting = this.#waiting.get(keyOf({ typeUrl, name }))
     if (waiting) return waiting.resource?.any.value
-    return this.#database.prepare('SELECT value FROM resource WHERE type = ? AND name = ?').get(typeUrl, name)?.['value'] as
-      Uint8Array | undefined
+    const row = this.#database.prepare('SELECT value FROM resource WHERE type = ? AND name = ?').get(typeUrl, name)
+    return row && unpacked(row['value'] as Bytes)
   }
 
   /** Writes an update; what cannot be written now is tried again. */
@@ -118,7 +129,7 @@ export class ResourceStore {
     this.#database.exec('BEGIN')
     try {
       for (const { typeUrl, name, resource } of this.#waiting.values()) {
-        if (resource) this.#put.run(typeUrl, name, resource.version, resource.any.value)
+        if (resource) this.#put.run(typeUrl, name, resource.version, packed(resource.any.value))
         else this.#delete.run(typeUrl, name)
       }
       if (this.#confirmedAt) this.#confirm.run(this.#confirmedAt.getTime())

@@ -106,7 +106,7 @@ export class Delivery {
   next(now = performance.now()): DeltaMessage | undefined {
     for (const typeUrl of Object.values(typeUrls)) {
       const subscription = this.#subscriptions.get(typeUrl)
-      const message = subscription && this.#message(typeUrl, subscription, now)
+      const message = subscription && !subscription.told && this.#message(typeUrl, subscription, now)
       if (message) return message
     }
     return undefined

@@ -56,6 +56,12 @@ export class Subscription {
     return this.wildcard || this.names.has(name)
   }
 
+  /** Whether there is nothing to tell the client. */
+  get told(): boolean {
+    const { changed, removed, missing, retries, greeting, backlog } = this
+    return !(changed.size || removed.size || missing.size || retries.length || greeting || backlog)
+  }
+
   /** The oldest change that the client has not answered yet; flights sent before `stale` no longer count. */
   unsettled(stale: number, { removals }: { removals: boolean }): Epoch | undefined {
     let oldest = older(this.changed.oldest(), this.backlog?.epoch)

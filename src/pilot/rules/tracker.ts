@@ -19,8 +19,9 @@ export class Tracker {
     try {
       return compute(new View(this.#model, read))
     } finally {
-      for (const name of this.#reads.get(unit) ?? []) if (!read.has(name)) this.#readers.delete(name, unit)
-      for (const name of read) this.#readers.add(name, unit)
+      const before = this.#reads.get(unit)
+      for (const name of before ?? []) if (!read.has(name)) this.#readers.delete(name, unit)
+      for (const name of read) if (!before?.has(name)) this.#readers.add(name, unit)
       this.#reads.set(unit, read)
     }
   }

@@ -17,7 +17,7 @@ process.once('exit', () => {
 })
 
 /** As jobs/pilot has it started. */
-const asDeployed = ['--max-semi-space-size=16']
+const asDeployed = ['--min-semi-space-size=16', '--max-semi-space-size=16']
 
 /** One of our programs, which can be killed, paused and started again with the same configuration and ports. */
 export class Program {

@@ -102,8 +102,9 @@ export class RouteConfigurationMaker {
       ...(virtualHosts.length ? { ignorePortInHostMatching: true, maxDirectResponseBodySizeBytes: largestAnswer } : {}),
     })
     const others = beneath.length ? this.#platformHost(exposure, beneath) : this.#platform.get(exposure)!
-    const hosts = [...virtualHosts, others].map((bytes) => encodeField(2, bytes))
-    return encodedResource(typeUrls.route, name, Buffer.concat([own, ...hosts, this.#specifiers.get(exposure)!]))
+    const writer = new BinaryWriter().raw(own)
+    for (const host of [...virtualHosts, others]) writer.tag(virtualHostField, WireType.LengthDelimited).bytes(host)
+    return encodedResource(typeUrls.route, name, writer.raw(this.#specifiers.get(exposure)!).finish())
   }
 
   #platformHost(exposure: Exposure, beneath: string[]): Uint8Array {
@@ -115,6 +116,8 @@ export class RouteConfigurationMaker {
   }
 }
 
+const virtualHostField = RouteConfigurationSchema.field.virtualHosts.number
+
 const encoded = (init: MessageInitShape<typeof RouteConfigurationSchema>): Uint8Array =>
   toBinary(RouteConfigurationSchema, create(RouteConfigurationSchema, init))
 
@@ -124,7 +127,7 @@ export function virtualHostsIn(configuration: Uint8Array): Map<string, Uint8Arra
   const reader = new BinaryReader(configuration)
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag()
-    if (field !== RouteConfigurationSchema.field.virtualHosts.number) {
+    if (field !== virtualHostField) {
       reader.skip(wireType)
       continue
     }
@@ -133,10 +136,4 @@ export function virtualHostsIn(configuration: Uint8Array): Map<string, Uint8Arra
     if (name !== platform) hosts.set(name, bytes)
   }
   return hosts
-}
-
-/** A field of bytes. */
-function encodeField(field: number, bytes: Uint8Array): Uint8Array {
-  const head = new BinaryWriter().tag(field, WireType.LengthDelimited).uint32(bytes.length).finish()
-  return Buffer.concat([head, bytes])
 }

@@ -9,15 +9,7 @@ import { systemNamespace } from './kinds.ts'
 import { reach, whyUnreached } from './ownership.ts'
 import type { Platform } from './platform.ts'
 import { entriesMet, mayShape } from './services.ts'
-import type {
-  DestinationRuleSpec,
-  Metadata,
-  RateLimit,
-  Resource,
-  ServiceEntry,
-  VirtualService,
-  VirtualServiceSpec,
-} from './types.ts'
+import type { DestinationRuleSpec, Metadata, RateLimit, Resource, ServiceEntry, VirtualService, VirtualServiceSpec } from './types.ts'
 import { unreachableRules } from './unreachable.ts'
 
 /** What a resource is seen against: the platform, and the other resources and secrets that it may refer to. */

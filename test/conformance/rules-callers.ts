@@ -1,7 +1,7 @@
 import { ask } from '../support/client.ts'
 import { behaviour, type Scene } from '../support/conformance.ts'
 import { outside } from '../support/external.ts'
-import { ofOperator, rateLimit, says, serviceEntry, virtualService } from '../support/rules.ts'
+import { inSpace, ofOperator, rateLimit, says, serviceEntry, virtualService } from '../support/rules.ts'
 
 /** Asks an internal host as an instance of an app, over TLS with its certificate. */
 const asking = ({ mesh, router }: Scene, host: string) => {
@@ -104,11 +104,6 @@ const entry = {
   ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
   endpoints: [{ address: '192.0.2.1' }],
 }
-
-const inSpace = (document: object, namespace: string): object => ({
-  ...document,
-  metadata: { ...(document as { metadata: object }).metadata, namespace },
-})
 
 behaviour('a limit counts callers by their labels and space', async (scene) => {
   const { t, mesh, apply } = scene

@@ -33,9 +33,12 @@ export const serviceEntry = (host: string, spec: Omit<ServiceEntrySpec, 'hosts'>
   ofOperator({ ...typed('ServiceEntry'), metadata: named(host), spec: { hosts: [host], ...spec } })
 
 /** A resource as the operator's own: only those shape what is the operator's. */
-export const ofOperator = (document: object): object => ({
+export const ofOperator = (document: object): object => inSpace(document, 'mesh-system')
+
+/** A resource as one of a space, by its guid. */
+export const inSpace = (document: object, namespace: string): object => ({
   ...document,
-  metadata: { ...(document as { metadata: object }).metadata, namespace: 'mesh-system' },
+  metadata: { ...(document as { metadata: object }).metadata, namespace },
 })
 
 /** Sends to a host, or one of its subsets. */

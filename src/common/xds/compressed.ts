@@ -1,7 +1,8 @@
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { zstdDecompressSync } from 'node:zlib'
 import { create } from '@bufbuild/protobuf'
 import { AnySchema, type Any } from '@bufbuild/protobuf/wkt'
 import type { Node } from '../proto/gen/envoy/config/core/v3/base_pb.js'
+import { compress } from '../zstd.ts'
 import type { DeltaMessage } from './protocol.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from './resources.ts'
 
@@ -20,9 +21,6 @@ const bounds = { least: 512, most: 4_194_304 }
 /** A client makes no more than this of a message, bytes. */
 const mostMade = 67_108_864
 
-const { ZSTD_c_compressionLevel, ZSTD_c_checksumFlag } = constants
-const params = { [ZSTD_c_compressionLevel]: 1, [ZSTD_c_checksumFlag]: 1 }
-
 /** The last that was made of a resource, since most clients have taken the same before. */
 const made = new WeakMap<Resource, { before: Resource | undefined; short: Resource }>()
 
@@ -33,7 +31,7 @@ function compressed(resource: Resource, before: Resource | undefined): Resource 
   if (last && last.before === before) return last.short
   const any = create(AnySchema, {
     typeUrl: before ? changesType : wholeType,
-    value: zstdCompressSync(value, { params, dictionary: before?.any.value }),
+    value: compress(value, before?.any.value),
   })
   const short = { ...resource, any }
   made.set(resource, { before, short })

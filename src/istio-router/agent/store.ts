@@ -1,12 +1,13 @@
 import { chmodSync, closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { zstdDecompressSync } from 'node:zlib'
 import { create } from '@bufbuild/protobuf'
 import { AnySchema } from '@bufbuild/protobuf/wkt'
 import type { Logger } from '../../common/log.ts'
 import { messageOf } from '../../common/problem.ts'
 import { typeUrls, type Resource, type ResourceUpdate } from '../../common/xds/resources.ts'
+import { compress } from '../../common/zstd.ts'
 
 const schema = `
   PRAGMA journal_mode = WAL;
@@ -17,12 +18,11 @@ const schema = `
 
 /** Bytes of a page. What is longer is kept compressed (Zstandard, RFC 8878): route configurations, whose hosts are much alike. */
 const page = 4096
-const params = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 }
 /** How a Zstandard frame begins; messages begin with their name, 0x0a. */
 const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 
 type Bytes = Uint8Array<ArrayBuffer>
-const packed = (value: Uint8Array): Uint8Array => (value.length > page ? zstdCompressSync(value, { params }) : value)
+const packed = (value: Uint8Array): Uint8Array => (value.length > page ? compress(value) : value)
 const unpacked = (value: Bytes): Bytes => (magic.equals(value.subarray(0, magic.length)) ? zstdDecompressSync(value) : value)
 
 /** Milliseconds until what could not be written is tried again. */

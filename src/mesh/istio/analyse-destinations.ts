@@ -5,7 +5,7 @@ import { byHost } from './by-host.ts'
 import { destinationRulesFor, ruledBy, ruledThrough, type Ruled } from './destination-rules.ts'
 import { codes, listed, within, type Findings } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
-import { reach } from './ownership.ts'
+import { operatorsEntry, reach } from './ownership.ts'
 import { isClusterName, resolveService, selects, type Service } from './services.ts'
 import type { DestinationRule, Resource, Subset } from './types.ts'
 
@@ -115,11 +115,7 @@ function warnOfOthers({ name, namespace }: Resource['metadata'], host: string, s
     )
   // A route of another space is refused, or said to have moved.
   if (namespace !== systemNamespace && service.kind === 'external')
-    findings.warn(
-      'spec.host',
-      `${host} is a ServiceEntry of the operator's, for which his own rules alone hold; this one does nothing`,
-      codes.notOwned,
-    )
+    findings.warn('spec.host', `${operatorsEntry(host)}; this one does nothing`, codes.notOwned)
 }
 
 /** Why a subset has nobody to send to; undefined where it has somebody. */

@@ -6,9 +6,9 @@ import { warnOfSecrets } from './analyse-secrets.ts'
 import { byHost } from './by-host.ts'
 import { codes, Findings, type Finding } from './finding.ts'
 import { systemNamespace } from './kinds.ts'
-import { reach, whyUnreached } from './ownership.ts'
+import { operatorsEntry, reach, shapesOutside, whyUnreached } from './ownership.ts'
 import type { Platform } from './platform.ts'
-import { entriesMet, mayShape } from './services.ts'
+import { entriesMet } from './services.ts'
 import type { DestinationRuleSpec, Metadata, RateLimit, Resource, ServiceEntry, VirtualService, VirtualServiceSpec } from './types.ts'
 import { unreachableRules } from './unreachable.ts'
 
@@ -130,13 +130,9 @@ function warnOfHosts(hosts: string[], resource: VirtualService | RateLimit, worl
     warnOfClusterName(path, host, findings)
     const { routes, foreign } = reach(host, namespace, world)
     if (routes.length || foreign !== undefined || host === '*') return
-    const owners = entriesMet(normalizeHost(host), world).map(({ metadata }) => metadata.namespace)
-    if (owners.some((space) => mayShape(namespace, { space }))) return
-    if (owners.includes(systemNamespace)) {
-      const message = `${host} is a ServiceEntry of the operator's, for which his own rules alone hold; this one does nothing`
-      findings.warn(path, message, codes.notOwned)
-      return
-    }
+    const outside = shapesOutside(host, namespace, world)
+    if (outside) return
+    if (outside === false) return findings.warn(path, `${operatorsEntry(host)}; this one does nothing`, codes.notOwned)
     const whose = namespace === systemNamespace ? 'any space' : 'this space'
     const why = whyUnreached(host, namespace, world) ?? `no route of ${whose} is ${host} yet`
     findings.warn(path, `${why}; the rules wait for it`, codes.hostUnknown)

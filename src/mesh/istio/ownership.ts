@@ -1,7 +1,8 @@
 import { normalizeHost } from '../host.ts'
 import type { Route } from '../records.ts'
 import type { Platform } from './platform.ts'
-import { appServices, mayShape, routesOfApps, type Directory } from './services.ts'
+import { systemNamespace } from './kinds.ts'
+import { appServices, entriesMet, mayShape, routesOfApps, type Directory } from './services.ts'
 
 /** What a host of a VirtualService, Gateway or RateLimit reaches. */
 export interface Reach {
@@ -36,6 +37,19 @@ export function reachNamed(host: string, namespace: string, directory: Directory
   )
   return { routes: [...new Set(found)] }
 }
+
+/**
+ * Whether a resource of `namespace` shapes what apps meet at a host outside, by a ServiceEntry that is its own to shape; else false where
+ * the entry is the operator's, and undefined where it has none.
+ */
+export function shapesOutside(host: string, namespace: string, directory: Directory): boolean | undefined {
+  const owners = entriesMet(normalizeHost(host), directory).map(({ metadata }) => metadata.namespace)
+  if (owners.some((space) => mayShape(namespace, { space }))) return true
+  return owners.includes(systemNamespace) ? false : undefined
+}
+
+/** Why a space's resource for a host of the operator's ServiceEntry has no effect. */
+export const operatorsEntry = (host: string): string => `${host} is a ServiceEntry of the operator's, for which his own rules alone hold`
 
 /** Why the name of apps reaches no route: their routes send to others, too, or there are none; undefined where it names no apps. */
 export function whyUnreached(host: string, namespace: string, directory: Directory): string | undefined {

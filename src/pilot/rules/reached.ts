@@ -1,6 +1,5 @@
 import { normalizeHost } from '../../mesh/host.ts'
-import { reachNamed, whyUnreached } from '../../mesh/istio/ownership.ts'
-import { entriesMet, mayShape } from '../../mesh/istio/services.ts'
+import { operatorsEntry, reachNamed, shapesOutside, whyUnreached } from '../../mesh/istio/ownership.ts'
 import type { DestinationRule, RateLimit, Resource, VirtualService } from '../../mesh/istio/types.ts'
 import type { Source } from '../../mesh/rules/source.ts'
 import { directoryOf } from '../../mesh/rules/directory.ts'
@@ -22,10 +21,8 @@ function unruled(view: Source, { spec: { host }, metadata: { namespace } }: Dest
   const service = findService(view, host, namespace)
   if (!service) return [`${host} is no host of a route, no app and no ServiceEntry`]
   if (service.space === namespace || namespace === systemNamespace) return []
-  return [operatorsOwn(host)]
+  return [operatorsEntry(host)]
 }
-
-const operatorsOwn = (host: string): string => `${host} is a ServiceEntry of the operator's, for which his own rules alone hold`
 
 const shaping = (view: Source, { spec, metadata }: VirtualService | RateLimit): string[] =>
   (spec.hosts ?? []).flatMap((host) => shapingFault(view, host, metadata.namespace) ?? [])
@@ -42,9 +39,8 @@ function shapingFault(view: Source, host: string, namespace: string): string | u
   const { routes, foreign } = reachNamed(host, namespace, directoryOf(view))
   if (routes.length) return undefined
   if (foreign !== undefined) return `${host} is a route of another space now`
-  const owners = entriesMet(normalizeHost(host), directoryOf(view)).map(({ metadata }) => metadata.namespace)
-  if (owners.some((space) => mayShape(namespace, { space }))) return undefined
-  if (owners.includes(systemNamespace)) return operatorsOwn(host)
+  const outside = shapesOutside(host, namespace, directoryOf(view))
+  if (outside !== undefined) return outside ? undefined : operatorsEntry(host)
   return whyUnreached(host, namespace, directoryOf(view)) ?? `${host} is no host of a route, no app of this space and no ServiceEntry`
 }
 

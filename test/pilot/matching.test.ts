@@ -163,7 +163,7 @@ const target = fc
   )
   .map(([segments, end]) => (segments.map((segment) => `/${segment}`).join('') || '/') + end)
 
-test('the Lua specifier and findRoute find the same route', { skip: envoyAbsent }, async (t) => {
+test('Envoy and findRoute find the same route', { skip: envoyAbsent }, async (t) => {
   const { client, serve } = await scene(t)
   const ask = async (routes: { host: string; path: string }[], authority: string, target: string): Promise<void> => {
     const keys = new Set(routes.map(({ host, path }) => routeKey({ exposure: 'pub', host, path })))

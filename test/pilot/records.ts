@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import type { Resource } from '../../src/mesh/istio/types.ts'
 import { resourceKey, routeKey, type Change, type Destination, type Instance, type Route } from '../../src/mesh/records.ts'
 import type { Follower } from '../../src/pilot/copilot-client.ts'
+import { stickyLabel } from '../../src/pilot/translate/sticky-sessions.ts'
 
 export const process = (key: string, instances: number, app = 'app'): Change => ({
   kind: 'process',
@@ -103,8 +104,12 @@ const someServiceEntry = fc.tuple(fc.constantFrom('se1', 'se2'), fc.constantFrom
   }),
 )
 const someApp = fc
-  .tuple(fc.constantFrom('a', 'b'), fc.constantFrom('one', 'h'), fc.constantFrom('1', '2'))
-  .map(([key, name, version]): Change => ({ kind: 'app', key, value: { name, space: 'space', labels: { version }, annotations: {} } }))
+  .tuple(fc.constantFrom('a', 'b'), fc.constantFrom('one', 'h'), fc.constantFrom('1', '2'), fc.constantFrom('true', 'false'))
+  .map(([key, name, version, sticky]): Change => ({
+    kind: 'app',
+    key,
+    value: { name, space: 'space', labels: { version }, annotations: { [stickyLabel]: sticky } },
+  }))
 const someOther = fc.constantFrom<Change>(
   { kind: 'space', key: 'space', value: { name: 'dev', organization: 'o' } },
   { kind: 'organization', key: 'o', value: { name: 'org' } },

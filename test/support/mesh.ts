@@ -155,6 +155,8 @@ export class Mesh {
       },
     ])
     await this.#known(routeKey(route), app.instances)
+    // Of a host that is not simple routers are told after its cluster.
+    if (options.labels || route.path || host.startsWith('*')) for (const router of this.routers.values()) await this.apply(router)
 
     return {
       host,

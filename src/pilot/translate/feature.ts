@@ -53,6 +53,8 @@ export interface Feature {
    * names it.
    */
   plain?(context: Context): { filter: string; headers: HeaderMatcherInit[]; config?: Any } | undefined
+  /** The feature's filter where it does nothing for requests of simple hosts (rules/naming.ts): it is left out of their chain. */
+  simple?(context: Context): string | undefined
   /** A filter that each attempt passes once its instance is chosen. */
   upstreamFilter?(context: Context): FilterInit
   /** Fields of a constant route's action. */

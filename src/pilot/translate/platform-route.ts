@@ -1,5 +1,6 @@
 import { LuaConfigSchema } from '../../common/proto/gen/envoy/extensions/router/cluster_specifiers/lua/v3/lua_pb.js'
 import { RouteAction_ClusterNotFoundResponseCode } from '../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
+import { HeaderValueOption_HeaderAppendAction as Append } from '../../common/proto/gen/envoy/config/core/v3/base_pb.js'
 import { limits } from '../../mesh/matching.ts'
 import type { Exposure } from '../../mesh/records.ts'
 import type { Feature } from './feature.ts'
@@ -8,11 +9,32 @@ import { extension } from './proto.ts'
 /** The name of the cluster specifier, by which the embedded engine knows to run src/mesh/matching.ts in its place. */
 export const specifierName = (exposure: Exposure): string => `mesh.platform-route/${exposure}`
 
-/** Sends a request to the cluster of the most specific route that exists: src/mesh/matching.ts in Lua. */
+/** The name of the cluster that a simple host's requests go to. */
+const simpleCluster = 'x-mesh-route'
+
+/**
+ * Sends a request to the cluster of the most specific route that exists: src/mesh/matching.ts in Lua. A simple host has no route but that
+ * of its name, which takes no Lua: *measured* a twentieth of what a request costs.
+ */
 export const platformRoute: Feature = {
-  route: ({ exposure, cluster }) => ({
+  early: ({ listener: { exposure } }) => [
+    {
+      action: {
+        case: 'append',
+        value: {
+          header: { key: simpleCluster, value: `${exposure}/%REQ(:AUTHORITY)%` },
+          appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD,
+        },
+      },
+    },
+  ],
+  route: ({ exposure, to }) => ({
     clusterSpecifier:
-      cluster === undefined ? { case: 'clusterSpecifierPlugin', value: specifierName(exposure) } : { case: 'cluster', value: cluster },
+      to === 'simple'
+        ? { case: 'clusterHeader', value: simpleCluster }
+        : to === 'searched'
+          ? { case: 'clusterSpecifierPlugin', value: specifierName(exposure) }
+          : { case: 'cluster', value: to.cluster },
     clusterNotFoundResponseCode: RouteAction_ClusterNotFoundResponseCode.NOT_FOUND,
   }),
 }

@@ -5,6 +5,8 @@ import { onlyWhere, requestHeader, responseHeader } from './only-where.ts'
 import { packed } from './proto.ts'
 import type { TranslationSettings } from './settings.ts'
 
+const filterName = 'mesh.sticky-sessions'
+
 export type AppOf = (guid: string) => App | undefined
 
 /** With `"true"`, the label or annotation by which an app, or a route, asks that its sessions stick. */
@@ -64,10 +66,11 @@ export const stickySessions: Feature = {
     settings.stickySessions.for === 'none'
       ? undefined
       : onlyWhere(
-          'mesh.sticky-sessions',
+          filterName,
           responseHeader(sessionHeader),
           packed(LuaSchema, { defaultSourceCode: { specifier: { case: 'inlineString', value: lua } } }),
         ),
+  simple: ({ settings }) => (settings.stickySessions.for === 'none' ? undefined : filterName),
 }
 
 const lua = `${askedInLua}

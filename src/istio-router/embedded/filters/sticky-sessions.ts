@@ -6,6 +6,7 @@ const sessionHeader = 'x-mesh-session'
 /** Gives a session the cookie by which it comes back to its instance. In Envoy it is a Lua filter. */
 export const stickySessions: FilterType = {
   name: 'mesh.sticky-sessions',
+  onlyWhere: true,
   compile: () => ({
     response(headers, exchange) {
       const session = headers.get(sessionHeader)

@@ -37,6 +37,10 @@ export function compileClusters(specifier: Specifier, hash: HashPolicy | undefin
       const name = specifier.value
       return () => name
     }
+    case 'clusterHeader': {
+      const name = specifier.value.toLowerCase()
+      return ({ headers }) => headers.get(name)
+    }
     case 'weightedClusters':
       return weighted(specifier.value, hash, `${at}.weighted_clusters`)
     case 'clusterSpecifierPlugin': {

@@ -117,6 +117,7 @@ function compileAction(action: RouteAction, { match }: RouteMessage, { specifier
     action,
     {
       cluster: true,
+      cluster_header: true,
       weighted_clusters: true,
       cluster_specifier_plugin: true,
       cluster_not_found_response_code: true,

@@ -1,16 +1,15 @@
 import type { Resource } from '../../../common/xds/resources.ts'
 import type { Exposure } from '../../../mesh/records.ts'
 import type { Context } from '../feature.ts'
-import { exposures, RouteConfigurationMaker } from '../route-configuration.ts'
+import { exposures, mostSearched, RouteConfigurationMaker, type Named } from '../route-configuration.ts'
 import { shapeOf } from '../routing-shape.ts'
+import type { Naming } from './naming.ts'
 
 /** What stands in one route configuration, by host. */
-interface Parts {
+interface Parts extends Record<keyof Named, Set<string>> {
   exposure: Exposure
   /** Virtual hosts of hosts with rules, encoded. */
   ruled: Map<string, Uint8Array>
-  /** Hosts of the platform that would else fall to a wildcard host with rules. */
-  beneath: Set<string>
 }
 
 /** The route configurations: which hosts stand in which, and which of them have to be made anew. */
@@ -25,7 +24,7 @@ export class RouteConfigurations {
     this.#maker = new RouteConfigurationMaker(context)
     for (const exposure of exposures) {
       for (const name of shapeOf(context.settings).configurations(exposure))
-        this.#parts.set(name, { exposure, ruled: new Map(), beneath: new Set() })
+        this.#parts.set(name, { exposure, ruled: new Map(), beneath: new Set(), searched: new Set() })
     }
   }
 
@@ -53,13 +52,12 @@ export class RouteConfigurations {
     }
   }
 
-  /** Says whether a host without rules must be named, so that it does not fall to a wildcard host. */
-  name(exposure: Exposure, host: string, named: boolean): void {
-    for (const [name, { beneath }] of this.#of(exposure, host)) {
-      if (beneath.has(host) === named) continue
-      if (named) beneath.add(host)
-      else beneath.delete(host)
-      this.#stale.add(name)
+  /** Says how a host without rules is to stand there by name, if at all. */
+  name(exposure: Exposure, host: string, naming: Naming): void {
+    for (const [name, { beneath, searched }] of this.#of(exposure, host)) {
+      if (toggle(beneath, host, naming.beneath)) this.#stale.add(name)
+      const before = searched.size
+      if (toggle(searched, host, naming.searched) && Math.min(before, searched.size) <= mostSearched) this.#stale.add(name)
     }
   }
 
@@ -80,12 +78,16 @@ export class RouteConfigurations {
   }
 
   #make(name: string, ruled: ReadonlyMap<string, Uint8Array> = this.ruled(name)): Resource {
-    const { exposure, beneath } = this.#parts.get(name)!
-    return this.#maker.make(
-      name,
-      exposure,
-      [...ruled].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes),
-      [...beneath].sort(),
-    )
+    const parts = this.#parts.get(name)!
+    const virtualHosts = [...ruled].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes)
+    return this.#maker.make(name, parts.exposure, virtualHosts, parts)
   }
+}
+
+/** Puts a host in or takes it out; whether that changed anything. */
+function toggle(hosts: Set<string>, host: string, there: boolean): boolean {
+  if (hosts.has(host) === there) return false
+  if (there) hosts.add(host)
+  else hosts.delete(host)
+  return true
 }

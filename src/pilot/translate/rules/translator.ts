@@ -19,7 +19,6 @@ import { NamedHosts } from '../../rules/named-hosts.ts'
 import { rateLimitsFor } from '../../rules/rate-limits.ts'
 import { nowhere, ruleHostOf, type RuleHost } from '../../rules/rule-host.ts'
 import { unreachedBy } from '../../rules/reached.ts'
-import { routesOf } from '../../rules/services.ts'
 import { Tracker } from '../../rules/tracker.ts'
 import { virtualServicesFor } from '../../../mesh/rules/virtual-services.ts'
 import type { ClusterMaker } from '../cluster.ts'
@@ -32,6 +31,7 @@ import { sessionOf } from '../sticky-sessions.ts'
 import { traitsOf } from '../traits.ts'
 import { RouteConfigurations } from './configurations.ts'
 import { healthCheckOf } from '../health-checks.ts'
+import { namingOf, unnamed } from './naming.ts'
 import { virtualHostOf } from './virtual-host.ts'
 
 interface GatewayUnit {
@@ -157,8 +157,9 @@ export class RuleTranslator {
       if (unit.startsWith('resource ')) this.#judge(unit)
     })
     yield* inSlices(clusters, (name) => this.#makeCluster(name, update))
+    const hosts = this.#renamed(touched)
     for (const exposure of exposures)
-      this.#nameBeneath(exposure, before.get(exposure) === this.#wildcardsOf(exposure).join(' ') ? touched.routes.values() : undefined)
+      this.#name(exposure, before.get(exposure) === this.#wildcardsOf(exposure).join(' ') ? hosts : this.#routeHosts())
     update.changed.push(...this.#configurations.changed())
     return update
   }
@@ -201,7 +202,7 @@ export class RuleTranslator {
       if (host.startsWith('*.')) this.#wildcards.get(exposure)![made ? 'add' : 'delete'](host)
       this.#use(key, before?.clusters, made?.clusters, clusters)
       this.#configurations.set(exposure, host, made?.virtualHost)
-      if (!made !== !before) this.#nameBeneath(exposure, [host])
+      if (!made !== !before) this.#name(exposure, [host])
     } catch (error) {
       this.#fail(unit, { kind: 'route', key, reason: messageOf(error) }, rules ? sourcesOf(rules) : [])
     }
@@ -364,16 +365,21 @@ export class RuleTranslator {
     return [this.#clusterMaker.clusterOf({ ...traits, session, healthCheck }), endpoints]
   }
 
-  /** The platform's hosts beneath a wildcard host with rules are named, so that they win over it: those of `hosts`, or all. */
-  #nameBeneath(exposure: Exposure, hosts: Iterable<string> = this.#routeHosts()): void {
+  /** Names hosts of the platform in route configurations, or no longer. */
+  #name(exposure: Exposure, hosts: Iterable<string>): void {
     const wildcards = this.#wildcardsOf(exposure)
     for (const host of hosts) {
-      const named =
-        wildcards.some((wildcard) => isBeneath(host, wildcard)) &&
-        !this.#hosts.has(`${exposure}/${host}`) &&
-        routesOf(this.#model, host).some((route) => route.exposure === exposure)
-      this.#configurations.name(exposure, host, named)
+      const ruled = this.#hosts.has(`${exposure}/${host}`)
+      const naming = ruled ? unnamed : namingOf(this.#model, this.#context.settings, exposure, host, wildcards)
+      this.#configurations.name(exposure, host, naming)
     }
+  }
+
+  /** Hosts that may be named otherwise than before: of which a route changed, or an app. */
+  #renamed(touched: Touched): Set<string> {
+    const hosts = new Set(touched.routes.values())
+    for (const key of this.#named.renamed(touched)) hosts.add(this.#model.get('route', key)!.host)
+    return hosts
   }
 
   *#routeHosts(): Generator<string> {
@@ -388,8 +394,6 @@ export class RuleTranslator {
 const sourcesOf = ({ scopes, limits }: RuleHost): string[] => [
   ...new Set([...limits, ...scopes.flatMap(({ rules }) => rules ?? [])].map(({ source }) => source)),
 ]
-
-const isBeneath = (host: string, wildcard: string): boolean => host !== wildcard && host.endsWith(wildcard.slice(1))
 
 function clustersOf({ scopes }: RuleHost): Set<string> {
   const rules = scopes.flatMap(({ rules }) => rules ?? [])

@@ -18,7 +18,7 @@ export function virtualHostOf(rules: RuleHost, context: Context): Uint8Array {
   const { exposure, host, scopes } = rules
   const routes: Routes = scopes.flatMap((scope): Routes => [
     ...gateRoutes(scope.gate, scope.path),
-    ...(scope.rules ? ruledRoutes(scope, scope.rules, context) : constantRoutes(exposure, context, scope)),
+    ...(scope.rules ? ruledRoutes(scope, scope.rules, context) : constantRoutes(exposure, context, { cluster: scope.cluster }, scope.path)),
   ])
   // With and without the dot that a host may end in; ports are not looked at.
   const { settings } = context

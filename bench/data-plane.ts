@@ -5,7 +5,7 @@ import { nginx } from './data-plane/nginx.ts'
 import type { Backend, Proxy } from './data-plane/proxy.ts'
 import { staticEnvoy, staticEnvoyUntraced } from './data-plane/static-envoy.ts'
 import { Skipped, type Bound, type Context, type Part, type Table } from './part.ts'
-import { figure, ratio } from './stats.ts'
+import { figure, quantile, ratio } from './stats.ts'
 import { meshDomain, World } from './world/world.ts'
 
 const ours = { envoy: 'Envoy, by pilot', embedded: 'embedded engine' } as const
@@ -56,6 +56,29 @@ async function begin(start: (typeof others)[number], backend: Backend, proxies: 
 const nameOf = ({ protocol, connections, body }: Shape): string =>
   `${protocol}, ${connections === 'kept' ? 'kept connections' : 'a connection a request'}, ${body}`
 
+/** Turns of a second that a proxy has in a round with the shape that bounds are on; with others two. */
+const boundTurns = 8
+
+/** The median of each figure: a machine is not disturbed half of the time. */
+const typical = (turns: Measured[]): Measured => ({
+  cpu: quantile(
+    turns.map(({ cpu }) => cpu),
+    0.5,
+  ),
+  rate: quantile(
+    turns.map(({ rate }) => rate),
+    0.5,
+  ),
+  p50: quantile(
+    turns.map(({ p50 }) => p50),
+    0.5,
+  ),
+  p99: quantile(
+    turns.map(({ p99 }) => p99),
+    0.5,
+  ),
+})
+
 async function measure(proxies: Proxy[], { short, rounds, say }: Context): Promise<Rounds> {
   const measured: Rounds = new Map()
   const chosen = short
@@ -64,13 +87,18 @@ async function measure(proxies: Proxy[], { short, rounds, say }: Context): Promi
   for (let round = 0; round < rounds; round++) {
     for (const shape of chosen) {
       say(`round ${round + 1}: ${nameOf(shape)}`)
-      // In another order each time: whoever comes first finds the machine cooler.
-      for (const proxy of [...proxies.slice(round), ...proxies.slice(0, round)]) {
-        // Just-in-time compilers need a while, with the first shape above all.
-        if (round === 0) await load(proxy, shape, short || shape !== chosen[0] ? 1 : 3)
-        const of = measured.get(nameOf(shape)) ?? new Map<string, Measured[]>()
-        measured.set(nameOf(shape), of.set(proxy.name, [...(of.get(proxy.name) ?? []), await load(proxy, shape, 2)]))
+      // Just-in-time compilers need a while, with the first shape above all.
+      if (round === 0) for (const proxy of proxies) await load(proxy, shape, short || shape !== chosen[0] ? 1 : 3)
+      const turns = new Map<string, Measured[]>()
+      for (let turn = 0; turn < (shape === shapes[0] ? boundTurns : 2); turn++) {
+        // In another order each time, and back again: whoever comes first finds the machine cooler.
+        const order = [...proxies.slice(round), ...proxies.slice(0, round)]
+        for (const proxy of turn % 2 ? order.toReversed() : order)
+          turns.set(proxy.name, [...(turns.get(proxy.name) ?? []), await load(proxy, shape, 1)])
       }
+      const of = measured.get(nameOf(shape)) ?? new Map<string, Measured[]>()
+      for (const [name, those] of turns) of.set(name, [...(of.get(name) ?? []), typical(those)])
+      measured.set(nameOf(shape), of)
     }
   }
   return measured

@@ -7,27 +7,34 @@ import { parts } from './parts.ts'
 import { save } from './save.ts'
 import { boundText, held, tableText } from './text.ts'
 
+const usage = `Measures what docs/benchmarks.md shows; needs a machine with nothing else to do.
+
+  npm run bench [-- PART…] [--short] [--rounds N] [--sizes N,…] [--json] [--save]
+
+  PART         ${parts.map(({ name, summary }) => `${name.padEnd(14)}${summary}`).join('\n               ')}
+  --short      minutes in place of an hour, as CI runs it
+  --rounds N   interleaved rounds (3)
+  --sizes N,…  numbers of routes in place of a part's own
+  --json       one JSON object on standard output in place of text
+  --save       writes the results into docs/benchmarks.md and its plots
+
+  npm run bench -- propagation --sizes 1000,10000`
+
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
   options: {
-    /** One JSON object on standard output in place of text. */
+    help: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
-    /** The form for CI. */
     short: { type: 'boolean', default: false },
-    /** Interleaved rounds; 3. */
     rounds: { type: 'string', default: '3' },
-    /** Numbers of routes, by comma, in place of a part's own. */
     sizes: { type: 'string' },
-    /** Writes the results into docs/benchmarks.md and its plots. */
     save: { type: 'boolean', default: false },
   },
 })
 const unknown = names.filter((name) => !parts.some((part) => part.name === name))
-if (unknown.length) {
-  console.error(
-    `No part is called ${unknown.join(', ')}. There are:\n${parts.map(({ name, summary }) => `  ${name.padEnd(14)}${summary}`).join('\n')}`,
-  )
-  process.exit(2)
+if (options.help || unknown.length) {
+  console.log(unknown.length ? `There is no part ${unknown.join(', ')}.\n\n${usage}` : usage)
+  process.exit(options.help ? 0 : 2)
 }
 
 const began = new Date()

@@ -8,23 +8,36 @@ import type { Phase, Times } from './phases/phase.ts'
 import { DistortedScene, RealScene, type Scene } from './scene.ts'
 import type { Tally } from './support/load.ts'
 
+const usage = `Kills, stops and deceives every part of a mesh under load, and counts requests that failed or went to a wrong app.
+
+  npm run faults [-- --short] [--only TEXT,…] [--engines NAME,…] [--apps N] [--rate N] [--routers N] [--keep]
+
+  --short          shorter faults, as CI runs it
+  --only TEXT,…    phases whose name contains one of these; also such as are not in the short form
+  --engines NAME,… embedded, envoy, or both (both, where there is an Envoy)
+  --apps N         apps, of three instances each (80; with --short 60)
+  --rate N         requests a second and engine (200)
+  --routers N      routers of each engine (2)
+  --keep           keeps the folder with logs
+
+  npm run faults -- --only pilot,copilot --engines envoy`
+
 const { values: options } = parseArgs({
   options: {
+    help: { type: 'boolean', default: false },
     short: { type: 'boolean', default: false },
-    /** Phases whose name contains one of these, by comma; also such as are not in the short form. */
     only: { type: 'string', default: '' },
-    /** Apps, of three instances each. */
     apps: { type: 'string' },
-    /** Requests a second and engine. */
     rate: { type: 'string', default: '200' },
-    /** Routers of each engine. */
     routers: { type: 'string', default: '2' },
-    /** Engines, by comma. */
     engines: { type: 'string', default: envoyAbsent ? 'embedded' : 'embedded,envoy' },
-    /** Keeps the folder with logs. */
     keep: { type: 'boolean', default: false },
   },
 })
+if (options.help) {
+  console.log(usage)
+  process.exit(0)
+}
 const { short } = options
 const times: Times = short
   ? { away: 2_000, paused: 4_000, lying: 3_000, minutes: 3_000, apps: 12 }

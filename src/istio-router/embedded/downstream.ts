@@ -39,8 +39,8 @@ export interface RequestHead {
 /** The client's side of one exchange, of HTTP/1.1 or HTTP/2. */
 export interface Downstream {
   informational(status: number, headers: string[]): void
-  /** Begins the response; `ended` if nothing follows. */
-  respond(status: number, headers: Headers, ended: boolean): void
+  /** Begins the response; `whole` is its body where all of it is known, and nothing follows. */
+  respond(status: number, headers: Headers, whole: Buffer | undefined): void
   /** Copies the chunk. False asks to wait for `exchange.resume()`. */
   write(chunk: Buffer): boolean
   end(trailers: string[]): void

@@ -200,26 +200,22 @@ export class Exchange {
       return
     }
     const reply = makeReply(this, status, text, headers, grpcStatus)
-    const body = this.method === 'HEAD' ? '' : reply.body
     this.#forward?.stop()
-    this.respond(reply.status, reply.headers, body.length === 0)
-    if (body.length === 0) return
-    this.write(typeof body === 'string' ? Buffer.from(body) : body)
-    this.end([])
+    this.respond(reply.status, reply.headers, Buffer.from(this.method === 'HEAD' ? '' : reply.body))
   }
 
   informational(status: number, headers: string[]): void {
     this.#downstream.informational(status, headers)
   }
 
-  /** Begins the response; `ended` if it is whole with its head. */
-  respond(status: number, headers: Headers, ended: boolean): void {
+  /** Begins the response; `whole` is its body where all of it is known. */
+  respond(status: number, headers: Headers, whole: Buffer | undefined): void {
     this.#state = 'response'
     this.#responseAt = this.#lastActivity = performance.now()
     this.status = status
     this.#mutateResponse(headers)
     try {
-      this.#downstream.respond(status, headers, ended)
+      this.#downstream.respond(status, headers, whole)
     } catch (error) {
       // What Node does not write, as a rule's field with a control character, ends this exchange alone.
       this.detail = 'response_cannot_be_written'
@@ -227,7 +223,9 @@ export class Exchange {
       this.#breakOff()
       return
     }
-    if (ended) this.#finish()
+    if (!whole) return
+    this.bytesSent += whole.length
+    this.#finish()
   }
 
   /** False asks to wait for `resume`. */

@@ -98,7 +98,7 @@ export class Forward implements AttemptEvents {
     headers.removeWhere(isHopByHop)
     if (status === 204) headers.remove('content-length')
     for (const filter of this.#exchange.manager.config.chain.upstream) filter.response?.(headers, this.#exchange)
-    this.#exchange.respond(status, headers, ended)
+    this.#exchange.respond(status, headers, ended ? Buffer.alloc(0) : undefined)
     return true
   }
 

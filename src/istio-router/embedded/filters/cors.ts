@@ -47,7 +47,7 @@ export const cors: FilterType = {
         exchange.respond(
           200,
           new Headers([...(matches ? ['access-control-allow-origin', origin, ...preflight] : []), 'content-length', '0']),
-          true,
+          Buffer.alloc(0),
         )
         return false
       },

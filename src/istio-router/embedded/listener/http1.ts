@@ -167,20 +167,24 @@ class Http1Downstream implements Downstream {
     socket.write(rawHead(status, headers), 'latin1')
   }
 
-  respond(status: number, headers: Headers, ended: boolean): void {
+  respond(status: number, headers: Headers, whole: Buffer | undefined): void {
     const response = this.#response
     if (this.#close || this.#manager.draining) headers.set('connection', 'close')
-    response.writeHead(status, this.#writable(status, headers, ended))
-    if (ended) this.#end()
-    else this.#body.begin()
+    response.writeHead(status, this.#writable(status, headers, whole !== undefined))
+    if (!whole) {
+      this.#body.begin()
+      return
+    }
+    this.#leaveRequest()
+    response.end(whole.toString('latin1'), 'latin1')
   }
 
   /**
    * The fields as Node can write them: behind a length it takes `Content-Disposition` for UTF-8, which file names may be or not, and where
    * the body does not come in chunks it refuses `Trailer`, which then says nothing.
    */
-  #writable(status: number, headers: Headers, ended: boolean): string[] {
-    const sized = ended || status === 204 || status === 304 || this.#request.method === 'HEAD' || headers.has('content-length')
+  #writable(status: number, headers: Headers, whole: boolean): string[] {
+    const sized = whole || status === 204 || status === 304 || this.#request.method === 'HEAD' || headers.has('content-length')
     if (sized && headers.has('trailer')) headers.remove('trailer')
     if (!headers.has('content-disposition')) return headers.list
     const disposition = headers.all('content-disposition')
@@ -197,7 +201,8 @@ class Http1Downstream implements Downstream {
       this.#body.flush()
       this.#response.addTrailers(pairs(trailers))
     }
-    this.#end()
+    this.#leaveRequest()
+    this.#body.end()
   }
 
   upgrade(headers: Headers): Duplex {
@@ -213,18 +218,13 @@ class Http1Downstream implements Downstream {
     this.#request.socket.destroy()
   }
 
-  #end(): void {
-    const request = this.#request
-    if (!request.complete) this.#dropRest()
-    this.#body.end()
-  }
-
   /**
-   * The rest of the request is read and dropped, but not for ever. A connection that is to end with this response is ended on our side
+   * The rest of the request, if any, is read and dropped, but not for ever. A connection that is to end with this response is ended on our side
    * alone until then: closed whole, it would be reset by what is on its way, and the response be lost.
    */
-  #dropRest(): void {
+  #leaveRequest(): void {
     const request = this.#request
+    if (request.complete) return
     const { socket } = request
     const isLast = !this.#response.shouldKeepAlive
     const timer = setTimeout(() => socket.destroy(), lingerTime)

@@ -89,14 +89,16 @@ class Http2Downstream implements Downstream {
     if (!this.#stream.headersSent && !this.#stream.closed) this.#stream.additionalHeaders({ ...fieldsOf(headers), ':status': status })
   }
 
-  respond(status: number, headers: Headers, ended: boolean): void {
+  respond(status: number, headers: Headers, whole: Buffer | undefined): void {
     if (this.#stream.closed) return
-    if (!ended) this.#stream.on('wantTrailers', () => this.#sendTrailers())
+    if (!whole) this.#stream.on('wantTrailers', () => this.#sendTrailers())
     headers.removeWhere(isHopByHop)
     // Node writes no status above 599, which clients take for a 5xx (RFC 9110 §15).
     const written = status > 599 ? 502 : status
-    this.#stream.respond({ ...fieldsOf(headers.list), ':status': written }, { endStream: ended, waitForTrailers: !ended })
-    if (ended) this.#ignoreRest()
+    this.#stream.respond({ ...fieldsOf(headers.list), ':status': written }, { endStream: whole?.length === 0, waitForTrailers: !whole })
+    if (!whole) return
+    if (whole.length > 0) this.#stream.end(whole)
+    this.#ignoreRest()
   }
 
   write(chunk: Buffer): boolean {

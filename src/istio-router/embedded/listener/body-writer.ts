@@ -81,6 +81,12 @@ export class BodyWriter {
     else this.flush()
   }
 
+  /** Ends the body when this turn is over, with those of others: a client of several connections wakes once for them. */
+  endWithTurn(): void {
+    this.#ended = true
+    setImmediate(end, this)
+  }
+
   /** Ends the body. A small one goes with its head in one write, as text, which as a buffer takes a list of two. */
   end(): void {
     this.#ended = true
@@ -103,5 +109,6 @@ function keep(block: Buffer): void {
 
 const settle = (writer: BodyWriter): void => writer.settle()
 const flush = (writer: BodyWriter): void => writer.flush()
+const end = (writer: BodyWriter): void => writer.end()
 
 type Target = Writable & { flushHeaders?(): void }

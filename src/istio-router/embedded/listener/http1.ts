@@ -134,7 +134,8 @@ export class Http1Server {
     this.#manager.shared.metrics.requests[4]!++
     if (socket.writable && !socket._httpMessage?.headersSent)
       socket.write(`HTTP/1.1 ${refusals[code ?? ''] ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
-    socket.destroySoon()
+    // A response that ends with this turn leaves before.
+    setImmediate(() => socket.destroySoon())
   }
 }
 
@@ -202,7 +203,7 @@ class Http1Downstream implements Downstream {
       this.#response.addTrailers(pairs(trailers))
     }
     this.#leaveRequest()
-    this.#body.end()
+    this.#body.endWithTurn()
   }
 
   upgrade(headers: Headers): Duplex {

@@ -123,15 +123,12 @@ export class Http1Connection implements ResponseEvents {
     this.#served++
     turn.head = head
     this.#reader.begin(request.method, request.upgrade !== undefined)
-    if (!request.body || request.expectContinue) {
-      socket.write(head.text, 'latin1')
-      return
-    }
-    // The head leaves in one piece with what is there of the body.
+    // The head leaves in one piece with what is there of the body, and when all that has come is read: a peer of several connections, whose
+    // requests then come together, wakes once for them.
     socket.cork()
     socket.write(head.text, 'latin1')
-    this.#sendBody(turn)
-    process.nextTick(() => socket.uncork())
+    if (request.body && !request.expectContinue) this.#sendBody(turn)
+    setImmediate(uncork, socket)
   }
 
   #sendBody(turn: Turn): void {
@@ -249,6 +246,8 @@ class Turn implements Attempt {
     if (this.#connection.carries(this)) this.#connection.resume()
   }
 }
+
+const uncork = (socket: Socket): void => socket.uncork()
 
 function failureOf(error: Error, sent: boolean): Failure {
   return { flag: error instanceof BadResponse ? 'UPE' : sent ? 'UC' : 'UF', unsent: !sent, detail: error.message }

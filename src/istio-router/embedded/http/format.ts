@@ -93,15 +93,18 @@ function compileString(text: string, omitEmpty: boolean): Writer {
     const missing = omitEmpty ? undefined : 'null'
     return (exchange) => {
       const value = only(exchange)
-      return value === undefined ? missing : typeof value === 'number' ? String(value) : JSON.stringify(value)
+      return value === undefined ? missing : typeof value === 'number' ? String(value) : typeof value === 'string' ? quoted(value) : JSON.stringify(value)
     }
   }
   const write = compileText(text, omitEmpty ? '' : '-')
   return (exchange) => {
     const value = write(exchange)
-    return omitEmpty && value === '' ? undefined : JSON.stringify(value)
+    return omitEmpty && value === '' ? undefined : quoted(value)
   }
 }
+
+/** A text in JSON. Most need no escapes, and to see so costs less than `JSON.stringify`. */
+const quoted = (text: string): string => (/^[ !#-[\]-~]*$/.test(text) ? `"${text}"` : JSON.stringify(text))
 
 function textOf(value: FieldValue, empty: string): string {
   return value === undefined ? empty : typeof value === 'string' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value)
@@ -266,9 +269,23 @@ function grpcStatus(exchange: Logged): FieldValue {
   return status === undefined ? undefined : Number(status)
 }
 
+/** The second that was last written, and how. */
+let second = NaN
+let untilSecond = ''
+
+/** As `Date`'s `toISOString`, which is slow, but called once a second. */
+function isoTime(time: number): string {
+  const current = Math.floor(time / 1000)
+  if (current !== second) {
+    second = current
+    untilSecond = new Date(time).toISOString().slice(0, -4)
+  }
+  return `${untilSecond}${String(time - 1000 * current).padStart(3, '0')}Z`
+}
+
 /** `%s` seconds since 1970, `%3f` milliseconds and so on, and the parts of a UTC date; without a format RFC 3339 with milliseconds. */
 function startTime(format: string): Field {
-  if (format === '') return (exchange) => new Date(exchange.startedAt).toISOString()
+  if (format === '') return (exchange) => isoTime(exchange.startedAt)
   if (format === '%s%3f') return (exchange) => String(exchange.startedAt)
   const known = /%(?:[sYmdHMSTF]|[1-9]f)/g
   if (format.replaceAll(known, '').includes('%')) throw new Unsupported(`%START_TIME(${format})%`)

@@ -93,7 +93,13 @@ function compileString(text: string, omitEmpty: boolean): Writer {
     const missing = omitEmpty ? undefined : 'null'
     return (exchange) => {
       const value = only(exchange)
-      return value === undefined ? missing : typeof value === 'number' ? String(value) : typeof value === 'string' ? quoted(value) : JSON.stringify(value)
+      return value === undefined
+        ? missing
+        : typeof value === 'number'
+          ? String(value)
+          : typeof value === 'string'
+            ? quoted(value)
+            : JSON.stringify(value)
     }
   }
   const write = compileText(text, omitEmpty ? '' : '-')

@@ -82,6 +82,15 @@ test('a host with rules stands there for them alone, one beneath a wildcard with
   t.end()
 })
 
+test('a host that goes as a wildcard gets rules is no longer named', (t) => {
+  const { apply, searched } = translation()
+  const withPath = route('h', [toApp], { path: '/x' })
+  apply(withPath, route('*.f', [toApp]))
+  apply(gone(withPath), resource('VirtualService', 'f', { hosts: ['*.f'], http: [{ directResponse: { status: 418 } }] }))
+  t.equal(searched(), undefined)
+  t.end()
+})
+
 test('where too many hosts are not simple, all are searched for, and one more changes nothing', (t) => {
   const { apply, made, searched, simple } = translation()
   const withPath = (n: number): Change => route(`h${n}`, [toApp], { path: '/x' })

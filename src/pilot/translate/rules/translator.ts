@@ -158,8 +158,10 @@ export class RuleTranslator {
     })
     yield* inSlices(clusters, (name) => this.#makeCluster(name, update))
     const hosts = this.#renamed(touched)
-    for (const exposure of exposures)
-      this.#name(exposure, before.get(exposure) === this.#wildcardsOf(exposure).join(' ') ? hosts : this.#routeHosts())
+    for (const exposure of exposures) {
+      this.#name(exposure, hosts)
+      if (before.get(exposure) !== this.#wildcardsOf(exposure).join(' ')) this.#name(exposure, this.#routeHosts())
+    }
     update.changed.push(...this.#configurations.changed())
     return update
   }

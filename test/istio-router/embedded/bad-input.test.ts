@@ -122,6 +122,9 @@ test('HTTP/2 requests are held to the same rules', async (t) => {
   t.equal(await status({}), 200)
   t.equal(await status({ host: 'other.test' }), 400)
   t.equal(await status({ ':path': '/%00' }), 400)
+  const { headers } = await askHttp2(session, { ':path': '/?\xff', ':authority': host })
+  t.equal(headers[':status'], 400)
+  t.notOk('x-vcap-request-id' in headers, 'the app has not been asked')
   t.equal(await status(Object.fromEntries(Array.from({ length: 205 }, (_, i) => [`x${i}`, 'y']))), 431)
   const unended = async (headers: Record<string, string>) =>
     new Promise((resolve) => session.request(headers).on('response', (answer) => resolve(answer[':status'])))

@@ -61,7 +61,7 @@ export function readHead(
   if (method === 'CONNECT' && !tunnel) fault ??= faults.connect
   if (!methods.has(method)) fault ??= faults.method
   if (!authorityPattern.test(authority) || (host !== undefined && host !== authority)) fault ??= faults.host
-  if (!target.startsWith('/') && target !== '*') fault ??= faults.target
+  if (!/^(\/[!-~]*|\*)$/.test(target)) fault ??= faults.target
   if (tunnel && !list.includes('sec-websocket-key')) list.push('sec-websocket-key', randomBytes(16).toString('base64'))
 
   let trailers: string[] = []

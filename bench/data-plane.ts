@@ -36,7 +36,7 @@ export const dataPlane: Part = {
       const backend = await world.backend(0)
       for (const start of others) await begin(start, backend, proxies, notes)
       const rounds = await measure(proxies, context)
-      return { tables: [...rounds].map(([shape, of]) => table(shape, of)), plots: [], bounds: bounds(rounds, routes), notes }
+      return { tables: [...rounds].map(([shape, measured]) => table(shape, measured)), plots: [], bounds: bounds(rounds, routes), notes }
     } finally {
       await Promise.all(proxies.map((proxy) => proxy.stop()))
       await world.stop()
@@ -60,24 +60,13 @@ const nameOf = ({ protocol, connections, body }: Shape): string =>
 const boundTurns = 8
 
 /** The median of each figure: a machine is not disturbed half of the time. */
-const typical = (turns: Measured[]): Measured => ({
-  cpu: quantile(
-    turns.map(({ cpu }) => cpu),
-    0.5,
-  ),
-  rate: quantile(
-    turns.map(({ rate }) => rate),
-    0.5,
-  ),
-  p50: quantile(
-    turns.map(({ p50 }) => p50),
-    0.5,
-  ),
-  p99: quantile(
-    turns.map(({ p99 }) => p99),
-    0.5,
-  ),
-})
+function typical(turns: Measured[]): Measured {
+  const median = (name: keyof Measured): number => quantile(of(turns, name), 0.5)
+  return { cpu: median('cpu'), rate: median('rate'), p50: median('p50'), p99: median('p99') }
+}
+
+/** One figure of each. */
+const of = (measured: Measured[], name: keyof Measured): number[] => measured.map((one) => one[name])
 
 async function measure(proxies: Proxy[], { short, rounds, say }: Context): Promise<Rounds> {
   const measured: Rounds = new Map()
@@ -96,40 +85,28 @@ async function measure(proxies: Proxy[], { short, rounds, say }: Context): Promi
         for (const proxy of turn % 2 ? order.toReversed() : order)
           turns.set(proxy.name, [...(turns.get(proxy.name) ?? []), await load(proxy, shape, 1)])
       }
-      const of = measured.get(nameOf(shape)) ?? new Map<string, Measured[]>()
-      for (const [name, those] of turns) of.set(name, [...(of.get(name) ?? []), typical(those)])
-      measured.set(nameOf(shape), of)
+      const ofShape = measured.get(nameOf(shape)) ?? new Map<string, Measured[]>()
+      for (const [name, those] of turns) ofShape.set(name, [...(ofShape.get(name) ?? []), typical(those)])
+      measured.set(nameOf(shape), ofShape)
     }
   }
   return measured
 }
 
-function table(shape: string, of: Map<string, Measured[]>): Table {
-  const rows = [...of].map(([name, rounds]) => [
+function table(shape: string, measured: Map<string, Measured[]>): Table {
+  const rows = [...measured].map(([name, rounds]) => [
     name,
-    figure(
-      rounds.map(({ cpu }) => cpu),
-      'µs',
-    ),
-    figure(
-      rounds.map(({ rate }) => rate),
-      '/s',
-    ),
-    figure(
-      rounds.map(({ p50 }) => p50),
-      'ms',
-    ),
-    figure(
-      rounds.map(({ p99 }) => p99),
-      'ms',
-    ),
+    figure(of(rounds, 'cpu'), 'µs'),
+    figure(of(rounds, 'rate'), '/s'),
+    figure(of(rounds, 'p50'), 'ms'),
+    figure(of(rounds, 'p99'), 'ms'),
   ])
   return { title: shape, columns: ['proxy', 'CPU a request', 'requests', 'p50', 'p99'], rows }
 }
 
 function bounds(rounds: Rounds, routes: number): Bound[] {
-  const of = rounds.get(nameOf(shapes[0]!))!
-  const cpu = (name: string): number[] | undefined => of.get(name)?.map((measured) => measured.cpu)
+  const measured = rounds.get(nameOf(shapes[0]!))!
+  const cpu = (name: string): number[] | undefined => measured.get(name)?.map((one) => one.cpu)
   const over = (ours: string, other: string, limit: number): Bound[] => {
     const [mine, theirs] = [cpu(ours), cpu(other)]
     return mine && theirs

@@ -147,8 +147,8 @@ export class RouteConfigurationMaker {
   }
 }
 
-/** A host may end in a dot. */
-const domainsOf = (hosts: string[]): string[] => hosts.flatMap((host) => [host, `${host}.`])
+/** Hosts with and without the dot that a host may end in; ports are not looked at. */
+export const domainsOf = (hosts: string[]): string[] => hosts.flatMap((host) => [host, `${host}.`])
 
 const virtualHost = (init: MessageInitShape<typeof VirtualHostSchema>): Uint8Array =>
   toBinary(VirtualHostSchema, create(VirtualHostSchema, init))

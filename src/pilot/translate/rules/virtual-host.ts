@@ -6,7 +6,7 @@ import {
 } from '../../../common/proto/gen/envoy/config/route/v3/route_components_pb.js'
 import type { HttpRule, RuleHost, Scope } from '../../rules/rule-host.ts'
 import { together, type Context } from '../feature.ts'
-import { constantRoutes } from '../route-configuration.ts'
+import { constantRoutes, domainsOf } from '../route-configuration.ts'
 import { gateRoutes } from './gate.ts'
 import { filterOf, type MatchContext, type MatchInit, type RouteInit } from './feature.ts'
 import { ruleFeatures } from './features.ts'
@@ -20,7 +20,6 @@ export function virtualHostOf(rules: RuleHost, context: Context): Uint8Array {
     ...gateRoutes(scope.gate, scope.path),
     ...(scope.rules ? ruledRoutes(scope, scope.rules, context) : constantRoutes(exposure, context, { cluster: scope.cluster }, scope.path)),
   ])
-  // With and without the dot that a host may end in; ports are not looked at.
   const { settings } = context
   const typedPerFilterConfig = Object.fromEntries(
     ruleFeatures.flatMap((feature) => {
@@ -32,7 +31,7 @@ export function virtualHostOf(rules: RuleHost, context: Context): Uint8Array {
   const fields = together(ruleFeatures.flatMap((feature) => feature.host?.(rules, settings) ?? []))
   return toBinary(
     VirtualHostSchema,
-    create(VirtualHostSchema, { name: host, domains: [host, `${host}.`], routes, typedPerFilterConfig, ...fields }),
+    create(VirtualHostSchema, { name: host, domains: domainsOf([host]), routes, typedPerFilterConfig, ...fields }),
   )
 }
 

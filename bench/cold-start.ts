@@ -13,7 +13,7 @@ const stageNames = ['platform read', 'in copilot', 'in pilot', 'router serves'] 
 /** From nothing: pilot and a router alone, copilot having everything; and every program at once. */
 interface Measured {
   all: Stages[]
-  pilot: { serves: number; memory: number; cpu: Record<string, number> }[]
+  pilot: { serves: number; loaded: number; memory: number; cpu: Record<string, number> }[]
 }
 
 /** From empty programs to a router that serves every route. */
@@ -50,11 +50,14 @@ async function measure(world: World, router: Router, { all, pilot }: Measured, {
   await world.wipe([world.programs.pilot, router.program])
   const began = performance.now()
   for (const program of [world.programs.pilot, router.program]) program.start()
+  const since = (): number => (performance.now() - began) / 1000
   await world.whole(router)
-  const serves = (performance.now() - began) / 1000
+  const serves = since()
   const processes = world.processes([router])
   const cpu = Object.fromEntries(Object.entries(processes).map(([name, pids]) => [name, usageOf(pids).cpu / 1000]))
-  pilot.push({ serves, memory: residentMemory(processes['pilot']!, 'VmHWM'), cpu })
+  const memory = residentMemory(processes['pilot']!, 'VmHWM')
+  await world.loaded(router)
+  pilot.push({ serves, loaded: since(), memory, cpu })
 }
 
 async function stagesOf(world: World, router: Router): Promise<Stages> {
@@ -109,7 +112,15 @@ function allTable(measured: Map<EngineName, Measured>, routes: number): Table {
 }
 
 function pilotTable(measured: Map<EngineName, Measured>, routes: number): Table {
-  const columns = ['pilot, its peak memory', 'router serves', 'CPU of pilot', 'of the agent', 'of Envoy', 'of the embedded router']
+  const columns = [
+    'pilot, its peak memory',
+    'router serves',
+    'has all',
+    'CPU of pilot',
+    'of the agent',
+    'of Envoy',
+    'of the embedded router',
+  ]
   const names = ['pilot', 'router (agent)', 'router (Envoy)', 'router (embedded)']
   const rows = [...measured].map(([engine, { pilot }]) => [
     engine,
@@ -119,6 +130,10 @@ function pilotTable(measured: Map<EngineName, Measured>, routes: number): Table 
     ),
     figure(
       pilot.map(({ serves }) => serves),
+      's',
+    ),
+    figure(
+      pilot.map(({ loaded }) => loaded),
       's',
     ),
     ...names.map((name) =>

@@ -8,7 +8,7 @@ import { World } from './world/world.ts'
 interface Return {
   /** Seconds until every neighbour is connected again and every router serves. */
   seconds: number
-  /** What each process used from the kill until then; of the one that came back since its start. */
+  /** What each process used from the kill until then, and until Envoy has all; of the one that came back since its start. */
   used: Record<string, Usage>
 }
 
@@ -57,6 +57,7 @@ async function comeBack(world: World, program: Program): Promise<Return> {
   program.start()
   await settled(world)
   const seconds = (performance.now() - began) / 1000
+  await Promise.all(world.routers.map((router) => world.loaded(router)))
   const after = usage(world)
   const zero = { cpu: 0, read: 0, written: 0 }
   const same = (name: string): boolean => pids[name]!.join() === world.processes()[name]!.join()

@@ -119,6 +119,7 @@ export class World {
     for (const program of this.all) program.start()
     await Promise.all(this.all.map((program) => eventually(() => program.lives(), 600_000)))
     await Promise.all(this.routers.map((router) => this.whole(router)))
+    await Promise.all(this.routers.map((router) => this.loaded(router)))
   }
 
   /** Ends programs, which then know nothing of before: copilot's store and a router's copy on disk are removed. */
@@ -130,10 +131,17 @@ export class World {
         rmSync(join(folder, file), { recursive: true })
   }
 
-  /** Waits until a router answers the first, the last and a hundred other routes. */
+  /** Waits until a router answers the last, the first and a hundred other routes. */
   async whole({ http }: Router, limit = 1_200_000): Promise<void> {
     const step = Math.max(1, Math.floor(this.routes / 100))
-    for (let n = this.routes - 1; n >= 0; n -= step) await eventually(async () => (await this.ask(http, `app-${n}`)).status === 200, limit)
+    const answers = (n: number): Promise<unknown> => eventually(async () => (await this.ask(http, `app-${n}`)).status === 200, limit)
+    await answers(this.routes - 1)
+    await Promise.all([...Array(Math.ceil(this.routes / step)).keys()].map((nth) => answers(this.routes - 1 - nth * step)))
+  }
+
+  /** Waits until a router's Envoy has been given what it serves without it, too. */
+  async loaded({ program }: Router): Promise<void> {
+    await eventually(async () => (await program.condition()).conditions['engine']!['loading'] === undefined, 600_000)
   }
 
   /** One request to a router over a connection that is kept. */

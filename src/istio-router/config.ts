@@ -111,6 +111,12 @@ export const RouterConfig = Type.Object(
           default: 100_000,
           description: 'Downstream connections at most; further ones are closed',
         }),
+        loadAtOnce: Type.Integer({
+          minimum: 0,
+          default: 2_000,
+          description:
+            'Hosts up to which a starting Envoy gets the clusters of all before it opens its ports. Where there are more it opens them at once, and gets those of a host when a request asks for it, or soon after',
+        }),
         logLevel: Type.Enum(['trace', 'debug', 'info', 'warning', 'error', 'critical'], {
           default: 'warning',
           description: "Least severe level of Envoy's own log",

@@ -47,8 +47,8 @@ function prefixes(path: string): string[] {
   return found
 }
 
-/** `a.b.c` → `*.b.c`, `*.c`. */
-function wildcards(host: string): string[] {
+/** The wildcards whose routes can answer a host, the closest first: `a.b.c` → `*.b.c`, `*.c`. */
+export function wildcards(host: string): string[] {
   const labels = host.split('.')
   const first = Math.max(1, labels.length - limits.labels)
   return labels.slice(first).map((_label, position) => `*.${labels.slice(first + position).join('.')}`)

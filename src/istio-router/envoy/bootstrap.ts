@@ -1,3 +1,4 @@
+import { loading } from '../../common/xds/loading.ts'
 import type { RouterConfig } from '../config.ts'
 
 export interface Sockets {
@@ -7,6 +8,8 @@ export interface Sockets {
   admin: string
   /** Where the agent tells Envoy the addresses of instances that requests name. */
   instances: string
+  /** Where Envoy asks the agent for hosts that it was not given yet. */
+  hosts: string
   /** The pipe that Envoy writes its outlier events to. */
   outliers: string
 }
@@ -51,14 +54,8 @@ export function bootstrap({ name, envoy }: Pick<RouterConfig, 'name' | 'envoy'>,
             },
           },
         },
-        {
-          name: 'instances',
-          connect_timeout: '1s',
-          load_assignment: {
-            cluster_name: 'instances',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: sockets.instances } } } }] }],
-          },
-        },
+        asked('instances', sockets.instances),
+        asked(loading.cluster, sockets.hosts),
       ],
     },
     layered_runtime: {
@@ -90,3 +87,11 @@ export function bootstrap({ name, envoy }: Pick<RouterConfig, 'name' | 'envoy'>,
     },
   }
 }
+
+/** What filters ask the agent: as many requests at a time as there may be, over some connections. */
+const asked = (name: string, path: string) => ({
+  name,
+  connect_timeout: '1s',
+  circuit_breakers: { thresholds: [{ max_connections: 1_024, max_pending_requests: 4_294_967_295, max_requests: 4_294_967_295 }] },
+  load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path } } } }] }] },
+})

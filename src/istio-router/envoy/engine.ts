@@ -9,7 +9,7 @@ import type { Condition } from '../../common/health.ts'
 import type { Logger } from '../../common/log.ts'
 import { messageOf } from '../../common/problem.ts'
 import { ResourceCache } from '../../common/xds/cache.ts'
-import type { Refusal, ResourceUpdate } from '../../common/xds/resources.ts'
+import { typeUrls, type Refusal, type ResourceUpdate } from '../../common/xds/resources.ts'
 import { DeltaServer } from '../../common/xds/server.ts'
 import type { RouterConfig } from '../config.ts'
 import { Ejections } from '../ejections.ts'
@@ -18,9 +18,11 @@ import { Admin } from './admin.ts'
 import { findEnvoy } from './binary.ts'
 import { bootstrap } from './bootstrap.ts'
 import { LastGood } from './last-good.ts'
-import { InstanceServer } from './instances.ts'
+import { instances } from './instances.ts'
+import { hosts, Loading, unmarked } from './loading.ts'
 import { OutlierLog } from './outlier-log.ts'
 import { EnvoyProcess } from './process.ts'
+import { SocketServer } from './socket-server.ts'
 
 export interface EnvoyEngineOptions {
   config: Pick<RouterConfig, 'name' | 'envoy'>
@@ -39,7 +41,8 @@ export class EnvoyEngine implements Engine {
   readonly #good = new LastGood(this.#cache)
   readonly #stop = new AbortController()
   readonly #server: DeltaServer
-  readonly #instances = new InstanceServer((typeUrl, name) => this.#cache.get(typeUrl, name))
+  readonly #loading: Loading
+  readonly #answers: { instances: SocketServer; hosts: SocketServer }
   readonly #ejections: Ejections
   readonly #outliers: OutlierLog
   #listeners: (refusals: Refusal[]) => void = () => {}
@@ -56,20 +59,22 @@ export class EnvoyEngine implements Engine {
       log: options.log,
       metrics: options.metrics,
       onRefused: (_client, refusals) => this.#refused(refusals),
+      onAcknowledged: (_client, resources) =>
+        this.#loading.answered(resources.filter(({ typeUrl }) => typeUrl === typeUrls.endpoint).map(({ name }) => name)),
     })
+    this.#loading = new Loading({
+      cache: this.#cache,
+      atOnce: options.config.envoy.loadAtOnce,
+      give: async (update) => this.#late(await this.#give(update)),
+    })
+    this.#answers = {
+      instances: new SocketServer(instances((typeUrl, name) => this.#cache.get(typeUrl, name))),
+      hosts: new SocketServer(hosts(this.#loading)),
+    }
     this.#ejections = new Ejections(options.metrics)
     this.#outliers = new OutlierLog({ cache: this.#cache, ejections: this.#ejections, log: options.log })
-    const restarts = (): number => this.#process?.restarts ?? 0
-    options.metrics.registerMetric(
-      new Gauge({
-        name: 'mesh_router_envoy_restarts',
-        help: 'How often Envoy ended by itself and was started again',
-        registers: [],
-        collect() {
-          this.set(restarts())
-        },
-      }),
-    )
+    this.#observe('mesh_router_envoy_restarts', 'How often Envoy ended by itself and was started again', () => this.#process?.restarts ?? 0)
+    this.#observe('mesh_router_loading_hosts', 'Hosts that Envoy is still to be given while it serves', () => this.#loading.left)
   }
 
   /** Starts Envoy. Throws `EnvoyMissing` where there is no binary. */
@@ -82,13 +87,15 @@ export class EnvoyEngine implements Engine {
       ads: join(folder, 'ads'),
       admin: join(folder, 'admin'),
       instances: join(folder, 'instances'),
+      hosts: join(folder, 'hosts'),
       outliers: join(folder, 'outliers'),
     }
     const file = join(folder, 'envoy.json')
     writeFileSync(file, JSON.stringify(bootstrap(config, sockets)), { mode: 0o600 })
     await this.#server.listen(`unix:${sockets.ads}`, ServerCredentials.createInsecure())
     chmodSync(sockets.ads, 0o600)
-    await this.#instances.listen(sockets.instances)
+    await this.#answers.instances.listen(sockets.instances)
+    await this.#answers.hosts.listen(sockets.hosts)
     this.#outliers.open(sockets.outliers)
 
     // The access log is written each second, in place of Envoy's ten. Fields of a newer pilot are passed over without a warning, since to
@@ -104,7 +111,7 @@ export class EnvoyEngine implements Engine {
       config.envoy.logLevel,
     ]
     if (config.envoy.concurrency) args.push('--concurrency', String(config.envoy.concurrency))
-    this.#process = new EnvoyProcess({ binary, args, folder, log, onExit: () => this.#ejections.forget() })
+    this.#process = new EnvoyProcess({ binary, args, folder, log, onExit: () => this.#ended() })
     this.#admin = new Admin(sockets.admin)
     await this.#process.start()
     this.#watching = this.#watch(this.#admin, this.#process)
@@ -112,21 +119,23 @@ export class EnvoyEngine implements Engine {
 
   async stop(): Promise<void> {
     this.#stop.abort()
+    this.#loading.stop()
     await this.#watching
     await this.#process?.stop()
     await this.#admin?.close()
     this.#server.close()
-    this.#instances.close()
+    this.#answers.instances.close()
+    this.#answers.hosts.close()
     this.#outliers.close()
     if (this.#folder) rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  /** Resolves once Envoy has answered; while Envoy is away it waits for its return. */
+  /**
+   * Resolves once Envoy has answered; while Envoy is away it waits for its return. What is refused of clusters that Envoy is given later
+   * is told to `onRefused`.
+   */
   async apply(update: ResourceUpdate): Promise<Refusal[]> {
-    const { changed } = update
-    this.#good.apply(update)
-    await this.#server.settled(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(answerWithin)]))
-    return this.#good.settle(changed)
+    return unmarked(await this.#give(this.#loading.divide(update)))
   }
 
   onRefused(listener: (refusals: Refusal[]) => void): void {
@@ -140,6 +149,7 @@ export class EnvoyEngine implements Engine {
       reason,
       engine: 'envoy',
       listeners,
+      ...(this.#loading.left ? { loading: this.#loading.left } : {}),
       restarts: this.#process?.restarts ?? 0,
       pid: this.#process?.pid,
     }
@@ -161,9 +171,38 @@ export class EnvoyEngine implements Engine {
     }
   }
 
+  #observe(name: string, help: string, value: () => number): void {
+    this.#options.metrics.registerMetric(
+      new Gauge({
+        name,
+        help,
+        registers: [],
+        collect() {
+          this.set(value())
+        },
+      }),
+    )
+  }
+
+  async #give(update: ResourceUpdate): Promise<Refusal[]> {
+    this.#good.apply(update)
+    await this.#server.settled(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(answerWithin)]))
+    return this.#good.settle(update.changed)
+  }
+
   #refused(refusals: Refusal[]): void {
-    const late = this.#good.refuse(refusals)
-    if (late.length) this.#listeners(late)
+    this.#late(this.#good.refuse(refusals))
+    this.#loading.answered(refusals.map(({ name }) => name))
+  }
+
+  #late(refusals: Refusal[]): void {
+    if (refusals.length) this.#listeners(unmarked(refusals))
+  }
+
+  /** Envoy has ended, and a new one will have nothing. */
+  #ended(): void {
+    this.#ejections.forget()
+    this.#loading.restart((resource) => this.#good.tries(resource))
   }
 
   /** Looks again and again whether Envoy is ready. */

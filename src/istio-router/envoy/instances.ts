@@ -1,6 +1,4 @@
-import { once } from 'node:events'
-import { chmodSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { RequestListener } from 'node:http'
 import { fromBinary } from '@bufbuild/protobuf'
 import { ClusterSchema } from '../../common/proto/gen/envoy/config/cluster/v3/cluster_pb.js'
 import { ClusterLoadAssignmentSchema } from '../../common/proto/gen/envoy/config/endpoint/v3/endpoint_pb.js'
@@ -25,81 +23,62 @@ interface Answer {
 const nothing: Answer = { status: 404, body: '' }
 const refused = ({ error, body }: Refusal): Answer => ({ status: 400, body, error })
 
-/** More than Envoy lets through of a request's headers. */
-const maxHeaderSize = 16 * 1024 * 1024
-
 /**
- * Tells Envoy where an instance is that a request names (src/pilot/translate/named-instances.ts), on a Unix socket. Envoy cannot choose
- * an endpoint by its name without an index of 10 KB an endpoint; here it is looked up in what Envoy was given, when it is asked for.
+ * Tells Envoy where an instance is that a request names (src/pilot/translate/named-instances.ts). Envoy cannot choose an endpoint by its
+ * name without an index of 10 KB an endpoint; here it is looked up in what Envoy was given, when it is asked for.
  */
-export class InstanceServer {
-  readonly #resources: Resources
-  readonly #server: Server
-
-  constructor(resources: Resources) {
-    this.#resources = resources
-    this.#server = createServer({ maxHeaderSize }, (request, response) => this.#answer(request, response))
-  }
-
-  async listen(path: string): Promise<void> {
-    this.#server.listen(path)
-    await once(this.#server, 'listening')
-    chmodSync(path, 0o600)
-  }
-
-  close(): void {
-    this.#server.close()
-    this.#server.closeAllConnections()
-  }
-
-  #answer({ headers }: IncomingMessage, response: ServerResponse): void {
-    const read = (name: string): string => String(headers[name] ?? '')
-    const { status, body, error, missing } = this.#find(read)
+export const instances =
+  (resources: Resources): RequestListener =>
+  ({ headers }, response) => {
+    const { status, body, error, missing } = find(resources, (name) => String(headers[name] ?? ''))
     response
       .writeHead(status, { ...(error && { 'x-cf-routererror': error }), ...(missing && { 'x-missing': missing.trimEnd() }) })
       .end(body)
   }
 
-  #find(read: (name: string) => string): Answer {
-    const host = read('x-host')
-    const key = findRoute(
-      read('x-exposure') as Exposure,
-      normalizeHost(host),
-      splitTarget(read('x-path')).path,
-      (key) => this.#resources(typeUrls.cluster, key) !== undefined,
-    )
-    const session = read('x-session')
-    if (session) return this.#address(key, ({ guid }, { session: sticky }) => sticky !== undefined && guid === session) ?? nothing
-    const named = readNamedInstance(read('x-app-instance'), read('x-process-instance'))
-    if (!named) return nothing
-    if ('error' in named) return refused(named)
-    const [found, missing] = [this.#address(key, named.matches), named.missing(host)]
-    return found ? { ...found, missing: missing.body } : refused(missing)
-  }
+function find(resources: Resources, read: (name: string) => string): Answer {
+  const host = read('x-host')
+  const key = findRoute(
+    read('x-exposure') as Exposure,
+    normalizeHost(host),
+    splitTarget(read('x-path')).path,
+    (key) => resources(typeUrls.cluster, key) !== undefined,
+  )
+  const session = read('x-session')
+  if (session) return address(resources, key, ({ guid }, { session: sticky }) => sticky !== undefined && guid === session) ?? nothing
+  const named = readNamedInstance(read('x-app-instance'), read('x-process-instance'))
+  if (!named) return nothing
+  if ('error' in named) return refused(named)
+  const [found, missing] = [address(resources, key, named.matches), named.missing(host)]
+  return found ? { ...found, missing: missing.body } : refused(missing)
+}
 
-  /** The address of an instance of the route's that is `wanted`; of several any one. */
-  #address(key: string | undefined, wanted: (instance: Instance, cluster: Record<string, unknown>) => boolean): Answer | undefined {
-    const [cluster, assignment] = [typeUrls.cluster, typeUrls.endpoint].map((typeUrl) =>
-      key === undefined ? undefined : this.#resources(typeUrl, key),
-    )
-    if (!cluster || !assignment) return undefined
-    const mesh = fromBinary(ClusterSchema, cluster.any.value).metadata?.filterMetadata['mesh'] ?? {}
-    const { endpoints, namedEndpoints } = fromBinary(ClusterLoadAssignmentSchema, assignment.any.value)
-    const [p = null] = Object.keys(namedEndpoints)
-    const found = endpoints.flatMap(({ lbEndpoints }) =>
-      lbEndpoints.flatMap(({ hostIdentifier, metadata }) => {
-        if (
-          hostIdentifier.case !== 'endpoint' ||
-          !wanted(instanceOf(hostIdentifier.value.hostname, { p, ...metadata?.filterMetadata['mesh'] }, mesh), mesh)
-        )
-          return []
-        const socket = hostIdentifier.value.address?.address
-        return socket?.case === 'socketAddress' ? [socket.value] : []
-      }),
-    )
-    const chosen = found[Math.floor(Math.random() * found.length)]
-    if (!chosen) return undefined
-    const { address, portSpecifier } = chosen
-    return { status: 200, body: `${address.includes(':') ? `[${address}]` : address}:${portSpecifier.value}` }
-  }
+/** The address of an instance of the route's that is `wanted`; of several any one. */
+function address(
+  resources: Resources,
+  key: string | undefined,
+  wanted: (instance: Instance, cluster: Record<string, unknown>) => boolean,
+): Answer | undefined {
+  const [cluster, assignment] = [typeUrls.cluster, typeUrls.endpoint].map((typeUrl) =>
+    key === undefined ? undefined : resources(typeUrl, key),
+  )
+  if (!cluster || !assignment) return undefined
+  const mesh = fromBinary(ClusterSchema, cluster.any.value).metadata?.filterMetadata['mesh'] ?? {}
+  const { endpoints, namedEndpoints } = fromBinary(ClusterLoadAssignmentSchema, assignment.any.value)
+  const [p = null] = Object.keys(namedEndpoints)
+  const found = endpoints.flatMap(({ lbEndpoints }) =>
+    lbEndpoints.flatMap(({ hostIdentifier, metadata }) => {
+      if (
+        hostIdentifier.case !== 'endpoint' ||
+        !wanted(instanceOf(hostIdentifier.value.hostname, { p, ...metadata?.filterMetadata['mesh'] }, mesh), mesh)
+      )
+        return []
+      const socket = hostIdentifier.value.address?.address
+      return socket?.case === 'socketAddress' ? [socket.value] : []
+    }),
+  )
+  const chosen = found[Math.floor(Math.random() * found.length)]
+  if (!chosen) return undefined
+  const { address: host, portSpecifier } = chosen
+  return { status: 200, body: `${host.includes(':') ? `[${host}]` : host}:${portSpecifier.value}` }
 }

@@ -30,6 +30,11 @@ export class LastGood {
     this.#cache.apply(update)
   }
 
+  /** Whether Envoy has not answered yet. */
+  tries({ typeUrl, name }: Pick<Resource, 'typeUrl' | 'name'>): boolean {
+    return this.#trialsOf(typeUrl).has(name)
+  }
+
   /** Notes refusals and puts the good versions back. Returns those that are in use and on trial no more: their update was accepted before. */
   refuse(refusals: Refusal[]): Refusal[] {
     return refusals.filter((refusal) => {

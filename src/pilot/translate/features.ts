@@ -6,6 +6,7 @@ import type { Feature } from './feature.ts'
 import { forwardedHeaders } from './forwarded-headers.ts'
 import { healthChecks } from './health-checks.ts'
 import { loadBalancing } from './load-balancing.ts'
+import { loading } from './loading.ts'
 import { localReplies } from './local-replies.ts'
 import { outlierDetection } from './outlier-detection.ts'
 import { namedInstances } from './named-instances.ts'
@@ -24,6 +25,7 @@ import { upstreamTls } from './upstream-tls.ts'
 /** Every feature; the order is that of their filters. */
 export const features: Feature[] = [
   routingShape,
+  loading,
   requestHygiene,
   arrival,
   forwardedHeaders,

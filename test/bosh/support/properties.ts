@@ -148,7 +148,7 @@ export const full: typeof minimal = {
       load_balancer_healthy_threshold: 0,
       probe: { port: 18002 },
       health: { port: 19453 },
-      envoy: { concurrency: 2, max_connections: 1000, log_level: 'error' },
+      envoy: { concurrency: 2, max_connections: 1000, load_at_once: 0, log_level: 'error' },
       limits: { open_files: 1000, memory: '8G' },
       log: { level: 'error' },
     },

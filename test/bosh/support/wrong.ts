@@ -137,7 +137,7 @@ export const refusedByPreStart: Record<string, { properties: object; names: stri
         trusted_cidrs: '10.0.0.0/8',
         drain: { wait: -1, limit: -1 },
         probe: { port: 'eight' },
-        envoy: { concurrency: 0, max_connections: 0, log_level: 'loud' },
+        envoy: { concurrency: 0, max_connections: 0, load_at_once: -1, log_level: 'loud' },
       },
       names: [
         'trusted_hops',
@@ -147,6 +147,7 @@ export const refusedByPreStart: Record<string, { properties: object; names: stri
         'probe.port',
         'envoy.concurrency',
         'envoy.max_connections',
+        'envoy.load_at_once',
         'envoy.log_level',
       ],
     },

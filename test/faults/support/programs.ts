@@ -200,7 +200,8 @@ export class Programs {
           accessLog: join(folder, `${name}.access.log`),
           drain: { wait: 3_000, limit: 10_000 },
           probe: { listen: listen(probe) },
-          envoy: { concurrency: 1 },
+          // With as few hosts as here Envoy would have all before it serves.
+          envoy: { concurrency: 1, loadAtOnce: 0 },
         }
         all.push({ program: await program(name, 'istio-router', config), engine, http, https, probe })
       }

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { messageOf } from './problem.ts'
 import type { Logger } from './log.ts'
 
@@ -33,6 +34,8 @@ export async function run(parts: Part[], log: Logger): Promise<void> {
   try {
     const outcome = await Promise.race([starting(), signalled])
     if (outcome === undefined) log.info('ready')
+    // Node does so at the end, which a process that is killed does not have.
+    flushCompileCache()
   } catch (error) {
     log.fatal({ err: error }, `cannot start: ${messageOf(error)}`)
     await stopAll()

@@ -16,7 +16,7 @@ process.once('exit', () => {
   for (const end of endings) end()
 })
 
-/** As jobs/pilot has it started. */
+/** As jobs/pilot has it started; and as all jobs have it, what Node compiled is kept. */
 const asDeployed = ['--min-semi-space-size=16', '--max-semi-space-size=16']
 
 /** One of our programs, which can be killed, paused and started again with the same configuration and ports. */
@@ -58,7 +58,7 @@ export class Program {
     this.#child = spawn(
       process.execPath,
       [...flags, resolve(import.meta.dirname, `../../../src/${this.#program}/main.ts`), '--config', this.#config],
-      { stdio: ['ignore', log, log] },
+      { stdio: ['ignore', log, log], env: { ...process.env, NODE_COMPILE_CACHE: join(this.#folder, 'compile-cache') } },
     )
     closeSync(log)
   }
